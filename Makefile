@@ -1,0 +1,75 @@
+# konexus-tokend: build, test, install. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Where `make install` puts things; DESTDIR goes before each (for packages).
+PREFIX ?= /usr/local
+DESTDIR ?=
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/konexus-tokend
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+
+SWIFT ?= swift
+# The release build is one file that needs no Swift on the machine; what is never called is left out of it.
+RELEASE := -c release --product konexus-tokend --static-swift-stdlib -Xlinker --gc-sections
+# The binary that `make install` and `make deb` take.
+BINARY ?= .build/release/konexus-tokend
+# Where `make deb` leaves the package.
+DEBDIR ?= .build/deb
+
+##@ Building
+.PHONY: help deps deps-build build
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## Install the Debian packages that building, testing and packaging need
+	@.ci/deps build demo package test
+
+deps-build:
+	@.ci/deps build
+
+build: deps-build ## Build the daemon for release
+	$(SWIFT) build $(RELEASE)
+
+##@ Checking
+.PHONY: test soak lint demo
+test: deps ## Run every test; those under a real systemd where root and the kernel allow it
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+	SOAK_SECONDS=60 $(SWIFT) test --skip-build --filter DaemonTests.SoakTests
+	Tests/Systemd/run
+
+DURATION ?= 60
+soak: deps ## A daemon under random faults, kill -9 and reloads for DURATION=60 seconds; SOAK_SEED= replays one
+	$(SWIFT) build --build-tests
+	SOAK_SECONDS=$(DURATION) $(SWIFT) test --skip-build --filter DaemonTests.SoakTests
+
+lint: ## Check the formatting
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+
+demo: ## Watch it work: daemon, authorization server and a shell script that reads the token, for under a minute
+	@.ci/deps build demo
+	@Tests/Demo/run
+
+##@ Installing
+.PHONY: install uninstall deb
+install: ## Install what `make build` built: PREFIX=/usr/local, DESTDIR=
+	@systemd/install "$(BINARY)"
+
+uninstall: ## Remove what `make install` installed; a configuration that was filled in stays
+	@systemd/uninstall
+
+deb: ## Build the Debian package (into .build/deb)
+	@.ci/deps build package
+	@if [[ "$(origin BINARY)" == file ]]; then $(MAKE) build; fi
+	@systemd/debian/build "$(BINARY)" "$(DEBDIR)"
+
+export PREFIX DESTDIR SYSCONFDIR UNITDIR SYSUSERSDIR MANDIR DOCDIR BASHDIR ZSHDIR FISHDIR

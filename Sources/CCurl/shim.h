@@ -1,0 +1,88 @@
+// libcurl for Swift: the variadic functions, which Swift cannot call, as typed inline functions.
+#ifndef CCURL_SHIM_H
+#define CCURL_SHIM_H
+
+#define CURL_DISABLE_TYPECHECK 1
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+
+static inline CURLcode ccurl_set_long(CURL *easy, CURLoption option, long value) {
+  return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode ccurl_set_offset(CURL *easy, CURLoption option, curl_off_t value) {
+  return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode ccurl_set_string(CURL *easy, CURLoption option, const char *value) {
+  return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode ccurl_set_pointer(CURL *easy, CURLoption option, void *value) {
+  return curl_easy_setopt(easy, option, value);
+}
+
+static inline CURLcode ccurl_set_blob(CURL *easy, CURLoption option, const void *bytes, size_t count, int copies) {
+  struct curl_blob blob = {(void *)bytes, count, copies ? CURL_BLOB_COPY : CURL_BLOB_NOCOPY};
+  return curl_easy_setopt(easy, option, &blob);
+}
+
+static inline CURLcode ccurl_set_write_function(CURL *easy, CURLoption option, curl_write_callback function) {
+  return curl_easy_setopt(easy, option, function);
+}
+
+static inline CURLcode ccurl_set_tls_function(CURL *easy, CURLoption option, curl_ssl_ctx_callback function) {
+  return curl_easy_setopt(easy, option, function);
+}
+
+static inline CURLcode ccurl_get_long(CURL *easy, CURLINFO info, long *value) {
+  return curl_easy_getinfo(easy, info, value);
+}
+
+static inline CURLcode ccurl_get_offset(CURL *easy, CURLINFO info, curl_off_t *value) {
+  return curl_easy_getinfo(easy, info, value);
+}
+
+static inline CURLcode ccurl_get_string(CURL *easy, CURLINFO info, const char **value) {
+  return curl_easy_getinfo(easy, info, value);
+}
+
+static inline CURLcode ccurl_get_pointer(CURL *easy, CURLINFO info, void **value) {
+  return curl_easy_getinfo(easy, info, value);
+}
+
+static inline CURLcode ccurl_get_certificates(CURL *easy, struct curl_certinfo **value) {
+  return curl_easy_getinfo(easy, CURLINFO_CERTINFO, value);
+}
+
+// Readies libcurl for all threads. Call it once, before anything else.
+//
+// OpenSSL otherwise frees its tables from an atexit handler, under the feet of a thread that is still in a TLS call: a daemon
+// that ends in the middle of a request would end with SIGSEGV. libcrypto comes with libcurl and is looked up in the running
+// process, so that building needs no OpenSSL headers; another TLS library under libcurl has no such function and no such need.
+static inline CURLcode ccurl_global_init(void) {
+  const uint64_t no_atexit = 0x00080000;  // OPENSSL_INIT_NO_ATEXIT
+  int (*init)(uint64_t, const void *) = (int (*)(uint64_t, const void *))dlsym(RTLD_DEFAULT, "OPENSSL_init_crypto");
+  if (init) init(no_atexit, NULL);
+  return curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+// The TLS version of the transfer's connection, such as "TLSv1.3", or NULL. To be called from a callback of the transfer.
+static inline const char *ccurl_tls_version(CURL *easy) {
+  struct curl_tlssessioninfo *session = NULL;
+  if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK || !session) return NULL;
+  if (session->backend != CURLSSLBACKEND_OPENSSL || !session->internals) return NULL;
+  const char *(*version)(const void *) = (const char *(*)(const void *))dlsym(RTLD_DEFAULT, "SSL_get_version");
+  return version ? version(session->internals) : NULL;
+}
+
+// Names the calling thread, for ps(1) and gdb(1): at most 15 characters.
+static inline void ccurl_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+// Gives the heap's free pages back to the kernel (malloc_trim(3) is not in Swift's Glibc module).
+static inline void ccurl_return_free_memory(void) { malloc_trim(0); }
+
+#endif

@@ -1,0 +1,165 @@
+/// One thing that goes wrong, where, and for how long.
+public struct Fault: Sendable, Hashable {
+  /// What goes wrong.
+  public var kind: Kind
+  /// The endpoints it hits; empty means all of them, or the token endpoint alone for faults of the token, and the key
+  /// set alone for faults of its keys. Faults of connections (`resetOnAccept`, `hangOnAccept`) hit every
+  /// connection, as nobody knows yet what it will ask for.
+  public var endpoints: Set<SandboxEndpoint>
+  /// How many requests (or connections) it hits before it is over; nil: no limit.
+  public var requests: Int?
+  /// For how many seconds from its injection it lasts; nil: no limit.
+  public var seconds: Double?
+
+  /// Makes a fault.
+  public init(_ kind: Kind, at endpoints: Set<SandboxEndpoint> = [], requests: Int? = nil, seconds: Double? = nil) {
+    self.kind = kind
+    self.endpoints = endpoints
+    self.requests = requests
+    self.seconds = seconds
+  }
+
+  /// What goes wrong. Several faults that hit one request are applied one after the other, in the order of their
+  /// injection: a delay, a forged claim and half a body may well come together.
+  public enum Kind: Sendable, Hashable {
+    // MARK: Connections
+
+    /// The connection is accepted and reset at once, before TLS.
+    case resetOnAccept
+    /// The connection is accepted, and nothing is ever answered, not even TLS.
+    case hangOnAccept
+
+    // MARK: Instead of an answer
+
+    /// The request is read, then the connection is reset.
+    case reset
+    /// The request is read, then the connection is closed.
+    case close
+    /// The request is read and never answered.
+    case hang
+    /// These bytes go out inside TLS, in place of an HTTP answer, then the connection is closed.
+    case rawBytes(String)
+
+    // MARK: Another answer
+
+    /// This status, these headers, this body. Without a `Content-Type` among the headers it is `text/plain`.
+    case status(Int, headers: [String: String] = [:], body: String = "")
+    /// This status with a `Retry-After` header (RFC 9110, section 10.2.3).
+    case retryAfter(status: Int, RetryAfter)
+    /// An error in the form of RFC 6749, section 5.2.
+    case oauthError(String, status: Int = 400)
+    /// 302 to this location.
+    case redirect(String)
+    /// 200 with a web page, as a captive portal answers.
+    case html
+    /// 200 without a body.
+    case empty
+    /// 200 with this body, as JSON unless a content type is given.
+    case body(String, contentType: String = "application/json")
+    /// 200 with a JSON body of so many MiB.
+    case huge(mebibytes: Int)
+    /// 200 with a chunked body that never ends.
+    case endless
+    /// 200 with a body of spaces that unpacks to so many MiB, under `Content-Encoding: gzip`, asked for or not.
+    case gzipBomb(mebibytes: Int)
+    /// The answer with so many more header fields of 1 KiB each.
+    case headerFlood(fields: Int)
+
+    // MARK: The answer, altered
+
+    /// Another content type.
+    case contentType(String)
+    /// One more header field.
+    case header(String, String)
+    /// The body cut in half, and Content-Length to match: torn JSON.
+    case torn
+    /// Members of the JSON answer set to other values, or added.
+    case setMembers([String: JSON])
+    /// Members of the JSON answer taken away.
+    case removeMembers([String])
+    /// `http` in place of `https` in every address of the JSON answer but the issuer.
+    case insecureEndpoints
+    /// Members of each key of the key set, set to other values or added.
+    case setKeyMembers([String: JSON])
+    /// Members of each key of the key set, taken away.
+    case removeKeyMembers([String])
+    /// More keys in the key set, ahead of the real ones.
+    case extraKeys([JSON])
+
+    // MARK: The answer, delivered badly
+
+    /// So many seconds pass before the answer.
+    case delay(seconds: Double)
+    /// The body comes so many bytes at a time, one portion a second unless told otherwise.
+    case drip(bytes: Int = 1, every: Double = 1)
+    /// The whole answer, from the status line on, comes so many bytes at a time.
+    case dripAll(bytes: Int = 1, every: Double = 1)
+    /// Half of the body is sent, then the connection is closed.
+    case halfBody
+
+    // MARK: The token
+
+    /// Header parameters of the token set to other values, or added. The signature is right.
+    case setTokenHeader([String: JSON])
+    /// Header parameters of the token taken away. The signature is right.
+    case removeTokenHeader([String])
+    /// Claims of the token set to other values, or added. The signature is right.
+    case setClaims([String: JSON])
+    /// Claims of the token taken away. The signature is right.
+    case removeClaims([String])
+    /// `iat`, `nbf` and `exp` moved by so many seconds. The signature is right.
+    case shiftTimes(seconds: Int64)
+    /// A signature that is wrong in this way.
+    case signature(BadSignature)
+    /// This text in place of the token.
+    case replaceToken(String)
+    /// An opaque token, which introspection and the API know.
+    case opaqueToken
+  }
+
+  /// The forms of a `Retry-After` header.
+  public enum RetryAfter: Sendable, Hashable {
+    /// Seconds.
+    case seconds(Int)
+    /// An HTTP date so many seconds from the answer, by the sandbox's clock.
+    case date(inSeconds: Int)
+    /// Any text, however absurd.
+    case text(String)
+  }
+
+  /// Wrong signatures.
+  public enum BadSignature: String, Sendable, Hashable, CaseIterable, Codable {
+    /// `alg` is `none`, and there is no signature.
+    case none
+    /// `alg` is `HS256`, keyed with the PEM of the public key.
+    case hs256WithPublicKey
+    /// One byte of the signature is another.
+    case corrupted
+    /// Signed by a key that is not published, under the current key's `kid`.
+    case unpublishedKey
+    /// Signed by a key that is not published, under its own `kid`.
+    case unknownKey
+    /// The signature is cut short.
+    case truncated
+  }
+}
+
+/// Faults that tests and demonstrations want by name.
+extension Fault.Kind {
+  /// The token expired an hour ago.
+  public static var expiredToken: Self { .shiftTimes(seconds: -7200) }
+  /// The token is valid only in an hour.
+  public static var tokenNotYetValid: Self { .shiftTimes(seconds: 3600) }
+  /// The token is for someone else.
+  public static var wrongAudience: Self { .setClaims(["aud": "someone-else"]) }
+  /// The token is from someone else.
+  public static var wrongTokenIssuer: Self { .setClaims(["iss": "https://evil.example"]) }
+  /// The token is another client's.
+  public static var wrongClientID: Self { .setClaims(["client_id": "someone-else"]) }
+  /// The token grants something else.
+  public static var wrongTokenScope: Self { .setClaims(["scope": ["something-else"]]) }
+  /// The token is of another type (an ID token's `JWT` is legal: this is a DPoP proof).
+  public static var wrongTokenType: Self { .setTokenHeader(["typ": "dpop+jwt"]) }
+  /// The discovery document names another issuer.
+  public static var wrongIssuer: Self { .setMembers(["issuer": "https://evil.example"]) }
+}

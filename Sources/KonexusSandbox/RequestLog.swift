@@ -1,0 +1,46 @@
+/// One request that the sandbox saw.
+public struct RequestRecord: Sendable, Hashable, Codable {
+  /// Where it went.
+  public var endpoint: SandboxEndpoint
+  /// Its method.
+  public var method: String
+  /// Its path, without the query.
+  public var path: String
+  /// When its head and body had arrived, in seconds of CLOCK_MONOTONIC, which all processes of a machine share.
+  public var time: Double
+  /// The status of the answer; nil when there was none (yet).
+  public var status: Int?
+  /// Why it was refused, in the sandbox's words; nil when it was not.
+  public var refusal: String?
+  /// How the client proved who it is, by the names of RFC 8414: `client_secret_post`, `private_key_jwt`, ...; nil when it
+  /// did not, or need not.
+  public var authentication: String?
+  /// The form fields of the request, but for the client's secret and assertion and the tokens.
+  public var parameters: [String: [String]] = [:]
+}
+
+/// How often things happened since the start, or since the counts were reset.
+public struct Counts: Sendable, Hashable, Codable {
+  /// Connections accepted, also those that never became a request.
+  public var connections = 0
+  /// Requests by endpoint.
+  public var requests: [SandboxEndpoint: Int] = [:]
+  /// Tokens made and handed to an answer.
+  public var tokensIssued = 0
+  /// Token requests refused.
+  public var tokenRefusals = 0
+  /// Requests that the API accepted.
+  public var apiAccepted = 0
+  /// Requests that the API refused with 401 or 403.
+  public var apiRefused = 0
+  /// The API's refusals by reason.
+  public var apiRefusals: [String: Int] = [:]
+  /// Alerts that the API took.
+  public var alerts = 0
+
+  /// No counts yet.
+  public init() {}
+
+  /// Requests to one endpoint.
+  public subscript(endpoint: SandboxEndpoint) -> Int { requests[endpoint] ?? 0 }
+}

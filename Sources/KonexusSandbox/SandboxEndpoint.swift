@@ -1,0 +1,17 @@
+/// A place of the sandbox that requests go to.
+public enum SandboxEndpoint: String, Sendable, Hashable, CaseIterable, Codable, CodingKeyRepresentable {
+  /// `/.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`.
+  case discovery
+  /// The key set, `jwks_uri`.
+  case jwks
+  /// The token endpoint, `/connect/token`.
+  case token
+  /// Token introspection (RFC 7662), `/connect/introspect`.
+  case introspection
+  /// Token revocation (RFC 7009), `/connect/revocation`.
+  case revocation
+  /// The resource server: everything under `/api/`.
+  case api
+  /// Any other path; the answer is 404.
+  case other
+}

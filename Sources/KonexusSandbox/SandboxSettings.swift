@@ -1,0 +1,72 @@
+/// What can be changed while a sandbox runs.
+public struct SandboxSettings: Sendable {
+  /// The life of a token, in seconds: `expires_in`, and `exp` minus `iat`.
+  public var lifetime: Int64 = 3600
+  /// How far the server's clock is ahead of the machine's, in seconds; negative: behind. It moves the `Date` header, the
+  /// tokens' times and the API's judgement alike.
+  public var clockSkew: Double = 0
+  /// The audience of the tokens, and of the API. One is written as a string, several as an array.
+  public var audience = ["tamarack"]
+  /// Whether a client gets a token for what it names in `resource` (RFC 8707) or `audience`; the API keeps to
+  /// ``audience``.
+  public var grantsAskedAudience = false
+  /// The scope that the API asks for.
+  public var requiredScope = "tamarack"
+  /// How the `scope` claim is written.
+  public var scopeForm = ScopeForm.array
+  /// The `typ` of the tokens.
+  public var tokenType = "at+jwt"
+  /// Whether tokens are JWTs.
+  public var tokenForm = TokenForm.jwt
+  /// Where the token endpoint is, below the issuer. Anything at its former place is 404.
+  public var tokenPath = "/connect/token"
+  /// How the credentials of HTTP Basic are read (RFC 6749, section 2.3.1).
+  public var basicEncoding = BasicEncoding.rfc6749
+  /// How a wrong secret is answered.
+  public var refusal = Refusal.identityServer
+  /// The error code for a scope that may not be asked for.
+  public var invalidScopeCode = "invalid_scope"
+  /// The client authentication methods that are advertised; nil: those that work.
+  public var advertisedAuthenticationMethods: [String]?
+  /// The `Cache-Control` of the discovery document; nil: none.
+  public var discoveryCacheControl: String?
+  /// The `Cache-Control` of the key set; nil: none.
+  public var keySetCacheControl: String?
+
+  /// The settings of Konexus' servers.
+  public init() {}
+
+  /// Ways to write the granted scopes in a token.
+  public enum ScopeForm: String, Sendable, Hashable, CaseIterable {
+    /// An array, as Konexus does.
+    case array
+    /// One string, with spaces (RFC 9068, section 2.2.3).
+    case string
+  }
+
+  /// Kinds of token.
+  public enum TokenForm: String, Sendable, Hashable, CaseIterable {
+    /// A signed JWT (RFC 9068).
+    case jwt
+    /// A random string that introspection (RFC 7662) explains.
+    case opaque
+  }
+
+  /// Ways to read HTTP Basic credentials.
+  public enum BasicEncoding: String, Sendable, Hashable, CaseIterable {
+    /// Form-encoded before base64, as the RFC says.
+    case rfc6749
+    /// As they stand, as several servers want it.
+    case raw
+  }
+
+  /// Ways to refuse a client.
+  public enum Refusal: String, Sendable, Hashable, CaseIterable {
+    /// 400 `invalid_client` for credentials in the body, 401 for those in HTTP Basic.
+    case identityServer
+    /// 401 `invalid_client` for both (RFC 6749, section 5.2).
+    case unauthorized
+    /// 403 with an empty body, as some servers do.
+    case forbiddenEmpty
+  }
+}

@@ -1,0 +1,124 @@
+import Synchronization
+
+/// All that a running sandbox remembers, behind one lock.
+final class ServerState: Sendable {
+  struct Contents: Sendable {
+    var settings: SandboxSettings
+    var clients: [SandboxClient]
+    var faults = FaultList()
+    var counts = Counts()
+    var requests: [RequestRecord] = []
+    /// Place of the first record since the counts were reset, so that an answer finds its record.
+    var firstRequest = 0
+    var issued: [IssuedToken] = []
+    var revoked: Set<String> = []
+    /// The `jti` of client assertions that were used, with their ends (RFC 7523, section 3).
+    var usedAssertions: [String: Double] = [:]
+    /// Who wants to hear of each request as it comes.
+    var listeners: [Int: AsyncStream<RequestRecord>.Continuation] = [:]
+    var listenersEver = 0
+  }
+
+  /// A token as it left the token endpoint.
+  struct IssuedToken: Sendable {
+    var text: String
+    var claims: JSON
+    var clientID: String
+  }
+
+  /// How many tokens and requests are remembered.
+  static let memory = 200_000
+
+  let issuer: String
+  let issuerPath: String
+  /// The same with the port where client certificates are demanded (RFC 8705, section 5); nil without one.
+  let mutualTLSIssuer: String?
+  let keys: KeyRing
+  let authority: CertificateAuthority
+  private let contents: Mutex<Contents>
+
+  init(
+    issuer: String, issuerPath: String, mutualTLSIssuer: String?, keys: KeyRing, authority: CertificateAuthority,
+    settings: SandboxSettings, clients: [SandboxClient]
+  ) {
+    self.issuer = issuer
+    self.issuerPath = issuerPath
+    self.mutualTLSIssuer = mutualTLSIssuer
+    self.keys = keys
+    self.authority = authority
+    contents = Mutex(Contents(settings: settings, clients: clients))
+  }
+
+  func withContents<Result: Sendable>(_ body: (inout Contents) throws -> Result) rethrows -> Result {
+    try contents.withLock { try body(&$0) }
+  }
+
+  var settings: SandboxSettings { withContents(\.settings) }
+
+  /// Unix time by the server's clock.
+  var now: Double { ServerClock.unixTime + settings.clockSkew }
+
+  /// Enters a request, and tells its number and the faults that hit it.
+  func admit(_ record: RequestRecord) -> (number: Int, faults: [Fault.Kind]) {
+    withContents { contents in
+      contents.counts.requests[record.endpoint, default: 0] += 1
+      if contents.requests.count >= Self.memory {
+        contents.requests.removeFirst(Self.memory / 2)
+        contents.firstRequest += Self.memory / 2
+      }
+      contents.requests.append(record)
+      for listener in contents.listeners.values { listener.yield(record) }
+      let number = contents.firstRequest + contents.requests.count - 1
+      return (number, contents.faults.hit(record.endpoint, now: record.time))
+    }
+  }
+
+  /// Enters how a request was answered.
+  func conclude(_ number: Int, status: Int, answer: Answer) {
+    withContents { contents in
+      let place = number - contents.firstRequest
+      guard contents.requests.indices.contains(place) else { return }
+      contents.requests[place].status = status
+      contents.requests[place].refusal = answer.refusal
+      contents.requests[place].authentication = answer.authentication
+    }
+  }
+
+  /// The requests as they come, from now on.
+  func arrivals() -> AsyncStream<RequestRecord> {
+    let (stream, continuation) = AsyncStream<RequestRecord>.makeStream()
+    let number = withContents { contents in
+      contents.listenersEver += 1
+      contents.listeners[contents.listenersEver] = continuation
+      return contents.listenersEver
+    }
+    continuation.onTermination = { _ in self.withContents { _ = $0.listeners.removeValue(forKey: number) } }
+    return stream
+  }
+
+  func resetCounts() {
+    withContents { contents in
+      contents.counts = Counts()
+      contents.firstRequest += contents.requests.count
+      contents.requests = []
+    }
+  }
+
+  /// Counts a connection, and tells the fault that hits it.
+  @Sendable func admitConnection() -> Fault.Kind? {
+    withContents { contents in
+      contents.counts.connections += 1
+      return contents.faults.hitConnection(now: ServerClock.monotonic).first
+    }
+  }
+
+  /// Gives the first client another secret.
+  func changeSecret(to secret: String?, keepOld: Bool) -> String {
+    let secret = secret ?? TokenMint.random(bytes: 32)
+    withContents { contents in
+      guard !contents.clients.isEmpty else { return }
+      contents.clients[0].secrets = keepOld ? contents.clients[0].secrets + [secret] : [secret]
+    }
+    return secret
+  }
+}

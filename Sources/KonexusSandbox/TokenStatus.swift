@@ -1,0 +1,48 @@
+/// Token introspection (RFC 7662) and revocation (RFC 7009).
+struct TokenStatus {
+  let state: ServerState
+
+  func introspection(_ request: Incoming) -> Answer {
+    switch asked(request) {
+    case .failure(let refused): return refused.answer
+    case .success(let (token, _)):
+      guard var claims = try? TokenJudge(state: state).claims(of: token) else {
+        return .json(["active": false], headers: Answer.noStore)
+      }
+      claims["scope"] = .string(CompactJWT.scopes(of: claims).joined(separator: " "))
+      claims["token_type"] = "Bearer"
+      return .json(.object([.init("active", true)] + (claims.members ?? [])), headers: Answer.noStore)
+    }
+  }
+
+  func revocation(_ request: Incoming) -> Answer {
+    switch asked(request) {
+    case .failure(let refused): return refused.answer
+    case .success(let (token, client)):
+      state.withContents { contents in
+        // A token that is unknown, or another client's, is no error (RFC 7009, section 2.2).
+        guard contents.issued.contains(where: { $0.text == token && $0.clientID == client.id }) else { return }
+        contents.revoked.insert(token)
+      }
+      return Answer(headers: Answer.noStore)
+    }
+  }
+
+  private func asked(_ request: Incoming) -> Result<(String, SandboxClient), ClientAuthentication.Refused> {
+    guard request.method == "POST" else {
+      return .failure(.init(answer: Answer(status: 405, headers: [("Allow", "POST")], refusal: "method")))
+    }
+    guard let form = request.form else {
+      return .failure(.init(answer: .oauthError("invalid_request", because: "the body is not form-encoded")))
+    }
+    do {
+      let client = try ClientAuthentication(state: state).client(of: request, form: form).client
+      guard let token = form["token"] else {
+        return .failure(.init(answer: .oauthError("invalid_request", because: "no token")))
+      }
+      return .success((token, client))
+    } catch {
+      return .failure(error)
+    }
+  }
+}

@@ -1,0 +1,84 @@
+extension AcquisitionFailure {
+  /// A failure of the way to the server.
+  init(_ failure: HTTPFailure, while what: String) {
+    let code: FailureCode =
+      switch failure.reason {
+      case .nameResolution: .nameResolution
+      case .connectionRefused, .connectionFailed, .cancelled, .other: .connection
+      case .proxy: .proxy
+      case .tls(.unknownAuthority): .tlsUnknownAuthority
+      case .tls(.expired): .tlsExpired
+      case .tls(.notYetValid): .tlsNotYetValid
+      case .tls(.hostNameMismatch): .tlsHostName
+      case .tls(.caFileUnreadable): .tlsCAFile
+      case .tls: .tlsOther
+      case .timeout: .timeout
+      case .truncatedBody, .malformedResponse: .brokenResponse
+      case .bodyTooLarge, .headersTooLarge: .tooLarge
+      case .invalidURL, .insecureURL: .insecureEndpoint
+      }
+    self.init(code, "\(what): \(failure.message)")
+  }
+
+  /// A token that did not verify. `clockSkew` tells how far the server's clock is from ours, when the fault is one of time.
+  init(_ failure: VerificationFailure, clockSkew: Duration?) {
+    let code: FailureCode =
+      switch failure.reason {
+      case .algorithmNotAllowed: .algorithm
+      case .typeMismatch: .wrongType
+      case .unknownKey, .keyMismatch: .unknownKey
+      case .signature: .signature
+      case .issuer: .wrongIssuer
+      case .audience: .wrongAudience
+      case .clientID: .wrongClient
+      case .scope: .missingScope
+      case .expired: .tokenExpired
+      case .notYetValid: .tokenNotYetValid
+      default: .malformedToken
+      }
+    var message = failure.message
+    if failure.isAboutTime {
+      if let clockSkew, abs(clockSkew.seconds) >= 2 {
+        message +=
+          "; the server's clock is \(Int(abs(clockSkew.seconds))) s \(clockSkew > .zero ? "ahead of" : "behind") this host's"
+      } else if clockSkew == nil {
+        message += "; this host's clock may be wrong (the server sends no Date to compare with)"
+      }
+    }
+    self.init(code, message)
+  }
+
+  /// Whether a server that is out of order explains it: the last good document may serve on. What the server says wrongly is no outage.
+  var isOutage: Bool {
+    switch code {
+    case .issuerMismatch, .insecureEndpoint, .discoveryIncomplete: false
+    default: true
+    }
+  }
+
+  /// Whether the token endpoint may have moved.
+  var suggestsMovedEndpoint: Bool {
+    switch code {
+    case .nameResolution, .connection, .tlsUnknownAuthority, .tlsExpired, .tlsHostName, .tlsOther, .timeout, .redirect,
+      .rejected,
+      .serverError:
+      true
+    default: false
+    }
+  }
+
+  /// Whether the client's secret is what the server did not like. Some answer 401 or 403 without an OAuth error.
+  var suggestsOtherSecret: Bool {
+    code == .invalidClient || code == .rejected
+  }
+}
+
+extension VerificationFailure {
+  /// Whether a clock could be the cause.
+  var isAboutTime: Bool {
+    switch reason {
+    case .expired, .notYetValid: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,225 @@
+/// One authorization server as this host sees it: its discovery document and keys, kept while they are fresh and as long as there is
+/// nothing better, and the way to a verified token.
+public actor AuthorizationServer {
+  /// The server's name, as configured.
+  public nonisolated let issuer: String
+
+  let transport: TransportSettings
+  let http: HTTPClient
+  /// Told of each step of an attempt, if anybody watches.
+  let observe: (@Sendable (AcquisitionStep) -> Void)?
+  private var metadata: Cached<ServerMetadata>?
+  private var keys: Cached<KeySet>?
+  private var keyReloads = ReloadLimit()
+  private var metadataReloads = ReloadLimit()
+  private var readingMetadata: Task<Result<ServerMetadata, AcquisitionFailure>, Never>?
+  private var readingKeys: Task<Result<KeySet, AcquisitionFailure>, Never>?
+
+  /// A server of which nothing is known yet. `observe` is told of each step of an attempt, in order.
+  public init(
+    issuer: String, transport: TransportSettings, http: HTTPClient,
+    observe: (@Sendable (AcquisitionStep) -> Void)? = nil
+  ) {
+    self.issuer = issuer
+    self.transport = transport
+    self.http = http
+    self.observe = observe
+  }
+
+  /// Takes what a former run knew of the server, to serve until it can be read anew. Does not replace what is known already.
+  public func adopt(_ evidence: Grant.Evidence) {
+    let now = Moment.now().boot
+    if metadata == nil { metadata = Cached(value: evidence.metadata, readAt: now, freshUntil: now) }
+    if keys == nil { keys = Cached(value: evidence.keys, readAt: now, freshUntil: now) }
+  }
+
+  /// Gets one token and verifies it: discovery, token request (RFC 6749, 4.4), keys, verification.
+  ///
+  /// - Throws: `AcquisitionFailure`. Nothing that it says holds a secret.
+  public func acquire(_ request: TokenRequest) async throws(AcquisitionFailure) -> Grant {
+    let attempt = Attempt(request, at: Moment.now().boot)
+    let known = try await currentMetadata(attempt)
+    var answer: TokenAnswer
+    do {
+      answer = try await exchange(request, at: known, attempt)
+    } catch  where error.suggestsMovedEndpoint {
+      // The endpoint may have moved since its discovery document was read.
+      guard let moved = await rereadMetadata(attempt), moved.tokenEndpoint != known.tokenEndpoint else { throw error }
+      answer = try await exchange(request, at: moved, attempt)
+    }
+    let current = metadata?.value ?? known
+    let verified = try await verify(answer, request, current, attempt)
+    return try grant(answer, verified.claims, request, Grant.Evidence(metadata: current, keys: verified.keys))
+  }
+
+  // MARK: Discovery
+
+  private func currentMetadata(_ attempt: Attempt) async throws(AcquisitionFailure) -> ServerMetadata {
+    if let metadata, Moment.now().boot < metadata.freshUntil { return metadata.value }
+    do {
+      return try await readMetadata(attempt)
+    } catch {
+      // The token endpoint is what counts: an outage of discovery alone changes nothing. A document that says something wrong does.
+      guard let lastGood = metadata, error.isOutage else { throw error }
+      metadata?.freshUntil = Moment.now().boot + Freshness.afterOutage
+      return lastGood.value
+    }
+  }
+
+  /// Reads the document again after its endpoint failed: not too often, and not if this very attempt has read it.
+  private func rereadMetadata(_ attempt: Attempt) async -> ServerMetadata? {
+    guard let metadata, metadata.readAt < attempt.start, metadataReloads.permits(at: Moment.now().boot) else {
+      return nil
+    }
+    return try? await readMetadata(attempt)
+  }
+
+  private func readMetadata(_ attempt: Attempt) async throws(AcquisitionFailure) -> ServerMetadata {
+    if let readingMetadata { return try await readingMetadata.value.get() }
+    let haste = metadata != nil
+    let task = Task { () -> Result<ServerMetadata, AcquisitionFailure> in
+      do throws(AcquisitionFailure) {
+        return .success(try await self.fetchMetadata(attempt, haste: haste))
+      } catch {
+        return .failure(error)
+      }
+    }
+    readingMetadata = task
+    let result = await task.value
+    readingMetadata = nil
+    return try result.get()
+  }
+
+  private func fetchMetadata(_ attempt: Attempt, haste: Bool) async throws(AcquisitionFailure) -> ServerMetadata {
+    var firstFailure: AcquisitionFailure?
+    for location in ServerMetadata.locations(of: issuer) {
+      do {
+        let response = try await get(location, "discovery", attempt, haste: haste)
+        let parsed = try ServerMetadata(parsing: response.body, issuer: issuer, requiresKeys: true)
+        let now = Moment.now().boot
+        metadata = Cached(value: parsed, readAt: now, freshUntil: now + Freshness.of(response))
+        observe?(.discovered(parsed))
+        return parsed
+      } catch {
+        // Only a server that answers "not here" is asked at the other place.
+        guard error.code == .rejected else { throw firstFailure ?? error }
+        firstFailure = firstFailure ?? error
+      }
+    }
+    throw firstFailure ?? AcquisitionFailure(.discoveryIncomplete, "\(issuer) has no discovery document")
+  }
+
+  // MARK: Keys
+
+  private func currentKeys(_ metadata: ServerMetadata, _ attempt: Attempt) async throws(AcquisitionFailure) -> KeySet {
+    if let keys, Moment.now().boot < keys.freshUntil { return keys.value }
+    do {
+      return try await readKeys(metadata, attempt)
+    } catch {
+      guard let lastGood = keys, error.isOutage else { throw error }
+      keys?.freshUntil = Moment.now().boot + Freshness.afterOutage
+      return lastGood.value
+    }
+  }
+
+  private func readKeys(_ metadata: ServerMetadata, _ attempt: Attempt) async throws(AcquisitionFailure) -> KeySet {
+    if let readingKeys { return try await readingKeys.value.get() }
+    let haste = keys != nil
+    let task = Task { () -> Result<KeySet, AcquisitionFailure> in
+      do throws(AcquisitionFailure) {
+        return .success(try await self.fetchKeys(metadata, attempt, haste: haste))
+      } catch {
+        return .failure(error)
+      }
+    }
+    readingKeys = task
+    let result = await task.value
+    readingKeys = nil
+    return try result.get()
+  }
+
+  private func fetchKeys(
+    _ metadata: ServerMetadata, _ attempt: Attempt, haste: Bool
+  ) async throws(AcquisitionFailure) -> KeySet {
+    guard let location = metadata.jwksURI else {
+      throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks jwks_uri")
+    }
+    let response = try await get(location, "keys", attempt, haste: haste)
+    let parsed: KeySet
+    do {
+      parsed = try KeySet(parsing: response.body)
+    } catch {
+      throw AcquisitionFailure(.malformedAnswer, "\(location) answered with no usable key set: \(error)")
+    }
+    let now = Moment.now().boot
+    keys = Cached(value: parsed, readAt: now, freshUntil: now + Freshness.of(response))
+    observe?(.keys(count: parsed.count))
+    return parsed
+  }
+
+  /// The server's keys as it publishes them now, for judging a token that was got elsewhere.
+  ///
+  /// - Throws: `AcquisitionFailure` if they cannot be had within `timeout` for each of the two documents.
+  public func fetchKeys(timeout: Duration = .seconds(10)) async throws(AcquisitionFailure) -> KeySet {
+    let attempt = Attempt(timeout: timeout, at: Moment.now().boot)
+    return try await fetchKeys(try await fetchMetadata(attempt, haste: false), attempt, haste: false)
+  }
+
+  // MARK: Verification
+
+  private func verify(
+    _ answer: TokenAnswer, _ request: TokenRequest, _ metadata: ServerMetadata, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> (claims: AccessTokenClaims, keys: KeySet) {
+    let known = try await currentKeys(metadata, attempt)
+    do throws(VerificationFailure) {
+      return (try await verify(answer, request, known), known)
+    } catch {
+      guard error.suggestsKeyReload else { throw AcquisitionFailure(error, clockSkew: answer.skew) }
+      // The signing key may have been rotated since the keys were read.
+      guard keyReloads.permits(at: Moment.now().boot) else { throw AcquisitionFailure(error, clockSkew: answer.skew) }
+    }
+    let fresh = try await readKeys(metadata, attempt)
+    do throws(VerificationFailure) {
+      return (try await verify(answer, request, fresh), fresh)
+    } catch {
+      throw AcquisitionFailure(error, clockSkew: answer.skew)
+    }
+  }
+
+  private func verify(
+    _ answer: TokenAnswer, _ request: TokenRequest, _ keys: KeySet
+  ) async throws(VerificationFailure) -> AccessTokenClaims {
+    func verify(at unixTime: Double) async throws(VerificationFailure) -> AccessTokenClaims {
+      try await AccessTokenVerifier.verify(
+        token: answer.response.accessToken, keys: keys, policy: request.policy,
+        grantedScope: answer.response.scope, unixTime: unixTime)
+    }
+    do throws(VerificationFailure) {
+      return try await verify(at: answer.receivedAt.unix)
+    } catch {
+      // The token is the server's, and so is its clock: a host whose clock is wrong goes by the server's (whose Date came over the same TLS), and says so.
+      guard error.isAboutTime, let skew = answer.skew, abs(skew.seconds) > request.policy.leeway.seconds else {
+        throw error
+      }
+      return try await verify(at: answer.receivedAt.unix + skew.seconds)
+    }
+  }
+
+  private func grant(
+    _ answer: TokenAnswer, _ claims: AccessTokenClaims, _ request: TokenRequest, _ evidence: Grant.Evidence
+  ) throws(AcquisitionFailure) -> Grant {
+    var lifetime = answer.response.expiresIn ?? .infinity
+    if let issuedAt = claims.issuedAt { lifetime = min(lifetime, Double(claims.expiry - issuedAt)) }
+    // A server that hands out a token it made earlier: what counts is what is left of it.
+    if let serverTime = answer.serverTime {
+      lifetime = min(lifetime, Double(claims.expiry) - serverTime)
+    } else if claims.issuedAt == nil {
+      lifetime = min(lifetime, Double(claims.expiry) - answer.receivedAt.unix)
+    }
+    return Grant(
+      accessToken: answer.response.accessToken, claims: claims, requestedAt: answer.sentAt,
+      lifetime: .seconds(lifetime),
+      scope: claims.scopes.isEmpty ? answer.response.scope ?? request.scope : claims.scopes,
+      skew: answer.skew, secretIndex: answer.secretIndex, evidence: evidence)
+  }
+}

@@ -1,0 +1,82 @@
+import JWTKit
+
+/// A client's private key, which takes the place of a client secret (`private_key_jwt`; RFC 7523 section 2.2, OpenID Connect Core 9).
+///
+/// Neither the key nor an assertion is ever printed: it reflects without children, and assertions are secrets.
+public struct ClientAssertionKey: Sendable {
+  /// The algorithm that assertions are signed by.
+  public let algorithm: SignatureAlgorithm
+  /// The `kid` that assertions name, if the server knows the key by one.
+  public let keyID: String?
+  private let key: PrivateKey
+
+  /// Reads a private key.
+  ///
+  /// - Parameters:
+  ///   - pem: text that holds an unencrypted private key in PEM: PKCS#8, PKCS#1 (RSA) or SEC1 (EC). RSA of at least 2048 bits, EC on
+  ///     P-256, P-384 or P-521, and Ed25519 can sign.
+  ///   - algorithm: by which to sign; by default RS256 for RSA, and the curve's own otherwise.
+  ///   - keyID: the `kid` of assertions.
+  /// - Throws: ``ClientAssertionFailure``, which never quotes the key.
+  public init(
+    pem: Secret, algorithm: SignatureAlgorithm? = nil, keyID: String? = nil
+  ) throws(ClientAssertionFailure) {
+    key = try PrivateKey(pem: pem)
+    guard let algorithm = algorithm ?? key.algorithms.first, key.algorithms.contains(algorithm) else {
+      throw ClientAssertionFailure(
+        reason: .algorithmMismatch,
+        message: "the private key is \(key.name), which cannot sign by \(algorithm?.rawValue ?? "?"); it can by "
+          + key.algorithms.map(\.rawValue).joined(separator: ", "))
+    }
+    self.algorithm = algorithm
+    self.keyID = keyID
+  }
+
+  /// A signed assertion that this client is itself (RFC 7523 section 3), good once: its `jti` is random.
+  ///
+  /// - Parameters:
+  ///   - clientID: `iss` and `sub`.
+  ///   - audience: `aud`, the token endpoint or the issuer, as the server wants it.
+  ///   - unixTime: the present time in seconds since 1970.
+  ///   - lifetime: from `iat` to `exp`; whole seconds count.
+  /// - Throws: ``ClientAssertionFailure`` if the key cannot sign.
+  public func assertion(
+    clientID: String, audience: String, unixTime: Double, lifetime: Duration = .seconds(60)
+  ) async throws(ClientAssertionFailure) -> Secret {
+    let now = Int64(unixTime)
+    let payload = Payload(
+      iss: clientID, sub: clientID, aud: audience, jti: Self.randomID(), iat: now,
+      exp: now + lifetime.components.seconds)
+    do {
+      let keys = await key.collection(signingBy: algorithm)
+      var header = JWTHeader()
+      header.typ = "JWT"
+      if let keyID { header.kid = keyID }
+      return Secret(try await keys.sign(payload, header: header))
+    } catch {
+      throw ClientAssertionFailure(
+        reason: .signing, message: "the private key (\(key.name)) could not sign the client assertion")
+    }
+  }
+
+  private struct Payload: JWTPayload {
+    let iss, sub, aud, jti: String
+    let iat, exp: Int64
+
+    /// Nothing to check: assertions are only ever signed here.
+    func verify(using algorithm: some JWTAlgorithm) {}
+  }
+
+  /// 128 random bits.
+  private static func randomID() -> String {
+    var generator = SystemRandomNumberGenerator()
+    return Base64URL.encode((0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
+  }
+}
+
+extension ClientAssertionKey: CustomReflectable, CustomStringConvertible {
+  /// The algorithm and the `kid`, nothing of the key.
+  public var description: String { "\(algorithm.rawValue) key" + (keyID.map { " \($0.quotedForMessage)" } ?? "") }
+  /// A mirror without children, so that `dump` shows nothing.
+  public var customMirror: Mirror { Mirror(self, children: []) }
+}

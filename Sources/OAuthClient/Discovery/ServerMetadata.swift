@@ -1,0 +1,116 @@
+import FoundationEssentials
+
+/// What an authorization server says of itself: OpenID Connect Discovery 1.0, 3, and RFC 8414, 2. Only the members that are used here.
+public struct ServerMetadata: Hashable, Sendable, Codable {
+  /// The server's own name; must equal the configured one to the letter.
+  public var issuer: String
+  /// Where tokens are asked for.
+  public var tokenEndpoint: String
+  /// Where the server's public keys are.
+  public var jwksURI: String?
+  /// Where a token can be inspected (RFC 7662).
+  public var introspectionEndpoint: String?
+  /// Where a token can be revoked (RFC 7009).
+  public var revocationEndpoint: String?
+  /// The scopes that the server makes known; may be incomplete.
+  public var scopesSupported: [String]?
+  /// The grants that it makes known; some servers leave `client_credentials` out and grant it all the same.
+  public var grantTypesSupported: [String]?
+  /// How clients may authenticate at the token endpoint; absent means `client_secret_basic` (RFC 8414, 2).
+  public var tokenEndpointAuthMethodsSupported: [String]?
+  /// The endpoints for clients that authenticate by certificate (RFC 8705, 5).
+  public var mtlsEndpointAliases: MutualTLSAliases?
+
+  /// RFC 8705, 5.
+  public struct MutualTLSAliases: Hashable, Sendable, Codable {
+    /// Where tokens are asked for by clients that authenticate by certificate.
+    public var tokenEndpoint: String?
+
+    enum CodingKeys: String, CodingKey {
+      case tokenEndpoint = "token_endpoint"
+    }
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case issuer
+    case tokenEndpoint = "token_endpoint"
+    case jwksURI = "jwks_uri"
+    case introspectionEndpoint = "introspection_endpoint"
+    case revocationEndpoint = "revocation_endpoint"
+    case scopesSupported = "scopes_supported"
+    case grantTypesSupported = "grant_types_supported"
+    case tokenEndpointAuthMethodsSupported = "token_endpoint_auth_methods_supported"
+    case mtlsEndpointAliases = "mtls_endpoint_aliases"
+  }
+}
+
+extension ServerMetadata {
+  /// Reads a discovery document that must be `issuer`'s.
+  ///
+  /// - Parameter requiresKeys: whether `jwks_uri` has to be there: it need not for tokens that are not verified by signature.
+  /// - Throws: `malformedAnswer`, `discoveryIncomplete`, `issuerMismatch` or `insecureEndpoint`.
+  public init(parsing document: [UInt8], issuer: String, requiresKeys: Bool) throws(AcquisitionFailure) {
+    struct Required: Decodable {
+      var issuer: String?
+      var tokenEndpoint: String?
+      var jwksURI: String?
+
+      enum CodingKeys: String, CodingKey {
+        case issuer
+        case tokenEndpoint = "token_endpoint"
+        case jwksURI = "jwks_uri"
+      }
+    }
+    let decoder = JSONDecoder()
+    let data = Data(document)
+    guard let required = try? decoder.decode(Required.self, from: data) else {
+      throw AcquisitionFailure(
+        .malformedAnswer, "the discovery document of \(issuer) is not a JSON object of the expected form")
+    }
+    guard let named = required.issuer, required.tokenEndpoint != nil else {
+      throw AcquisitionFailure(
+        .discoveryIncomplete, "the discovery document of \(issuer) lacks issuer or token_endpoint")
+    }
+    guard named == issuer else {
+      throw AcquisitionFailure(
+        .issuerMismatch,
+        "the server at \(issuer) calls itself \(Printable.shortened(named)), which is not the same text")
+    }
+    if requiresKeys, required.jwksURI == nil {
+      throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks jwks_uri")
+    }
+    // An optional member of an odd type must not cost the whole document.
+    if let whole = try? decoder.decode(ServerMetadata.self, from: data) {
+      self = whole
+    } else {
+      self.init(issuer: named, tokenEndpoint: required.tokenEndpoint ?? "", jwksURI: required.jwksURI)
+    }
+    try requireSecure(tokenEndpoint, member: "token_endpoint")
+    if let jwksURI { try requireSecure(jwksURI, member: "jwks_uri") }
+    for (member, endpoint) in [
+      ("introspection_endpoint", introspectionEndpoint), ("revocation_endpoint", revocationEndpoint),
+      ("mtls_endpoint_aliases.token_endpoint", mtlsEndpointAliases?.tokenEndpoint),
+    ] {
+      if let endpoint { try requireSecure(endpoint, member: member) }
+    }
+  }
+
+  private func requireSecure(_ endpoint: String, member: String) throws(AcquisitionFailure) {
+    do { _ = try Endpoint(endpoint) } catch {
+      throw AcquisitionFailure(
+        .insecureEndpoint,
+        "the discovery document of \(issuer) has \(member) \(Printable.shortened(endpoint)), which is not an https URL")
+    }
+  }
+
+  /// Where an issuer's discovery document may be: OpenID Connect's place first, then RFC 8414's (3.1), which puts the well-known part between
+  /// host and path. An issuer's trailing slash does not become a double one.
+  public static func locations(of issuer: String) -> [String] {
+    let trimmed = issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer
+    let openID = trimmed + "/.well-known/openid-configuration"
+    guard let scheme = trimmed.firstRange(of: "://") else { return [openID] }
+    let host = trimmed[scheme.upperBound...].prefix { $0 != "/" }
+    let path = trimmed[host.endIndex...]
+    return [openID, trimmed[..<host.endIndex] + "/.well-known/oauth-authorization-server" + path]
+  }
+}

@@ -1,0 +1,123 @@
+/// Every way in which an attempt can fail. The raw values are stable: they stand in logs (`FAILURE=`), in the status file and in the
+/// manual's table "What happens when", which a test compares with this list.
+public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
+  // The way to the server.
+  case nameResolution = "dns"
+  case connection = "connection"
+  case proxy = "proxy"
+  case tlsUnknownAuthority = "tls-unknown-authority"
+  case tlsExpired = "tls-expired"
+  case tlsNotYetValid = "tls-not-yet-valid"
+  case tlsHostName = "tls-host-name"
+  case tlsCAFile = "tls-ca-file"
+  case tlsOther = "tls"
+  case timeout = "timeout"
+  // The answer as HTTP.
+  case brokenResponse = "broken-response"
+  case tooLarge = "too-large"
+  case serverError = "server-error"
+  case tooManyRequests = "too-many-requests"
+  case redirect = "redirect"
+  case rejected = "rejected"
+  // The answer as JSON.
+  case malformedAnswer = "malformed-answer"
+  // Discovery and keys (OpenID Connect Discovery 1.0, RFC 8414, RFC 7517).
+  case discoveryIncomplete = "discovery-incomplete"
+  case issuerMismatch = "issuer-mismatch"
+  case insecureEndpoint = "insecure-endpoint"
+  // The token endpoint's word (RFC 6749, 5.2).
+  case invalidClient = "invalid-client"
+  case unauthorizedClient = "unauthorized-client"
+  case invalidScope = "invalid-scope"
+  case oauthError = "oauth-error"
+  case serverBusy = "server-busy"
+  // The token response (RFC 6749, 5.1).
+  case tokenType = "token-type"
+  case lifetime = "lifetime"
+  // The token (RFC 7519, RFC 8725, RFC 9068).
+  case malformedToken = "malformed-token"
+  case algorithm = "algorithm"
+  case unknownKey = "unknown-key"
+  case signature = "signature"
+  case wrongIssuer = "wrong-issuer"
+  case wrongAudience = "wrong-audience"
+  case wrongType = "wrong-type"
+  case wrongClient = "wrong-client"
+  case missingScope = "missing-scope"
+  case tokenExpired = "token-expired"
+  case tokenNotYetValid = "token-not-yet-valid"
+  case tokenInactive = "token-inactive"
+  // Our own side.
+  case credentials = "credentials"
+
+  /// How a failure is met.
+  public enum Kind: String, Hashable, Sendable, Codable {
+    /// It may pass by itself: tried again soon, less and less often.
+    case transient
+    /// A person must act: tried again after a minute, then every five, for ever.
+    case refused
+  }
+
+  /// Which kind it is.
+  public var kind: Kind {
+    switch self {
+    case .nameResolution, .connection, .proxy, .tlsUnknownAuthority, .tlsExpired, .tlsNotYetValid, .tlsHostName,
+      .tlsCAFile, .tlsOther, .timeout, .brokenResponse, .tooLarge, .serverError, .tooManyRequests, .malformedAnswer,
+      .serverBusy, .lifetime, .malformedToken, .unknownKey, .signature, .tokenExpired, .tokenNotYetValid,
+      .tokenInactive, .credentials:
+      .transient
+    case .redirect, .rejected, .discoveryIncomplete, .issuerMismatch, .insecureEndpoint, .invalidClient,
+      .unauthorizedClient, .invalidScope, .oauthError, .tokenType, .algorithm, .wrongIssuer, .wrongAudience,
+      .wrongType, .wrongClient, .missingScope:
+      .refused
+    }
+  }
+
+  /// What a person can do about it, in one line.
+  public var remedy: String {
+    switch self {
+    case .nameResolution: "check the host name in issuer and this host's resolver (resolvectl query HOST)"
+    case .connection: "check that the server is up and that no firewall stands between (curl -v ISSUER)"
+    case .proxy: "check proxy, HTTPS_PROXY and NO_PROXY, and that the proxy lets this host through"
+    case .tlsUnknownAuthority:
+      "set ca_file to the authority that signed the server's certificate, or install it with update-ca-certificates"
+    case .tlsExpired: "the server's certificate must be renewed; check this host's clock as well (timedatectl)"
+    case .tlsNotYetValid: "check this host's clock (timedatectl)"
+    case .tlsHostName: "issuer must name the host as the server's certificate does"
+    case .tlsCAFile: "ca_file (or the client certificate or key) must be a readable PEM file"
+    case .tlsOther: "the server must speak TLS 1.2 or newer with a certificate this host trusts"
+    case .timeout: "the server is slow or unreachable; raise timeout if it is only slow"
+    case .brokenResponse: "the server or something on the way cut the answer short"
+    case .tooLarge: "the answer is larger than any token answer: is issuer the right server?"
+    case .serverError: "the authorization server is in trouble; nothing to do on this host"
+    case .tooManyRequests: "the authorization server limits requests; are there many hosts with one client_id?"
+    case .redirect: "redirects are not followed: set issuer to the final address"
+    case .rejected:
+      "the authorization server turned the request down without an OAuth error: check client_id and secret"
+    case .malformedAnswer: "the answer is no JSON: a captive portal or a proxy's error page?"
+    case .discoveryIncomplete: "issuer must publish token_endpoint and jwks_uri in its discovery document"
+    case .issuerMismatch: "issuer in the config file must be exactly what the server calls itself"
+    case .insecureEndpoint: "the server must publish https endpoints"
+    case .invalidClient: "client_id or client_secret is wrong, expired or disabled: ask Konexus, then systemctl restart"
+    case .unauthorizedClient: "the client must be allowed the client_credentials grant"
+    case .invalidScope: "scope names something this client may not have"
+    case .oauthError: "see the error the server gave"
+    case .serverBusy: "the authorization server is in trouble; nothing to do on this host"
+    case .tokenType: "only Bearer tokens (RFC 6750) can be published"
+    case .lifetime: "the server must issue tokens that live for at least 3 s"
+    case .malformedToken: "the access token is not a JWT: see verify in konexus-tokend.toml(5)"
+    case .algorithm: "the token must be signed with RS, PS, ES 256 to 512 or EdDSA"
+    case .unknownKey: "the server signed with a key that it does not publish (yet)"
+    case .signature: "the token was not signed by the key it names"
+    case .wrongIssuer: "the token was issued by another server than issuer"
+    case .wrongAudience: "set audience to what the API expects, or ask for the right scope"
+    case .wrongType: "the server must issue access tokens (typ at+jwt or JWT)"
+    case .wrongClient: "the token belongs to another client_id"
+    case .missingScope: "the server granted less than scope asks for"
+    case .tokenExpired: "the token came dead: check this host's clock (timedatectl) and the server's"
+    case .tokenNotYetValid: "the token is from the future: check this host's clock (timedatectl) and the server's"
+    case .tokenInactive: "the server's introspection calls its own token inactive"
+    case .credentials: "the file with the client's secret or key must be readable, and nobody else's"
+    }
+  }
+}

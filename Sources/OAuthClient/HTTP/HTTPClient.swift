@@ -1,0 +1,51 @@
+/// Makes HTTP/1.1 exchanges over TLS 1.2 or newer, by libcurl.
+///
+/// Redirects are returned, not followed; content is taken as it is, never decompressed; header fields are limited to 64 KiB and
+/// the content to `maximumBodyBytes`. While exchanges are under way one thread of the client's own drives them all, so that a
+/// slow server delays nobody else, and connections are used again. About a second after the last exchange the thread ends and
+/// the connections are closed: an idle client costs nothing.
+public final class HTTPClient: Sendable {
+  private let loop: TransferLoop
+  private let limits: TransferLimits
+  private let userAgent: String
+
+  /// Makes a client; nothing is started before the first request.
+  /// - Parameters:
+  ///   - maximumBodyBytes: The longest content that is accepted.
+  ///   - userAgent: The `User-Agent` to send, as RFC 9110 10.1.5 has it: `name/version`.
+  public convenience init(maximumBodyBytes: Int = 1 << 20, userAgent: String = "konexus-tokend") {
+    // Long enough that discovery, token request and keys share a connection.
+    self.init(maximumBodyBytes: maximumBodyBytes, userAgent: userAgent, linger: .seconds(1))
+  }
+
+  init(maximumBodyBytes: Int, userAgent: String, linger: Duration) {
+    loop = TransferLoop(linger: linger)
+    limits = TransferLimits(bodyBytes: maximumBodyBytes, headerBytes: 64 << 10)
+    self.userAgent = userAgent
+  }
+
+  deinit {
+    loop.endLinger()
+  }
+
+  /// Sends `request` and returns the complete answer, whatever its status.
+  ///
+  /// Cancelling the task ends the exchange at once, with the reason `cancelled`. After the return nothing of the exchange goes on.
+  /// - Throws: `HTTPFailure` if there is no complete answer within the request's time.
+  public func send(_ request: HTTPRequest) async throws(HTTPFailure) -> HTTPResponse {
+    let prepared = try PreparedRequest(request, limits: limits, userAgent: userAgent)
+    // A task that is cancelled already must not even reach the server.
+    if Task.isCancelled { throw prepared.cancellation }
+    let id = loop.reserve()
+    let result = await withTaskCancellationHandler {
+      await withCheckedContinuation { (continuation: CheckedContinuation<Result<HTTPResponse, HTTPFailure>, Never>) in
+        loop.start(prepared, id: id) { continuation.resume(returning: $0) }
+        // Cancelled before the loop knew the transfer: the handler below has then found nothing to cancel.
+        if Task.isCancelled { loop.cancel(id) }
+      }
+    } onCancel: {
+      loop.cancel(id)
+    }
+    return try result.get()
+  }
+}

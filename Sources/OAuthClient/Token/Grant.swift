@@ -1,0 +1,48 @@
+/// A verified access token, and all that is known of it.
+public struct Grant: Sendable {
+  /// The token, as it goes into an `Authorization: Bearer` header.
+  public var accessToken: Secret
+  /// What was verified.
+  public var claims: AccessTokenClaims
+  /// When the request that brought it was sent: its life is counted from here.
+  public var requestedAt: Moment
+  /// How long it lives from `requestedAt`: the smallest of `expires_in`, `exp - iat` and `exp` less the server's `Date`.
+  public var lifetime: Duration
+  /// The granted scopes.
+  public var scope: [String]
+  /// How far the server's clock is ahead of this host's; `nil` if the server does not tell, positive if it is ahead. Good to a second.
+  public var skew: Duration?
+  /// Which of the request's secrets worked.
+  public var secretIndex: Int
+  /// What the server said of itself, and the keys that verified the token: enough to verify it again after a restart.
+  public var evidence: Evidence
+
+  /// A grant of the given parts.
+  public init(
+    accessToken: Secret, claims: AccessTokenClaims, requestedAt: Moment, lifetime: Duration, scope: [String],
+    skew: Duration?, secretIndex: Int, evidence: Evidence
+  ) {
+    self.accessToken = accessToken
+    self.claims = claims
+    self.requestedAt = requestedAt
+    self.lifetime = lifetime
+    self.scope = scope
+    self.skew = skew
+    self.secretIndex = secretIndex
+    self.evidence = evidence
+  }
+
+  /// What a token was verified with.
+  public struct Evidence: Hashable, Sendable, Codable {
+    /// The discovery document.
+    public var metadata: ServerMetadata
+    /// The server's keys.
+    public var keys: KeySet
+
+    /// Evidence of the given parts.
+    public init(metadata: ServerMetadata, keys: KeySet) {
+      self.metadata = metadata
+      self.keys = keys
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/// The claims of an access token as decoded, before any of them was compared with anything.
+struct ClaimsBody: Decodable {
+  let iss: String?
+  let sub: String?
+  let aud: Texts?
+  let exp: NumericDate?
+  let nbf: NumericDate?
+  let iat: NumericDate?
+  let jti: String?
+  let scope: Texts?
+  let scp: Texts?
+  let clientID: String?
+  let azp: String?
+
+  private enum CodingKeys: String, CodingKey {
+    case iss, sub, aud, exp, nbf, iat, jti, scope, scp, azp
+    case clientID = "client_id"
+  }
+
+  /// One text or an array of texts, as `aud` and `scope` may be.
+  enum Texts: Decodable {
+    case one(String)
+    case many([String])
+
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      if let text = try? container.decode(String.self) {
+        self = .one(text)
+      } else {
+        self = .many(try container.decode([String].self))
+      }
+    }
+
+    /// A single text as an array of one.
+    var values: [String] {
+      switch self {
+      case .one(let text): [text]
+      case .many(let texts): texts
+      }
+    }
+
+    /// The scopes: a single text is separated by spaces (RFC 6749 section 3.3).
+    var scopes: [String] {
+      switch self {
+      case .one(let text): text.split(separator: " ").map(String.init)
+      case .many(let texts): texts
+      }
+    }
+  }
+
+  /// Seconds since 1970 (RFC 7519 section 2), between 1970 and the end of the year 9999, fractions cut off.
+  struct NumericDate: Decodable {
+    let seconds: Int64
+
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      let value = try container.decode(Double.self)
+      guard value >= 0, value < 253_402_300_800 else {
+        throw DecodingError.dataCorruptedError(
+          in: container, debugDescription: "not a point in time before the year 10000")
+      }
+      seconds = Int64(value)
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import FoundationEssentials
+
+/// The issuer's public keys, from its JWKS (RFC 7517 section 5).
+///
+/// Keys that cannot verify a token are passed over one by one; what is left is encoded as a JWKS again, so that it can be stored.
+public struct KeySet: Sendable {
+  /// A key and what the JWKS says of it.
+  struct Entry: Sendable {
+    let source: JSONWebKey
+    let key: VerificationKey
+
+    /// Whether a token with this algorithm may be verified with it.
+    func fits(_ algorithm: SignatureAlgorithm) -> Bool {
+      // A key is for one algorithm if it says so (RFC 8725 section 3.1).
+      key.fits(algorithm) && (source.alg.map { SignatureAlgorithm(name: $0) == algorithm } ?? true)
+    }
+  }
+
+  /// The longest JWKS document that is read.
+  public static let maximumBytes = 1 << 20
+  /// At most this many keys are kept; further ones are not looked at.
+  public static let maximumKeys = 100
+  /// At most this many entries of `keys` are looked at, usable or not.
+  public static let maximumEntries = 1000
+  /// At most this many keys are tried on a token.
+  static let maximumTries = 10
+
+  let entries: [Entry]
+  /// The first ten keys that were passed over.
+  public let skipped: [SkippedKey]
+
+  /// The number of usable keys.
+  public var count: Int { entries.count }
+
+  /// Reads a JWKS document.
+  ///
+  /// Throws if it is longer than 1 MiB, is not a JWKS, or holds no usable key. One odd key among usable ones is no failure.
+  public init(parsing json: [UInt8]) throws(KeySetFailure) {
+    guard json.count <= Self.maximumBytes else {
+      throw KeySetFailure(
+        reason: .oversized(bytes: json.count),
+        message: "the JWKS is \(json.count) bytes long; at most \(Self.maximumBytes) are read")
+    }
+    let document: Document
+    do {
+      document = try JSONDecoder().decode(Document.self, from: Data(json))
+    } catch {
+      throw KeySetFailure(reason: .malformed, message: "the JWKS is not a JSON object with an array \"keys\"")
+    }
+    try self.init(document)
+  }
+
+  private init(_ document: Document) throws(KeySetFailure) {
+    entries = document.entries
+    skipped = document.skipped
+    guard !entries.isEmpty else {
+      let why = skipped.isEmpty ? "it is empty" : skipped.map(\.description).joined(separator: "; ")
+      throw KeySetFailure(reason: .noUsableKey, message: "the JWKS holds no key that could verify a token: \(why)")
+    }
+  }
+
+  /// The keys to try on a token: those of its `kid`, or without one all that fit the algorithm, at most ten.
+  func candidates(keyID: String?, algorithm: SignatureAlgorithm) throws(VerificationFailure) -> [VerificationKey] {
+    guard let keyID else {
+      let fitting = entries.filter { $0.fits(algorithm) }
+      guard !fitting.isEmpty else {
+        throw VerificationFailure(
+          .unknownKey(nil),
+          "the token names no key, and none of the issuer's \(count) keys is for \(algorithm.rawValue)")
+      }
+      return fitting.prefix(Self.maximumTries).map(\.key)
+    }
+    let named = entries.filter { $0.source.kid?.isExactly(keyID) ?? false }
+    let fitting = (named.isEmpty ? entries.filter { $0.source.kid == nil } : named).filter { $0.fits(algorithm) }
+    if named.isEmpty, fitting.isEmpty {
+      throw VerificationFailure(
+        .unknownKey(keyID.escapedForMessage),
+        "the token is signed with the key \(keyID.quotedForMessage), which is not among the issuer's \(count) keys")
+    }
+    guard !fitting.isEmpty else {
+      throw VerificationFailure(
+        .keyMismatch(keyID.escapedForMessage),
+        "the token is signed with \(algorithm.rawValue), which the issuer's key \(keyID.quotedForMessage) is not for")
+    }
+    return fitting.prefix(Self.maximumTries).map(\.key)
+  }
+}
+
+extension KeySet: Hashable {
+  /// Whether both hold the same keys in the same order.
+  public static func == (lhs: KeySet, rhs: KeySet) -> Bool { lhs.entries.map(\.source) == rhs.entries.map(\.source) }
+
+  /// Feeds the keys to `hasher`.
+  public func hash(into hasher: inout Hasher) { hasher.combine(entries.map(\.source)) }
+}
+
+extension KeySet: Codable {
+  /// Reads a JWKS as `init(parsing:)` does, from within another document. Throws a `DecodingError` or a ``KeySetFailure``.
+  public init(from decoder: any Decoder) throws {
+    try self.init(try Document(from: decoder))
+  }
+
+  /// Writes the usable keys as a JWKS.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Document.CodingKeys.self)
+    try container.encode(entries.map(\.source), forKey: .keys)
+  }
+}
+
+/// A JWKS as it is read, entry by entry, with a bound on the work.
+private struct Document: Decodable {
+  enum CodingKeys: String, CodingKey { case keys }
+
+  /// An entry that may be anything.
+  private struct Candidate: Decodable {
+    let key: JSONWebKey?
+    init(from decoder: any Decoder) throws { key = try? JSONWebKey(from: decoder) }
+  }
+
+  var entries: [KeySet.Entry] = []
+  var skipped: [SkippedKey] = []
+
+  init(from decoder: any Decoder) throws {
+    var keys = try decoder.container(keyedBy: CodingKeys.self).nestedUnkeyedContainer(forKey: .keys)
+    while !keys.isAtEnd, keys.currentIndex < KeySet.maximumEntries, entries.count < KeySet.maximumKeys {
+      let index = keys.currentIndex
+      let source = try keys.decode(Candidate.self).key
+      do throws(SkippedKey.Reason) {
+        guard let source else { throw .malformed }
+        entries.append(KeySet.Entry(source: source, key: try source.verificationKey()))
+      } catch {
+        if skipped.count < 10 { skipped.append(SkippedKey(index: index, reason: error)) }
+      }
+    }
+  }
+}

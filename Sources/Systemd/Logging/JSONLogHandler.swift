@@ -1,0 +1,97 @@
+internal import Glibc
+public import Logging
+
+/// Writes log events as JSON, one object a line, for log collectors:
+/// `{"ts":"2026-11-24T03:20:00.123Z","level":"info","message":"...","fields":{"key":"value"}}`. The time is in UTC.
+public struct JSONLogHandler: LogHandler {
+  /// Where the lines go.
+  public enum Stream: Sendable {
+    /// Standard output, where containers are expected to log.
+    case standardOutput
+    /// Standard error.
+    case standardError
+  }
+
+  /// The least level that is written.
+  public var logLevel: Logger.Level = .info
+  /// What is added to each event.
+  public var metadata: Logger.Metadata = [:]
+  /// Supplies metadata at the time of each event.
+  public var metadataProvider: Logger.MetadataProvider?
+  private let output: LineOutput
+
+  /// A handler that writes to `stream`.
+  public init(stream: Stream, metadataProvider: Logger.MetadataProvider? = nil) {
+    let descriptor =
+      switch stream {
+      case .standardOutput: STDOUT_FILENO
+      case .standardError: STDERR_FILENO
+      }
+    self.init(descriptor: descriptor, metadataProvider: metadataProvider)
+  }
+
+  init(descriptor: Int32, metadataProvider: Logger.MetadataProvider? = nil) {
+    output = LineOutput(descriptor: descriptor)
+    self.metadataProvider = metadataProvider
+  }
+
+  /// One item of ``metadata``.
+  public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  /// Writes `event`; called by `Logger`.
+  public func log(event: LogEvent) {
+    output.write(line(for: event, time: Timestamp.now(milliseconds: true)))
+  }
+
+  func line(for event: LogEvent, time: String) -> String {
+    let fields = allMetadata(of: event).map { Self.member($0.key, Self.json($0.value)) }
+    let members = [
+      Self.member("ts", Self.string(time)),
+      Self.member("level", Self.string("\(event.level)")),
+      Self.member("message", Self.string("\(event.message)")),
+      Self.member("fields", Self.object(fields)),
+    ]
+    return Self.object(members)
+  }
+
+  private static func json(_ value: Logger.MetadataValue) -> String {
+    switch value {
+    case .string(let text): string(text)
+    case .stringConvertible(let value): string("\(value)")
+    case .array(let values): "[\(values.map(json).joined(separator: ","))]"
+    case .dictionary(let values):
+      object(values.sorted { $0.key < $1.key }.map { member($0.key, json($0.value)) })
+    @unknown default: string("\(value)")
+    }
+  }
+
+  private static func object(_ members: [String]) -> String {
+    "{" + members.joined(separator: ",") + "}"
+  }
+
+  private static func member(_ name: String, _ value: String) -> String {
+    string(name) + ":" + value
+  }
+
+  /// A JSON string, RFC 8259 section 7.
+  private static func string(_ text: String) -> String {
+    var json = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": json += "\\\""
+      case "\\": json += "\\\\"
+      case "\n": json += "\\n"
+      case "\r": json += "\\r"
+      case "\t": json += "\\t"
+      case "\0"..<" ", "\u{7f}"..."\u{9f}", "\u{2028}", "\u{2029}":
+        let digits = String(scalar.value, radix: 16)
+        json += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+      default: json.unicodeScalars.append(scalar)
+      }
+    }
+    return json + "\""
+  }
+}

@@ -1,0 +1,102 @@
+internal import CSystemd
+internal import Glibc
+
+/// Tells the service manager how this process is, by sd_notify(3).
+///
+/// Without `NOTIFY_SOCKET` in the environment (in a terminal, in most containers) each call does nothing and succeeds. A call
+/// that fails throws, so that the caller can log it; a service must never stop because of it.
+///
+/// ```swift
+/// let notifier = Notifier()
+/// do { try notifier.ready(status: "serving") } catch { logger.warning("\(error)") }
+/// ```
+public struct Notifier: Sendable {
+  /// The longest status that is sent, in bytes of UTF-8. systemd drops a whole datagram of more than 4096 bytes, and with
+  /// it the `READY=1` that may stand beside the status: a longer status is cut.
+  public static let maximumStatusLength = 2048
+
+  /// Whether `NOTIFY_SOCKET` was set when this value was made: whether anybody listens.
+  public let isSupervised: Bool
+
+  /// Looks for `NOTIFY_SOCKET` in the environment. The environment is left as it is.
+  public init() {
+    isSupervised = getenv("NOTIFY_SOCKET").map { $0.pointee != 0 } ?? false
+  }
+
+  /// Start-up is done, or a reload is: `READY=1`, with a status in the same message.
+  public func ready(status: String) throws(SystemCallFailure) {
+    try send("READY=1", Self.assignment(ofStatus: status))
+  }
+
+  /// The line that `systemctl status` shows: `STATUS=`. See ``singleLine(_:)`` for what becomes of line breaks.
+  public func status(_ text: String) throws(SystemCallFailure) {
+    try send(Self.assignment(ofStatus: text))
+  }
+
+  /// A reload begins: `RELOADING=1` with the `MONOTONIC_USEC` that `Type=notify-reload` asks for and `Type=notify` ignores.
+  /// ``ready(status:)`` ends it, also when the reload failed.
+  public func reloading() throws(SystemCallFailure) {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    let microseconds = UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
+    try send("RELOADING=1", "MONOTONIC_USEC=\(microseconds)")
+  }
+
+  /// The service is about to stop: `STOPPING=1`.
+  public func stopping(status: String) throws(SystemCallFailure) {
+    try send("STOPPING=1", Self.assignment(ofStatus: status))
+  }
+
+  /// A sign of life for `WatchdogSec=`: `WATCHDOG=1`. Due at half of ``watchdogInterval()``.
+  public func watchdog() throws(SystemCallFailure) {
+    try send("WATCHDOG=1")
+  }
+
+  /// The service found itself broken: `WATCHDOG=trigger` has the manager act at once as if the interval had passed.
+  public func triggerWatchdog() throws(SystemCallFailure) {
+    try send("WATCHDOG=trigger")
+  }
+
+  /// Asks that the present start, reload or stop may take `duration` more from now on: `EXTEND_TIMEOUT_USEC=`.
+  ///
+  /// The manager kills the service unless the next such message, or the end of what is under way, comes in that time.
+  public func extendTimeout(by duration: Duration) throws(SystemCallFailure) {
+    let (seconds, attoseconds) = duration.components
+    try send("EXTEND_TIMEOUT_USEC=\(max(0, seconds) * 1_000_000 + max(0, attoseconds) / 1_000_000_000_000)")
+  }
+
+  /// How often ``watchdog()`` is expected, by sd_watchdog_enabled(3); `nil` if no watchdog watches this process
+  /// (`WATCHDOG_USEC` unset or not a number, or `WATCHDOG_PID` is another process).
+  public func watchdogInterval() -> Duration? {
+    var microseconds: UInt64 = 0
+    guard sd_watchdog_enabled(0, &microseconds) > 0 else { return nil }
+    return .microseconds(Int64(clamping: microseconds))
+  }
+
+  /// `text` on one line and of limited length: line breaks and other control characters become spaces.
+  ///
+  /// A message to the manager is a list of lines `NAME=VALUE`: without this, a status with a line break could set other values.
+  public static func singleLine(_ text: String) -> String {
+    var line = String.UnicodeScalarView()
+    var length = 0
+    for scalar in text.unicodeScalars {
+      length += UTF8.width(scalar)
+      guard length <= maximumStatusLength - 3 else {
+        line.append("…")
+        break
+      }
+      line.append(scalar.properties.generalCategory == .control ? " " : scalar)
+    }
+    return String(line)
+  }
+
+  private static func assignment(ofStatus text: String) -> String {
+    "STATUS=" + singleLine(text)
+  }
+
+  private func send(_ assignments: String...) throws(SystemCallFailure) {
+    guard isSupervised else { return }
+    let result = sd_notify(0, assignments.joined(separator: "\n"))
+    if result < 0 { throw SystemCallFailure(call: "sd_notify", code: result) }
+  }
+}

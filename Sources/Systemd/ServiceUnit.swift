@@ -1,0 +1,68 @@
+import Glibc
+
+/// What systemd knows of a unit, asked by its own tools.
+public struct ServiceUnit: Sendable {
+  /// The properties that `systemctl show` prints, `LoadState` and the like.
+  public var properties: [String: String]
+  /// The last word of `systemd-analyze security`, from 0 (shut in) to 10 (open); `nil` if it could not be had.
+  public var exposure: String?
+
+  /// Whether systemd runs this host (sd_booted(3)).
+  public static var isSystemdRunning: Bool {
+    var status = stat()
+    return lstat("/run/systemd/system", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Asks for a unit; `nil` if systemd gives no answer.
+  public init?(named name: String) {
+    let wanted = [
+      "LoadState", "ActiveState", "SubState", "Result", "User", "Group", "LoadCredential", "LoadCredentialEncrypted",
+      "FragmentPath", "NeedDaemonReload", "StatusText", "UnitFileState",
+    ]
+    guard
+      let text = Self.output(of: ["systemctl", "show", "--property=" + wanted.joined(separator: ","), "--", name])
+    else { return nil }
+    properties = [:]
+    for line in text.split(separator: "\n") {
+      guard let equals = line.firstIndex(of: "=") else { continue }
+      let key = String(line[..<equals])
+      let value = String(line[line.index(after: equals)...])
+      properties[key] = properties[key].map { $0 + " " + value } ?? value
+    }
+    guard properties["LoadState"] == "loaded" else { return }
+    exposure = Self.output(of: ["systemd-analyze", "security", "--no-pager", "--", name])?
+      .split(separator: "\n").last { $0.contains("exposure level") }?
+      .split(separator: " ").first { Double($0) != nil }.map(String.init)
+  }
+
+  /// What a program writes to its standard output; `nil` if it is not there or fails.
+  private static func output(of arguments: [String]) -> String? {
+    var ends: [Int32] = [0, 0]
+    guard pipe(&ends) == 0 else { return nil }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    defer { close(ends[0]) }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
+    let argv = arguments.map { strdup($0) } + [nil]
+    defer { argv.forEach { free($0) } }
+    var pid: pid_t = 0
+    let code = posix_spawnp(&pid, arguments[0], &actions, nil, argv, environ)
+    close(ends[1])
+    guard code == 0 else { return nil }
+    var text: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 16_384)
+    while true {
+      let count = read(ends[0], &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { break }
+      text += buffer[..<count]
+    }
+    var status: Int32 = 0
+    while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+    return status == 0 ? String(decoding: text, as: UTF8.self) : nil
+  }
+}

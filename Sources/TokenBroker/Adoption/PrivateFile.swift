@@ -1,0 +1,41 @@
+import Glibc
+import OAuthClient
+
+/// Reads a small file that this daemon wrote.
+enum PrivateFile {
+  /// Why it was not read; worth a line at debug level only.
+  struct Unreadable: Error {
+    var reason: String
+  }
+
+  /// Reads the whole file: a regular one, no symbolic link, and (if `owned`) this user's own and not writable by anybody else.
+  ///
+  /// - Parameter maximum: in bytes; a larger file is not read.
+  static func read(_ path: String, maximum: Int, owned: Bool = true) throws(Unreadable) -> Secret {
+    let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw Unreadable(reason: SystemError.text(errno)) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw Unreadable(reason: SystemError.text(errno)) }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw Unreadable(reason: "not a regular file") }
+    if owned {
+      guard status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
+        throw Unreadable(reason: "somebody else may have written it")
+      }
+    }
+    var bytes = [UInt8](repeating: 0, count: maximum + 1)
+    defer { bytes.withUnsafeMutableBytes { $0.baseAddress.map { explicit_bzero($0, maximum + 1) } } }
+    var count = 0
+    while count < bytes.count {
+      let got = bytes.withUnsafeMutableBytes {
+        Glibc.read(descriptor, UnsafeMutableRawBufferPointer(rebasing: $0[count...]).baseAddress, $0.count - count)
+      }
+      if got < 0, errno == EINTR { continue }
+      guard got >= 0 else { throw Unreadable(reason: SystemError.text(errno)) }
+      guard got > 0 else { break }
+      count += got
+    }
+    guard count <= maximum else { throw Unreadable(reason: "larger than \(maximum) bytes") }
+    return Secret(bytes[..<count])
+  }
+}

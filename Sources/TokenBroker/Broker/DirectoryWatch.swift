@@ -1,0 +1,69 @@
+import CLinux
+import Dispatch
+import Glibc
+
+/// Tells at once when something in a directory changes (inotify(7)): a token's file that somebody deletes is back before the next reader comes.
+///
+/// Only a help: where the kernel grants no watch, the check at each heartbeat finds it too. Belongs to the broker's queue.
+final class DirectoryWatch {
+  /// What changed.
+  enum Change: Hashable {
+    /// The file at this path.
+    case file(String)
+    /// A directory as a whole, or more than the kernel could keep: everything has to be looked at.
+    case unknown
+  }
+
+  private let descriptor: Int32
+  private let source: any DispatchSourceRead
+  private var directories: [Int32: String] = [:]
+
+  /// A watch that calls `handler` on `queue` when there are changes to `read`; `nil` if the kernel has none to give.
+  init?(queue: DispatchQueue, handler: @escaping @Sendable () -> Void) {
+    let descriptor = inotify_init1(O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    self.descriptor = descriptor
+    source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
+    source.setEventHandler(handler: handler)
+    source.setCancelHandler { close(descriptor) }
+    source.activate()
+  }
+
+  deinit {
+    source.cancel()
+  }
+
+  /// Watches `directory`. Watching it again is harmless, and needed after it was replaced.
+  func watch(_ directory: String) {
+    let changes =
+      UInt32(IN_DELETE) | UInt32(IN_MOVED_FROM) | UInt32(IN_MOVED_TO) | UInt32(IN_ATTRIB) | UInt32(IN_CLOSE_WRITE)
+      | UInt32(IN_MODIFY) | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF) | UInt32(IN_ONLYDIR)
+    let watch = inotify_add_watch(descriptor, directory, changes)
+    if watch >= 0 { directories[watch] = directory }
+  }
+
+  /// The changes since the last call.
+  func read() -> Set<Change> {
+    var changes: Set<Change> = []
+    withUnsafeTemporaryAllocation(byteCount: 16_384, alignment: MemoryLayout<inotify_event>.alignment) { buffer in
+      while true {
+        let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+        guard count > 0 else { return }
+        var offset = 0
+        while offset + MemoryLayout<inotify_event>.size <= count {
+          let event = buffer.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
+          let nameStart = offset + MemoryLayout<inotify_event>.size
+          let name = buffer[nameStart..<min(nameStart + Int(event.len), count)].prefix { $0 != 0 }
+          if let directory = directories[event.wd], !name.isEmpty {
+            changes.insert(.file(directory + "/" + String(decoding: name, as: UTF8.self)))
+          } else {
+            changes.insert(.unknown)
+          }
+          if event.mask & UInt32(IN_IGNORED) != 0 { directories[event.wd] = nil }
+          offset = nameStart + Int(event.len)
+        }
+      }
+    }
+    return changes
+  }
+}

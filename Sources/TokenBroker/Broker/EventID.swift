@@ -1,0 +1,33 @@
+/// Message ids of the events that matter (journalctl MESSAGE_ID=...; systemd.journal-fields(7)). They never change.
+public enum EventID: String, CaseIterable, Sendable {
+  /// The daemon started.
+  case started = "1f6d12840aee48e2b40bceb152bebdcf"
+  /// Every token is in its file: the daemon is ready.
+  case ready = "ca81969a292044ca98fec4def05d967f"
+  /// A token that a former run left serves on.
+  case adopted = "e3480842e7a641009850b084695fe844"
+  /// A new verified token is in its file.
+  case acquired = "e2f12455166e4404a041b4fcb2fee238"
+  /// Attempts to get a token fail, or fail in another way than before.
+  case failing = "2570d7b4a8eb43f08488f882d8e3ccdc"
+  /// Attempts succeed again.
+  case recovered = "9c8380fc366d4d20a00b3682f659add7"
+  /// A token ended without a successor; its file was removed.
+  case expired = "e23881e9f3634a08a924db0400559c84"
+  /// A token cannot be put into its file.
+  case publicationFailing = "e690679f8a6144cd922bbad25d1f7f15"
+  /// It can again.
+  case publicationRecovered = "c45e1653ffe24ba29b7045e5c2a40e26"
+  /// Somebody disturbed a token's file; it was put back.
+  case restored = "a85e288e71ce4da9b8b7119a8b69c0c0"
+  /// The settings were read again.
+  case reloaded = "49612e8fdcd944e69a955fe177246d0e"
+  /// The settings could not be read again; the old ones hold.
+  case reloadFailed = "44eac31ede0c45a1a3619b6911a798de"
+  /// The host's clock was stepped, or the host was suspended.
+  case clockStepped = "a540bba131964114b210d48f93dc0b30"
+  /// The server's clock and the host's do not agree.
+  case clockSkew = "b81e1b98d25f46cf962ff5eb866f1c70"
+  /// The daemon stops; the tokens stay in their files.
+  case stopping = "a082f11f19454f4596abfeec57a4249e"
+}

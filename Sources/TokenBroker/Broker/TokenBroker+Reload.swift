@@ -1,0 +1,99 @@
+public import Logging
+import OAuthClient
+
+extension TokenBroker {
+  /// Takes new settings. A table that did not change goes on untouched; one that asks for another token, or with another secret, asks at once and keeps its
+  /// good token meanwhile; a removed one takes its files along; a new one appears.
+  ///
+  /// - Throws: `PublicationFailure` if a new or moved file's place is unfit; the old settings hold then, nothing is half done.
+  public func reload(_ new: Configuration) async throws(PublicationFailure) {
+    let storageChanged = new.daemon.allowPersistentStorage != configuration.daemon.allowPersistentStorage
+    let old = Dictionary(configuration.tokens.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var fresh: [TokenKeeper] = []
+    let before = configuration
+    configuration = new
+    do throws(PublicationFailure) {
+      for settings in new.tokens where storageChanged || old[settings.name] != settings {
+        let keeper = makeKeeper(settings)
+        try keeper.prepare()
+        fresh.append(keeper)
+      }
+    } catch {
+      configuration = before
+      throw error
+    }
+    reloadFailure = nil
+    reloads += 1
+    for key in servers.keys { servers[key]?.queue.limit = new.daemon.maxRequests }
+    let names = Set(new.tokens.map(\.name))
+    for (name, keeper) in keepers where !names.contains(name) { remove(keeper) }
+    for keeper in fresh {
+      let name = keeper.settings.name
+      if let former = keepers[name], former.lifecycle.phase != .unstarted {
+        replace(former, by: keeper)
+      } else {
+        keepers[name] = keeper
+        await introduce(name)
+      }
+    }
+    noteOwners()
+    // Somebody may have mended what a server refused: it is asked again now.
+    for (name, keeper) in keepers where keeper.lifecycle.trouble != nil { handle(.refresh, name) }
+    let used = Set(keepers.values.map(\.server))
+    servers = servers.filter { used.contains($0.key) }
+    logger.notice(
+      "the settings were read again: \(new.tokens.count) token(s), \(fresh.count) of them new or changed",
+      metadata: metadata(.reloaded))
+    reportNow()
+  }
+
+  /// Takes another logger: a level or format that a reload changed.
+  public func setLogger(_ logger: Logger) {
+    self.logger = logger
+  }
+
+  /// Notes that a reload failed: the status tells it until one succeeds.
+  public func reloadFailed(_ reason: String) {
+    reloadFailure = reason
+    reloads += 1
+    logger.error("reload failed, the old settings hold: \(reason)", metadata: metadata(.reloadFailed))
+    reportNow()
+  }
+
+  private func remove(_ keeper: TokenKeeper) {
+    let name = keeper.settings.name
+    abandon(keeper)
+    servers[keeper.server]?.queue.forget(name)
+    keepers[name] = nil
+    pending.remove(name)
+    withdraw(keeper)
+    logger.notice("the token was removed from the settings; its file is gone", metadata: metadata(nil, of: keeper))
+  }
+
+  /// The new keeper takes over the good token: a reader finds it until its successor, asked for with the new settings, is there.
+  private func replace(_ former: TokenKeeper, by keeper: TokenKeeper) {
+    let name = keeper.settings.name
+    abandon(former)
+    servers[former.server]?.queue.forget(name)
+    keepers[name] = keeper
+    keeper.inherit(from: former)
+    if keeper.lifecycle.held != nil, !keeper.isUndisturbed || former.settings.outputs != keeper.settings.outputs {
+      handle(.disturbed, name)
+    }
+    // Only now: a reader of the old path has had the new one to go to.
+    former.withdraw(except: Set(keeper.paths))
+    // An attempt that was under way with the old settings was given up.
+    if former.settings.asks(differentlyFrom: keeper.settings) || !keeper.lifecycle.isWaiting {
+      handle(.settingsChanged, name)
+    } else {
+      handle(.woke, name)
+    }
+  }
+}
+
+extension TokenSettings {
+  /// Whether the other settings ask for another token, of another server, or with other credentials.
+  func asks(differentlyFrom other: TokenSettings) -> Bool {
+    requestFingerprint != other.requestFingerprint || transport != other.transport || secrets != other.secrets
+  }
+}

@@ -1,0 +1,133 @@
+import OAuthClient
+
+extension TokenBroker {
+  /// The server of that name; known from its first use on.
+  func access(to key: ServerKey) -> IssuerAccess {
+    if let known = servers[key] { return known }
+    let access = IssuerAccess(
+      server: AuthorizationServer(issuer: key.issuer, transport: key.transport, http: http),
+      queue: RequestQueue(limit: configuration.daemon.maxRequests))
+    servers[key] = access
+    return access
+  }
+
+  /// Puts a token's request into its issuer's queue. An attempt under way is given up.
+  func enqueue(_ keeper: TokenKeeper) {
+    abandon(keeper)
+    _ = access(to: keeper.server)
+    servers[keeper.server]?.queue.enqueue(keeper.settings.name)
+    sendNext(keeper.server)
+  }
+
+  /// Gives up the attempt under way, if there is one: its result will not count.
+  func abandon(_ keeper: TokenKeeper) {
+    keeper.attempt += 1
+    keeper.task?.cancel()
+    keeper.task = nil
+    if let (server, ticket) = keeper.ticket { servers[server]?.queue.end(ticket) }
+    keeper.ticket = nil
+  }
+
+  private func sendNext(_ key: ServerKey) {
+    while let name = servers[key]?.queue.next() {
+      // A token that was removed, or moved to another issuer, while it waited.
+      guard let keeper = keepers[name], keeper.server == key else { continue }
+      send(keeper, to: key)
+    }
+  }
+
+  private func send(_ keeper: TokenKeeper, to key: ServerKey) {
+    guard let server = servers[key]?.server else { return }
+    let name = keeper.settings.name
+    keeper.attempt += 1
+    let attempt = keeper.attempt
+    let request: TokenRequest
+    let order: [Int]
+    do throws(AcquisitionFailure) {
+      (request, order) = try keeper.request()
+    } catch {
+      let now = Moment.now()
+      keeper.lastFailure = (error, now)
+      keeper.tally.count(error, sentAt: now, took: .zero)
+      return handle(.failed(error), name)
+    }
+    let ticket = RequestQueue.Ticket(token: name, attempt: attempt)
+    servers[key]?.queue.begin(ticket)
+    keeper.ticket = (key, ticket)
+    keeper.requests += 1
+    handle(.began(limit: Moment.now().boot + request.attemptLimit + Self.limitGrace), name)
+    logger.debug("asking for a token", metadata: metadata(nil, of: keeper))
+    let sentAt = Moment.now()
+    keeper.task = Task {
+      let result: Result<Grant, AcquisitionFailure>
+      do throws(AcquisitionFailure) {
+        result = .success(try await server.acquire(request))
+      } catch {
+        result = .failure(error)
+      }
+      self.finish(name, ticket, key, order, sentAt, result)
+    }
+  }
+
+  /// What an attempt may take beyond the limits of its exchanges, for the work between them on a busy host.
+  private static let limitGrace = Duration.seconds(5)
+
+  private func finish(
+    _ name: String, _ ticket: RequestQueue.Ticket, _ key: ServerKey, _ order: [Int], _ sentAt: Moment,
+    _ result: Result<Grant, AcquisitionFailure>
+  ) {
+    servers[key]?.queue.end(ticket)
+    defer { sendNext(key) }
+    guard let keeper = keepers[name], keeper.attempt == ticket.attempt, !isStopping else { return }
+    keeper.task = nil
+    keeper.ticket = nil
+    let duration = Moment.now().boot - sentAt.boot
+    switch result {
+    case .success(let grant): accept(grant, order, keeper, took: duration)
+    case .failure(let failure):
+      keeper.tally.count(failure, sentAt: sentAt, took: duration)
+      keeper.lastFailure = (failure, Moment.now())
+      if failure.kind == .refused { pending.remove(name) }
+      handle(.failed(failure), name)
+    }
+  }
+
+  private func accept(_ grant: Grant, _ order: [Int], _ keeper: TokenKeeper, took duration: Duration) {
+    let name = keeper.settings.name
+    guard grant.lifetime >= RefreshSchedule.shortestLifetime else {
+      let failure = AcquisitionFailure(
+        .lifetime,
+        "the token lives for \(max(0, Int(grant.lifetime.seconds))) s, which is too short to be of use to a reader")
+      keeper.lastFailure = (failure, Moment.now())
+      keeper.tally.count(failure, sentAt: grant.requestedAt, took: duration)
+      return handle(.failed(failure), name)
+    }
+    keeper.tally.count(nil, sentAt: grant.requestedAt, took: duration)
+    let former = keeper.grant
+    keeper.grant = grant
+    noteSkew(grant.skew, keeper)
+    noteSecret(order[grant.secretIndex], keeper)
+    let token = keeper.plan(grant)
+    handle(.acquired(token), name)
+    // It ended while it was on its way: what is in the files is still the former one.
+    if let held = keeper.lifecycle.held, held != token { keeper.grant = former }
+  }
+
+  private func noteSecret(_ index: Int, _ keeper: TokenKeeper) {
+    if index != keeper.preferredSecret {
+      logger.notice(
+        "the server took the \(index == 0 ? "first" : "second") of the two client secrets and no longer the other",
+        metadata: metadata(nil, of: keeper))
+    }
+    keeper.preferredSecret = index
+  }
+
+  private func noteSkew(_ skew: Duration?, _ keeper: TokenKeeper) {
+    let before = keeper.skew
+    keeper.skew = skew
+    guard let skew, abs(skew.seconds) >= 5, abs(skew.seconds - (before?.seconds ?? 0)) >= 5 else { return }
+    logger.warning(
+      "the server's clock is \(Timestamp.span(.seconds(abs(skew.seconds)))) \(skew > .zero ? "ahead of" : "behind") this host's; check this host's time synchronisation (timedatectl)",
+      metadata: metadata(.clockSkew, of: keeper))
+  }
+}

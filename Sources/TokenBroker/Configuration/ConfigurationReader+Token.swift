@@ -1,0 +1,123 @@
+import OAuthClient
+
+extension ConfigurationReader {
+  /// The tables within a `[token.NAME]` table.
+  private static let tablesOfToken = ["output", "signal"]
+
+  /// Reads a `[token.NAME]` table; nil if something is wrong with it.
+  mutating func readToken(_ entry: TOMLEntry) -> TokenSettings? {
+    let name = entry.name
+    guard case .table(let map) = entry.value.content else {
+      reportNamelessToken(entry)
+      return nil
+    }
+    guard Self.isTokenName(name) else {
+      report(
+        "\(name.shown) cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a letter or digit first",
+        entry, table: "token", at: .name)
+      return nil
+    }
+    let table = "token.\(name)"
+    let faultsBefore = diagnostics.count
+    var draft = TokenDraft(settings: TokenSettings(name: name))
+    read(map, keys: ConfigurationKeys.token, tables: Self.tablesOfToken, table: table, into: &draft)
+    draft.settings.secrets = draft.literalSecrets + draft.secretFiles
+    checkClient(draft.settings, map, entry, table: table)
+    checkFiles(draft, map, table: table)
+    readOutputs(&draft, map, entry, table: table)
+    draft.settings.signal = readSignal(map, table: table)
+    return diagnostics.count == faultsBefore ? draft.settings : nil
+  }
+
+  /// `[a-z0-9][a-z0-9_-]{0,62}`: it becomes a file's name, a field of the log and a label.
+  static func isTokenName(_ name: String) -> Bool {
+    let bytes = name.utf8
+    guard let first = bytes.first, bytes.count <= 63 else { return false }
+    return first != UInt8(ascii: "_") && first != UInt8(ascii: "-")
+      && bytes.allSatisfy { $0.isBareKeyByte && !(0x41...0x5a).contains($0) }
+  }
+
+  /// Checks the files that the table names: they must be there, and in nobody else's hands.
+  private mutating func checkFiles(_ draft: TokenDraft, _ map: TOMLMap, table: String) {
+    let environment = environment
+    checkSecretFiles(draft.secretFiles, map, table: table)
+    let settings = draft.settings
+    if let path = settings.caFile {
+      check("ca_file", map, table: table) { () throws(FileRefusal) in
+        try PEMFile.checkCertificates(path, userID: environment.userID)
+      }
+    }
+    if let path = settings.privateKeyFile {
+      check("private_key_file", map, table: table) { () throws(FileRefusal) in
+        try PEMFile.checkKey(path, environment: environment)
+      }
+    }
+    if let path = settings.clientKeyFile {
+      check("client_key_file", map, table: table) { () throws(FileRefusal) in
+        try PEMFile.checkKey(path, environment: environment)
+      }
+    }
+    if let path = settings.clientCertificateFile {
+      let needsKey = settings.clientKeyFile == nil
+      check("client_certificate_file", map, table: table) { () throws(FileRefusal) in
+        let holdsKey = try PEMFile.checkCertificates(path, userID: environment.userID)
+        guard holdsKey || !needsKey else {
+          throw FileRefusal(
+            path: path, problem: "holds no private key", remedy: "name the file that does by 'client_key_file'")
+        }
+        if holdsKey { try PEMFile.checkKey(path, environment: environment) }
+      }
+    }
+  }
+
+  private mutating func checkSecretFiles(_ files: [SecretSource], _ map: TOMLMap, table: String) {
+    guard let entry = map["client_secret_file"] else { return }
+    let nodes = if case .array(let elements) = entry.value.content { elements } else { [entry.value] }
+    for (file, node) in zip(files, nodes) {
+      do throws(FileRefusal) {
+        _ = try file.read(in: environment)
+      } catch {
+        // A name without a directory that leads nowhere may be the secret itself, put down at the wrong key.
+        let isShown = !error.isMissing || node.string?.hasPrefix("/") == true
+        let message = isShown ? "\(error)" : "there is no such file in '\(directory.printable)'; give an absolute path"
+        report("'client_secret_file': \(message)", entry, table: table, at: .value(node.range), showsValue: isShown)
+      }
+    }
+  }
+
+  private mutating func check(
+    _ key: String, _ map: TOMLMap, table: String, _ body: () throws(FileRefusal) -> Void
+  ) {
+    guard let entry = map[key] else { return }
+    do throws(FileRefusal) {
+      try body()
+    } catch {
+      report("'\(key)': \(error)", entry, table: table, at: .value(entry.value.range), showsValue: true)
+    }
+  }
+
+  private mutating func readSignal(_ map: TOMLMap, table: String) -> ReaderSignal? {
+    guard let entry = map["signal"] else { return nil }
+    let signalTable = "\(table).signal"
+    switch entry.value.content {
+    case .invalid: return nil
+    case .table(let fields):
+      var draft = SignalDraft()
+      read(fields, keys: ConfigurationKeys.signal, table: signalTable, into: &draft)
+      guard let pidFile = draft.pidFile else {
+        if !fields.isDamaged, fields["pid_file"] == nil {
+          report(
+            "[\(signalTable)] has no 'pid_file'; name the file with the process's id, as in pid_file = \"/run/reader.pid\"",
+            entry, table: signalTable, at: .name)
+        }
+        return nil
+      }
+      return ReaderSignal(pidFile: pidFile, name: draft.name)
+    default:
+      report(
+        "'signal' takes a table, as in signal = { pid_file = \"/run/reader.pid\", signal = \"HUP\" }, not \(entry.value.kind)",
+        entry, table: table, at: .value(entry.value.range), showsValue: true)
+      return nil
+    }
+  }
+}

@@ -1,0 +1,82 @@
+/// All that a configuration file may say.
+public enum ConfigurationKeys {
+  /// A key, as the manual describes it.
+  public struct Entry: Hashable, Sendable {
+    /// The table it belongs to: `daemon`, `token.NAME`, `token.NAME.output` or `token.NAME.signal`.
+    public var table: String
+    /// The key.
+    public var name: String
+    /// What it takes: "a string", "true or false".
+    public var type: String
+    /// Its default in TOML's notation; nil if it has none.
+    public var defaultValue: String?
+  }
+
+  /// Every key, table by table.
+  public static let all: [Entry] =
+    entries("daemon", daemon) + entries("token.NAME", token) + entries("token.NAME.output", output)
+    + entries("token.NAME.signal", signal)
+
+  /// The keys of `[daemon]`.
+  static let daemon: [ConfigurationKey<DaemonSettings>] = [
+    ConfigurationKey("log_level", .choice(), default: "\"info\"", sets: \.logLevel),
+    ConfigurationKey("log_format", .choice(), default: "\"auto\"", sets: \.logFormat),
+    ConfigurationKey("allow_persistent_storage", .boolean, default: "false", sets: \.allowPersistentStorage),
+    ConfigurationKey("max_requests", .integer(1...1000), default: "4", sets: \.maxRequests),
+    ConfigurationKey("metrics_file", .outputPath, sets: \.metricsFile),
+    ConfigurationKey("credential_socket", .socketPath, sets: \.credentialSocket),
+  ]
+
+  /// The keys of `[token.NAME]`.
+  static let token: [ConfigurationKey<TokenDraft>] = [
+    ConfigurationKey("issuer", .issuer, sets: \.settings.issuer),
+    ConfigurationKey("client_id", .visibleText, sets: \.settings.clientID),
+    ConfigurationKey(
+      "client_auth", .choice(), default: "\"client_secret_post\"", sets: \.settings.clientAuthentication),
+    ConfigurationKey("client_secret", .secrets, isSecret: true, sets: \.literalSecrets),
+    ConfigurationKey("client_secret_file", .secretFiles, sets: \.secretFiles),
+    ConfigurationKey("basic_encoding", .choice(), default: "\"auto\"", sets: \.settings.basicEncoding),
+    ConfigurationKey("private_key_file", .inputPath, sets: \.settings.privateKeyFile),
+    ConfigurationKey("key_id", .visibleText, sets: \.settings.keyID),
+    ConfigurationKey(
+      "assertion_audience", .choice(), default: "\"token_endpoint\"", sets: \.settings.assertionAudience),
+    ConfigurationKey("client_certificate_file", .inputPath, sets: \.settings.clientCertificateFile),
+    ConfigurationKey("client_key_file", .inputPath, sets: \.settings.clientKeyFile),
+    ConfigurationKey("scope", .scope, default: "\"tamarack\"", sets: \.settings.scope),
+    ConfigurationKey("resource", .resources, sets: \.settings.resource),
+    ConfigurationKey("request_audience", .visibleText, sets: \.settings.requestAudience),
+    ConfigurationKey("extra_parameters", .parameters, isSecret: true, sets: \.settings.extraParameters),
+    ConfigurationKey("timeout", .duration(.seconds(1) ... .seconds(300)), default: "\"30s\"", sets: \.settings.timeout),
+    ConfigurationKey("ca_file", .inputPath, sets: \.settings.caFile),
+    ConfigurationKey("pinned_public_key", .publicKeyPins, sets: \.settings.pinnedPublicKey),
+    ConfigurationKey("proxy", .proxy, isSecret: true, sets: \.settings.proxy),
+    ConfigurationKey("audience", .texts, default: "\"tamarack\"", sets: \.settings.audience),
+    ConfigurationKey("verify", .choice(), default: "\"jwt\"", sets: \.settings.verification),
+    ConfigurationKey("require_at_jwt", .boolean, default: "false", sets: \.settings.requiresAccessTokenType),
+    ConfigurationKey("refresh_at", .fraction(0.1...0.9), default: "0.5", sets: \.settings.refreshAt),
+    ConfigurationKey("revoke_on_stop", .boolean, default: "false", sets: \.settings.revokesOnStop),
+    ConfigurationKey("file", .outputPath, default: "\"/run/konexus-tokend/NAME.token\"", sets: \.file),
+    ConfigurationKey("mode", .fileMode, default: "\"0640\"", sets: \.mode),
+    ConfigurationKey("allow_units", .unitGlobs, sets: \.settings.allowUnits),
+    ConfigurationKey(
+      "min_validity", .duration(.zero ... .seconds(3600)), default: "\"60s\"", sets: \.settings.minValidity),
+  ]
+
+  /// The keys of `[[token.NAME.output]]`.
+  static let output: [ConfigurationKey<OutputDraft>] = [
+    ConfigurationKey("format", .choice(), default: "\"raw\"", sets: \.format),
+    ConfigurationKey("path", .outputPath, sets: \.path),
+    ConfigurationKey("mode", .fileMode, sets: \.mode),
+    ConfigurationKey("variable", .environmentVariable, sets: \.variable),
+  ]
+
+  /// The keys of `signal = { ... }` in `[token.NAME]`.
+  static let signal: [ConfigurationKey<SignalDraft>] = [
+    ConfigurationKey("pid_file", .outputPath, sets: \.pidFile),
+    ConfigurationKey("signal", .choice(), default: "\"HUP\"", sets: \.name),
+  ]
+
+  private static func entries<Settings>(_ table: String, _ keys: [ConfigurationKey<Settings>]) -> [Entry] {
+    keys.map { Entry(table: table, name: $0.name, type: $0.type, defaultValue: $0.defaultValue) }
+  }
+}

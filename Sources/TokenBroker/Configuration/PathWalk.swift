@@ -1,0 +1,138 @@
+import Glibc
+import OAuthClient
+
+/// `O_PATH`. open(2) has it; glibc's headers show it to C with _GNU_SOURCE only. The value is that of asm-generic: x86-64, arm64, riscv64.
+private let openPathOnly: Int32 = 0o10_000_000
+
+/// Opens a regular file component by component, so that it is known whose symbolic links led to it.
+///
+/// A path without symbolic links is opened as it is. Where links are followed (a Kubernetes secret, /etc kept elsewhere), each of them and
+/// each directory passed must belong to root or to the daemon's user, and nobody else may write to a directory (unless it is sticky:
+/// then others cannot replace what is not theirs). Each step holds on to the descriptor of the directory before, so renames during
+/// the walk lead nowhere.
+struct PathWalk {
+  private(set) var directory: Int32
+  private var pending: [String]
+  private var linksFollowed = 0
+  /// The first directory on the way that others may change: a fault only once a link was followed.
+  private var openDirectory: String?
+  private var walked = ""
+  private let path: String
+  private let userID: UInt32
+
+  /// As many as the kernel follows (path_resolution(7)).
+  private static let maximumLinks = 40
+
+  /// Opens the file at the absolute or relative `path` for reading.
+  static func open(_ path: String, userID: UInt32) throws(FileRefusal) -> OpenedFile {
+    var walk = try PathWalk(path, userID: userID)
+    defer { close(walk.directory) }
+    while let name = walk.nextName() {
+      let isLast = walk.pending.isEmpty
+      if let file = try walk.step(to: name, isLast: isLast) { return file }
+    }
+    throw FileRefusal(path: path, problem: "is a directory", remedy: "name a file")
+  }
+
+  private init(_ path: String, userID: UInt32) throws(FileRefusal) {
+    self.path = path
+    self.userID = userID
+    pending = path.split(separator: "/").reversed().map(String.init)
+    directory = Glibc.open(path.hasPrefix("/") ? "/" : ".", openPathOnly | O_DIRECTORY | O_CLOEXEC)
+    guard directory >= 0 else { throw FileRefusal(path: path, errno: errno, userID: userID) }
+    guard !path.isEmpty, !path.utf8.contains(0) else {
+      close(directory)
+      throw FileRefusal(path: path, problem: "is no path", remedy: "name a file")
+    }
+  }
+
+  private mutating func nextName() -> String? { pending.popLast() }
+
+  /// Goes on to `name`; returns the file if that is what it is.
+  private mutating func step(to name: String, isLast: Bool) throws(FileRefusal) -> OpenedFile? {
+    let next = openat(directory, name, openPathOnly | O_NOFOLLOW | O_CLOEXEC)
+    guard next >= 0 else { throw FileRefusal(path: path, errno: errno, userID: userID) }
+    var status = stat()
+    guard fstat(next, &status) == 0 else {
+      defer { close(next) }
+      throw FileRefusal(path: path, errno: errno, userID: userID)
+    }
+    switch status.st_mode & S_IFMT {
+    case S_IFLNK:
+      defer { close(next) }
+      try follow(next, status, name)
+      return nil
+    case S_IFDIR:
+      close(directory)
+      directory = next
+      walked += "/" + name
+      noteDirectory(status)
+      try refuseOpenDirectoryBehindLink()
+      return nil
+    default:
+      close(next)
+      guard isLast else { throw FileRefusal(path: path, errno: ENOTDIR, userID: userID) }
+      return try openFile(name)
+    }
+  }
+
+  private mutating func noteDirectory(_ status: stat) {
+    let othersMayWrite = status.st_mode & 0o022 != 0 && status.st_mode & S_ISVTX == 0
+    if openDirectory == nil, othersMayWrite || (status.st_uid != 0 && status.st_uid != userID) {
+      openDirectory = walked
+    }
+  }
+
+  private func refuseOpenDirectoryBehindLink() throws(FileRefusal) {
+    guard linksFollowed > 0, let openDirectory else { return }
+    throw FileRefusal(
+      path: path,
+      problem:
+        "is reached through a symbolic link, and other users may change the directory '\(openDirectory.printable)' on the way",
+      remedy:
+        "name the file itself, or run: chown root \(openDirectory.shellQuoted) && chmod go-w \(openDirectory.shellQuoted)"
+    )
+  }
+
+  private mutating func follow(_ link: Int32, _ status: stat, _ name: String) throws(FileRefusal) {
+    guard status.st_uid == 0 || status.st_uid == userID else {
+      throw FileRefusal(
+        path: path,
+        problem:
+          "is reached through the symbolic link '\((walked + "/" + name).printable)' of another user (uid \(status.st_uid))",
+        remedy: "name the file itself")
+    }
+    linksFollowed += 1
+    try refuseOpenDirectoryBehindLink()
+    guard linksFollowed <= Self.maximumLinks else { throw FileRefusal(path: path, errno: ELOOP, userID: userID) }
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlinkat(link, "", &buffer, buffer.count)
+    guard count > 0 else { throw FileRefusal(path: path, errno: errno, userID: userID) }
+    let target = String(decoding: buffer[..<count].lazy.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    if target.hasPrefix("/") {
+      let root = Glibc.open("/", openPathOnly | O_DIRECTORY | O_CLOEXEC)
+      guard root >= 0 else { throw FileRefusal(path: path, errno: errno, userID: userID) }
+      close(directory)
+      directory = root
+      walked = ""
+    }
+    pending += target.split(separator: "/").reversed().map(String.init)
+  }
+
+  /// O_NONBLOCK: a FIFO without a writer must not hold the daemon up.
+  private func openFile(_ name: String) throws(FileRefusal) -> OpenedFile {
+    let descriptor = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+    guard descriptor >= 0 else { throw FileRefusal(path: path, errno: errno, userID: userID) }
+    var status = stat()
+    var parent = stat()
+    guard fstat(descriptor, &status) == 0, fstat(directory, &parent) == 0 else {
+      defer { close(descriptor) }
+      throw FileRefusal(path: path, errno: errno, userID: userID)
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      throw FileRefusal(path: path, problem: "is no regular file", remedy: "name a file")
+    }
+    return OpenedFile(descriptor: descriptor, status: status, parent: parent)
+  }
+}

@@ -1,0 +1,45 @@
+import Glibc
+
+/// What systemd (or whoever started the daemon) gave it to work with.
+public struct RuntimeEnvironment: Hashable, Sendable {
+  /// `$RUNTIME_DIRECTORY` (systemd.exec(5), `RuntimeDirectory=`): where tokens go unless a table says otherwise.
+  public var runtimeDirectory: String?
+  /// `$CREDENTIALS_DIRECTORY` (systemd.exec(5), `LoadCredential=`).
+  public var credentialsDirectory: String?
+  /// The user the daemon runs as.
+  public var userID: UInt32
+
+  /// An environment put together by hand, as tests do; `userID` defaults to that of the process.
+  public init(runtimeDirectory: String? = nil, credentialsDirectory: String? = nil, userID: UInt32? = nil) {
+    self.runtimeDirectory = runtimeDirectory
+    self.credentialsDirectory = credentialsDirectory
+    self.userID = userID ?? geteuid()
+  }
+
+  /// That of this process.
+  public static var current: RuntimeEnvironment {
+    RuntimeEnvironment(
+      // systemd gives several directories with colons between them; the first is the daemon's.
+      runtimeDirectory: variable("RUNTIME_DIRECTORY").flatMap { $0.split(separator: ":").first.map(String.init) },
+      credentialsDirectory: variable("CREDENTIALS_DIRECTORY"))
+  }
+
+  /// `/run/konexus-tokend`, or what systemd made in its place.
+  public var tokenDirectory: String { runtimeDirectory ?? "/run/konexus-tokend" }
+
+  /// The configuration file to read when none is named: `config.toml` among systemd's credentials if it is there, otherwise
+  /// `/etc/konexus-tokend/config.toml`.
+  public var defaultConfigurationPath: String {
+    if let credentialsDirectory {
+      let path = credentialsDirectory + "/config.toml"
+      if access(path, F_OK) == 0 { return path }
+    }
+    return "/etc/konexus-tokend/config.toml"
+  }
+
+  private static func variable(_ name: String) -> String? {
+    guard let value = getenv(name) else { return nil }
+    let text = String(cString: value)
+    return text.isEmpty ? nil : text
+  }
+}

@@ -1,0 +1,268 @@
+import OAuthClient
+
+/// Reads TOML 1.0 (https://toml.io/en/v1.0.0) and remembers where everything stood.
+///
+/// TOMLKit, which the tests hold against this reader, does not fit a daemon that keeps secrets: it gives no positions for keys and
+/// values, never frees a document or a string it handed out, cuts strings at a NUL, and its messages quote the value that they
+/// complain of. This reader quotes nothing, keeps strings in memory that is wiped, and goes on behind an error so that all of them
+/// are told at once.
+struct TOMLParser {
+  var cursor: TOMLCursor
+  /// Collects the bytes of one string after another; wiped at the end.
+  var stringBuffer: [UInt8] = []
+  private let root = TOMLMap(.header)
+  private var section: TOMLMap
+  private var errors: [TOMLSyntaxError] = []
+
+  /// Reads a whole document. `bytes` are used during the call only.
+  static func parse(_ bytes: UnsafeRawBufferPointer) -> TOMLDocument {
+    if let offset = firstInvalidUTF8(bytes) {
+      let error = TOMLSyntaxError(offset: offset, message: "this byte is not UTF-8; save the file as UTF-8")
+      return TOMLDocument(root: TOMLMap(.header), errors: [error], isComplete: false)
+    }
+    var parser = TOMLParser(bytes)
+    let isComplete = parser.readStatements()
+    parser.wipeStringBuffer()
+    return TOMLDocument(root: parser.root, errors: parser.errors, isComplete: isComplete)
+  }
+
+  private init(_ bytes: UnsafeRawBufferPointer) {
+    cursor = TOMLCursor(bytes)
+    section = root
+    if cursor.isAt("\u{FEFF}") { cursor.offset = 3 }
+    // No string is longer than the document: the buffer never moves, so no copy of a part of a secret is left behind.
+    stringBuffer.reserveCapacity(bytes.count)
+  }
+
+  private static func firstInvalidUTF8(_ bytes: UnsafeRawBufferPointer) -> Int? {
+    var iterator = bytes.makeIterator()
+    var parser = Unicode.UTF8.ForwardParser()
+    var offset = 0
+    while true {
+      switch parser.parseScalar(from: &iterator) {
+      case .valid(let scalar): offset += scalar.count
+      case .error: return offset
+      case .emptyInput: return nil
+      }
+    }
+  }
+
+  private mutating func wipeStringBuffer() {
+    stringBuffer.removeAll(keepingCapacity: true)
+    stringBuffer.append(contentsOf: repeatElement(0, count: stringBuffer.capacity))
+  }
+
+  /// Whether the end of the document was reached.
+  private mutating func readStatements() -> Bool {
+    while true {
+      do throws(TOMLSyntaxError) {
+        try cursor.skipToContent()
+        if cursor.isAtEnd { return true }
+        if cursor.peek() == UInt8(ascii: "[") { try readHeader() } else { try readAssignment() }
+        try readLineEnd()
+      } catch {
+        errors.append(error)
+        section.isDamaged = true
+        if error.endsReading || !skipDamagedLine(from: error.offset) { return false }
+      }
+    }
+  }
+
+  private mutating func readLineEnd() throws(TOMLSyntaxError) {
+    cursor.skipBlanks()
+    try cursor.skipComment()
+    if cursor.isAtEnd || cursor.takeNewline() { return }
+    throw TOMLSyntaxError(
+      offset: cursor.offset,
+      message: "something stands behind the end of this statement; remove it or put it on a line of its own")
+  }
+
+  /// Steps over the rest of a line that has an error. False if a string may have been opened in it that goes on behind it: then
+  /// the next lines are not to be taken for keys, which messages show.
+  private mutating func skipDamagedLine(from offset: Int) -> Bool {
+    let start = max(cursor.offset, offset)
+    cursor.offset = min(start, cursor.bytes.count)
+    cursor.skipLine()
+    let rest = cursor.bytes[min(start, cursor.offset)..<cursor.offset]
+    return [.quotationMark, .apostrophe].allSatisfy { mark in rest.count { $0 == mark }.isMultiple(of: 2) }
+      && !rest.elementsHoldTripled(.quotationMark) && !rest.elementsHoldTripled(.apostrophe)
+  }
+
+  // MARK: Headers
+
+  private mutating func readHeader() throws(TOMLSyntaxError) {
+    let start = cursor.offset
+    // Until the header is understood, what follows belongs to no table that anyone looks at.
+    section = TOMLMap(.header)
+    _ = cursor.take(UInt8(ascii: "["))
+    let isArray = cursor.take(UInt8(ascii: "["))
+    let parts = try readKey()
+    guard cursor.take(UInt8(ascii: "]")), !isArray || cursor.take(UInt8(ascii: "]")) else {
+      throw TOMLSyntaxError(
+        offset: cursor.offset, message: "the table's header is not closed; write \(isArray ? "[[NAME]]" : "[NAME]")")
+    }
+    let range = start..<cursor.offset
+    guard let last = parts.last else { return }
+    var map = root
+    for part in parts.dropLast() { map = try descend(from: map, to: part, header: range) }
+    section = try define(last, in: map, isArray: isArray, header: range)
+  }
+
+  /// The table that `part` of a header leads to, made if it is not there yet.
+  private func descend(from map: TOMLMap, to part: KeyPart, header: Range<Int>) throws(TOMLSyntaxError) -> TOMLMap {
+    switch map[part.name]?.value.content {
+    case nil:
+      let made = TOMLMap(.implicit)
+      map.set(part.entry(.header(header), TOMLNode(content: .table(made), range: header)))
+      return made
+    case .table(let found) where found.origin != .inline:
+      return found
+    case .array(let elements):
+      if case .table(let found)? = elements.last?.content, found.origin != .inline { return found }
+      throw alreadyThere(part, map)
+    case .invalid:
+      return TOMLMap(.header)
+    default:
+      throw alreadyThere(part, map)
+    }
+  }
+
+  /// The table that the last `part` of a header opens.
+  private func define(_ part: KeyPart, in map: TOMLMap, isArray: Bool, header: Range<Int>) throws(TOMLSyntaxError)
+    -> TOMLMap
+  {
+    let made = TOMLMap(.header)
+    let node = TOMLNode(content: .table(made), range: header)
+    guard var entry = map[part.name] else {
+      map.set(part.entry(.header(header), isArray ? TOMLNode(content: .array([node]), range: header) : node))
+      return made
+    }
+    switch entry.value.content {
+    case .table(let found) where !isArray && found.origin == .implicit:
+      found.origin = .header
+      entry.nameRange = part.range
+      entry.statement = .header(header)
+      entry.value.range = header
+      map.set(entry)
+      return found
+    case .array(let elements):
+      guard isArray, case .table(let last)? = elements.last?.content, last.origin == .header else {
+        throw alreadyThere(part, map)
+      }
+      entry.value.content = .array(elements + [node])
+      map.set(entry)
+      return made
+    case .invalid:
+      return made
+    default:
+      throw alreadyThere(part, map)
+    }
+  }
+
+  // MARK: Assignments
+
+  private mutating func readAssignment() throws(TOMLSyntaxError) {
+    let target = section
+    try readAssignment(into: target)
+  }
+
+  /// Reads `key = value`, as it stands on a line of its own or in an inline table.
+  mutating func readAssignment(into target: TOMLMap, depth: Int = 0) throws(TOMLSyntaxError) {
+    let parts = try readKey()
+    guard let first = parts.first, let last = parts.last else { return }
+    let range = first.range.lowerBound..<last.range.upperBound
+    guard cursor.take(UInt8(ascii: "=")) else {
+      throw TOMLSyntaxError(
+        offset: cursor.offset, message: "expected '=' after the key", key: (parts.map(\.name), range))
+    }
+    var map = target
+    for part in parts.dropLast() { map = try descend(from: map, toDotted: part, statement: range) }
+    cursor.skipBlanks()
+    let start = cursor.offset
+    let isTaken = map[last.name] != nil
+    do throws(TOMLSyntaxError) {
+      let value = try readValue(depth: depth)
+      if !isTaken { map.set(last.entry(.assignment(range), value)) }
+    } catch {
+      if !isTaken { map.set(last.entry(.assignment(range), TOMLNode(content: .invalid, range: start..<start))) }
+      var error = error
+      if error.key == nil { error.key = (parts.map(\.name), range) }
+      throw error
+    }
+    if isTaken { throw alreadyThere(last, map) }
+  }
+
+  private func descend(from map: TOMLMap, toDotted part: KeyPart, statement: Range<Int>) throws(TOMLSyntaxError)
+    -> TOMLMap
+  {
+    switch map[part.name]?.value.content {
+    case nil:
+      let made = TOMLMap(.dotted)
+      map.set(part.entry(.assignment(statement), TOMLNode(content: .table(made), range: statement)))
+      return made
+    case .table(let found) where found.origin == .dotted || found.origin == .implicit:
+      return found
+    case .invalid:
+      return TOMLMap(.dotted)
+    default:
+      throw alreadyThere(part, map)
+    }
+  }
+
+  private func alreadyThere(_ part: KeyPart, _ map: TOMLMap) -> TOMLSyntaxError {
+    TOMLSyntaxError(
+      offset: part.range.lowerBound, message: "each key and each table is given once; this name is taken already",
+      earlier: map[part.name]?.nameRange.lowerBound, key: ([part.name], part.range))
+  }
+
+  // MARK: Keys
+
+  struct KeyPart {
+    let name: String
+    let range: Range<Int>
+
+    func entry(_ statement: TOMLEntry.Statement, _ value: TOMLNode) -> TOMLEntry {
+      TOMLEntry(name: name, nameRange: range, statement: statement, value: value)
+    }
+  }
+
+  /// Reads a key of one or more parts, with the blanks round it.
+  private mutating func readKey() throws(TOMLSyntaxError) -> [KeyPart] {
+    var parts: [KeyPart] = []
+    repeat {
+      cursor.skipBlanks()
+      let start = cursor.offset
+      switch cursor.peek() {
+      case .quotationMark?, .apostrophe?:
+        guard !cursor.isAt("\"\"\""), !cursor.isAt("'''") else {
+          throw TOMLSyntaxError(offset: start, message: "a key cannot be a multi-line string", endsReading: true)
+        }
+        let name = try readString()
+        parts.append(KeyPart(name: name.exposed, range: start..<cursor.offset))
+      default:
+        while let byte = cursor.peek(), byte.isBareKeyByte { cursor.offset += 1 }
+        guard cursor.offset > start else {
+          throw TOMLSyntaxError(
+            offset: start, message: "expected a key: letters, digits, '_' and '-', or a name in quotes")
+        }
+        parts.append(
+          KeyPart(
+            name: String(decoding: cursor.bytes[start..<cursor.offset], as: UTF8.self), range: start..<cursor.offset))
+      }
+      cursor.skipBlanks()
+    } while cursor.take(UInt8(ascii: "."))
+    return parts
+  }
+}
+
+extension Slice<UnsafeRawBufferPointer> {
+  /// Whether `mark` comes three times in a row.
+  fileprivate func elementsHoldTripled(_ mark: UInt8) -> Bool {
+    var run = 0
+    for byte in self {
+      run = byte == mark ? run + 1 : 0
+      if run == 3 { return true }
+    }
+    return false
+  }
+}

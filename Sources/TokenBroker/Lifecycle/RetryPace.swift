@@ -1,0 +1,69 @@
+import OAuthClient
+
+/// How long to wait after a failed attempt.
+///
+/// Transient failures, full jitter (the wait is drawn evenly between 0.25 s and the ceiling):
+///
+///     no token to read                 1 s, 2 s, 4 s ... 60 s
+///     a token that lives for R more    1 s, 10 s, 100 s, 1000 s, but at most
+///                                        3/4 R - 90 s, or 60 s if that is more   while R > 2 min
+///                                        R / 2, or 1 s if that is more           in the last 2 minutes
+///
+/// The first retry comes at once, for the outage that was none. While a reader is served there is no haste after that: a fleet that asks often
+/// in a long outage would come back all in the same seconds. Towards the end attempts grow denser: a server that is
+/// well again at any time E before the token's end X is asked while half of X - E, or a minute, is left.
+///
+/// Refusals: once more after a minute, then every five minutes, for ever: a rotated secret heals by itself, and no account is locked.
+enum RetryPace {
+  static let floor = Duration.milliseconds(250)
+  static let first = Duration.seconds(1)
+  static let ceilingWithoutToken = Duration.seconds(60)
+  static let ceilingWithToken = Duration.seconds(1000)
+  static let firstRefusal = Duration.seconds(60)
+  static let laterRefusals = Duration.seconds(300)
+  /// A server that means more than this says it again.
+  static let longestRetryAfter = Duration.seconds(300)
+
+  /// The wait before the next attempt.
+  ///
+  /// - Parameters:
+  ///   - failures: how many attempts in a row have failed in this way, this one included.
+  ///   - remaining: what is left of the token in the file; `nil` if there is none.
+  static func delay(
+    after failure: AcquisitionFailure, failures: Int, remaining: Duration?, using random: inout SplitMix64
+  ) -> Duration {
+    switch failure.kind {
+    case .refused:
+      let base = failures <= 1 ? firstRefusal : laterRefusals
+      return .seconds(base.seconds * Double.random(in: 0.9...1.1, using: &random))
+    case .transient:
+      let ceiling = ceiling(failures: failures, remaining: remaining)
+      let own = Duration.seconds(Double.random(in: floor.seconds...ceiling.seconds, using: &random))
+      guard let asked = failure.retryAfter, asked > .zero else { return own }
+      // Spread over a tenth more, so that all who were told the same number do not come back in the same instant.
+      let wait = Duration.seconds(
+        min(asked, longestRetryAfter).seconds * Double.random(in: 1...1.1, using: &random))
+      // A server that always says "one second" gets the usual pace.
+      return max(own, remaining.map { min(wait, longestObedience($0)) } ?? wait)
+    }
+  }
+
+  /// The longest wait after so many failures, `Retry-After` aside.
+  static func ceiling(failures: Int, remaining: Duration?) -> Duration {
+    let step = max(failures, 1) - 1
+    guard let remaining else { return min(first * (1 << min(step, 6)), ceilingWithoutToken) }
+    let exponential = [first, first * 10, first * 100, ceilingWithToken][min(step, 3)]
+    return min(exponential, longestSilence(remaining))
+  }
+
+  /// How long a token's last `remaining` may go without an attempt.
+  private static func longestSilence(_ remaining: Duration) -> Duration {
+    guard remaining > .seconds(120) else { return max(first, remaining / 2) }
+    return max(.seconds(60), remaining * 3 / 4 - .seconds(90))
+  }
+
+  /// `Retry-After` is obeyed unless the token would end meanwhile: an attempt comes while a quarter of what is left remains.
+  private static func longestObedience(_ remaining: Duration) -> Duration {
+    max(first, remaining * 3 / 4)
+  }
+}

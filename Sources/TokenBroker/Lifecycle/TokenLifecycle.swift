@@ -1,0 +1,236 @@
+public import OAuthClient
+
+/// One token's life: a value that takes events and says what to do. It does no IO and reads no clock, so that a test lives through a
+/// year in a millisecond, and a simulated fleet runs what production runs.
+///
+/// Whatever happens, it asks to be woken: no state is left from which only luck leads on. Whatever is due is done on any event, not on the
+/// one that was sent for it.
+public struct TokenLifecycle: Sendable {
+  /// Where the next token stands.
+  public enum Phase: Hashable, Sendable {
+    /// Nothing has happened yet.
+    case unstarted
+    /// Nothing to ask for before this time.
+    case waiting(until: BootTime)
+    /// Waits for the issuer's turn since then; asked for again a minute later, should the turn have been lost.
+    case queued(since: BootTime)
+    /// The request is on its way and must have ended by then.
+    case requesting(limit: BootTime)
+  }
+
+  /// How the newest token got on with its file.
+  public enum Publication: Hashable, Sendable {
+    /// The file holds what it should.
+    case settled
+    /// The file was disturbed just after it was written: it is put back then.
+    case restoring(at: BootTime)
+    /// It could not be written; or, if no token is held, what ended could not be removed.
+    case failing(reason: String, failures: Int, retryAt: BootTime)
+  }
+
+  /// Where the next token stands.
+  public private(set) var phase = Phase.unstarted
+  /// The newest verified token that has not ended.
+  public private(set) var held: HeldToken?
+  /// The token in the file; `nil` whenever `held` is. Differs from `held` only while publication fails.
+  public private(set) var visible: HeldToken?
+  /// How the newest token got on with its file.
+  public private(set) var publication = Publication.settled
+  /// The failed attempts since the last good one.
+  public private(set) var trouble: Trouble?
+
+  /// The first end among tokens whose publication failed: one of several files may have got them all the same.
+  private var strayEnd: BootTime?
+  /// How many attempts in a row failed in the same way.
+  private var streak = 0
+  private var lastRequest: BootTime?
+  private var lastRestore: BootTime?
+  private var random: SplitMix64
+
+  /// A life before its first event. `seed` spreads its retries.
+  public init(seed: UInt64) {
+    random = SplitMix64(seed: seed)
+  }
+
+  /// Whether no request is under way or waiting for its turn.
+  public var isWaiting: Bool { if case .waiting = phase { true } else { false } }
+
+  /// When something is due: what a watchdog goes by. `nil` only before `started`; in the past only if a request hangs beyond its limit.
+  public var deadline: BootTime? { dueTimes.min() }
+
+  /// When to wake it. A request that hangs hides nothing else that is due: it is looked at once a second.
+  public func nextWake(after now: BootTime) -> BootTime? {
+    dueTimes.map { $0 > now ? $0 : now + Self.shortestLook }.min()
+  }
+
+  private var dueTimes: [BootTime] {
+    var times: [BootTime] = []
+    switch phase {
+    case .unstarted: break
+    case .waiting(let until): times.append(until)
+    case .queued(let since): times.append(since + Self.longestTurn)
+    case .requesting(let limit): times.append(limit)
+    }
+    if let visible { times.append(visible.expiresAt) }
+    if let held { times.append(held.expiresAt) }
+    if let strayEnd { times.append(strayEnd) }
+    switch publication {
+    case .settled: break
+    case .restoring(let time), .failing(_, _, let time): times.append(time)
+    }
+    return times
+  }
+
+  /// Takes one event at one time; returns what to do, in order.
+  public mutating func handle(_ event: LifecycleEvent, at now: BootTime) -> [LifecycleEffect] {
+    var effects: [LifecycleEffect] = []
+    endWhatHasEnded(at: now, &effects)
+    switch event {
+    case .started(let adopted): start(with: adopted, at: now, &effects)
+    case .began(let limit):
+      lastRequest = now
+      phase = .requesting(limit: limit)
+    case .acquired(let token): acquire(token, at: now, &effects)
+    case .failed(let failure): fail(failure, at: now, &effects)
+    case .published: settle(at: now, &effects)
+    case .withdrawn: if held == nil { publication = .settled }
+    case .publicationFailed(let reason): postpone(reason, at: now, &effects)
+    case .disturbed: restore(at: now)
+    case .woke: break
+    case .resumed:
+      // Its connection did not live through the suspend, and what its limit says was counted without it.
+      if case .requesting = phase { ask(at: now, &effects) }
+    case .refresh:
+      if case .waiting = phase { ask(at: now, &effects) }
+    case .settingsChanged:
+      trouble = nil
+      if phase != .unstarted { ask(at: now, &effects) }
+    }
+    doWhatIsDue(at: now, &effects)
+    if let time = nextWake(after: now) { effects.append(.arm(time)) }
+    return effects
+  }
+
+  private static let longestTurn = Duration.seconds(60)
+  /// How long after its limit a request is given up for lost. A watchdog has acted long before; this is for hosts without one.
+  private static let longestHang = Duration.seconds(300)
+  private static let shortestLook = Duration.seconds(1)
+  private static let shortestRestore = Duration.seconds(1)
+  private static let longestPublicationWait = Duration.seconds(10)
+
+  private mutating func endWhatHasEnded(at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    guard [held?.expiresAt, visible?.expiresAt, strayEnd].contains(where: { $0.map { $0 <= now } ?? false }) else {
+      return
+    }
+    // All files go, whichever token they hold: one of several may hold the newest, though the rest could not be written.
+    effects.append(.withdraw)
+    visible = nil
+    strayEnd = nil
+    if let held, held.expiresAt > now {
+      effects.append(.publish)
+    } else {
+      held = nil
+      publication = .settled
+      effects.append(.report(.expired))
+    }
+  }
+
+  private mutating func start(with adopted: HeldToken?, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    guard phase == .unstarted else { return }
+    guard let adopted, adopted.expiresAt > now else {
+      // It ended between the look at its file and now.
+      if adopted != nil { effects.append(.withdraw) }
+      return ask(at: now, &effects)
+    }
+    held = adopted
+    visible = adopted
+    phase = .waiting(until: adopted.refreshAt)
+    effects.append(.report(.adopted(adopted)))
+  }
+
+  private mutating func acquire(_ token: HeldToken, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    guard token.expiresAt > now else {
+      let message = "the token ended while it was on its way"
+      return fail(AcquisitionFailure(.lifetime, message), at: now, &effects)
+    }
+    effects.append(.report(.acquired(token, after: trouble)))
+    trouble = nil
+    held = token
+    phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
+    publish(&effects)
+  }
+
+  private mutating func fail(_ failure: AcquisitionFailure, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    let before = trouble
+    // A refusal after a row of transient failures is the first refusal: it is the server's first word on the matter.
+    streak = before?.failure.kind == failure.kind ? streak + 1 : 1
+    trouble = Trouble(failure: failure, count: (before?.count ?? 0) + 1, since: before?.since ?? now)
+    let wait = RetryPace.delay(
+      after: failure, failures: streak, remaining: held.map { $0.expiresAt - now }, using: &random)
+    let next = now + wait
+    phase = .waiting(until: next)
+    let told = before?.failure.code == failure.code
+    effects.append(.report(told ? .stillFailing(failure, next: next) : .failing(failure, next: next)))
+  }
+
+  private mutating func settle(at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    visible = held
+    strayEnd = nil
+    switch publication {
+    case .settled: break
+    case .restoring:
+      lastRestore = now
+      effects.append(.report(.restored))
+    case .failing: effects.append(.report(.publicationRecovered))
+    }
+    publication = .settled
+  }
+
+  private mutating func postpone(_ reason: String, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    var failures = 1
+    if case .failing(_, let before, _) = publication { failures = before + 1 }
+    let wait = min(.milliseconds(500) * (1 << min(failures - 1, 10)), Self.longestPublicationWait)
+    if let held { strayEnd = min(strayEnd ?? held.expiresAt, held.expiresAt) }
+    publication = .failing(reason: reason, failures: failures, retryAt: now + wait)
+    if failures == 1 { effects.append(.report(held == nil ? .withdrawalFailing(reason) : .publicationFailing(reason))) }
+  }
+
+  private mutating func restore(at now: BootTime) {
+    guard held != nil, publication == .settled else { return }
+    // At once, but not in a race with somebody who undoes it as fast: then once a second.
+    publication = .restoring(at: max(now, lastRestore.map { $0 + Self.shortestRestore } ?? now))
+  }
+
+  private mutating func doWhatIsDue(at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    switch phase {
+    case .unstarted: break
+    case .requesting(let limit):
+      if limit + Self.longestHang <= now { ask(at: now, &effects) }
+    case .waiting(let until):
+      if until <= now { ask(at: now, &effects) }
+    case .queued(let since):
+      if since + Self.longestTurn <= now { ask(at: now, &effects) }
+    }
+    switch publication {
+    case .settled: break
+    case .restoring(let time), .failing(_, _, let time):
+      if time <= now {
+        if held != nil { publish(&effects) } else { effects.append(.withdraw) }
+      }
+    }
+  }
+
+  private func publish(_ effects: inout [LifecycleEffect]) {
+    if !effects.contains(.publish) { effects.append(.publish) }
+  }
+
+  private mutating func ask(at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    // Somebody who asks for refresh in a loop gets one request a second.
+    if let lastRequest, now < lastRequest + RefreshSchedule.shortestInterval {
+      phase = .waiting(until: lastRequest + RefreshSchedule.shortestInterval)
+      return
+    }
+    phase = .queued(since: now)
+    effects.append(.request)
+  }
+}

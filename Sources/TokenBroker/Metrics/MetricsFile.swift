@@ -1,0 +1,29 @@
+import OAuthClient
+
+/// The file for node_exporter's textfile collector (`metrics_file`), replaced atomically. Holds no secret, so its place may be on a disk and
+/// may belong to whoever collects.
+public struct MetricsFile {
+  private var file: PublishedFile
+  private var written: BrokerStatus?
+
+  /// What has not changed is written again after so many seconds, so that a file that grows old tells of a daemon that died.
+  private static let period = 15.0
+
+  /// The file at `path`.
+  public init(path: String) {
+    file = PublishedFile(path: path, mode: 0o644, allowsPersistentStorage: true, isGuarded: false)
+  }
+
+  /// Writes what `status` says, unless the same was written just before.
+  ///
+  /// - Throws: `PublicationFailure`; the former content is in place then.
+  public mutating func write(_ status: BrokerStatus) throws(PublicationFailure) {
+    if var last = written, status.writtenAt >= last.writtenAt, status.writtenAt < last.writtenAt + Self.period {
+      last.writtenAt = status.writtenAt
+      if last == status { return }
+    }
+    let text = Secret(MetricsText.render(status))
+    try text.withBytes { bytes throws(PublicationFailure) in try file.replace(with: bytes) }
+    written = status
+  }
+}

@@ -1,0 +1,72 @@
+import CLinux
+import Glibc
+
+/// An open directory that is fit to hold a token: in memory, and writable by its owner only.
+///
+/// Opened anew for each publication, since the directory at the path may have been replaced; all that follows goes through its
+/// descriptor, so that it cannot be replaced in between.
+struct OutputDirectory: ~Copyable {
+  let descriptor: Int32
+  let path: String
+
+  /// Opens the directory and checks it. `owner` is the user that may own it beside root; if it is not
+  /// `isGuarded`, any directory will do, for what is no secret.
+  ///
+  /// - Throws: `PublicationFailure` if it is missing, not in memory (unless that is allowed), or writable by others.
+  init(_ path: String, allowsPersistentStorage: Bool, owner: UInt32 = geteuid(), isGuarded: Bool = true)
+    throws(PublicationFailure)
+  {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      let code = errno
+      switch code {
+      case ENOENT:
+        throw .system(
+          "open the directory", path, code, remedy: "create it: install -d -m 0750 -g konexus-token \(path)")
+      case ENOTDIR, ELOOP:
+        throw PublicationFailure(
+          "\(path) is not a directory, or is a symbolic link to one; name the real directory", isMisplaced: true)
+      default:
+        throw .system("open the directory", path, code)
+      }
+    }
+    do throws(PublicationFailure) {
+      if isGuarded { try Self.check(descriptor, path, allowsPersistentStorage, owner: owner) }
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  private static let tmpfs = 0x0102_1994
+  private static let ramfs = 0x8584_58f6
+
+  private static func check(_ descriptor: Int32, _ path: String, _ allowsPersistentStorage: Bool, owner: UInt32)
+    throws(PublicationFailure)
+  {
+    var status = stat()
+    let type = linux_filesystem_type(descriptor)
+    guard type >= 0, fstat(descriptor, &status) == 0 else { throw .system("examine", path, errno) }
+    guard allowsPersistentStorage || type == tmpfs || type == ramfs else {
+      throw PublicationFailure(
+        "\(path) is not on tmpfs, so that a token there would be written to a disk; use a directory below /run, or set "
+          + "allow_persistent_storage = true in [daemon]", isMisplaced: true)
+    }
+    guard status.st_mode & 0o022 == 0 else {
+      throw PublicationFailure(
+        "\(path) may be written to by others (mode \(FileMode.octal(status.st_mode))), who could put a false token there; "
+          + "type: chmod go-w \(path)", isMisplaced: true)
+    }
+    guard status.st_uid == owner || status.st_uid == 0 else {
+      throw PublicationFailure(
+        "\(path) belongs to user \(status.st_uid), who could put a false token there; type: chown \(owner) \(path)",
+        isMisplaced: true)
+    }
+  }
+}

@@ -1,0 +1,15 @@
+import Glibc
+import OAuthClient
+
+/// When a process started, in clock ticks since boot: with its id it names one process for good.
+enum ProcessStart {
+  /// The 22nd field of `/proc/PID/stat` (proc_pid_stat(5)); `nil` if there is no such process, or it may not be seen.
+  static func of(_ pid: Int32) -> Int64? {
+    guard let content = try? PrivateFile.read("/proc/\(pid)/stat", maximum: 4096, owned: false) else { return nil }
+    // The second field is the command's name in parentheses, with whatever characters it has.
+    let text = content.exposed
+    guard let end = text.lastIndex(of: ")") else { return nil }
+    let fields = text[text.index(after: end)...].split(separator: " ")
+    return fields.count > 19 ? Int64(fields[19]) : nil
+  }
+}

@@ -1,0 +1,27 @@
+import Glibc
+import OAuthClient
+
+/// What this user sees of a token's file without reading it.
+public struct SeenFile: Hashable, Sendable, Encodable {
+  /// Whether something is at the path; `nil` if this user may not look.
+  public var exists: Bool?
+  /// Its permission bits in octal.
+  public var mode: String?
+  /// Its owner's name, or number.
+  public var owner: String?
+  /// Its group's name, or number.
+  public var group: String?
+
+  /// Looks at `path`.
+  public init(_ path: String) {
+    var status = stat()
+    guard lstat(path, &status) == 0 else {
+      if errno == ENOENT || errno == ENOTDIR { exists = false }
+      return
+    }
+    exists = true
+    mode = FileMode.octal(status.st_mode)
+    owner = Account.user(status.st_uid)
+    group = Account.group(status.st_gid)
+  }
+}

@@ -1,0 +1,75 @@
+import FoundationEssentials
+import Glibc
+import OAuthClient
+
+/// `status.json` in the runtime directory: what `konexus-tokend status` reads, also after the daemon is gone. Holds no secret.
+public struct StatusFile {
+  /// The file's name in the runtime directory.
+  public static let name = "status.json"
+
+  private var file: PublishedFile
+  private var written: BrokerStatus?
+
+  /// The file in `directory`.
+  public init(directory: String, allowsPersistentStorage: Bool) {
+    file = PublishedFile(
+      path: directory + "/" + Self.name, mode: 0o644, allowsPersistentStorage: allowsPersistentStorage)
+  }
+
+  /// Writes `status`, unless nothing but the time has changed.
+  ///
+  /// - Throws: `PublicationFailure`.
+  public mutating func write(_ status: BrokerStatus) throws(PublicationFailure) {
+    var timeless = status
+    timeless.writtenAt = 0
+    guard timeless != written else { return }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    guard let encoded = try? encoder.encode(status) else { return }
+    try Secret(encoded).withBytes { bytes throws(PublicationFailure) in try file.replace(with: bytes) }
+    written = timeless
+  }
+
+  /// Why there is no status to be had: a sentence that says what to do.
+  public struct Unavailable: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong, with the path.
+    public var problem: String
+    /// What to type next.
+    public var remedy: String
+    /// Problem and remedy.
+    public var description: String { "\(problem); \(remedy)" }
+  }
+
+  /// Reads what a daemon wrote into `directory`.
+  ///
+  /// - Throws: `Unavailable` if there is nothing, it may not be read, or it is of another version.
+  public static func read(from directory: String) throws(Unavailable) -> BrokerStatus {
+    let path = directory + "/" + name
+    let content: Secret
+    do throws(PrivateFile.Unreadable) {
+      content = try PrivateFile.read(path, maximum: 1 << 26, owned: false)
+    } catch {
+      throw unavailable(path, error.reason)
+    }
+    guard let status = try? JSONDecoder().decode(BrokerStatus.self, from: content.withBytes { Data($0) }) else {
+      throw Unavailable(
+        problem: "\(path) is not of this version of konexus-tokend", remedy: "type: systemctl restart konexus-tokend")
+    }
+    return status
+  }
+
+  private static func unavailable(_ path: String, _ reason: String) -> Unavailable {
+    var status = stat()
+    if stat(path, &status) != 0, errno == ENOENT {
+      return Unavailable(
+        problem: "\(path) does not exist: no konexus-tokend has run there since this host booted",
+        remedy: "type: systemctl status konexus-tokend, or name its runtime directory with --directory")
+    }
+    if access(path, R_OK) != 0, errno == EACCES {
+      return Unavailable(
+        problem: "\(path) may not be read by this user",
+        remedy: "use sudo, or become a member of its group: usermod -aG konexus-token USER")
+    }
+    return Unavailable(problem: "\(path) cannot be read: \(reason)", remedy: "type: systemctl status konexus-tokend")
+  }
+}

@@ -1,0 +1,122 @@
+public import OAuthClient
+
+/// A status file judged by the clocks and processes of now: what was true when it was written may have ended since.
+public struct StatusReport: Sendable {
+  /// How bad it is, in the numbers of the monitoring-plugin convention.
+  public enum Grade: Int32, Comparable, Sendable {
+    /// Every token is valid and looked after.
+    case ok = 0
+    /// Readers have their token, but a person should look: refresh fails, the daemon is gone.
+    case warning = 1
+    /// Readers lack a token.
+    case critical = 2
+    /// It cannot be told.
+    case unknown = 3
+
+    /// Less is better.
+    public static func < (left: Grade, right: Grade) -> Bool { left.rawValue < right.rawValue }
+
+    /// As plugins write it.
+    public var word: String {
+      switch self {
+      case .ok: "OK"
+      case .warning: "WARNING"
+      case .critical: "CRITICAL"
+      case .unknown: "UNKNOWN"
+      }
+    }
+  }
+
+  /// How a token fares now.
+  public enum State: String, Sendable {
+    /// Good, and the next is coming along.
+    case valid
+    /// Good, but its successor cannot be got or published.
+    case failing
+    /// Good, but nobody will renew it: the daemon is gone.
+    case unattended
+    /// Good, but the daemon has not done what was due: it hangs or is stopped.
+    case overdue
+    /// It was there and ended.
+    case expired
+    /// There is none.
+    case absent
+    /// It should be in its file, and the file is gone.
+    case missing = "file missing"
+
+    /// How bad it is.
+    public var grade: Grade {
+      switch self {
+      case .valid: .ok
+      case .failing, .unattended, .overdue: .warning
+      case .expired, .absent, .missing: .critical
+      }
+    }
+  }
+
+  /// One token, judged.
+  public struct Token: Sendable {
+    /// What the file says.
+    public var status: TokenStatus
+    /// What is true now.
+    public var state: State
+    /// What is left of the token in the file; `nil` if there is none.
+    public var remaining: Duration?
+    /// Its files, as this user sees them.
+    public var files: [SeenFile]
+  }
+
+  /// What the file says.
+  public var status: BrokerStatus
+  /// Whether its writer is there.
+  public var life: DaemonLife
+  /// The tokens, judged.
+  public var tokens: [Token]
+  /// When this was judged.
+  public var now: Moment
+
+  /// Judges `status`; with `name`, that token alone.
+  public init(_ status: BrokerStatus, only name: String? = nil, now: Moment = .now()) {
+    self.status = status
+    self.now = now
+    let life = DaemonLife(of: status)
+    self.life = life
+    tokens = status.tokens.filter { name == nil || $0.name == name }.map { Token($0, life, now) }
+  }
+
+  /// The worst of all.
+  public var grade: Grade {
+    let worst = tokens.map(\.state.grade).max() ?? .unknown
+    return worst == .ok && status.reloadFailure != nil ? .warning : worst
+  }
+}
+
+extension StatusReport.Token {
+  /// Longer than any request takes to be sent after its timer.
+  private static let patience = Duration.seconds(30)
+
+  init(_ status: TokenStatus, _ life: DaemonLife, _ now: Moment) {
+    self.status = status
+    files = status.outputs.map { SeenFile($0.path) }
+    // The boot-time clock of another boot says nothing; what was in memory is gone with it.
+    let end = life == .ofAnotherBoot ? nil : status.expiresAtBoot.map(BootTime.init(nanoseconds:))
+    remaining = end.map { $0 - now.boot }
+    let due = status.nextAttemptAtBoot.map(BootTime.init(nanoseconds:))
+    state =
+      if let remaining {
+        if remaining <= .zero {
+          .expired
+        } else if files.contains(where: { $0.exists == false }) {
+          .missing
+        } else if life != .running {
+          .unattended
+        } else if let due, now.boot > due + Self.patience {
+          .overdue
+        } else {
+          status.condition == .valid ? .valid : .failing
+        }
+      } else {
+        .absent
+      }
+  }
+}

@@ -1,0 +1,99 @@
+public import OAuthClient
+
+/// A token as a careful reader takes it from its file: never one that has ended.
+public enum TokenReading {
+  /// Why there is no token to be had.
+  public struct Refusal: Error, Hashable, Sendable {
+    /// What is wrong.
+    public var problem: String
+    /// What to type next.
+    public var remedy: String
+    /// The exit code: 1 not good for long enough, 2 no good token, 3 it cannot be told.
+    public var code: Int32
+    /// Whether waiting is of no use.
+    public var isHopeless = false
+
+    /// A refusal.
+    public init(problem: String, remedy: String, code: Int32, isHopeless: Bool = false) {
+      self.problem = problem
+      self.remedy = remedy
+      self.code = code
+      self.isHopeless = isHopeless
+    }
+  }
+
+  /// Reads a token's first raw file.
+  ///
+  /// While the daemon runs, what is left of the token is what the daemon counts on the boot-time clock. When it is gone, the token's own
+  /// `exp` against the host's clock must hold as well: the status may be of an earlier token then.
+  ///
+  /// - Parameter demanded: how much longer it must be good.
+  public static func read(
+    _ token: StatusReport.Token, in report: StatusReport, validFor demanded: Duration
+  ) throws(Refusal) -> Secret {
+    guard var remaining = token.remaining, remaining > .zero else { throw absent(token, report) }
+    let content = try content(of: token)
+    guard content.count > 0 else { throw absent(token, report) }
+    if report.life != .running {
+      let expiry = (try? TokenInspection(of: content.withBytes { Array($0) }))?.number("exp")
+      guard let expiry else { throw absent(token, report) }
+      remaining = min(remaining, .seconds(expiry - report.now.unix))
+    }
+    guard remaining > .zero else { throw absent(token, report) }
+    guard remaining >= demanded else { throw tooShort(token, remaining, demanded) }
+    return content
+  }
+
+  /// What is in a token's first raw file, whatever it is worth.
+  ///
+  /// - Throws: `Refusal` if it cannot be read.
+  public static func content(of token: StatusReport.Token) throws(Refusal) -> Secret {
+    let name = token.status.name
+    guard let output = token.status.outputs.first(where: { $0.format == TokenOutput.Format.raw.rawValue }) else {
+      throw Refusal(
+        problem: "\(name) has no raw file", remedy: "read one of its files: konexus-tokend status \(name)", code: 3,
+        isHopeless: true)
+    }
+    do throws(PrivateFile.Unreadable) {
+      return try PrivateFile.read(output.path, maximum: 1 << 18, owned: false)
+    } catch {
+      throw Refusal(
+        problem: "\(output.path) cannot be read: \(error.reason)",
+        remedy:
+          "see whether there is a token: konexus-tokend status \(name); if there is, use sudo, or become a member of its group: usermod -aG konexus-token USER",
+        code: 3)
+    }
+  }
+
+  private static func absent(_ token: StatusReport.Token, _ report: StatusReport) -> Refusal {
+    let status = token.status
+    var problem = "there is no valid token \(status.name)"
+    if token.remaining != nil { problem = "the token \(status.name) has ended" }
+    if report.life != .running { problem += ", and the daemon does not run" }
+    if let failure = status.failure { problem += ": \(failure.message)" }
+    let remedy =
+      report.life == .running
+      ? "see why: konexus-tokend status \(status.name)" : "start the daemon: systemctl start konexus-tokend"
+    return Refusal(problem: problem, remedy: remedy, code: 2)
+  }
+
+  private static func tooShort(_ token: StatusReport.Token, _ remaining: Duration, _ demanded: Duration) -> Refusal {
+    let status = token.status
+    if let obtained = status.obtainedAt, let end = status.expiresAt, .seconds(end - obtained) < demanded {
+      return Refusal(
+        problem:
+          "no token \(status.name) is ever good for \(Timestamp.span(demanded)): they live for \(Timestamp.span(.seconds(end - obtained)))",
+        remedy: "ask for less with --min-validity", code: 1, isHopeless: true)
+    }
+    var problem = "the token \(status.name) is good for \(Timestamp.span(remaining)) only"
+    if let failure = status.failure { problem += ", and refresh fails: \(failure.message)" }
+    return Refusal(problem: problem, remedy: "see why: konexus-tokend status \(status.name)", code: 1)
+  }
+}
+
+extension TokenInspection {
+  /// A claim that is a number.
+  func number(_ name: String) -> Double? {
+    claims.first { $0.name == name }.flatMap { Double($0.json) }
+  }
+}

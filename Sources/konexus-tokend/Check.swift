@@ -1,0 +1,103 @@
+import ArgumentParser
+import Dispatch
+import Glibc
+import OAuthClient
+import Synchronization
+import TokenBroker
+
+/// `konexus-tokend check`: the whole way, step by step.
+struct Check: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Walk the whole way from the config file to a reader, and tell each step.",
+    discussion: """
+      Asks for a token of each table, verifies it and drops it: nothing is published. Run it as root, as only root may read the \
+      config file.
+
+      Exits with the code of the first step that failed: 78 config, 11 dns, 12 connection, 13 tls, 14 discovery, 15 clock, 16 token, \
+      17 verification, 18 output, 19 unit, 20 refresh; 0 if none did.
+
+      Examples:
+        sudo konexus-tokend check
+        sudo konexus-tokend check --token konexus --json
+        konexus-tokend check --config ./config.toml --offline
+      """)
+
+  @Option(
+    name: [.short, .long], help: ArgumentHelp("The config file (default: as the daemon's).", valueName: "path"),
+    completion: .file(extensions: ["toml"]))
+  var config: String?
+
+  @Option(help: ArgumentHelp("Check this token only.", valueName: "name"))
+  var token: String?
+
+  @Flag(help: "Leave out everything that needs the network.")
+  var offline = false
+
+  @Flag(help: "Print one JSON object at the end.")
+  var json = false
+
+  func run() {
+    Task { await perform() }
+    dispatchMain()
+  }
+
+  private func perform() async {
+    let steps = Mutex<[CheckStep]>([])
+    let style = Terminal.style(of: STDOUT_FILENO)
+    let isJSON = json
+    // Steps arrive in order, each as soon as it is known.
+    let tell: @Sendable (CheckStep) -> Void = { step in
+      steps.withLock { steps in
+        let before = steps.last
+        steps.append(step)
+        guard !isJSON else { return }
+        if let name = step.token, before?.token != name { StandardOutput.write("\n\(name)\n") }
+        StandardOutput.write(CheckReport.text(step, style))
+      }
+    }
+    await walk(tell)
+    let all = steps.withLock { $0 }
+    StandardOutput.write(isJSON ? CheckReport.json(all) : "\n" + CheckReport.verdict(all, style))
+    Glibc.exit(CheckReport.exitCode(of: all))
+  }
+
+  private func walk(_ tell: @escaping @Sendable (CheckStep) -> Void) async {
+    let environment = RuntimeEnvironment.current
+    let path = config ?? environment.defaultConfigurationPath
+    let settings: Configuration
+    do throws(ConfigurationErrors) {
+      settings = try Configuration.load(path: path, environment: environment)
+    } catch {
+      let count = error.diagnostics.count
+      tell(
+        CheckStep(
+          .config, .failed, "\(path): \(count) \(count == 1 ? "fault" : "faults")",
+          details: error.description.split(separator: "\n", omittingEmptySubsequences: false).map(String.init),
+          remedy: "correct the file; every key is explained in: man konexus-tokend.toml"))
+      return
+    }
+    do throws(UnbuiltSettings) { try settings.requireBuilt() } catch {
+      tell(CheckStep(.config, .failed, error.description, remedy: "take out what this version does not do"))
+      return
+    }
+    let tokens = settings.tokens.filter { token == nil || $0.name == token }
+    guard !tokens.isEmpty else {
+      let names = settings.tokens.map(\.name).joined(separator: ", ")
+      tell(
+        CheckStep(
+          .config, .failed, "\(path) has no token \(Complaint.quoted(token ?? ""))", remedy: "name one of: \(names)"))
+      return
+    }
+    let seen = SeenFile(path)
+    tell(
+      CheckStep(
+        .config, .ok,
+        "\(path): \(settings.tokens.count) \(settings.tokens.count == 1 ? "token" : "tokens"), mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
+      ))
+    tell(UnitCheck.step())
+    for token in tokens {
+      await TokenCheck(token, daemon: settings.daemon, userID: UnitCheck.daemonUser).walk(
+        isOffline: offline, tell: tell)
+    }
+  }
+}

@@ -1,0 +1,148 @@
+import Dispatch
+import Glibc
+import Logging
+import OAuthClient
+import Systemd
+import TokenBroker
+
+/// The shell round the broker: signals in, notifications out. Shares the broker's queue.
+actor Daemon {
+  nonisolated let broker: TokenBroker
+  nonisolated var unownedExecutor: UnownedSerialExecutor { broker.unownedExecutor }
+
+  private let environment: RuntimeEnvironment
+  private let configPath: String
+  private var logger: Logger
+  private let manager: ServiceManager
+  private var statusFile: StatusFile
+  private var metricsFile: MetricsFile?
+  private var signals: UnixSignals?
+  private var heartbeat: (any DispatchSourceTimer)?
+  private var startExtension: (any DispatchSourceTimer)?
+  private var lastReload: Task<Void, Never>?
+  private var hasComplained = false
+  private var hasComplainedOfMetrics = false
+
+  /// While there is no token yet, systemd is asked this often for this much more time.
+  private static let extensionPeriod = DispatchTimeInterval.seconds(5)
+  private static let extensionLength = Duration.seconds(20)
+
+  init(_ configuration: Configuration, environment: RuntimeEnvironment, logger: Logger, startTimeout: Duration) {
+    self.environment = environment
+    self.logger = logger
+    configPath = configuration.path
+    broker = TokenBroker(configuration, http: HTTPClient(), logger: logger)
+    manager = ServiceManager(logger: logger, startTimeout: startTimeout)
+    metricsFile = configuration.daemon.metricsFile.map { MetricsFile(path: $0) }
+    statusFile = StatusFile(
+      directory: environment.tokenDirectory, allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
+  }
+
+  /// Starts everything; ends the process with 78 if a token's place is unfit.
+  func start() async {
+    startExtension = timer(every: Self.extensionPeriod) { daemon in
+      if !daemon.manager.extendStart(by: Self.extensionLength) { daemon.startExtension = nil }
+    }
+    if let period = manager.heartbeat {
+      heartbeat = timer(every: .nanoseconds(Int(period.nanoseconds))) { $0.beat() }
+    }
+    do throws(PublicationFailure) {
+      try await broker.start { [self] status in
+        assumeIsolated { $0.report(status) }
+      }
+    } catch {
+      logger.critical("\(error)")
+      manager.failed("\(error)")
+      _exit(EX_CONFIG)
+    }
+  }
+
+  /// Takes a signal, on the broker's queue.
+  func receive(_ signal: Int32) {
+    switch signal {
+    case SIGHUP: reload()
+    case SIGUSR1: broker.assumeIsolated { $0.refreshAll() }
+    default:
+      broker.assumeIsolated { $0.stop() }
+      manager.stopping()
+      var last = broker.assumeIsolated { $0.status() }
+      last.stoppedAt = last.writtenAt
+      try? statusFile.write(last)
+      // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
+      // Not exit(3): its handlers would take libraries apart under threads that still use them.
+      _exit(EXIT_SUCCESS)
+    }
+  }
+
+  private func report(_ status: BrokerStatus) {
+    manager.report(status)
+    reportMetrics(status)
+    do throws(PublicationFailure) {
+      try statusFile.write(status)
+      hasComplained = false
+    } catch {
+      if !hasComplained { logger.warning("konexus-tokend status will not work: \(error)") }
+      hasComplained = true
+    }
+  }
+
+  private func reportMetrics(_ status: BrokerStatus) {
+    do throws(PublicationFailure) {
+      try metricsFile?.write(status)
+      hasComplainedOfMetrics = false
+    } catch {
+      if !hasComplainedOfMetrics { logger.warning("metrics_file is not written: \(error)") }
+      hasComplainedOfMetrics = true
+    }
+  }
+
+  private func beat() {
+    guard broker.assumeIsolated({ $0.beat() }) else {
+      logger.critical("a request hangs beyond its limit: no heartbeat, so that systemd restarts the daemon")
+      return
+    }
+    manager.beat()
+  }
+
+  private func reload() {
+    manager.reloading()
+    let former = lastReload
+    lastReload = Task {
+      await former?.value
+      await self.readAgain()
+      self.manager.reloaded(await self.broker.status())
+    }
+  }
+
+  private func readAgain() async {
+    if let directory = environment.credentialsDirectory, configPath.hasPrefix(directory + "/") {
+      logger.notice(
+        "the settings are a systemd credential, of which systemd makes its copy at start only: after a change type systemctl restart konexus-tokend (readers notice nothing)"
+      )
+    }
+    do {
+      let configuration = try Configuration.load(path: configPath, environment: environment)
+      try configuration.requireBuilt()
+      try await broker.reload(configuration)
+      metricsFile = configuration.daemon.metricsFile.map { MetricsFile(path: $0) }
+      logger = LogDestination.logger(configuration.daemon)
+      await broker.setLogger(logger)
+    } catch {
+      let text = "\(error)"
+      // One line for each fault, so that each can be found in the journal; the status has room for the first.
+      for line in text.split(separator: "\n") { logger.error("\(line)") }
+      let first = text.prefix { $0 != "\n" }
+      await broker.reloadFailed(String(first))
+    }
+  }
+
+  private func timer(
+    every period: DispatchTimeInterval, _ handler: @escaping @Sendable (isolated Daemon) -> Void
+  ) -> any DispatchSourceTimer {
+    let timer = DispatchSource.makeTimerSource(queue: broker.queue)
+    timer.schedule(deadline: .now() + period, repeating: period, leeway: .milliseconds(100))
+    timer.setEventHandler { [self] in assumeIsolated { handler($0) } }
+    timer.activate()
+    return timer
+  }
+}

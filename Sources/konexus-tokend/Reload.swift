@@ -1,0 +1,48 @@
+import ArgumentParser
+import Glibc
+import TokenBroker
+
+/// `konexus-tokend reload`: the unit's `ExecReload=`.
+///
+/// A bare `kill -HUP` returns before the daemon has read anything. With `Type=notify`, systemd takes the reload for done as soon as the
+/// command of `ExecReload=` ends and no `RELOADING=1` has come yet, and has no way to hear that it failed: so this waits, and fails.
+struct Reload: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Have the running service read its settings again, and wait until it did.",
+    discussion: """
+      This is what `systemctl reload konexus-tokend` runs, with MAINPID and RUNTIME_DIRECTORY set by systemd. It fails if the \
+      settings are wrong; the old ones stay in force then.
+      """)
+
+  /// A file on tmpfs is looked at this often, in microseconds, until it tells of the reload. systemd ends a reload that takes too long.
+  private static let pause: UInt32 = 20_000
+
+  func run() throws {
+    guard let daemon = getenv("MAINPID").flatMap({ Int32(String(cString: $0)) }), daemon > 1 else {
+      throw ValidationError("systemd runs this, with MAINPID set: type systemctl reload konexus-tokend")
+    }
+    let directory = RuntimeEnvironment.current.tokenDirectory
+    let before = Self.status(of: daemon, in: directory)?.reloads ?? 0
+    guard kill(daemon, SIGHUP) == 0 else {
+      throw Failure("cannot signal the daemon (process \(daemon)): \(String(cString: strerror(errno)))")
+    }
+    while true {
+      if let status = Self.status(of: daemon, in: directory), status.reloads > before {
+        if let reason = status.reloadFailure { throw Failure("the old settings hold: \(reason)") }
+        return
+      }
+      guard kill(daemon, 0) == 0 else { throw Failure("the daemon (process \(daemon)) ended meanwhile") }
+      usleep(Self.pause)
+    }
+  }
+
+  /// What this very daemon wrote last; a former one's file does not count.
+  private static func status(of daemon: Int32, in directory: String) -> BrokerStatus? {
+    (try? StatusFile.read(from: directory)).flatMap { $0.pid == daemon ? $0 : nil }
+  }
+
+  private struct Failure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+  }
+}

@@ -1,0 +1,66 @@
+import ArgumentParser
+import Dispatch
+import Glibc
+import Logging
+import Systemd
+import TokenBroker
+
+/// `konexus-tokend run`: the daemon.
+struct Run: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run the daemon in the foreground, under systemd or without.",
+    discussion: """
+      SIGHUP reads the config file again, SIGUSR1 gets new tokens now, SIGTERM and SIGINT stop; the token files stay.
+
+      Examples:
+        konexus-tokend run
+        konexus-tokend run --config ./config.toml
+      """)
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp(
+      "The config file (default: config.toml among systemd's credentials, else /etc/konexus-tokend/config.toml).",
+      valueName: "path"))
+  var config: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "How long systemd is asked to wait for the first tokens while the authorization server cannot be reached.",
+      valueName: "seconds"))
+  var startTimeout = 900
+
+  func validate() throws {
+    guard startTimeout >= 0 else { throw ValidationError("--start-timeout is a number of seconds, 0 or more") }
+  }
+
+  func run() throws {
+    UnixSignals.ignore(SIGPIPE)
+    let environment = RuntimeEnvironment.current
+    let path = config ?? environment.defaultConfigurationPath
+    let settings: Configuration
+    do {
+      // Before the first secret is read.
+      try ProcessHardening.disableCoreDumps()
+      settings = try Configuration.load(path: path, environment: environment)
+      try settings.requireBuilt()
+    } catch {
+      fail("\(error)")
+    }
+    let logger = LogDestination.logger(settings.daemon)
+    let daemon = Daemon(settings, environment: environment, logger: logger, startTimeout: .seconds(startTimeout))
+    // Before any other thread is made: the signals are blocked in all of them then.
+    let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: daemon.broker.queue) { signal in
+      daemon.assumeIsolated { $0.receive(signal) }
+    }
+    Task { await daemon.start() }
+    withExtendedLifetime(signals) { dispatchMain() }
+  }
+
+  /// Ends with `EX_CONFIG`, which the unit does not restart after; the first line is seen in `systemctl status` too.
+  private func fail(_ text: String) -> Never {
+    StandardError.write(text.hasSuffix("\n") ? text : text + "\n")
+    try? Notifier().status("configuration: " + text.prefix { $0 != "\n" })
+    Self.exit(withError: ExitCode.configuration)
+  }
+}

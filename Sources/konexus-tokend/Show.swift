@@ -1,0 +1,88 @@
+import ArgumentParser
+import Glibc
+import OAuthClient
+import TokenBroker
+
+/// `konexus-tokend show`: the token itself, for scripts.
+struct Show: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Print a token for a script; never one that has ended.",
+    discussion: """
+      Exit codes: 0 printed; 1 it is good, but not for long enough; 2 there is no good token; 3 it cannot be told. With any but 0 \
+      nothing is printed to standard output.
+
+      Examples:
+        curl -H "$(konexus-tokend show konexus --header)" https://admin.alertsense.com/api/v2/...
+        token=$(konexus-tokend show konexus --min-validity 5m) || exit 1
+        konexus-tokend show konexus --wait 1m > /dev/null    (waits for the first token)
+      """)
+
+  @Argument(help: "The token's name in the config file; not needed if there is only one.")
+  var name: String?
+
+  @Flag(help: "Print a whole header line: Authorization: Bearer ...")
+  var header = false
+
+  @Option(
+    help: ArgumentHelp("Demand a token that is good for this much longer, such as 90s or 5m.", valueName: "time"))
+  var minValidity: TimeSpan?
+
+  @Option(
+    help: ArgumentHelp(
+      "Wait so long for such a token; the daemon is asked for a new one if this user may do that (default: 30s with --min-validity, else 0s).",
+      valueName: "time"))
+  var wait: TimeSpan?
+
+  @OptionGroup var location: StatusOptions
+
+  func run() {
+    let demanded = minValidity?.duration ?? .zero
+    let patience = wait?.duration ?? (minValidity == nil ? .zero : .seconds(30))
+    let deadline = Moment.now().boot + patience
+    var request = RefreshRequest()
+    while true {
+      let refusal: TokenReading.Refusal
+      do throws(StatusFile.Unavailable) {
+        let report = StatusReport(try StatusFile.read(from: location.path))
+        let token = location.token(name, in: report)
+        do throws(TokenReading.Refusal) {
+          return print(try TokenReading.read(token, in: report, validFor: demanded))
+        } catch {
+          refusal = error
+        }
+        if refusal.isHopeless { Complaint.end(refusal.problem, next: refusal.remedy, code: refusal.code) }
+        if patience > .zero, refusal.code == 1 { request.send(to: report) }
+      } catch {
+        refusal = TokenReading.Refusal(problem: error.problem, remedy: error.remedy, code: 3)
+      }
+      if Moment.now().boot >= deadline {
+        let waited = patience > .zero ? " (waited for \(Timestamp.span(patience))\(request.note))" : ""
+        Complaint.end(refusal.problem + waited, next: refusal.remedy, code: refusal.code)
+      }
+      usleep(100_000)
+    }
+  }
+
+  private func print(_ token: Secret) {
+    StandardOutput.write(Array((header ? "Authorization: Bearer " : "").utf8))
+    StandardOutput.write(token.withBytes { Array($0) } + [UInt8(ascii: "\n")])
+  }
+}
+
+/// Asks the daemon once for new tokens, if this user may.
+private struct RefreshRequest {
+  private var outcome: Int32?
+
+  mutating func send(to report: StatusReport) {
+    guard outcome == nil, report.life == .running else { return }
+    outcome = kill(report.status.pid, SIGUSR1) == 0 ? 0 : errno
+  }
+
+  var note: String {
+    switch outcome {
+    case nil: ""
+    case 0: "; the daemon was asked for a new one"
+    default: "; this user may not ask the daemon for a new one"
+    }
+  }
+}

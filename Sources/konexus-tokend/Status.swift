@@ -1,0 +1,86 @@
+import ArgumentParser
+import Glibc
+import OAuthClient
+import TokenBroker
+
+/// `konexus-tokend status`: how every token is.
+struct Status: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Tell how every token is: good or not, until when, and if not, why.",
+    discussion: """
+      Needs no rights but to read the runtime directory (group konexus-token), and answers when the daemon is dead, too.
+
+      Exit codes, as monitoring plugins have them: 0 all is well; 1 readers have their tokens, but refresh fails or the daemon \
+      is gone; 2 readers lack a token; 3 it cannot be told.
+
+      Examples:
+        konexus-tokend status
+        konexus-tokend status konexus
+        konexus-tokend status --json | jq '.tokens[].valid_for_seconds'
+        konexus-tokend status --watch
+      """)
+
+  @Argument(help: "The token's name in the config file; without it, all.")
+  var name: String?
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  @Flag(help: "Go on until interrupted: on a terminal every second, elsewhere whenever something changed.")
+  var watch = false
+
+  @OptionGroup var location: StatusOptions
+
+  func validate() throws {
+    if watch, json { throw ValidationError("--watch and --json do not go together; call --json as often as you like") }
+  }
+
+  func run() {
+    guard watch else {
+      if json { runAsJSON() }
+      let report = location.report(only: name)
+      if name != nil { _ = location.token(name, in: report) }
+      StandardOutput.write(report.text(Terminal.style(of: STDOUT_FILENO), inDetail: name != nil))
+      Glibc.exit(report.grade.rawValue)
+    }
+    follow()
+  }
+
+  private func runAsJSON() -> Never {
+    do throws(StatusFile.Unavailable) {
+      let report = StatusReport(try StatusFile.read(from: location.path), only: name)
+      if name != nil { _ = location.token(name, in: report) }
+      StandardOutput.write(report.json())
+      Glibc.exit(report.grade.rawValue)
+    } catch {
+      StandardOutput.write(StatusReport.json(error))
+      Complaint.end(error.problem, next: error.remedy, code: StatusReport.Grade.unknown.rawValue)
+    }
+  }
+
+  private func follow() -> Never {
+    let style = Terminal.style(of: STDOUT_FILENO)
+    var last = ""
+    while true {
+      let text: String
+      let key: String
+      do throws(StatusFile.Unavailable) {
+        let report = StatusReport(try StatusFile.read(from: location.path), only: name)
+        text = report.text(style, inDetail: name != nil)
+        key = report.summary
+      } catch {
+        text = "\(StatusReport.Grade.unknown.word): \(error)\n"
+        key = text
+      }
+      if style.columns != nil {
+        // Home, the text with each line's rest cleared, then everything below: nothing flickers.
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\u{1B}[K\n")
+        StandardOutput.write("\u{1B}[H\(lines)\u{1B}[J")
+      } else if key != last {
+        StandardOutput.write(Timestamp.zoned(Moment.now().unix) + " " + key)
+      }
+      last = key
+      sleep(1)
+    }
+  }
+}

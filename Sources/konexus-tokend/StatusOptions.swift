@@ -1,0 +1,37 @@
+import ArgumentParser
+import Glibc
+import TokenBroker
+
+/// Where the running daemon tells how it is: shared by the commands that read it.
+struct StatusOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("The daemon's runtime directory (default: /run/konexus-tokend).", valueName: "dir"),
+    completion: .directory)
+  var directory: String?
+
+  /// The directory to look in.
+  var path: String { directory ?? RuntimeEnvironment.current.tokenDirectory }
+
+  /// The status, judged now; ends the command with 3 if there is none.
+  func report(only name: String? = nil) -> StatusReport {
+    do throws(StatusFile.Unavailable) {
+      return StatusReport(try StatusFile.read(from: path), only: name)
+    } catch {
+      Complaint.end(error.problem, next: error.remedy, code: 3)
+    }
+  }
+
+  /// The token of that name, or the only one; ends the command with 3 if there is none such.
+  func token(_ name: String?, in report: StatusReport) -> StatusReport.Token {
+    let names = report.status.tokens.map(\.name)
+    guard let name else {
+      if report.tokens.count == 1 { return report.tokens[0] }
+      Complaint.end("there are several tokens", next: "name one of: \(names.joined(separator: ", "))", code: 3)
+    }
+    guard let token = report.tokens.first(where: { $0.status.name == name }) else {
+      Complaint.end(
+        "there is no token \(Complaint.quoted(name))", next: "name one of: \(names.joined(separator: ", "))", code: 3)
+    }
+    return token
+  }
+}

@@ -1,0 +1,52 @@
+import Glibc
+import Systemd
+import TokenBroker
+
+/// The step of `check` that looks at the service's unit.
+enum UnitCheck {
+  private static let name = "konexus-tokend.service"
+
+  static func step() -> CheckStep {
+    guard ServiceUnit.isSystemdRunning else {
+      return CheckStep(.unit, .skipped, "no systemd here")
+    }
+    guard let unit = ServiceUnit(named: name) else {
+      return CheckStep(.unit, .warning, "systemctl does not answer", remedy: "type: systemctl status konexus-tokend")
+    }
+    let properties = unit.properties
+    func property(_ name: String) -> String { properties[name] ?? "" }
+    guard property("LoadState") == "loaded" else {
+      return CheckStep(
+        .unit, .warning, "\(name) is not installed", remedy: "install the package, or run the daemon another way")
+    }
+    let credentials = property("LoadCredential") + " " + property("LoadCredentialEncrypted")
+    let details = [
+      "file: \(property("FragmentPath")) (\(property("UnitFileState")))",
+      "user and group: \(property("User")):\(property("Group"))",
+      "sandbox: " + (unit.exposure.map { "exposure \($0) of 10 (systemd-analyze security)" } ?? "not told"),
+    ]
+    guard credentials.contains("config.toml") else {
+      return CheckStep(
+        .unit, .failed, "\(name) does not hand config.toml to the daemon", details: details,
+        remedy: "add to the unit: LoadCredential=config.toml:/etc/konexus-tokend/config.toml")
+    }
+    let state = "\(property("ActiveState")) (\(property("SubState")))"
+    guard property("ActiveState") == "active" else {
+      return CheckStep(
+        .unit, .warning, "\(name) is \(state), last result: \(property("Result"))", details: details,
+        remedy: "type: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50")
+    }
+    guard property("NeedDaemonReload") != "yes" else {
+      return CheckStep(
+        .unit, .warning, "\(name) was changed since systemd read it", details: details,
+        remedy: "type: systemctl daemon-reload")
+    }
+    return CheckStep(.unit, .ok, "\(name) is \(state)", details: details)
+  }
+
+  /// Whom the daemon runs as: root checks for the service's user, anybody else for themselves.
+  static var daemonUser: UInt32 {
+    guard geteuid() == 0 else { return geteuid() }
+    return Account.userID(named: "konexus-tokend") ?? 0
+  }
+}

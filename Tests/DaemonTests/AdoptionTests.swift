@@ -1,0 +1,116 @@
+import Glibc
+import KonexusSandbox
+import Testing
+
+/// A daemon that starts again takes over the token that the former one left: no request, no gap.
+@Suite("Restart", .inTurn)
+struct AdoptionTests {
+  @Test("the token serves on after a stop and after kill -9: no request is made", arguments: [SIGTERM, SIGKILL])
+  func restart(signal: Int32) async throws {
+    try await withScene { scene in
+      try scene.configure()
+      var daemon = try scene.startDaemon()
+      try await scene.ready()
+      let token = scene.token()
+      let reader = try scene.startReader()
+      let requests = scene.sandbox.requests.count
+      for round in 1...3 {
+        daemon.signal(signal)
+        _ = try await scene.ending(of: daemon)
+        daemon = try scene.startDaemon()
+        try await scene.wait(for: "READY=1 again") { scene.notify.count(of: "READY=1") == round + 1 }
+        #expect(daemon.log(with: "former run serves on").count == 1, "\(daemon.log)")
+      }
+      try await scene.pass(1)
+      #expect(scene.sandbox.requests.count == requests, "a restart costs no request")
+      #expect(scene.token() == token)
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty && report.tokens == 1, "\(report)")
+    }
+  }
+
+  @Test("also while the authorization server is down; the refresh is caught up when it is back")
+  func whileDown() async throws {
+    try await withScene(lifetime: 20) { scene in
+      try scene.configure()
+      let first = try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader()
+      await scene.sandbox.down()
+      first.signal(SIGKILL)
+      _ = try await scene.ending(of: first)
+      try scene.startDaemon()
+      try await scene.wait(for: "READY=1 again") { scene.notify.count(of: "READY=1") == 2 }
+      try await scene.sandbox.up()
+      try await scene.wait(for: "the next token") { reader.report().tokens == 2 }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+    }
+  }
+
+  @Test("kill -9 at any moment of a refresh leaves a whole token, and a start that sweeps", arguments: 1...4)
+  func killedInTheMiddle(round: Int) async throws {
+    try await withScene(lifetime: 8) { scene in
+      try scene.configure()
+      var daemon = try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader()
+      for kill in 1...6 {
+        daemon.signal(SIGUSR1)
+        usleep(UInt32((round * 7 + kill * 11) % 60) * 1000)
+        daemon.signal(SIGKILL)
+        _ = try await scene.ending(of: daemon)
+        let left = scene.workplace.runtimeDirectory + "/.konexus.token.tmp-left"
+        try scene.workplace.write("half of a tok", to: left)
+        daemon = try scene.startDaemon()
+        try await scene.wait(for: "READY=1 again") { scene.notify.count(of: "READY=1") == kill + 1 }
+        #expect(access(left, F_OK) != 0, "a temporary file of a killed run is swept")
+      }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.empty == 0, "\(report)")
+    }
+  }
+
+  @Test(
+    "what is not as it was left is not adopted, and not left for readers",
+    arguments: ["tampered", "emptied", "cut", "another good token", "state of another", "scope", "ended", "symlink"])
+  func notAdopted(how: String) async throws {
+    let client = SandboxClient(id: "c", secrets: ["s3cret-of-the-client"], scopes: ["tamarack", "other"])
+    try await withScene(lifetime: how == "ended" ? 4 : 3600, options: { $0.clients = [client] }) { scene in
+      try scene.configure(scene.table(), scene.table("second"))
+      let first = try scene.startDaemon()
+      try await scene.ready()
+      let (place, file, state) = (scene.workplace, scene.workplace.tokenFile(), "/konexus.state")
+      let token = try #require(scene.token())
+      let other = try #require(scene.token("second"))
+      first.signal(SIGKILL)
+      _ = try await scene.ending(of: first)
+      switch how {
+      case "tampered": try place.write(String(token.dropLast(4)) + "AAAA", to: file, mode: 0o640)
+      case "emptied": try place.write("", to: file, mode: 0o640)
+      case "cut": try place.write(String(token.prefix(token.count / 2)), to: file, mode: 0o640)
+      case "another good token": try place.write(other, to: file, mode: 0o640)
+      case "state of another":
+        let text = try #require(Workplace.read(place.runtimeDirectory + "/second.state"))
+        try place.write(text, to: place.runtimeDirectory + state)
+      case "scope": try scene.configure(scene.table("konexus", ["scope": "\"tamarack other\""]), scene.table("second"))
+      case "ended": try await scene.pass(4)
+      default:
+        rename(file, place.path + "/moved")
+        #expect(symlink(place.path + "/moved", file) == 0)
+      }
+      scene.sandbox.resetCounts()
+      scene.sandbox.inject(.delay(seconds: 1.5), at: [.token])
+      let second = try scene.startDaemon()
+      if how == "symlink" {
+        #expect(try await scene.ending(of: second) == .exited(78))
+        return
+      }
+      try await scene.wait(for: "a request") { scene.sandbox.counts[.token] >= 1 }
+      #expect(scene.token() == nil, "what nobody verified is not left for readers")
+      try await scene.wait(for: "a new token") { scene.token() != nil }
+      #expect(scene.token() != token && scene.sandbox.refusal(of: scene.token() ?? "") == nil)
+      if how != "ended" { #expect(scene.token("second") == other, "the other one serves on") }
+    }
+  }
+}

@@ -1,0 +1,135 @@
+import FoundationEssentials
+import Glibc
+import KonexusSandbox
+import Testing
+
+/// Wall clocks that are wrong or are set, and a boot-time clock that was moved on. The machine's own clock is never touched.
+@Suite("Clocks", .inTurn)
+struct ClockTests {
+  /// libfaketime's library (Debian's package `faketime`); nil where it is not installed.
+  static let faketime: String? = ["x86_64", "aarch64"]
+    .map { machine in "/usr/lib/\(machine)-linux-gnu/faketime/libfaketimeMT.so.1" }
+    .first { path in access(path, R_OK) == 0 }
+
+  static let day = 86_400
+
+  @Test(
+    "the wall clock is stepped while it runs: the token serves on, the next comes in time, and it is said",
+    .enabled(if: faketime != nil, "needs libfaketime: apt-get install faketime"),
+    arguments: [3600, -3600, 365 * day, -365 * day])
+  func stepped(by seconds: Int) async throws {
+    try await withScene(lifetime: 8) { scene in
+      let clock = scene.workplace.path + "/clock"
+      func set(_ offset: Int) throws {
+        try scene.workplace.write(offset < 0 ? "\(offset)" : "+\(offset)", to: clock, mode: 0o644)
+      }
+      try set(0)
+      try scene.configure()
+      let daemon = try scene.startDaemon(
+        environment: [
+          "LD_PRELOAD": Self.faketime ?? "", "FAKETIME_TIMESTAMP_FILE": clock, "FAKETIME_NO_CACHE": "1",
+          "FAKETIME_DONT_FAKE_MONOTONIC": "1", "WATCHDOG_USEC": "2000000",
+            // Through env(1): libfaketime moves the environment of the first process it is in, where Swift looks for the arguments.
+        ], wrapper: ["env"])
+      try await scene.ready()
+      let reader = try scene.startReader()
+      try set(seconds)
+      if abs(seconds) < 200 * Self.day {
+        try await scene.wait(for: "two more tokens") { reader.report().tokens >= 3 }
+        let report = reader.finish()
+        #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+        let status = try #require(scene.notify.status)
+        #expect(status.contains("the server's clock is"), "\(status)")
+      } else {
+        // A year is beyond any certificate: no new token can be had, and the clock is named as the cause.
+        try await scene.wait(for: "the failure") {
+          daemon.status?.tokens.first?.failure?.code.hasPrefix("tls-") ?? false
+        }
+        let failure = try #require(daemon.status?.tokens.first?.failure)
+        #expect(failure.remedy.contains("clock"), "\(failure)")
+        // The good token stays to its true end, no shorter and no longer.
+        let report = reader.report()
+        #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+        try set(0)
+        try await scene.wait(for: "a token by the right clock") {
+          scene.token().map { scene.sandbox.refusal(of: $0) == nil } ?? false
+            && daemon.status?.tokens.first?.failure == nil
+        }
+        #expect(reader.finish().refused.isEmpty)
+      }
+      #expect(!daemon.log(with: "clock was stepped").isEmpty, "\(daemon.log)")
+      #expect(scene.notify.count(of: "WATCHDOG=1") > 0 && daemon.process.ending == nil)
+    }
+  }
+
+  @Test(
+    "the server's clock is 10 min off: its tokens are good all the same, and the status says so",
+    arguments: [600, -600])
+  func serverOff(by seconds: Int) async throws {
+    try await withScene(lifetime: 8, options: { $0.settings.clockSkew = Double(seconds) }) { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader()
+      try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+      let status = try #require(scene.notify.status)
+      #expect(status.contains(seconds > 0 ? "ahead of this host's" : "behind this host's"), "\(status)")
+      #expect(daemon.log(with: " warning the server's clock is").count == 1, "\(daemon.log)")
+      let skew = try #require(daemon.status?.tokens.first?.clockSkew)
+      #expect(abs(skew - Double(seconds)) < 5)
+    }
+  }
+
+  /// Whether this machine grants time namespaces.
+  static let hasTimeNamespaces: Bool = {
+    guard
+      let trial = try? ChildProcess(
+        ["unshare", "--time", "--fork", "--boottime", "1000", "true"], environment: ["PATH": "/usr/bin:/bin"],
+        errors: "/dev/null")
+    else { return false }
+    while trial.ending == nil { usleep(1000) }
+    return trial.ending == .exited(0)
+  }()
+
+  private static func shifted(boottime: Int, monotonic: Int = 0) -> [String] {
+    [
+      "unshare", "--time", "--fork", "--kill-child", "--boottime", "\(boottime)", "--monotonic", "\(monotonic)",
+    ]
+  }
+
+  @Test(
+    "in a time namespace, where the host seems to have slept for 11 days, tokens are fresh all the same",
+    .enabled(if: hasTimeNamespaces, "needs time namespaces: run as root on Linux 5.6 or newer"))
+  func timeNamespace() async throws {
+    try await withScene(lifetime: 6) { scene in
+      try scene.configure()
+      try scene.startDaemon(wrapper: Self.shifted(boottime: 1_000_000, monotonic: 5000))
+      try await scene.ready()
+      let reader = try scene.startReader()
+      try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+    }
+  }
+
+  @Test(
+    "a suspend longer than the token's life between two runs: what is left is not adopted",
+    .enabled(if: hasTimeNamespaces, "needs time namespaces: run as root on Linux 5.6 or newer"),
+    arguments: [7200, -600])
+  func suspendedBetween(seconds: Int) async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let first = try scene.startDaemon()
+      try await scene.ready()
+      let before = scene.token()
+      first.signal(SIGKILL)
+      _ = try await scene.ending(of: first)
+      // BOOTTIME has moved on by more than the life of 3600 s, MONOTONIC has not; or the boot-time clock is another one altogether.
+      try scene.startDaemon(wrapper: Self.shifted(boottime: seconds))
+      try await scene.wait(for: "another token") { scene.token().map { $0 != before } ?? false }
+      #expect(scene.sandbox.counts[.token] == 2)
+    }
+  }
+}

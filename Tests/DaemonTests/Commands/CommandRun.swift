@@ -1,0 +1,59 @@
+import Glibc
+
+/// One run of `konexus-tokend` with its output, made comparable: what differs from run to run has a name in its place.
+struct CommandRun: Sendable {
+  let code: Int32
+  let output: String
+  let errors: String
+
+  /// Runs the command to its end; with `onTerminal`, on a pseudo-terminal (script(1)) of 80 columns, where output and errors are one.
+  init(
+    _ arguments: [String], in workplace: Workplace, environment: [String: String] = [:], onTerminal: Bool = false
+  ) async throws {
+    let stem = workplace.path + "/command.\(UInt64.random(in: .min ... .max))"
+    var variables = [
+      "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "xterm",
+      "RUNTIME_DIRECTORY": workplace.runtimeDirectory,
+    ]
+    variables.merge(environment) { $1 }
+    var command = [DaemonProcess.binary] + arguments
+    if onTerminal {
+      command = ["script", "--quiet", "--return", "--command", command.joined(separator: " "), "/dev/null"]
+    }
+    let process = try ChildProcess(command, environment: variables, output: stem + ".out", errors: stem + ".err")
+    var ending = process.ending
+    while ending == nil {
+      try await Task.sleep(for: .milliseconds(20))
+      ending = process.ending
+    }
+    guard case .exited(let code) = ending else { throw HarnessError("\(arguments) ended by a signal") }
+    self.code = code
+    output = Self.comparable(Workplace.read(stem + ".out") ?? "", workplace)
+    errors = Self.comparable(Workplace.read(stem + ".err") ?? "", workplace)
+  }
+
+  /// The lines of the output.
+  var lines: [String] { output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
+
+  private static func comparable(_ text: String, _ workplace: Workplace) -> String {
+    let plain =
+      text
+      .replacing("\r\n", with: "\n")
+      .replacing(workplace.path, with: "DIR")
+      .replacing(/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8} UTC/, with: "TIME")
+      .replacing(/[0-9]+ (d|h|min|s)( [0-9]+ (h|min|s))?\b/, with: "SPAN")
+      .replacing(/in SPAN|SPAN ago|\bnow\b/, with: "REL")
+      .replacing(/\([0-9]+ ms\)/, with: "(MS)")
+      .replacing(/pid [0-9]+/, with: "pid N")
+      .replacing(/localhost:[0-9]+/, with: "localhost:PORT")
+      .replacing(/port [0-9]+/, with: "port PORT")
+    // The unit's step tells of the host that the tests run on.
+    var lines: [Substring] = []
+    var isUnit = false
+    for line in plain.split(separator: "\n", omittingEmptySubsequences: false) {
+      isUnit = line.contains(" unit  ") || isUnit && line.hasPrefix("    ")
+      if !isUnit { lines.append(line) }
+    }
+    return lines.joined(separator: "\n")
+  }
+}

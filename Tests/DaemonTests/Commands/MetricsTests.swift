@@ -1,0 +1,56 @@
+import Glibc
+import KonexusSandbox
+import Testing
+
+@Suite struct MetricsTests {
+  @Test func tellsPrometheusOfSuccessAndFailure() async throws {
+    try await withScene { scene in
+      let path = scene.workplace.runtimeDirectory + "/konexus-tokend.prom"
+      try scene.configure(
+        "[daemon]\nmetrics_file = \"\(path)\"\n", scene.table(),
+        scene.table("refused", ["scope": #""other""#]))
+      try scene.startDaemon()
+      try await scene.wait(for: "the metrics") {
+        let text = Workplace.read(path) ?? ""
+        return text.contains("konexus_tokend_token_valid{token=\"konexus\"} 1\n")
+          && text.contains("konexus_tokend_refresh_total{token=\"refused\",result=\"refused\"} 1\n")
+      }
+      let text = try #require(Workplace.read(path))
+      #expect(text.contains("konexus_tokend_token_valid{token=\"refused\"} 0\n"))
+      #expect(text.contains("konexus_tokend_token_expiry_timestamp_seconds{token=\"refused\"} 0\n"))
+      #expect(text.contains("konexus_tokend_refresh_total{token=\"konexus\",result=\"success\"} 1\n"))
+      #expect(text.contains("konexus_tokend_request_duration_seconds_count{token=\"konexus\"} 1\n"))
+      #expect(text.contains("konexus_tokend_request_duration_seconds_bucket{token=\"konexus\",le=\"+Inf\"} 1\n"))
+      #expect(Self.faults(in: text) == [])
+      var status = stat()
+      #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o644)
+    }
+  }
+
+  /// What promtool would say: each sample belongs to the family before it, which has HELP, then TYPE, once; counters end in _total.
+  private static func faults(in text: String) -> [String] {
+    var faults: [String] = []
+    var families: Set<String> = []
+    var family = ""
+    var type = ""
+    var hasHelp = false
+    for line in text.split(separator: "\n").map(String.init) {
+      let words = line.split(separator: " ").map(String.init)
+      if line.hasPrefix("# HELP ") {
+        family = words[2]
+        hasHelp = true
+        if !families.insert(family).inserted { faults.append("\(family) comes twice") }
+      } else if line.hasPrefix("# TYPE ") {
+        type = words[3]
+        if words[2] != family || !hasHelp { faults.append("TYPE without HELP: \(line)") }
+        if (type == "counter") != family.hasSuffix("_total") { faults.append("\(family) is a \(type)") }
+      } else {
+        let name = String(line.prefix { $0 != "{" && $0 != " " })
+        let suffixes = type == "histogram" ? ["_bucket", "_sum", "_count"] : [""]
+        if !suffixes.contains(where: { name == family + $0 }) { faults.append("\(name) is not of \(family)") }
+        if words.last.flatMap(Double.init) == nil { faults.append("no number: \(line)") }
+      }
+    }
+    return faults
+  }
+}

@@ -1,0 +1,104 @@
+import Glibc
+import Synchronization
+
+/// A program that a test started, in a process group of its own. It does not outlive this value.
+final class ChildProcess: Sendable {
+  /// How a process ended.
+  enum Ending: Hashable, Sendable {
+    case exited(Int32)
+    case killed(by: Int32)
+  }
+
+  let pid: pid_t
+  private let known = Mutex<Ending?>(nil)
+
+  /// Starts `arguments[0]`, looked for in PATH, with this environment alone. Its output goes to these files, its input is empty.
+  ///
+  /// No other descriptor is passed on: neither a listening socket of a sandbox nor another child's files.
+  init(_ arguments: [String], environment: [String: String], output: String = "/dev/null", errors: String) throws {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    for descriptor in Self.inheritable() { posix_spawn_file_actions_addclose(&actions, descriptor) }
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    posix_spawnattr_setsigmask(&attributes, &signals)
+    sigfillset(&signals)
+    posix_spawnattr_setsigdefault(&attributes, &signals)
+    posix_spawnattr_setpgroup(&attributes, 0)
+    posix_spawnattr_setflags(
+      &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
+    var pid: pid_t = 0
+    let code = Self.withCStrings(arguments) { argv in
+      Self.withCStrings(environment.map { "\($0)=\($1)" }) { envp in
+        posix_spawnp(&pid, arguments[0], &actions, &attributes, argv, envp)
+      }
+    }
+    guard code == 0 else { throw HarnessError("cannot start \(arguments[0]): \(String(cString: strerror(code)))") }
+    self.pid = pid
+  }
+
+  deinit {
+    kill()
+  }
+
+  /// How it ended; nil while it runs.
+  var ending: Ending? { reap(waiting: false) }
+
+  /// Sends it a signal, unless it has ended.
+  func signal(_ number: Int32) {
+    known.withLock { ending in
+      // Not reaped yet: the number is still this process's.
+      if ending == nil { _ = Glibc.kill(pid, number) }
+    }
+  }
+
+  /// Ends it and whatever it started, at once.
+  func kill() {
+    known.withLock { ending in
+      if ending == nil { _ = Glibc.kill(-pid, SIGKILL) }
+    }
+    _ = reap(waiting: true)
+  }
+
+  private func reap(waiting: Bool) -> Ending? {
+    known.withLock { ending in
+      if let ending { return ending }
+      var status: Int32 = 0
+      var got: pid_t
+      repeat { got = waitpid(pid, &status, waiting ? 0 : WNOHANG) } while got < 0 && errno == EINTR
+      guard got == pid else { return nil }
+      let signal = status & 0x7f
+      ending = signal == 0 ? .exited(status >> 8 & 0xff) : .killed(by: signal)
+      return ending
+    }
+  }
+
+  /// Open descriptors that would be passed on. One that is opened meanwhile is passed on after all, which only makes it live longer.
+  private static func inheritable() -> [Int32] {
+    (3..<1024).filter { descriptor in
+      let flags = fcntl(descriptor, F_GETFD)
+      return flags >= 0 && flags & FD_CLOEXEC == 0
+    }
+  }
+
+  private static func withCStrings<Result>(
+    _ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+  ) -> Result {
+    let pointers = strings.map { strdup($0) }
+    defer { for pointer in pointers { free(pointer) } }
+    return body(pointers + [nil])
+  }
+}
+
+/// What the harness itself could not do.
+struct HarnessError: Error, CustomStringConvertible {
+  var description: String
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,51 @@
+import Glibc
+import TokenBroker
+
+/// The daemon as a process: the binary that was built beside the tests, `konexus-tokend run`.
+final class DaemonProcess: Sendable {
+  let process: ChildProcess
+  let workplace: Workplace
+  /// Its log.
+  let errors: String
+  /// All that it was started with.
+  let environment: [String: String]
+
+  /// - Parameters:
+  ///   - workplace: Where its configuration and its runtime directory are.
+  ///   - environment: Added to what it needs.
+  ///   - wrapper: A command that ends by executing its arguments, such as `["unshare", "-m"]`.
+  init(in workplace: Workplace, environment: [String: String] = [:], wrapper: [String] = []) throws {
+    self.workplace = workplace
+    errors = workplace.path + "/log.\(UInt32.random(in: .min ... .max))"
+    var variables = [
+      "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "RUNTIME_DIRECTORY": workplace.runtimeDirectory,
+    ]
+    variables.merge(environment) { $1 }
+    self.environment = variables
+    process = try ChildProcess(
+      wrapper + [Self.binary, "run", "--config", workplace.configFile], environment: variables, errors: errors)
+  }
+
+  /// The daemon's binary lies beside the tests' own.
+  static let binary: String = {
+    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = buffer.withUnsafeMutableBytes { bytes in
+      bytes.baseAddress.map { readlink("/proc/self/exe", $0, bytes.count) } ?? 0
+    }
+    let tests = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    return tests[..<(tests.lastIndex(of: "/") ?? tests.startIndex)] + "/konexus-tokend"
+  }()
+
+  /// What it logged so far.
+  var log: String { Workplace.read(errors) ?? "" }
+
+  /// The lines of the log that contain all of the words.
+  func log(with words: String...) -> [String] {
+    log.split(separator: "\n").map(String.init).filter { line in words.allSatisfy { line.contains($0) } }
+  }
+
+  /// What `status.json` says; nil if there is none yet.
+  var status: BrokerStatus? { try? StatusFile.read(from: workplace.runtimeDirectory) }
+
+  func signal(_ number: Int32) { process.signal(number) }
+}

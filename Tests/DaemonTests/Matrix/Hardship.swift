@@ -1,0 +1,66 @@
+import KonexusSandbox
+import OAuthClient
+import Testing
+
+/// One failure of the matrix: how it is brought about, and what the daemon calls it.
+struct Hardship: Sendable, CustomTestStringConvertible {
+  /// How it is brought about.
+  enum Means: Sendable {
+    /// Faults of the sandbox, in force until they are cleared.
+    case faults([Fault])
+    /// Nobody listens.
+    case down
+    /// The name leads nowhere.
+    case noName
+    /// The name leads to a server with this certificate.
+    case certificate(SandboxOptions.ServerCertificate)
+    /// The name leads to a server that speaks no newer TLS.
+    case tls(SandboxOptions.TLSVersion)
+  }
+
+  var name: String
+  var code: FailureCode
+  var means: Means
+  /// The least time between two requests that the server asked for, in seconds.
+  var retryAfter: Double?
+  /// Whether it asked for more than anybody can mean: 5 min at the most are granted, which is too long for a test.
+  var asksForAges = false
+
+  var testDescription: String { name }
+
+  init(_ name: String, _ code: FailureCode, _ means: Means) {
+    self.name = name
+    self.code = code
+    self.means = means
+  }
+
+  /// A fault of one endpoint, the token endpoint unless another is named.
+  init(_ name: String, _ code: FailureCode, _ kind: Fault.Kind, at endpoint: SandboxEndpoint = .token) {
+    self.init(name, code, .faults([Fault(kind, at: [endpoint])]))
+  }
+
+  /// A fault of whole connections.
+  init(_ name: String, _ code: FailureCode, connections kind: Fault.Kind) {
+    self.init(name, code, .faults([Fault(kind)]))
+  }
+
+  func asking(retryAfter seconds: Double) -> Hardship {
+    var copy = self
+    copy.retryAfter = seconds
+    return copy
+  }
+
+  func askingForAges() -> Hardship {
+    var copy = self
+    copy.asksForAges = true
+    return copy
+  }
+
+  /// Whether a daemon with names of its own is needed.
+  var needsNames: Bool {
+    switch means {
+    case .faults, .down: false
+    case .noName, .certificate, .tls: true
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import FoundationEssentials
+import Glibc
+import KonexusSandbox
+import Testing
+
+/// What may happen to the file and its directory under the daemon's feet.
+@Suite("Publication", .inTurn)
+struct PublicationTests {
+  @Test(
+    "a file that somebody deletes, cuts, or opens to others is put back at once",
+    arguments: ["delete", "cut", "chmod", "replace"])
+  func disturbed(how: String) async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let file = scene.workplace.tokenFile()
+      let token = try #require(scene.token())
+      for round in 1...2 {
+        switch how {
+        case "delete": unlink(file)
+        case "cut": truncate(file, 20)
+        case "chmod": chmod(file, 0o666)
+        default: try scene.workplace.write("not a token", to: file, mode: 0o644)
+        }
+        try await scene.wait(for: "the file as it was, round \(round)") {
+          var status = stat()
+          return lstat(file, &status) == 0 && status.st_mode == S_IFREG | 0o640 && scene.token() == token
+        }
+      }
+      #expect(scene.sandbox.counts[.token] == 1, "no request is needed for it")
+      try await scene.wait(for: "word of it") { !daemon.log(with: "it was put back").isEmpty }
+    }
+  }
+
+  @Test("somebody who deletes it in a loop makes no storm")
+  func deletedInALoop() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let start = Clock.monotonic
+      while Clock.monotonic < start + 4 {
+        unlink(scene.workplace.tokenFile())
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      let restored = daemon.log(with: "it was put back").count
+      #expect(restored >= 1 && Double(restored) <= Clock.monotonic - start + 2, "\(restored) times")
+      try await scene.wait(for: "the file") { scene.token() != nil }
+    }
+  }
+
+  @Test(
+    "a symbolic link or a directory in its place is not written to; once it is gone the token is back",
+    arguments: [false, true])
+  func blocked(byDirectory: Bool) async throws {
+    try await withScene(lifetime: 6) { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "2000000"])
+      try await scene.ready()
+      let file = scene.workplace.tokenFile()
+      let target = scene.workplace.path + "/target"
+      try scene.workplace.write("precious", to: target)
+      unlink(file)
+      // The daemon may be as quick to put it back.
+      try await scene.wait(for: "the obstacle in place") {
+        unlink(file)
+        return (byDirectory ? mkdir(file, 0o755) : symlink(target, file)) == 0
+      }
+      try await scene.wait(for: "the complaint") {
+        daemon.status?.tokens.first?.publicationFailure?.contains(byDirectory ? "a directory" : "a symbolic link")
+          ?? false
+      }
+      #expect(Workplace.read(target) == "precious")
+      // Through the end of the token's life: what lies in the way is not the daemon's.
+      try await scene.pass(6)
+      #expect(Workplace.read(target) == "precious")
+      if byDirectory { rmdir(file) } else { unlink(file) }
+      try await scene.wait(for: "a good token") {
+        scene.token().map { scene.sandbox.refusal(of: $0) == nil } ?? false
+      }
+      #expect(daemon.process.ending == nil)
+    }
+  }
+
+  @Test("a directory that is removed and made again gets its token back")
+  func directoryRemoved() async throws {
+    try await withScene(lifetime: 8) { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "2000000"])
+      try await scene.ready()
+      let directory = scene.workplace.runtimeDirectory
+      #expect(rename(directory, scene.workplace.path + "/old") == 0)
+      try await scene.wait(for: "the complaint") {
+        scene.notify.status?.contains("cannot be published") ?? scene.notify.status?.contains("cannot publish") ?? false
+          || !daemon.log(with: "cannot open the directory").isEmpty
+      }
+      #expect(mkdir(directory, 0o750) == 0)
+      try await scene.wait(for: "a good token") {
+        scene.token().map { scene.sandbox.refusal(of: $0) == nil } ?? false
+      }
+      unlink(scene.workplace.tokenFile())
+      try await scene.wait(for: "the file again: the new directory is watched") { scene.token() != nil }
+    }
+  }
+
+  @Test(
+    "a full file system: the old token stays whole, and its successor comes once there is room",
+    .enabled(if: PrivateNames.areAvailable && geteuid() == 0, "needs a mount namespace of its own: run as root"))
+  func full() async throws {
+    try await withScene(lifetime: 10) { scene in
+      try scene.configure()
+      let directory = scene.workplace.runtimeDirectory
+      let daemon = try scene.startDaemon(
+        wrapper: [
+          "unshare", "-m", "sh", "-c",
+          #"mount -t tmpfs -o size=96k,mode=0750 tmpfs "$0" && exec "$@""#, directory,
+        ])
+      try await scene.ready()
+      // Its directory as it sees it.
+      let seen = "/proc/\(daemon.process.pid)/root" + directory
+      let before = try #require(Workplace.read(seen + "/konexus.token"))
+      let filler = open(seen + "/filler", O_WRONLY | O_CREAT, 0o600)
+      #expect(filler >= 0)
+      let block = [UInt8](repeating: 0, count: 512)
+      while write(filler, block, block.count) > 0 {}
+      close(filler)
+      try await scene.wait(for: "the complaint") {
+        !daemon.log(with: "No space left on device").filter { $0.contains("konexus.token") || $0.contains("create") }
+          .isEmpty
+      }
+      #expect(Workplace.read(seen + "/konexus.token") == before, "the old one is whole")
+      unlink(seen + "/filler")
+      try await scene.wait(for: "the successor") {
+        Workplace.read(seen + "/konexus.token").map { $0 != before && scene.sandbox.refusal(of: $0) == nil } ?? false
+      }
+      #expect(!(try Scene.files(in: seen)).contains { $0.contains(".tmp-") })
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import Glibc
+import KonexusSandbox
+import Testing
+
+/// The token is replaced ahead of its end, again and again.
+@Suite("Refresh", .inTurn)
+struct RefreshTests {
+  @Test("a reader finds an accepted token at each read, through many refreshes")
+  func againAndAgain() async throws {
+    try await withScene(lifetime: 5) { scene in
+      try scene.configure()
+      try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader()
+      try await scene.wait(for: "six tokens") { reader.report().tokens >= 6 }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty && report.empty == 0, "\(report)")
+      #expect(report.accepted == report.reads && report.reads > 100)
+      // Discovery and keys were read once: they are fresh for a minute at the least.
+      #expect(scene.sandbox.counts[.discovery] == 1 && scene.sandbox.counts[.jwks] == 1)
+      let times = scene.sandbox.requests.filter { $0.endpoint == .token }.map(\.time)
+      for (one, next) in zip(times, times.dropFirst()) {
+        // Half of 4 s of use, less a tenth at the most.
+        #expect(next - one > 1.7, "refreshed after \(next - one) s")
+      }
+    }
+  }
+
+  @Test("each token has a life of its own: one that fails does not touch the others")
+  func independence() async throws {
+    try await withScene(lifetime: 6) { scene in
+      try scene.configure(
+        scene.table("sound"),
+        scene.table("dead", ["issuer": "\"https://localhost:1\""]),
+        scene.table("refused", ["client_secret": "\"no-such-secret\""]))
+      try scene.startDaemon()
+      try await scene.wait(for: "the sound token") { scene.token("sound") != nil }
+      let reader = try scene.startReader(of: "sound")
+      try await scene.wait(for: "four tokens") { reader.report().tokens >= 4 }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+      // A server that is merely down may come up yet: READY=1 waits for it.
+      #expect(scene.notify.readyAt == nil)
+      let honest = scene.sandbox.requests.filter { $0.endpoint == .token && $0.status == 200 }
+      #expect(honest.count <= 5)
+      // Refused once, and not asked again for a minute.
+      #expect(scene.sandbox.counts.tokenRefusals == 1)
+    }
+  }
+
+  @Test("several tokens at one issuer refresh side by side")
+  func several() async throws {
+    try await withScene(lifetime: 5) { scene in
+      let names = (1...5).map { "t\($0)" }
+      try scene.workplace.write(names.map { scene.table($0) }.joined(separator: "\n"), to: scene.workplace.configFile)
+      try scene.startDaemon()
+      try await scene.ready()
+      let readers = try names.map { try scene.startReader(of: $0) }
+      try await scene.wait(for: "three tokens each") { readers.allSatisfy { $0.report().tokens >= 3 } }
+      for reader in readers {
+        let report = reader.finish()
+        #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+      }
+      #expect(scene.sandbox.counts[.discovery] == 1, "one discovery serves all")
+    }
+  }
+
+  @Test("SIGUSR1 gets new tokens now; in a loop it makes no storm")
+  func refreshNow() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let first = scene.token()
+      let start = Clock.monotonic
+      try await scene.wait(for: "another token") {
+        daemon.signal(SIGUSR1)
+        return scene.token() != first
+      }
+      let count = scene.sandbox.counts[.token]
+      while Clock.monotonic < start + 4 {
+        daemon.signal(SIGUSR1)
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      // One request a second, whoever asks how often.
+      #expect(Double(scene.sandbox.counts[.token] - count) <= Clock.monotonic - start + 1)
+      #expect(daemon.process.ending == nil)
+    }
+  }
+
+  @Test(
+    "tokens of 1, 3 and 10 s make no tight loop, and a dead one is never there", arguments: [1, 2, 3, 10] as [Int64])
+  func shortLives(lifetime: Int64) async throws {
+    try await withScene(lifetime: lifetime) { scene in
+      try scene.configure()
+      let reader = try scene.startReader()
+      let daemon = try scene.startDaemon()
+      let start = Clock.monotonic
+      try await scene.wait(for: "the first word") { daemon.status?.tokens.first.map { $0.requests > 0 } ?? false }
+      try await scene.pass(lifetime == 10 ? 12 : 8)
+      let elapsed = Clock.monotonic - start
+      // At most one request a second; failures of 1 s and 2 s tokens are spread between 250 ms and more and more.
+      let count = scene.sandbox.counts[.token]
+      #expect(Double(count) <= elapsed / (lifetime < 3 ? 0.25 : 1) + 1, "\(count) requests in \(elapsed) s")
+      let report = reader.finish()
+      #expect(report.refused.isEmpty, "\(report)")
+      if lifetime < 3 {
+        #expect(report.tokens == 0)
+        #expect(daemon.status?.tokens.first?.lastFailure?.code == "lifetime")
+        #expect(scene.notify.readyAt == nil)
+      } else {
+        #expect(report.tokens >= 2 && report.gaps.isEmpty, "\(report)")
+      }
+    }
+  }
+
+  @Test("the smaller of expires_in and exp - iat counts", arguments: [3, 3600] as [Int64])
+  func disagreement(said: Int64) async throws {
+    try await withScene(lifetime: said == 3 ? 3600 : 6) { scene in
+      scene.sandbox.inject(.setMembers(["expires_in": .integer(said)]), at: [.token])
+      try scene.configure()
+      try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader()
+      try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+    }
+  }
+
+  @Test("without expires_in the token's own times count")
+  func unsaid() async throws {
+    try await withScene(lifetime: 6) { scene in
+      scene.sandbox.inject(.removeMembers(["expires_in"]), at: [.token])
+      try scene.configure()
+      try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader()
+      try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+    }
+  }
+}

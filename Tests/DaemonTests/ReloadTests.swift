@@ -1,0 +1,107 @@
+import Glibc
+import KonexusSandbox
+import Testing
+
+/// SIGHUP with settings that changed, well or badly.
+@Suite("Reload", .inTurn)
+struct ReloadTests {
+  @Test("a broken configuration changes nothing: it is said, systemd is answered, and the mended one is taken")
+  func broken() async throws {
+    try await withScene(lifetime: 6) { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader()
+      try scene.configure(scene.table("konexus", ["mode": "640"]), scene.table("added"))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the answer to systemd") { scene.notify.count(of: "READY=1") == 2 }
+      let status = try #require(scene.notify.messages.last { $0["READY"] == "1" }?["STATUS"])
+      #expect(status.contains("reload failed") && status.contains("mode"), "\(status)")
+      #expect(daemon.status?.reloadFailure != nil)
+      try await scene.wait(for: "a refresh with the old settings") { reader.report().tokens >= 2 }
+      #expect(scene.token("added") == nil)
+      try scene.configure(scene.table(), scene.table("added"))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the added token") { scene.token("added") != nil }
+      try await scene.wait(for: "no more complaint") { daemon.status.map { $0.reloadFailure == nil } ?? false }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+    }
+  }
+
+  @Test("a removed table takes its file along, an added one appears, the others do not notice")
+  func tables() async throws {
+    try await withScene { scene in
+      try scene.configure(scene.table("stays"), scene.table("goes"))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader(of: "stays")
+      let token = scene.token("stays")
+      try scene.configure(scene.table("comes"), scene.table("stays"))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the change") { scene.token("goes") == nil && scene.token("comes") != nil }
+      let files = try Scene.files(in: scene.workplace.runtimeDirectory)
+      #expect(!files.contains { $0.hasPrefix("goes") }, "\(files)")
+      #expect(scene.token("stays") == token && scene.sandbox.counts[.token] == 3)
+      #expect(reader.finish().gaps.isEmpty)
+    }
+  }
+
+  @Test(
+    "another scope forces a new token; the good one stays until it is there", arguments: ["scope", "client_secret"])
+  func changedSettings(key: String) async throws {
+    let client = SandboxClient(
+      id: "c", secrets: ["first-secret-of-c", "second-secret-of-c"], scopes: ["tamarack", "other"])
+    try await withScene(options: { $0.clients = [client] }) { scene in
+      scene.secrets.withLock { $0.formUnion(client.secrets) }
+      try scene.configure(scene.table("konexus", ["client_secret": "\"first-secret-of-c\""]))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader()
+      let before = scene.token()
+      let change: KeyValuePairs<String, String> =
+        key == "scope"
+        ? ["client_secret": "\"first-secret-of-c\"", "scope": "[\"tamarack\", \"other\"]"]
+        : ["client_secret": "\"second-secret-of-c\""]
+      try await scene.pass(1.1)
+      try scene.configure(scene.table("konexus", change))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "another token") { scene.token() != before }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+    }
+  }
+
+  @Test("another file: the token moves there, the old file goes")
+  func movedFile() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let token = scene.token()
+      let file = scene.workplace.runtimeDirectory + "/elsewhere"
+      try scene.configure(scene.table("konexus", ["file": "\"\(file)\"", "mode": "\"0600\""]))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the move") { Workplace.read(file) == token && scene.token() == nil }
+      #expect(scene.sandbox.counts[.token] == 1, "the token itself is still good")
+    }
+  }
+
+  @Test("a refused token is asked for at once after a reload: the person who mended it does not wait five minutes")
+  func refusedThenMended() async throws {
+    try await withScene { scene in
+      let path = scene.workplace.path + "/secret"
+      try scene.workplace.write("wrong-secret", to: path)
+      scene.secrets.withLock { _ = $0.insert("wrong-secret") }
+      try scene.configure(
+        scene.table("konexus", ["client_secret": "", "client_secret_file": "\"\(path)\""]))
+      let daemon = try scene.startDaemon()
+      try await scene.wait(for: "the refusal") { daemon.status?.tokens.first?.failure?.code == "invalid-client" }
+      try scene.workplace.write(scene.sandbox.clientSecret, to: path)
+      try await scene.pass(1.1)
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "a token", atMost: 20) { scene.token() != nil }
+      try await scene.ready()
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import Glibc
+import KonexusSandbox
+import Testing
+
+/// Stopping, reloading, and the watchdog.
+@Suite("Signals and the watchdog", .inTurn)
+struct SignalTests {
+  @Test(
+    "SIGTERM and SIGINT stop it also during a request that hangs; the file stays",
+    arguments: [SIGTERM, SIGINT], [false, true])
+  func stop(signal: Int32, hangs: Bool) async throws {
+    try await withScene { scene in
+      try scene.configure(scene.table("konexus", ["timeout": "\"60s\""]))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let token = scene.token()
+      if hangs {
+        scene.sandbox.inject(.hang, at: [.token])
+        try await scene.pass(1)
+        daemon.signal(SIGUSR1)
+        try await scene.wait(for: "the request") { scene.sandbox.counts[.token] == 2 }
+      }
+      let told = Clock.monotonic
+      daemon.signal(signal)
+      #expect(try await scene.ending(of: daemon) == .exited(0))
+      // A request of 60 s was under way: had it been waited for, this would show it on any machine.
+      #expect(Clock.monotonic - told < 20)
+      #expect(scene.token() == token && token != nil)
+      #expect(scene.notify.messages.last { $0["STOPPING"] == "1" }?["STATUS"] != nil)
+    }
+  }
+
+  @Test("a daemon that has no token yet stops as well")
+  func stopBeforeReady() async throws {
+    try await withScene { scene in
+      scene.sandbox.inject(.hangOnAccept)
+      try scene.configure(scene.table("konexus", ["timeout": "\"60s\""]))
+      let daemon = try scene.startDaemon()
+      try await scene.wait(for: "the connection") { scene.sandbox.counts.connections > 0 }
+      daemon.signal(SIGTERM)
+      #expect(try await scene.ending(of: daemon) == .exited(0))
+      #expect(scene.token() == nil)
+    }
+  }
+
+  @Test("SIGHUP: RELOADING=1 with the time, then READY=1; tokens whose settings did not change go on untouched")
+  func reload() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let token = scene.token()
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the second READY=1") { scene.notify.count(of: "READY=1") == 2 }
+      let messages = scene.notify.messages
+      let reloading = try #require(messages.firstIndex { $0["RELOADING"] == "1" })
+      let readyAgain = try #require(messages.lastIndex { $0["READY"] == "1" })
+      #expect(reloading < readyAgain)
+      let stamp = try #require(messages[reloading]["MONOTONIC_USEC"].flatMap(Double.init))
+      #expect(stamp / 1e6 <= messages[reloading].time && stamp / 1e6 > messages[reloading].time - 30)
+      try await scene.pass(1.5)
+      #expect(scene.sandbox.counts[.token] == 1)
+      #expect(scene.token() == token)
+    }
+  }
+
+  @Test("every SIGHUP of a burst is answered, and the last settings hold")
+  func reloadBurst() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      for _ in 0..<20 { daemon.signal(SIGHUP) }
+      try scene.configure(scene.table(), scene.table("added"))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the added token") { scene.token("added") != nil }
+      try await scene.wait(for: "as many ends as beginnings") {
+        let begun = scene.notify.messages.count { $0["RELOADING"] == "1" }
+        return begun > 0 && scene.notify.count(of: "READY=1") == begun + 1
+      }
+    }
+  }
+
+  @Test("the watchdog is fed twice in its interval, also through an outage")
+  func watchdog() async throws {
+    try await withScene(lifetime: 4) { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "2000000"])
+      try await scene.ready()
+      await scene.sandbox.down()
+      try await scene.wait(for: "the token's end") { scene.token() == nil }
+      try await scene.wait(for: "eight beats") { scene.notify.count(of: "WATCHDOG=1") >= 8 }
+      let beats = scene.notify.messages.filter { $0["WATCHDOG"] == "1" }.map(\.time)
+      for (one, next) in zip(beats, beats.dropFirst()) { #expect(next - one < 2, "a beat came late") }
+      #expect(daemon.process.ending == nil)
+    }
+  }
+
+  @Test("without WATCHDOG_USEC there are no beats")
+  func unwatched() async throws {
+    try await withScene(lifetime: 4) { scene in
+      try scene.configure()
+      try scene.startDaemon()
+      try await scene.ready()
+      try await scene.pass(3)
+      #expect(scene.notify.count(of: "WATCHDOG=1") == 0)
+    }
+  }
+
+  @Test("a stopped daemon sends no beat; one that goes on is right at once")
+  func stoppedAndContinued() async throws {
+    try await withScene(lifetime: 6) { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "1000000"])
+      try await scene.ready()
+      daemon.signal(SIGSTOP)
+      try await scene.pass(0.5)
+      let beats = scene.notify.count(of: "WATCHDOG=1")
+      // Past the end of its token: nobody can remove the file meanwhile, as in a frozen cgroup.
+      try await scene.pass(6.5)
+      #expect(scene.notify.count(of: "WATCHDOG=1") == beats)
+      let before = scene.token()
+      daemon.signal(SIGCONT)
+      try await scene.wait(for: "a fresh token") { scene.token().map { $0 != before } ?? false }
+      #expect(scene.sandbox.refusal(of: try #require(scene.token())) == nil)
+    }
+  }
+
+  @Test("a notify socket that is gone is worth one line in the log, and no more")
+  func notifySocketGone() async throws {
+    try await withScene(lifetime: 4) { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon(
+        environment: ["NOTIFY_SOCKET": scene.workplace.path + "/nobody", "WATCHDOG_USEC": "1000000"],
+        isSupervised: false)
+      let reader = try scene.startReader()
+      try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
+      #expect(daemon.log(with: "cannot notify systemd").count == 1, "\(daemon.log)")
+      #expect(reader.finish().gaps.isEmpty)
+    }
+  }
+
+  @Test("neither its arguments nor its environment hold the secret, and it cannot be dumped")
+  func procfs() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let secret = scene.sandbox.clientSecret
+      for file in ["cmdline", "environ", "comm", "status"] {
+        let text = Workplace.read("/proc/\(daemon.process.pid)/\(file)") ?? ""
+        #expect(!text.contains(secret), "\(file)")
+        #expect(file == "environ" || !text.isEmpty)
+      }
+      let limits = Workplace.read("/proc/\(daemon.process.pid)/limits") ?? ""
+      let core = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
+      #expect(core.split(separator: " ").filter { $0 == "0" }.count == 2, "\(core)")
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import FoundationEssentials
+import Glibc
+import KonexusSandbox
+import Testing
+
+/// `make soak DURATION=60`: tokens of a few seconds, faults, key rotations, outages, kill -9 and reloads at random, for as long as is asked.
+///
+/// A reader must never find a token that the API refuses, and never lack one that was to be had: each trouble is shorter than what is
+/// left of a token when it is refreshed. Prints its seed; `SOAK_SEED=` replays the order of the troubles.
+@Suite("Soak", .enabled(if: soakSeconds > 0, "runs by make soak"))
+struct SoakTests {
+  private static let faults: [Fault.Kind] = [
+    .status(500), .status(503), .retryAfter(status: 429, .seconds(1)), .html, .empty, .torn, .halfBody, .reset, .close,
+    .oauthError("server_error"), .signature(.corrupted), .signature(.unknownKey), .expiredToken,
+    .setMembers(["expires_in": 0]), .huge(mebibytes: 3), .delay(seconds: 0.3),
+  ]
+
+  @Test("readers are never refused, whatever happens")
+  func soak() async throws {
+    let seed = number("SOAK_SEED").map { UInt64($0) } ?? UInt64.random(in: 1...999_999)
+    var random = Seeded(state: seed)
+    try await withScene(lifetime: 12) { scene in
+      try scene.configure()
+      var daemon = try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader()
+      let begin = Self.footprint(of: daemon)
+      var troubles: [String: Int] = [:]
+      let end = Clock.monotonic + soakSeconds
+      while Clock.monotonic < end {
+        let trouble: String
+        switch Int.random(in: 0..<12, using: &random) {
+        case 0:
+          trouble = "kill -9"
+          daemon.signal(SIGKILL)
+          _ = try await scene.ending(of: daemon)
+          daemon = try scene.startDaemon()
+        case 1:
+          trouble = "restart"
+          daemon.signal(SIGTERM)
+          _ = try await scene.ending(of: daemon)
+          daemon = try scene.startDaemon()
+        case 2:
+          trouble = "reload"
+          daemon.signal(SIGHUP)
+        case 3:
+          trouble = "refresh"
+          daemon.signal(SIGUSR1)
+        case 4:
+          trouble = "outage"
+          await scene.sandbox.down()
+          try await scene.pass(Double.random(in: 0.2...1.5, using: &random))
+          try await scene.sandbox.up()
+        case 5:
+          // The API goes on accepting what the old key signed: a reader that were refused would be the daemon's fault.
+          trouble = "key rotation"
+          try await scene.sandbox.rotateKeys()
+        case 6:
+          trouble = "file deleted"
+          unlink(scene.workplace.tokenFile())
+        default:
+          let kind = Self.faults[Int.random(in: 0..<Self.faults.count, using: &random)]
+          trouble = "fault"
+          scene.sandbox.inject(kind, at: [.token], requests: 1)
+        }
+        troubles[trouble, default: 0] += 1
+        try await scene.pass(Double.random(in: 0.1...2.5, using: &random))
+      }
+      scene.sandbox.clearFaults()
+      let report = reader.finish()
+      // A daemon that was started a moment ago has not the descriptors of one that has run: its last request counts too.
+      let after = Self.footprint(of: daemon)
+      let counts = scene.sandbox.counts
+      print(
+        """
+        soak: \(Int(soakSeconds)) s, seed \(seed)
+          reads \(report.reads), accepted \(report.accepted), refused \(report.refused.values.reduce(0, +)), \
+        empty \(report.empty), \(report.tokens) different tokens
+          without a file: \(report.gaps.count) times, of which deleted by us \(troubles["file deleted"] ?? 0); longest \
+        \(report.gaps.map { Int(($0.upperBound - $0.lowerBound) * 1000) }.max() ?? 0) ms
+          requests: token \(counts[.token]), discovery \(counts[.discovery]), keys \(counts[.jwks])
+          RSS \(begin.kibibytes) KiB -> \(after.kibibytes) KiB, open descriptors \(begin.descriptors) -> \(after.descriptors)
+          troubles: \(troubles.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
+        """)
+      #expect(report.refused.isEmpty && report.empty == 0, "seed \(seed): \(report)")
+      #expect(report.gaps.count <= troubles["file deleted"] ?? 0, "seed \(seed): \(report.gaps)\n\(scene.story)")
+      #expect(report.accepted + Self.absent(reader) == report.reads)
+      #expect(after.descriptors <= begin.descriptors + 8, "seed \(seed)")
+      #expect(daemon.process.ending == nil)
+    }
+  }
+
+  private static func absent(_ reader: TokenReader) -> Int {
+    reader.readings.filter { !$0.isToken }.reduce(0) { $0 + $1.count }
+  }
+
+  private static func footprint(of daemon: DaemonProcess) -> (kibibytes: Int, descriptors: Int) {
+    let status = Workplace.read("/proc/\(daemon.process.pid)/status") ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+    let kibibytes = line.flatMap { $0.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } }
+    let descriptors = (try? Scene.files(in: "/proc/\(daemon.process.pid)/fd"))?.count
+    return (kibibytes ?? 0, descriptors ?? 0)
+  }
+
+  /// SplitMix64: the same troubles for the same seed.
+  private struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var mixed = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+      return mixed ^ (mixed >> 31)
+    }
+  }
+}
+
+/// How long the soak lasts.
+private let soakSeconds = number("SOAK_SECONDS") ?? 0
+
+private func number(_ name: String) -> Double? {
+  getenv(name).flatMap { Double(String(cString: $0)) }
+}

@@ -1,0 +1,115 @@
+import Glibc
+import KonexusSandbox
+import Testing
+
+/// From the start of the process to a verified token in the file.
+@Suite("Start", .inTurn)
+struct StartTests {
+  @Test("READY=1 comes once a token that the API accepts is in the file, and not before")
+  func readyMeansToken() async throws {
+    try await withScene { scene in
+      scene.sandbox.inject(.delay(seconds: 0.7), at: [.token], requests: 1)
+      try scene.configure()
+      let reader = try scene.startReader()
+      let daemon = try scene.startDaemon()
+      try await scene.wait(for: "a token request") { scene.sandbox.counts[.token] == 1 }
+      #expect(scene.notify.readyAt == nil)
+      #expect(scene.token() == nil)
+      try await scene.ready()
+      let token = try #require(scene.token())
+      #expect(scene.sandbox.refusal(of: token) == nil)
+      try await scene.wait(for: "the reader's token") { reader.readings.contains { $0.isToken } }
+      let first = try #require(reader.readings.first { $0.isToken })
+      // The reader looks every 20 ms: what it found first was there when READY=1 was sent.
+      let readyAt = try #require(scene.notify.readyAt)
+      #expect(first.text == token)
+      #expect(reader.readings.filter { $0.last < readyAt && $0.kind == "empty" }.isEmpty)
+      #expect(scene.sandbox.counts[.discovery] == 1 && scene.sandbox.counts[.jwks] == 1)
+      #expect(scene.sandbox.counts[.token] == 1)
+      let status = try #require(scene.notify.messages.first { $0["READY"] == "1" }?["STATUS"])
+      #expect(status.contains("konexus: token valid for 59 min") && status.contains("next refresh"), "\(status)")
+      let told = try #require(daemon.status)
+      #expect(told.isReady && told.tokens.count == 1 && told.tokens[0].condition == .valid)
+      #expect(reader.finish().refused.isEmpty)
+    }
+  }
+
+  @Test("the file has its mode whatever the umask, no line break, and no company but the daemon's own files")
+  func fileAsConfigured() async throws {
+    try await withScene { scene in
+      try scene.configure(scene.table("konexus", ["mode": "\"0644\""]), scene.table("other"))
+      let daemon = try scene.startDaemon(wrapper: ["sh", "-c", #"umask 077; exec "$@""#, "sh"])
+      try await scene.ready()
+      var status = stat()
+      #expect(lstat(scene.workplace.tokenFile(), &status) == 0 && status.st_mode == S_IFREG | 0o644)
+      #expect(lstat(scene.workplace.tokenFile("other"), &status) == 0 && status.st_mode == S_IFREG | 0o640)
+      #expect(scene.token()?.hasSuffix("\n") == false)
+      let files = Set(try Scene.files(in: scene.workplace.runtimeDirectory))
+      #expect(files.isSuperset(of: ["konexus.token", "other.token", "konexus.state", "other.state", "status.json"]))
+      #expect(files.allSatisfy { !$0.contains(".tmp-") })
+      #expect(daemon.process.ending == nil)
+    }
+  }
+
+  @Test("without NOTIFY_SOCKET it works in a terminal or a container")
+  func unsupervised() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon(isSupervised: false)
+      try await scene.wait(for: "a token") { scene.token() != nil }
+      daemon.signal(SIGTERM)
+      #expect(try await scene.ending(of: daemon) == .exited(0))
+      #expect(scene.notify.messages.isEmpty)
+      #expect(daemon.log(with: "warning").isEmpty, "\(daemon.log)")
+    }
+  }
+
+  @Test("a token that the server refuses holds back neither the others nor READY=1, which names it")
+  func oneRefused() async throws {
+    try await withScene { scene in
+      try scene.configure(
+        scene.table("good"), scene.table("bad", ["client_secret": "\"wrong-and-secret-too\""]), scene.table("fine"))
+      scene.secrets.withLock { _ = $0.insert("wrong-and-secret-too") }
+      try scene.startDaemon()
+      try await scene.ready()
+      let status = try #require(scene.notify.messages.first { $0["READY"] == "1" }?["STATUS"])
+      #expect(status.contains("2 of 3 tokens valid") && status.contains("bad: NO TOKEN"), "\(status)")
+      #expect(status.contains("invalid_client"), "\(status)")
+      #expect(scene.token("good") != nil && scene.token("fine") != nil && scene.token("bad") == nil)
+    }
+  }
+
+  @Test("with no token at all there is no READY=1: systemd is asked for time, and told why", arguments: [true, false])
+  func notReady(isRefused: Bool) async throws {
+    try await withScene { scene in
+      scene.sandbox.inject(isRefused ? .oauthError("invalid_client") : .status(503), at: [.token])
+      try scene.configure()
+      try scene.startDaemon()
+      try await scene.wait(for: "two extensions") {
+        scene.notify.messages.count { $0["EXTEND_TIMEOUT_USEC"] != nil } >= 2
+      }
+      #expect(scene.notify.readyAt == nil)
+      let extensions = scene.notify.messages.filter { $0["EXTEND_TIMEOUT_USEC"] != nil }
+      // Each asks for longer than the time to the next.
+      let asked = extensions.compactMap { $0["EXTEND_TIMEOUT_USEC"].flatMap(Double.init) }
+      #expect(asked.allSatisfy { $0 / 1e6 > extensions[1].time - extensions[0].time })
+      let status = try #require(scene.notify.status)
+      #expect(status.contains("konexus: NO TOKEN"), "\(status)")
+      #expect(status.contains(isRefused ? "invalid_client" : "503"), "\(status)")
+      #expect(scene.token() == nil)
+    }
+  }
+
+  @Test("an RSA key of 4096 bits, as Konexus has it, and every other algorithm", arguments: SigningAlgorithm.allCases)
+  func algorithms(algorithm: SigningAlgorithm) async throws {
+    try await withScene(options: {
+      $0.algorithm = algorithm
+      $0.preparesNextKey = false
+    }) { scene in
+      try scene.configure()
+      try scene.startDaemon()
+      try await scene.ready()
+      #expect(scene.sandbox.refusal(of: try #require(scene.token())) == nil)
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// An HTTPS server on a loopback port that gives every request the same small answer. It lasts as long as the process.
+final class TLSServer: Sendable {
+  let port: Int
+  private let counts: Counts
+
+  final class Counts: Sendable {
+    struct Contents {
+      var connections = 0
+      var requests = 0
+    }
+    let contents = Mutex(Contents())
+  }
+
+  /// - Parameter configure: Further TLS settings: versions, client certificates.
+  init(
+    _ identity: TestAuthority.Identity, answer: String = "{}",
+    configure: (inout TLSConfiguration) throws -> Void = { _ in }
+  ) async throws {
+    var configuration = TLSConfiguration.makeServerConfiguration(
+      certificateChain: try NIOSSLCertificate.fromPEMBytes(Array(identity.certificate.utf8)).map { .certificate($0) },
+      privateKey: .privateKey(try NIOSSLPrivateKey(bytes: Array(identity.key.utf8), format: .pem)))
+    try configure(&configuration)
+    let context = try NIOSSLContext(configuration: configuration)
+    let counts = Counts()
+    let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .serverChannelOption(.backlog, value: 512)
+      .childChannelInitializer { channel in
+        counts.contents.withLock { $0.connections += 1 }
+        return channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandlers([
+            NIOSSLServerHandler(context: context), Answerer(answer: answer, counts: counts),
+          ])
+        }
+      }
+      .bind(host: "127.0.0.1", port: 0).get()
+    port = channel.localAddress?.port ?? 0
+    self.counts = counts
+  }
+
+  var url: String { "https://127.0.0.1:\(port)/" }
+  var connections: Int { counts.contents.withLock { $0.connections } }
+  var requests: Int { counts.contents.withLock { $0.requests } }
+
+  /// Answers each request head; requests with content are not for this server.
+  private final class Answerer: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let answer: String
+    private let counts: Counts
+    private var head = ""
+
+    init(answer: String, counts: Counts) {
+      self.answer = answer
+      self.counts = counts
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+      head += String(buffer: unwrapInboundIn(data))
+      guard head.hasSuffix("\r\n\r\n") else { return }
+      head = ""
+      counts.contents.withLock { $0.requests += 1 }
+      let bytes = ByteBuffer(string: "HTTP/1.1 200 OK\r\nContent-Length: \(answer.utf8.count)\r\n\r\n\(answer)")
+      context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+      context.close(promise: nil)
+    }
+  }
+}

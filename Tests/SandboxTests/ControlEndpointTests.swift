@@ -1,0 +1,115 @@
+import KonexusSandbox
+import Testing
+
+@Suite("The control endpoint does what it says")
+struct ControlEndpointTests {
+  private func withControl(_ body: (Sandbox, Curl, String) async throws -> Void) async throws {
+    var options = SandboxOptions.quick
+    options.controlPort = 0
+    try await withSandbox(options) { sandbox, curl in
+      try await body(sandbox, curl, try #require(sandbox.controlURL))
+    }
+  }
+
+  @Test("faults are set, listed and ended; a wrong one is explained")
+  func faults() async throws {
+    try await withControl { sandbox, curl, control in
+      let fault = #"{"kind": "status", "status": 503, "at": ["token"], "requests": 2}"#
+      #expect(await curl(control + "/faults", "--data", fault).status == 200)
+      #expect(sandbox.faults == [Fault(.status(503), at: [.token], requests: 2)])
+      #expect(await curl(control + "/faults", "--request", "PUT", "--data", #"[{"kind": "hang"}]"#).status == 200)
+      #expect(sandbox.faults == [Fault(.hang)])
+      #expect(await curl(control + "/faults").body == "[{\"kind\":\"hang\"}]\n")
+      #expect(await curl(control + "/faults", "--request", "DELETE").status == 200)
+      #expect(sandbox.faults.isEmpty)
+      for (wrong, message) in [
+        (#"{"kind": "hangs"}"#, "no fault is called 'hangs'; there are: resetOnAccept,"),
+        (#"{"kind": "status"}"#, "the fault lacks 'status'"),
+        (#"{"kind": "delay", "delay": "long"}"#, "delay: "),
+        (#"{"kind": "#, "not valid JSON"),
+      ] {
+        let answer = await curl(control + "/faults", "--data", wrong)
+        #expect(answer.status == 400)
+        #expect(answer.body.contains(message), "\(answer.body)")
+      }
+      #expect(sandbox.faults.isEmpty)
+    }
+  }
+
+  @Test("counts, requests and tokens are told, and reset")
+  func counts() async throws {
+    try await withControl { sandbox, curl, control in
+      let token = try #require(await curl.token(sandbox).json?["access_token"]?.string)
+      _ = await curl.subscriptions(sandbox, token: token)
+      let counts = await curl(control + "/counts").json
+      #expect(counts?["tokensIssued"] == 1 && counts?["apiAccepted"] == 1)
+      #expect(counts?["requests"] == ["api": 1, "token": 1])
+      let requests = try #require(await curl(control + "/requests").json?.array)
+      #expect(requests.map { $0["endpoint"]?.string } == ["token", "api"])
+      #expect(requests[0]["parameters"]?["scope"] == ["tamarack"])
+      #expect(requests[0]["authentication"] == "client_secret_post")
+      #expect(!(await curl(control + "/requests").body.contains(sandbox.clientSecret)))
+      #expect(await curl(control + "/tokens").json == [.string(token)])
+      #expect(await curl(control + "/counts", "--request", "DELETE").status == 200)
+      #expect(sandbox.requests.isEmpty && sandbox.counts == Counts())
+    }
+  }
+
+  @Test("keys, secret, lifetime, clock, token path and revocation change at once")
+  func settings() async throws {
+    try await withControl { sandbox, curl, control in
+      let key = sandbox.currentKeyID
+      #expect(await curl(control + "/rotate-keys?drop=true", "--request", "POST").status == 200)
+      #expect(sandbox.currentKeyID != key)
+      let keys = await curl(sandbox.issuer + "/.well-known/openid-configuration/jwks").json?["keys"]?.array
+      #expect(keys?.map { $0["kid"]?.string } == [sandbox.currentKeyID])
+      let old = sandbox.clientSecret
+      #expect(await curl(control + "/secret?keep=true", "--data", "the new one").body == "the new one\n")
+      #expect(await curl.token(sandbox, secret: old).status == 200)
+      #expect(await curl.token(sandbox, secret: "the new one").status == 200)
+      #expect(await curl(control + "/lifetime?seconds=20", "--request", "POST").status == 200)
+      #expect(await curl.token(sandbox).json?["expires_in"] == 20)
+      #expect(await curl(control + "/lifetime?seconds=soon", "--request", "POST").status == 400)
+      #expect(await curl(control + "/skew?seconds=-600", "--request", "POST").status == 200)
+      #expect(sandbox.settings.clockSkew == -600)
+      #expect(await curl(control + "/token-path?path=/moved", "--request", "POST").status == 200)
+      let token = try #require(await curl.token(sandbox).json?["access_token"]?.string)
+      #expect(sandbox.requests.last?.path == "/moved")
+      #expect(await curl(control + "/revoke", "--data", token).status == 200)
+      #expect(sandbox.refusal(of: token) == "revoked")
+      let unknown = await curl(control + "/nothing")
+      #expect(unknown.status == 400 && unknown.body.contains("GET    /counts"))
+      #expect(await curl(control + "/").body.contains("POST   /down?seconds=5"))
+    }
+  }
+
+  @Test("down, silent and up")
+  func outages() async throws {
+    try await withControl { sandbox, curl, control in
+      #expect(await curl(control + "/down", "--request", "POST").status == 200)
+      #expect(await curl(sandbox.issuer + "/").exit == 7)
+      #expect(await curl(control + "/up", "--request", "POST").status == 200)
+      #expect(await curl(sandbox.issuer + "/").status == 404)
+      #expect(await curl(control + "/silent", "--request", "POST").status == 200)
+      // 28: the time for connecting is over.
+      #expect(await curl("https://127.0.0.1:\(sandbox.port)/", "--connect-timeout", "1").exit == 28)
+      #expect(await curl(control + "/up", "--request", "POST").status == 200)
+      #expect(await curl(sandbox.issuer + "/").status == 404)
+    }
+  }
+
+  @Test(
+    "each fault has a form that can be read again",
+    arguments: FaultTests.cases.map(\.kind) + ForgedTokenTests.cases.map(\.kind))
+  func roundTrip(kind: Fault.Kind) async throws {
+    try await withControl { sandbox, curl, control in
+      let fault = Fault(kind, at: [.api], requests: 7)
+      sandbox.inject(fault)
+      let form = await curl(control + "/faults")
+      #expect(form.status == 200)
+      sandbox.clearFaults()
+      #expect(await curl(control + "/faults", "--request", "PUT", "--data-raw", form.body).status == 200)
+      #expect(sandbox.faults == [fault])
+    }
+  }
+}

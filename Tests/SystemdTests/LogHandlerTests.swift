@@ -1,0 +1,94 @@
+import Glibc
+import Logging
+import Testing
+
+@testable import Systemd
+
+@Suite struct LogHandlerTests {
+  @Test(
+    arguments: [
+      ("token acquired", [:], "token acquired"),
+      ("token acquired", ["token": "konexus", "expires_in": "3600"], "token acquired expires_in=3600 token=konexus"),
+      ("m", ["issuer": "https://auth.example/x"], "m issuer=https://auth.example/x"),
+      ("m", ["reason": "no such host"], #"m reason="no such host""#),
+      ("m", ["empty": "", "quote": #"a"b\c"#, "equals": "a=b"], #"m empty="" equals="a=b" quote="a\"b\\c""#),
+      ("m", ["message_id": "c772a8f9fb3c46ff8e3fd0b9a4a2c9cf"], "m"),
+      ("one\ntwo\r\n\u{1b}[31mred\0", [:], #"one\ntwo\r\n\u{1b}[31mred\u{0}"#),
+      ("m", ["k": "a\nb\tc"], #"m k="a\nb\tc""#),
+      ("m", ["k": "\u{202e}gnp.exe\u{2028}\u{85}"], #"m k="\u{202e}gnp.exe\u{2028}\u{85}""#),
+      ("Grüße 🌊 👩‍🚒", [:], "Grüße 🌊 👩‍🚒"),
+    ] as [(Logger.Message, Logger.Metadata, String)])
+  func text(message: Logger.Message, metadata: Logger.Metadata, line: String) {
+    let time = "2026-11-24T03:20:00Z"
+    #expect(StderrLogHandler().line(for: event(message, metadata), time: time) == "\(time) warning \(line)")
+  }
+
+  @Test(
+    arguments: [
+      ("m", [:], #""message":"m","fields":{}"#),
+      ("m", ["b": "2", "a": "1"], #""message":"m","fields":{"a":"1","b":"2"}"#),
+      ("m", ["list": ["1", "2"], "map": ["x": "y"]], #""message":"m","fields":{"list":["1","2"],"map":{"x":"y"}}"#),
+      ("\"q\" \\ \n\r\t\u{1b}\u{7f}\u{2028}ü", [:], #""message":"\"q\" \\ \n\r\t\u001b\u007f\u2028ü","fields":{}"#),
+    ] as [(Logger.Message, Logger.Metadata, String)])
+  func json(message: Logger.Message, metadata: Logger.Metadata, rest: String) {
+    let line = JSONLogHandler(stream: .standardOutput).line(for: event(message, metadata), time: "T")
+    #expect(line == #"{"ts":"T","level":"warning","# + rest + "}")
+  }
+
+  @Test func laterMetadataWinsAndErrorsAreNamed() {
+    var handler = StderrLogHandler(metadataProvider: .init { ["b": "provider", "c": "provider"] })
+    handler.metadata = ["a": "handler", "b": "handler", "c": "handler"]
+    var event = event("m", ["c": "event"])
+    event.error = SystemCallFailure(call: "open", code: ENOENT)
+    let line = handler.line(for: event, time: "T")
+    #expect(
+      line
+        == #"T warning m a=handler b=provider c=event error="open: No such file or directory" error_type=Systemd.SystemCallFailure"#
+    )
+  }
+
+  @Test func aLoggerWritesWholeLines() throws {
+    var ends: [Int32] = [-1, -1]
+    try #require(pipe(&ends) == 0)
+    defer { for end in ends { close(end) } }
+    var logger = Logger(label: "x") { _ in StderrLogHandler(descriptor: ends[1]) }
+    logger[metadataKey: "token"] = "konexus"
+    logger.debug("not written")
+    logger.info("refreshed")
+    let json = Logger(label: "x") { _ in JSONLogHandler(descriptor: ends[1]) }
+    json.critical("over")
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = read(ends[0], &buffer, buffer.count)
+    let lines = String(decoding: buffer.prefix(count), as: UTF8.self).split(separator: "\n")
+    #expect(lines.count == 2)
+    #expect(lines.first?.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ info refreshed token=konexus/) != nil)
+    let object = /\{"ts":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","level":"critical","message":"over","fields":\{\}\}/
+    #expect(lines.last?.wholeMatch(of: object) != nil)
+  }
+
+  @Test func settingsAreValues() {
+    let first = Logger(label: "x") { _ in JournalLogHandler(identifier: "x") }
+    var second = first
+    second.logLevel = .error
+    second[metadataKey: "k"] = "v"
+    #expect(first.logLevel == .info)
+    #expect(first[metadataKey: "k"] == nil)
+    #expect(second[metadataKey: "k"] == "v")
+  }
+
+  @Test(arguments: [
+    (0, 0, "1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"),
+    (1_795_490_400, 7_999_999, "2026-11-24T03:20:00Z", "2026-11-24T03:20:00.007Z"),
+    (951_782_399, 999_999_999, "2000-02-28T23:59:59Z", "2000-02-28T23:59:59.999Z"),
+    (-1, 0, "1969-12-31T23:59:59Z", "1969-12-31T23:59:59.000Z"),
+  ])
+  func timestamps(seconds: Int, nanoseconds: Int, short: String, long: String) {
+    let time = timespec(tv_sec: seconds, tv_nsec: nanoseconds)
+    #expect(Timestamp.string(from: time, milliseconds: false) == short)
+    #expect(Timestamp.string(from: time, milliseconds: true) == long)
+  }
+
+  private func event(_ message: Logger.Message, _ metadata: Logger.Metadata) -> LogEvent {
+    LogEvent(level: .warning, message: message, metadata: metadata, source: nil, file: "F", function: "f()", line: 1)
+  }
+}

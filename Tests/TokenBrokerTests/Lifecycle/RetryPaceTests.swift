@@ -1,0 +1,65 @@
+import OAuthClient
+import Testing
+
+@testable import TokenBroker
+
+@Suite struct RetryPaceTests {
+  static let down = AcquisitionFailure(.connection, "down")
+  static let refused = AcquisitionFailure(.invalidClient, "no")
+
+  static func waits(_ failure: AcquisitionFailure, _ failures: Int, left: Duration?) -> [Double] {
+    var random = SplitMix64(seed: 7)
+    return (0..<2000).map { _ in
+      RetryPace.delay(after: failure, failures: failures, remaining: left, using: &random).seconds
+    }
+  }
+
+  /// Vault #20645: a backoff that was computed and never slept. Every wait of the row is held against its own ceiling,
+  /// which it must nearly reach.
+  @Test(
+    arguments: [
+      (1, nil, 1), (2, nil, 2), (3, nil, 4), (4, nil, 8), (6, nil, 32), (7, nil, 60), (100, nil, 60),
+      (1 << 40, nil, 60),
+      (1, 1800, 1), (2, 1800, 10), (3, 1800, 100), (4, 1800, 1000), (90, 1800, 1000), (4, 600, 360), (4, 200, 60),
+      (4, 121, 60), (4, 120, 60), (4, 60, 30), (2, 10, 5), (9, 1.5, 1), (9, 0.1, 1), (50, 315_360_000, 1000),
+    ] as [(Int, Double?, Double)])
+  func fullJitterUnderTheCeiling(_ failures: Int, _ left: Double?, _ ceiling: Double) throws {
+    let waits = Self.waits(Self.down, failures, left: left.map { .seconds($0) })
+    let longest = try #require(waits.max())
+    let shortest = try #require(waits.min())
+    #expect(longest <= ceiling && longest > ceiling * 0.98)
+    #expect(shortest >= 0.25 && shortest < 0.25 + (ceiling - 0.25) * 0.02)
+    #expect(abs(waits.reduce(0, +) / 2000 - (ceiling + 0.25) / 2) < (ceiling - 0.25) * 0.03)
+  }
+
+  @Test(arguments: [nil, 3600, 5] as [Double?])
+  func refusalsAfterOneMinuteThenFive(_ left: Double?) {
+    for (failures, minutes) in [(1, 1), (2, 5), (3, 5), (10_000, 5)] {
+      let waits = Self.waits(Self.refused, failures, left: left.map { .seconds($0) })
+      #expect(waits.allSatisfy { $0 >= Double(minutes) * 54 && $0 <= Double(minutes) * 66 })
+    }
+  }
+
+  @Test(
+    arguments: [
+      (20, nil, 20, 22), (299, nil, 299, 329), (3600, nil, 300, 330), (1e9, nil, 300, 330), (300, 1800, 300, 330),
+      // Never past the token's end.
+      (300, 100, 75, 75), (300, 4, 3, 3), (300, 0.5, 1, 1), (20, 3600, 20, 22),
+    ] as [(Double, Double?, Double, Double)])
+  func retryAfterIsObeyed(_ asked: Double, _ left: Double?, _ shortest: Double, _ longest: Double) {
+    let busy = AcquisitionFailure(.tooManyRequests, "busy", retryAfter: .seconds(asked))
+    let waits = Self.waits(busy, 1, left: left.map { .seconds($0) })
+    #expect(waits.allSatisfy { $0 >= shortest - 1e-9 && $0 <= longest + 1e-9 })
+    #expect(longest == shortest || Set(waits).count > 1000, "all who were told the same must not come back together")
+  }
+
+  @Test func aServerThatAlwaysSaysOneSecondGetsTheUsualPace() {
+    let busy = AcquisitionFailure(.serverError, "503", retryAfter: .seconds(1))
+    let waits = Self.waits(busy, 8, left: nil)
+    #expect(waits.allSatisfy { $0 >= 1 } && waits.contains { $0 > 50 })
+    for none in [Duration.zero, .seconds(-5)] {
+      #expect(
+        Self.waits(AcquisitionFailure(.serverError, "503", retryAfter: none), 1, left: nil).allSatisfy { $0 <= 1 })
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import Foundation
+import OAuthClient
+import Testing
+import TokenBroker
+
+/// The manual says what the code does.
+@Suite struct ManualTests {
+  private func page(_ name: String) throws -> String {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    return try String(contentsOf: root.appendingPathComponent("systemd/man/\(name).scd"), encoding: .utf8)
+  }
+
+  @Test func hasEveryFailureWithKindAndRemedy() throws {
+    let lines = try page("konexus-tokend.8").split(separator: "\n").map(String.init)
+    var rows: [[String]] = []
+    for (index, line) in lines.enumerated() where line.hasPrefix("|[ ") && !line.contains("*") {
+      rows.append([line, lines[index + 1], lines[index + 2]].map { String($0.dropFirst(3)) })
+    }
+    let documented = rows.map { $0.map { $0.replacingOccurrences(of: "\\", with: "") } }
+    let actual = FailureCode.allCases.map { [$0.rawValue, $0.kind.rawValue, $0.remedy] }
+    #expect(documented == actual)
+  }
+
+  @Test func hasEveryKeyOfTheConfigFileWithItsDefault() throws {
+    var table = ""
+    var documented: [String] = []
+    for line in try page("konexus-tokend.toml.5").split(separator: "\n").map(String.init) {
+      if line.hasPrefix("# ") {
+        table = line.dropFirst(2).filter { $0 != "[" && $0 != "]" }
+      } else if line.hasPrefix("*"), table.contains("daemon") || table.contains("token") {
+        let plain = line.replacingOccurrences(of: "*", with: "")
+        documented.append("\(table) \(plain)")
+      }
+    }
+    let actual = ConfigurationKeys.all.map { key in
+      "\(key.table) \(key.name)" + (key.defaultValue.map { " = \($0)" } ?? "")
+    }
+    #expect(documented.sorted() == actual.sorted())
+  }
+}
