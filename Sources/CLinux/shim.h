@@ -1,8 +1,10 @@
 // What the Glibc module of Swift leaves out.
 #pragma once
 #include <errno.h>
+#include <fnmatch.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/statfs.h>
 
 // strerrordesc_np(3): unlike strerror(3) it may be called from any thread. It needs _GNU_SOURCE, which a module is not compiled with.
@@ -12,4 +14,20 @@ extern const char *strerrordesc_np(int);
 static inline long linux_filesystem_type(int descriptor) {
   struct statfs filesystem;
   return fstatfs(descriptor, &filesystem) == 0 ? (long)filesystem.f_type : -1;
+}
+
+// A connection from a listening socket, close-on-exec and non-blocking; -1 and errno if there is none (accept4(2), which needs _GNU_SOURCE).
+static inline int linux_accept(int listener) {
+  extern int accept4(int, struct sockaddr *, socklen_t *, int);
+  return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+// Who connected, as the kernel noted it then (SO_PEERCRED in unix(7)); -1 if it cannot be told. struct ucred needs _GNU_SOURCE.
+static inline int linux_peer_credentials(int connection, pid_t *process, uid_t *user) {
+  struct { pid_t process; uid_t user; gid_t group; } credentials;
+  socklen_t size = sizeof credentials;
+  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return -1;
+  *process = credentials.process;
+  *user = credentials.user;
+  return 0;
 }

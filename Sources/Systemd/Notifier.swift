@@ -65,6 +65,16 @@ public struct Notifier: Sendable {
     try send("EXTEND_TIMEOUT_USEC=\(max(0, seconds) * 1_000_000 + max(0, attoseconds) / 1_000_000_000_000)")
   }
 
+  /// Has the manager keep a descriptor over a restart of the service (`FDSTORE=1`; needs `FileDescriptorStoreMax=`): the next process finds
+  /// it among ``ListenDescriptor/takeAll()`` under this name. One that was kept under the name before is let go; `nil` keeps none.
+  public func keep(_ descriptor: Int32?, named name: String) throws(SystemCallFailure) {
+    try send("FDSTOREREMOVE=1", "FDNAME=" + name)
+    guard isSupervised, let descriptor else { return }
+    var descriptors = [descriptor]
+    let result = sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=" + name, &descriptors, 1)
+    if result < 0 { throw SystemCallFailure(call: "sd_pid_notify_with_fds", code: result) }
+  }
+
   /// How often ``watchdog()`` is expected, by sd_watchdog_enabled(3); `nil` if no watchdog watches this process
   /// (`WATCHDOG_USEC` unset or not a number, or `WATCHDOG_PID` is another process).
   public func watchdogInterval() -> Duration? {

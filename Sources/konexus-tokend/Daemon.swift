@@ -22,14 +22,27 @@ actor Daemon {
   private var lastReload: Task<Void, Never>?
   private var hasComplained = false
   private var hasComplainedOfMetrics = false
+  /// Credential sockets that were opened for the daemon.
+  private let sockets: [InheritedSocket]
+  /// When to give up, if it is to end with the first tokens.
+  private let onceLimit: BootTime?
 
   /// While there is no token yet, systemd is asked this often for this much more time.
   private static let extensionPeriod = DispatchTimeInterval.seconds(5)
   private static let extensionLength = Duration.seconds(20)
 
-  init(_ configuration: Configuration, environment: RuntimeEnvironment, logger: Logger, startTimeout: Duration) {
+  /// - Parameters:
+  ///   - startTimeout: how long the first tokens are waited for.
+  ///   - endsWithFirstTokens: whether the process ends when every token is in its file: `run --once`.
+  ///   - sockets: credential sockets that were opened for the daemon.
+  init(
+    _ configuration: Configuration, environment: RuntimeEnvironment, logger: Logger, startTimeout: Duration,
+    endsWithFirstTokens: Bool, sockets: [InheritedSocket]
+  ) {
     self.environment = environment
     self.logger = logger
+    self.sockets = sockets
+    onceLimit = endsWithFirstTokens ? Moment.now().boot + startTimeout : nil
     configPath = configuration.path
     broker = TokenBroker(configuration, http: HTTPClient(), logger: logger)
     manager = ServiceManager(logger: logger, startTimeout: startTimeout)
@@ -43,11 +56,17 @@ actor Daemon {
     startExtension = timer(every: Self.extensionPeriod) { daemon in
       if !daemon.manager.extendStart(by: Self.extensionLength) { daemon.startExtension = nil }
     }
+    if onceLimit != nil {
+      startExtension = timer(every: .seconds(1)) { daemon in
+        daemon.endIfDone(daemon.broker.assumeIsolated { $0.status() })
+      }
+    }
     if let period = manager.heartbeat {
       heartbeat = timer(every: .nanoseconds(Int(period.nanoseconds))) { $0.beat() }
     }
     do throws(PublicationFailure) {
-      try await broker.start { [self] status in
+      let listened: @Sendable (Int32?) -> Void = { [self] socket in assumeIsolated { $0.manager.keep(socket) } }
+      try await broker.start(sockets: sockets, onListen: listened) { [self] status in
         assumeIsolated { $0.report(status) }
       }
     } catch {
@@ -65,13 +84,18 @@ actor Daemon {
     default:
       broker.assumeIsolated { $0.stop() }
       manager.stopping()
-      var last = broker.assumeIsolated { $0.status() }
-      last.stoppedAt = last.writtenAt
-      try? statusFile.write(last)
-      // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
-      // Not exit(3): its handlers would take libraries apart under threads that still use them.
-      _exit(EXIT_SUCCESS)
+      stop(EXIT_SUCCESS)
     }
+  }
+
+  /// Leaves word that nobody looks after the tokens any more, and ends.
+  private func stop(_ code: Int32) -> Never {
+    var last = broker.assumeIsolated { $0.status() }
+    last.stoppedAt = last.writtenAt
+    try? statusFile.write(last)
+    // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
+    // Not exit(3): its handlers would take libraries apart under threads that still use them.
+    _exit(code)
   }
 
   private func report(_ status: BrokerStatus) {
@@ -84,6 +108,27 @@ actor Daemon {
       if !hasComplained { logger.warning("konexus-tokend status will not work: \(error)") }
       hasComplained = true
     }
+    endIfDone(status)
+  }
+
+  /// With `run --once`: ends with 0 when every token is in its file, with 77 (EX_NOPERM) when the server refuses one and the others are there, with 75
+  /// (EX_TEMPFAIL) when time is up.
+  private func endIfDone(_ status: BrokerStatus) {
+    guard let onceLimit else { return }
+    let missing = status.tokens.filter { $0.condition == .absent }
+    let code: Int32
+    if missing.isEmpty {
+      code = EXIT_SUCCESS
+    } else if missing.allSatisfy({ $0.failure?.kind == .refused }) {
+      code = EX_NOPERM
+    } else if Moment.now().boot >= onceLimit {
+      code = EX_TEMPFAIL
+    } else {
+      return
+    }
+    for token in missing { logger.error("no token within the time: \(token.line(now: status.writtenAt))") }
+    broker.assumeIsolated { $0.stop() }
+    stop(code)
   }
 
   private func reportMetrics(_ status: BrokerStatus) {

@@ -12,9 +12,13 @@ struct Run: ParsableCommand {
     discussion: """
       SIGHUP reads the config file again, SIGUSR1 gets new tokens now, SIGTERM and SIGINT stop; the token files stay.
 
+      Exit codes: 0 stopped by a signal; 64 wrong usage; 78 wrong configuration. With --once: 0 every token is in its file; 75 not \
+      within --start-timeout; 77 the server refuses one.
+
       Examples:
         konexus-tokend run
         konexus-tokend run --config ./config.toml
+        konexus-tokend run --once --start-timeout 60    (as an init container)
       """)
 
   @Option(
@@ -26,9 +30,12 @@ struct Run: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How long systemd is asked to wait for the first tokens while the authorization server cannot be reached.",
+      "How long systemd is asked to wait for the first tokens while the authorization server cannot be reached; with --once, when to give up.",
       valueName: "seconds"))
   var startTimeout = 900
+
+  @Flag(help: "End as soon as every token is in its file; a daemon that is started afterwards takes them over.")
+  var once = false
 
   func validate() throws {
     guard startTimeout >= 0 else { throw ValidationError("--start-timeout is a number of seconds, 0 or more") }
@@ -48,13 +55,33 @@ struct Run: ParsableCommand {
       fail("\(error)")
     }
     let logger = LogDestination.logger(settings.daemon)
-    let daemon = Daemon(settings, environment: environment, logger: logger, startTimeout: .seconds(startTimeout))
+    makeTokenDirectory(environment)
+    let daemon = Daemon(
+      settings, environment: environment, logger: logger, startTimeout: .seconds(startTimeout),
+      endsWithFirstTokens: once, sockets: inheritedSockets(logger))
     // Before any other thread is made: the signals are blocked in all of them then.
     let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: daemon.broker.queue) { signal in
       daemon.assumeIsolated { $0.receive(signal) }
     }
     Task { await daemon.start() }
     withExtendedLifetime(signals) { dispatchMain() }
+  }
+
+  /// Makes the runtime directory where nobody else does: in a terminal, in a container. What keeps it from that is told when it is used.
+  private func makeTokenDirectory(_ environment: RuntimeEnvironment) {
+    _ = mkdir(environment.tokenDirectory, 0o750)
+  }
+
+  /// The listening sockets that systemd hands over: a socket unit's, or the one that a former run had it keep.
+  private func inheritedSockets(_ logger: Logger) -> [InheritedSocket] {
+    do throws(SystemCallFailure) {
+      return try ListenDescriptor.takeAll().map {
+        InheritedSocket(descriptor: $0.descriptor, isActivated: $0.name != ServiceManager.keptSocket)
+      }
+    } catch {
+      logger.warning("the sockets that systemd handed over are not used: \(error)")
+      return []
+    }
   }
 
   /// Ends with `EX_CONFIG`, which the unit does not restart after; the first line is seen in `systemctl status` too.

@@ -71,6 +71,14 @@ final class ServiceManager {
     send { () throws(SystemCallFailure) in try notifier.status(reason) }
   }
 
+  /// The name under which the credential socket is kept over a restart.
+  static let keptSocket = "credential-socket"
+
+  /// Has systemd keep the credential socket, so that a unit which starts while the daemon restarts waits instead of failing.
+  func keep(_ socket: Int32?) {
+    send { () throws(SystemCallFailure) in try notifier.keep(socket, named: Self.keptSocket) }
+  }
+
   /// `STOPPING=1`.
   func stopping() {
     send { () throws(SystemCallFailure) in try notifier.stopping(status: "stopping; the tokens stay in their files") }

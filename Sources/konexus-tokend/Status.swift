@@ -11,13 +11,15 @@ struct Status: ParsableCommand {
       Needs no rights but to read the runtime directory (group konexus-token), and answers when the daemon is dead, too.
 
       Exit codes, as monitoring plugins have them: 0 all is well; 1 readers have their tokens, but refresh fails or the daemon \
-      is gone; 2 readers lack a token; 3 it cannot be told.
+      is gone; 2 readers lack a token; 3 it cannot be told. With --probe, for orchestrators: 0 yes, 1 no. ready: readers have \
+      their tokens; live: the daemon runs and does what is due.
 
       Examples:
         konexus-tokend status
         konexus-tokend status konexus
         konexus-tokend status --json | jq '.tokens[].valid_for_seconds'
         konexus-tokend status --watch
+        konexus-tokend status --probe ready
       """)
 
   @Argument(help: "The token's name in the config file; without it, all.")
@@ -29,13 +31,18 @@ struct Status: ParsableCommand {
   @Flag(help: "Go on until interrupted: on a terminal every second, elsewhere whenever something changed.")
   var watch = false
 
+  @Option(help: ArgumentHelp("Answer as a probe: ready or live.", valueName: "kind"))
+  var probe: StatusProbe?
+
   @OptionGroup var location: StatusOptions
 
   func validate() throws {
+    if probe != nil, watch || json { throw ValidationError("--probe goes with neither --json nor --watch") }
     if watch, json { throw ValidationError("--watch and --json do not go together; call --json as often as you like") }
   }
 
   func run() {
+    if let probe { answer(probe) }
     guard watch else {
       if json { runAsJSON() }
       let report = location.report(only: name)
@@ -44,6 +51,18 @@ struct Status: ParsableCommand {
       Glibc.exit(report.grade.rawValue)
     }
     follow()
+  }
+
+  private func answer(_ probe: StatusProbe) -> Never {
+    do throws(StatusFile.Unavailable) {
+      let report = StatusReport(try StatusFile.read(from: location.path), only: name)
+      if name != nil { _ = location.token(name, in: report) }
+      let isWell = probe.passes(report)
+      StandardOutput.write("\(isWell ? "" : "not ")\(probe.rawValue): \(report.summary)")
+      Glibc.exit(isWell ? 0 : 1)
+    } catch {
+      Complaint.end(error.problem, next: error.remedy, code: 1)
+    }
   }
 
   private func runAsJSON() -> Never {

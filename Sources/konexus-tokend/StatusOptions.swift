@@ -1,6 +1,6 @@
-import ArgumentParser
+public import ArgumentParser
 import Glibc
-import TokenBroker
+public import TokenBroker
 
 /// Where the running daemon tells how it is: shared by the commands that read it.
 struct StatusOptions: ParsableArguments {
@@ -35,3 +35,5 @@ struct StatusOptions: ParsableArguments {
     return token
   }
 }
+
+extension StatusProbe: ExpressibleByArgument {}

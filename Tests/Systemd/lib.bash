@@ -138,6 +138,11 @@ journal_has() {
   journal | grep --quiet --extended-regexp -- "$1"
 }
 
+# has_state UNIT PATTERN
+has_state() {
+  [[ $(systemctl show --property=ActiveState --value "$1") =~ $2 ]]
+}
+
 # An installed, configured service, not yet started; the sandbox's options are the arguments.
 configured_service() {
   start_sandbox "$@"

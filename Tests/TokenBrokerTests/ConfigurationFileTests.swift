@@ -47,6 +47,30 @@ import Testing
     #expect(Self.load(path) == "konexus")
   }
 
+  @Test func itsGroupMayReadAFileThatSaysSo() throws {
+    let directory = try ConfigurationDirectory()
+    let open = Self.text.replacing("client_secret =", with: "client_secret_file = \"secret\" #")
+    for mode in [0o640, 0o440] as [mode_t] {
+      try directory.write("secret", "s3cr3t", mode: mode)
+      let path = try directory.write("config.toml", open + "[daemon]\nallow_group_read = true\n", mode: mode)
+      #expect(Self.load(path) == "konexus")
+      // So may it read the files that this one names, at each request too.
+      let configuration = try Configuration.load(path: path, environment: RuntimeEnvironment())
+      #expect(try configuration.tokens[0].request().request.secrets.map(\.exposed) == ["s3cr3t"])
+      // Nothing but reading, and nobody but the group.
+      let wider: [mode_t] = [0o644, 0o660, 0o604, 0o650]
+      for mode in wider {
+        try #require(chmod(path, mode) == 0)
+        #expect(Self.load(path).contains("run: chmod 0600 \(path)"), "\(mode)")
+      }
+      try #require(chmod(path, mode) == 0)
+      try directory.write("secret", "s3cr3t", mode: 0o644)
+      #expect(Self.load(path).contains("may be read by other users (mode 0644)"))
+    }
+    let path = try directory.write("not.toml", Self.text + "[daemon]\nallow_group_read = false\n", mode: 0o640)
+    #expect(Self.load(path) == "\(path): error: may be read by other users (mode 0640); run: chmod 0600 \(path)")
+  }
+
   @Test(.enabled(if: isRoot, "needs root to give files away")) func filesOfOthersAreRefused() throws {
     let directory = try ConfigurationDirectory()
     let path = try directory.write("config.toml", Self.text, owner: Self.stranger)

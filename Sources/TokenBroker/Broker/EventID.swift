@@ -28,6 +28,12 @@ public enum EventID: String, CaseIterable, Sendable {
   case clockStepped = "a540bba131964114b210d48f93dc0b30"
   /// The server's clock and the host's do not agree.
   case clockSkew = "b81e1b98d25f46cf962ff5eb866f1c70"
+  /// A unit got a token as its credential.
+  case credentialServed = "6d851a18a90f4d9daadf63d26a12194b"
+  /// A unit, or somebody else, did not get the credential it asked for.
+  case credentialRefused = "94051b46a6f24ecf9399eebfc4fdf535"
+  /// The process that a token's `signal` names cannot be told of new tokens.
+  case signalFailing = "2dd57e1562894d9c86855876c40ef4d1"
   /// The daemon stops; the tokens stay in their files.
   case stopping = "a082f11f19454f4596abfeec57a4249e"
 }

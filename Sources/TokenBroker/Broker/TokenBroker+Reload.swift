@@ -18,6 +18,7 @@ extension TokenBroker {
         try keeper.prepare()
         fresh.append(keeper)
       }
+      try openOwnSocket(new.daemon.credentialSocket)
     } catch {
       configuration = before
       throw error
@@ -39,6 +40,7 @@ extension TokenBroker {
     noteOwners()
     // Somebody may have mended what a server refused: it is asked again now.
     for (name, keeper) in keepers where keeper.lifecycle.trouble != nil { handle(.refresh, name) }
+    reviewWaiting()
     let used = Set(keepers.values.map(\.server))
     servers = servers.filter { used.contains($0.key) }
     logger.notice(

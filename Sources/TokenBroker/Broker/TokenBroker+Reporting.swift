@@ -124,6 +124,7 @@ extension TokenStatus {
     }
     let lifecycle = keeper.lifecycle
     let settings = keeper.settings
+    dueAtBoot = lifecycle.deadline?.nanoseconds
     name = settings.name
     issuer = settings.issuer
     clientID = settings.clientID
@@ -132,7 +133,6 @@ extension TokenStatus {
     obtainedAt = (lifecycle.visible?.requestedAt).map(unix)
     if case .waiting(let until) = lifecycle.phase {
       nextAttempt = unix(until)
-      nextAttemptAtBoot = until.nanoseconds
     }
     self.failure = lifecycle.trouble.map { failure($0.failure, count: $0.count, since: unix($0.since)) }
     if case .failing(let reason, _, _) = lifecycle.publication { publicationFailure = reason }
@@ -152,6 +152,9 @@ extension TokenStatus {
     notes = []
     if settings.secrets.count > 1, keeper.successes > 0 {
       notes.append("the \(keeper.preferredSecret == 0 ? "first" : "second") of the two secrets is in use")
+    }
+    if let failure = keeper.signalFailure, !failure.isAbsence {
+      notes.append("the reader was not told of the new token: \(failure.problem)")
     }
   }
 }

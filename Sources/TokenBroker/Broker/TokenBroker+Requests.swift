@@ -111,6 +111,7 @@ extension TokenBroker {
     handle(.acquired(token), name)
     // It ended while it was on its way: what is in the files is still the former one.
     if let held = keeper.lifecycle.held, held != token { keeper.grant = former }
+    refreshForWaiting(name)
   }
 
   private func noteSecret(_ index: Int, _ keeper: TokenKeeper) {

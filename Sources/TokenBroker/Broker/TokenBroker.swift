@@ -18,6 +18,8 @@ public actor TokenBroker {
   var logger: Logger
   let http: HTTPClient
   var onChange: @Sendable (BrokerStatus) -> Void = { _ in }
+  var onListen: @Sendable (Int32?) -> Void = { _ in }
+  var desk = CredentialDesk()
   let startedAt = Moment.now()
 
   var configuration: Configuration
@@ -54,10 +56,18 @@ public actor TokenBroker {
 
   /// Takes over what a former run left, and asks for the rest.
   ///
-  /// - Parameter onChange: called on the broker's queue whenever there is something new to tell.
-  /// - Throws: `PublicationFailure` if a token's place is unfit: no tmpfs, open to others, missing.
-  public func start(onChange: @escaping @Sendable (BrokerStatus) -> Void) async throws(PublicationFailure) {
+  /// - Parameters:
+  ///   - sockets: credential sockets that were opened for the daemon.
+  ///   - onListen: called on the broker's queue with the credential socket that the settings ask for whenever it was opened, so that it can
+  ///     be kept over a restart; with `nil` when it was closed.
+  ///   - onChange: called on the broker's queue whenever there is something new to tell.
+  /// - Throws: `PublicationFailure` if a token's place, or that of the credential socket, is unfit: no tmpfs, open to others, missing.
+  public func start(
+    sockets: [InheritedSocket] = [], onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
+    onChange: @escaping @Sendable (BrokerStatus) -> Void
+  ) async throws(PublicationFailure) {
     self.onChange = onChange
+    self.onListen = onListen
     watch = DirectoryWatch(queue: queue) { [weak self] in
       self?.assumeIsolated { $0.checkChangedFiles() }
     }
@@ -69,6 +79,7 @@ public actor TokenBroker {
     }
     noteOwners()
     sweep()
+    try openCredentialSockets(sockets)
     logger.notice(
       "konexus-tokend keeps \(configuration.tokens.count) token(s) fresh",
       metadata: metadata(.started, ["config": "\(configuration.path)"]))
@@ -86,6 +97,7 @@ public actor TokenBroker {
   public func stop() {
     isStopping = true
     logger.notice("stopping; the tokens stay in their files", metadata: metadata(.stopping))
+    dismissWaiting()
     for keeper in keepers.values { keeper.task?.cancel() }
   }
 
@@ -125,6 +137,7 @@ public actor TokenBroker {
       let settings = keeper.settings
       let grant = try await Adoption.grant(from: settings.statePath, for: settings, now: Moment.now())
       keeper.grant = grant
+      keeper.announced = grant.requestedAt.boot
       keeper.preferredSecret = grant.secretIndex
       keeper.skew = grant.skew
       adopted = keeper.plan(grant)
@@ -141,6 +154,7 @@ public actor TokenBroker {
     handle(.started(adopted: adopted), name)
     for directory in keeper.directories { watch?.watch(directory) }
     if !filesAreRight { handle(.disturbed, name) }
+    refreshForWaiting(name)
   }
 
   func timerFired(_ name: String) {
@@ -154,6 +168,7 @@ public actor TokenBroker {
     let now = Moment.now().boot
     for effect in keeper.lifecycle.handle(event, at: now) { perform(effect, keeper) }
     if keeper.lifecycle.held == nil { keeper.grant = nil }
+    serveWaiting(name)
     reportSoon()
   }
 
@@ -177,8 +192,30 @@ public actor TokenBroker {
       for directory in keeper.directories { watch?.watch(directory) }
       pending.remove(name)
       handle(.published, name)
+      announce(keeper)
     } catch {
       handle(.publicationFailed(error.description), name)
+    }
+  }
+
+  /// Tells the process of `signal` that there is a new token in the files.
+  private func announce(_ keeper: TokenKeeper) {
+    guard let signal = keeper.settings.signal, let token = keeper.grant?.requestedAt.boot, token != keeper.announced
+    else {
+      return
+    }
+    keeper.announced = token
+    do throws(ReaderSignal.Failure) {
+      try signal.send()
+      keeper.signalFailure = nil
+    } catch {
+      // A reader that does not run yet will read the new token when it does.
+      let isNews = keeper.signalFailure != error
+      keeper.signalFailure = error
+      logger.log(
+        level: error.isAbsence || !isNews ? .debug : .warning,
+        "\(keeper.settings.name): the reader was not told of the new token: \(error.problem)",
+        metadata: metadata(.signalFailing, of: keeper))
     }
   }
 

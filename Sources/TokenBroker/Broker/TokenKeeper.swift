@@ -21,6 +21,10 @@ final class TokenKeeper {
   var successes: Int { tally.successes }
   var lastFailure: (failure: AcquisitionFailure, at: Moment)?
   var skew: Duration?
+  /// The token that the process of `signal` was told of last, by the time it was asked for.
+  var announced: BootTime?
+  /// Why it could not be told, if it could not.
+  var signalFailure: ReaderSignal.Failure?
 
   private var files: [PublishedFile]
   private var stateFile: PublishedFile
@@ -118,6 +122,7 @@ final class TokenKeeper {
     tally = former.tally
     lastFailure = former.lastFailure
     skew = former.skew
+    announced = former.announced
     if settings.secrets == former.settings.secrets { preferredSecret = former.preferredSecret }
     for index in files.indices {
       if let same = former.files.firstIndex(where: { $0.path == files[index].path && $0.mode == files[index].mode }) {

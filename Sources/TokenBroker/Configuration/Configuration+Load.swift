@@ -13,23 +13,29 @@ extension Configuration {
     path: String, environment: RuntimeEnvironment = .current
   ) throws(ConfigurationErrors) -> Configuration {
     let text: Secret
+    let refusal: FileRefusal?
     do throws(FileRefusal) {
-      text = try ProtectedFile.read(path, environment: environment, limit: sizeLimit)
+      (text, refusal) = try ProtectedFile.readUnlessChangeable(path, environment: environment, limit: sizeLimit)
     } catch {
       throw ConfigurationErrors(diagnostics: [Diagnostic(file: path, message: "\(error.problem); \(error.remedy)")])
     }
-    return try parse(text, path: path, environment: environment)
+    return try parse(text, path: path, environment: environment, refusal: refusal)
   }
 
-  /// Checks the text of a configuration file that is said to be at `path`.
+  /// Checks the text of a configuration file that is said to be at `path`; `refusal` is what is wrong with a mode that its group may read by,
+  /// unless the text itself allows that.
   static func parse(
-    _ text: Secret, path: String, environment: RuntimeEnvironment
+    _ text: Secret, path: String, environment: RuntimeEnvironment, refusal: FileRefusal? = nil
   ) throws(ConfigurationErrors) -> Configuration {
-    let (configuration, diagnostics) = text.withBytes { bytes in
+    var (configuration, diagnostics) = text.withBytes { bytes in
       var reader = ConfigurationReader(
         source: ConfigurationSource(path: path, bytes: bytes), environment: environment, directory: directory(of: path))
       let configuration = reader.read(TOMLParser.parse(bytes))
       return (configuration, reader.diagnostics)
+    }
+    if let refusal, !configuration.daemon.allowGroupRead {
+      let message = "\(refusal.problem); \(refusal.remedy)"
+      diagnostics.insert(Diagnostic(file: path, message: message), at: 0)
     }
     guard diagnostics.isEmpty else { throw ConfigurationErrors(diagnostics: diagnostics) }
     return configuration

@@ -20,6 +20,7 @@ extension ConfigurationReader {
     let table = "token.\(name)"
     let faultsBefore = diagnostics.count
     var draft = TokenDraft(settings: TokenSettings(name: name))
+    draft.settings.allowsGroupRead = environment.allowsGroupRead
     read(map, keys: ConfigurationKeys.token, tables: Self.tablesOfToken, table: table, into: &draft)
     draft.settings.secrets = draft.literalSecrets + draft.secretFiles
     checkClient(draft.settings, map, entry, table: table)

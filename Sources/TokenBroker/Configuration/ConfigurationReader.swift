@@ -3,7 +3,7 @@ import OAuthClient
 /// Turns a TOML document into settings, and gathers all that is wrong on the way.
 struct ConfigurationReader {
   let source: ConfigurationSource
-  let environment: RuntimeEnvironment
+  var environment: RuntimeEnvironment
   /// Where relative paths begin.
   let directory: String
   private(set) var diagnostics: [Diagnostic] = []
@@ -25,10 +25,14 @@ struct ConfigurationReader {
   mutating func read(_ document: TOMLDocument) -> Configuration {
     for error in document.errors { report(error) }
     var configuration = Configuration(path: source.path, tokens: [])
+    // First, for it says how the files that the others name may be.
+    if case .table(let map)? = document.root["daemon"]?.value.content {
+      configuration.daemon = readDaemon(map)
+      environment.allowsGroupRead = configuration.daemon.allowGroupRead
+    }
     for entry in document.root.entries {
       switch (entry.name, entry.value.content) {
-      case (_, .invalid): break
-      case ("daemon", .table(let map)): configuration.daemon = readDaemon(map)
+      case (_, .invalid), ("daemon", .table): break
       case ("token", .table(let map)): configuration.tokens = map.entries.compactMap { readToken($0) }
       default: reportStray(entry)
       }

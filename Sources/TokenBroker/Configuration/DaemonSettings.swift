@@ -10,7 +10,7 @@ public struct DaemonSettings: Hashable, Sendable {
     case journal
     /// Lines for people, on standard error.
     case text
-    /// One JSON object a line, on standard error.
+    /// One JSON object a line, on standard output.
     case json
   }
 
@@ -20,6 +20,9 @@ public struct DaemonSettings: Hashable, Sendable {
   public var logFormat: LogFormat = .auto
   /// Whether a token may be written to a file system that keeps it when the power is off (anything but tmpfs and ramfs).
   public var allowPersistentStorage = false
+  /// Whether this configuration and the files with secrets that it names may be readable by their group, as Kubernetes makes them
+  /// for a pod with `fsGroup`.
+  public var allowGroupRead = false
   /// The most requests under way at one issuer at once.
   public var maxRequests = 4
   /// Where metrics for node_exporter's textfile collector are written, absolute path; nil: nowhere.

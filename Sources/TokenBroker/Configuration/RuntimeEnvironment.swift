@@ -8,6 +8,8 @@ public struct RuntimeEnvironment: Hashable, Sendable {
   public var credentialsDirectory: String?
   /// The user the daemon runs as.
   public var userID: UInt32
+  /// Whether files with secrets may be readable by their group: `allow_group_read`.
+  public var allowsGroupRead = false
 
   /// An environment put together by hand, as tests do; `userID` defaults to that of the process.
   public init(runtimeDirectory: String? = nil, credentialsDirectory: String? = nil, userID: UInt32? = nil) {

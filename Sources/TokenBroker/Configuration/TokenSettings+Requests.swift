@@ -16,8 +16,10 @@ extension TokenSettings {
     var order = Array(self.secrets.indices)
     if let position = order.firstIndex(of: preferred) { order.swapAt(0, position) }
     var secrets: [Secret] = []
+    var environment = RuntimeEnvironment.current
+    environment.allowsGroupRead = allowsGroupRead
     for index in order {
-      do { secrets.append(try self.secrets[index].read()) } catch {
+      do { secrets.append(try self.secrets[index].read(in: environment)) } catch {
         // The next secret of two may not be there yet.
         if order.count > 1, index == order.last, !secrets.isEmpty { continue }
         throw AcquisitionFailure(.credentials, "\(error)")

@@ -28,6 +28,9 @@ public struct TokenSettings: Hashable, Sendable {
   /// The PEM file of its private key, absolute path; nil if the certificate's file holds it too.
   public var clientKeyFile: String?
 
+  /// Whether the files with secrets may be readable by their group: `allow_group_read` in `[daemon]`.
+  public var allowsGroupRead = false
+
   // MARK: The request
 
   /// The scope to ask for (RFC 6749, 3.3); empty: none is sent, the server decides.

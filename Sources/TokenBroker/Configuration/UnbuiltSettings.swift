@@ -16,7 +16,6 @@ extension Configuration {
   /// - Throws: every setting that it does not act on, at once.
   public func requireBuilt() throws(UnbuiltSettings) {
     var unbuilt: [String] = []
-    if daemon.credentialSocket != nil { unbuilt.append("credential_socket in [daemon]") }
     for token in tokens {
       let isAsked: [(key: String, Bool)] = [
         ("client_auth (other than \"client_secret_post\")", token.clientAuthentication != .post),
@@ -27,8 +26,6 @@ extension Configuration {
         ("extra_parameters", !token.extraParameters.isEmpty),
         ("verify (other than \"jwt\")", token.verification != .jwt),
         ("revoke_on_stop", token.revokesOnStop),
-        ("allow_units", !token.allowUnits.isEmpty),
-        ("signal", token.signal != nil),
       ]
       unbuilt += isAsked.filter(\.1).map { "\($0.key) in [token.\(token.name)]" }
     }

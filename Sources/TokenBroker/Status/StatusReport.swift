@@ -91,17 +91,25 @@ public struct StatusReport: Sendable {
   }
 }
 
-extension StatusReport.Token {
-  /// Longer than any request takes to be sent after its timer.
+extension TokenStatus {
+  /// Longer than a daemon that is well lets anything wait that is due, and than it takes to say so.
   private static let patience = Duration.seconds(30)
 
+  /// Whether the daemon that wrote this has let something pass that was due.
+  func isOverdue(_ now: BootTime) -> Bool {
+    guard let due = dueAtBoot.map(BootTime.init(nanoseconds:)) else { return false }
+    return now > due + Self.patience
+  }
+}
+
+extension StatusReport.Token {
   init(_ status: TokenStatus, _ life: DaemonLife, _ now: Moment) {
     self.status = status
     files = status.outputs.map { SeenFile($0.path) }
     // The boot-time clock of another boot says nothing; what was in memory is gone with it.
     let end = life == .ofAnotherBoot ? nil : status.expiresAtBoot.map(BootTime.init(nanoseconds:))
     remaining = end.map { $0 - now.boot }
-    let due = status.nextAttemptAtBoot.map(BootTime.init(nanoseconds:))
+    let isOverdue = life == .running && status.isOverdue(now.boot)
     state =
       if let remaining {
         if remaining <= .zero {
@@ -110,7 +118,7 @@ extension StatusReport.Token {
           .missing
         } else if life != .running {
           .unattended
-        } else if let due, now.boot > due + Self.patience {
+        } else if isOverdue {
           .overdue
         } else {
           status.condition == .valid ? .valid : .failing

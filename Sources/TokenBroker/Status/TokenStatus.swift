@@ -53,8 +53,8 @@ public struct TokenStatus: Hashable, Sendable, Codable {
   public var expiresAt: Double?
   /// When the next request is due, seconds since 1970; `nil` while one is under way.
   public var nextAttempt: Double?
-  /// The same on the boot-time clock in nanoseconds.
-  public var nextAttemptAtBoot: Int64?
+  /// When something is due at the latest, on the boot-time clock in nanoseconds: a daemon that lets it pass hangs.
+  public var dueAtBoot: Int64?
   /// When the token in the file was asked for, seconds since 1970.
   public var obtainedAt: Double?
   /// What fails, if anything does.

@@ -1,3 +1,4 @@
+import Glibc
 import KonexusSandbox
 import Testing
 
@@ -165,6 +166,31 @@ import Testing
       #expect(
         run.output.hasSuffix(
           "\nverifies: signature and claims are right; keys: https://localhost:PORT (kept by the daemon)\n"))
+    }
+  }
+
+  @Test func answersAsAProbe() async throws {
+    try await withScene(lifetime: 20) { scene in
+      try scene.configure()
+      func probe(_ kind: String) async throws -> Int32 {
+        try await CommandRun(["status", "--probe", kind], in: scene.workplace).code
+      }
+      func probes() async throws -> [Int32] { [try await probe("ready"), try await probe("live")] }
+      #expect(try await probes() == [1, 1])
+      scene.sandbox.inject(.status(503), at: [.token])
+      let daemon = try scene.startDaemon()
+      // Alive while it waits out an outage; not ready before the first token.
+      try await scene.wait(for: "life") { try await probe("live") == 0 }
+      #expect(try await probe("ready") == 1)
+      scene.sandbox.clearFaults()
+      try await scene.wait(for: "readiness") { try await probe("ready") == 0 }
+      // Ready while refresh fails and the token lives.
+      scene.sandbox.inject(.oauthError("invalid_client"), at: [.token])
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "a failure") { daemon.status?.tokens[0].condition == .failing }
+      #expect(try await probes() == [0, 0])
+      daemon.process.kill()
+      #expect(try await probes() == [0, 1])
     }
   }
 }

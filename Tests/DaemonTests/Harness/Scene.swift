@@ -127,7 +127,8 @@ final class Scene: Sendable {
     var written: [(String, String)] = daemons.withLock { $0 }.map { ("the log", $0.log) }
     written += notify.messages.map { ("a notification", $0.lines.joined(separator: "\n")) }
     for name in (try? Self.files(in: workplace.runtimeDirectory)) ?? [] {
-      guard name.hasSuffix(".json") || name.hasSuffix(".state") || name.hasSuffix(".prom") else { continue }
+      // What else there is in it are the token's own files.
+      guard name == "status.json" || name.hasSuffix(".state") || name.hasSuffix(".prom") else { continue }
       written.append((name, Workplace.read("\(workplace.runtimeDirectory)/\(name)") ?? ""))
     }
     let secrets = secrets.withLock { $0 }

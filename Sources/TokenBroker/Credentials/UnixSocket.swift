@@ -1,0 +1,95 @@
+import CLinux
+import Glibc
+
+/// What there is to do with sockets of this host (unix(7)).
+enum UnixSocket {
+  /// Opens a listening socket at `path`, for the daemon's user and root alone. One that a former run left there is replaced.
+  ///
+  /// - Throws: `PublicationFailure` if the directory is not fit to hold what root trusts, something else is at the path, or
+  ///   the kernel refuses.
+  static func listen(at path: String) throws(PublicationFailure) -> Int32 {
+    // What it hands out is not kept there: any file system will do.
+    let directory = try OutputDirectory(FilePath.directory(of: path), allowsPersistentStorage: true)
+    let name = FilePath.name(of: path)
+    var status = stat()
+    if fstatat(directory.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
+      guard status.st_mode & S_IFMT == S_IFSOCK else {
+        throw PublicationFailure(
+          "\(path) is there and is no socket; remove it, or set credential_socket to another path", isMisplaced: true)
+      }
+      unlinkat(directory.descriptor, name, 0)
+    }
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+    guard descriptor >= 0 else { throw .system("make a socket for", path, errno) }
+    let isBound = withAddress(of: path) { bind(descriptor, $0, $1) == 0 } ?? false
+    guard isBound, chmod(path, 0o600) == 0, Glibc.listen(descriptor, SOMAXCONN) == 0 else {
+      let code = errno
+      close(descriptor)
+      throw .system("listen at", path, code)
+    }
+    return descriptor
+  }
+
+  /// Whether there is a socket at `path`.
+  static func isThere(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+  }
+
+  /// Removes the socket at `path`; nothing else.
+  static func remove(_ path: String) {
+    if isThere(path) { unlink(path) }
+  }
+
+  /// The path that a socket is bound to; `nil` if it is no socket, or has none.
+  static func path(of descriptor: Int32) -> String? {
+    let bytes = name { getsockname(descriptor, $0, $1) }
+    guard let bytes, let first = bytes.first, first != 0 else { return nil }
+    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+  }
+
+  /// What the other end is bound to, as it stands in `sun_path`; empty if to nothing.
+  static func peerAddress(of descriptor: Int32) -> [UInt8] {
+    name { getpeername(descriptor, $0, $1) } ?? []
+  }
+
+  /// Who connected, by the kernel's word; `nil` if it cannot be told.
+  static func peer(of descriptor: Int32) -> (userID: UInt32, process: Int32)? {
+    var process: pid_t = 0
+    var user: uid_t = 0
+    guard linux_peer_credentials(descriptor, &process, &user) == 0 else { return nil }
+    return (user, process)
+  }
+
+  /// The bytes of `sun_path` that count.
+  private static func name(
+    _ body: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+  ) -> [UInt8]? {
+    var address = sockaddr_un()
+    var length = socklen_t(MemoryLayout<sockaddr_un>.size)
+    let result = withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, &length) }
+    }
+    guard result == 0, Int32(address.sun_family) == AF_UNIX else { return nil }
+    let offset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path) ?? 2
+    let count = min(max(Int(length) - offset, 0), MemoryLayout.size(ofValue: address.sun_path))
+    return withUnsafeBytes(of: &address.sun_path) { Array($0[..<count]) }
+  }
+
+  /// `nil` if the path is longer than a socket's may be.
+  private static func withAddress<R>(of path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R? {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let path = Array(path.utf8)
+    guard path.count < MemoryLayout.size(ofValue: address.sun_path) else {
+      errno = ENAMETOOLONG
+      return nil
+    }
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
+    return withUnsafePointer(to: address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+  }
+}
