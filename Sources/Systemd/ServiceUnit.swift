@@ -4,6 +4,8 @@ import Glibc
 public struct ServiceUnit: Sendable {
   /// The properties that `systemctl show` prints, `LoadState` and the like.
   public var properties: [String: String]
+  /// The names of the credentials that the unit hands over: `LoadCredential=` and `LoadCredentialEncrypted=` (systemd.exec(5)).
+  public var credentials: [String] = []
   /// The last word of `systemd-analyze security`, from 0 (shut in) to 10 (open); `nil` if it could not be had.
   public var exposure: String?
 
@@ -16,8 +18,8 @@ public struct ServiceUnit: Sendable {
   /// Asks for a unit; `nil` if systemd gives no answer.
   public init?(named name: String) {
     let wanted = [
-      "LoadState", "ActiveState", "SubState", "Result", "User", "Group", "LoadCredential", "LoadCredentialEncrypted",
-      "FragmentPath", "NeedDaemonReload", "StatusText", "UnitFileState",
+      "LoadState", "ActiveState", "SubState", "Result", "User", "Group", "RuntimeDirectory", "FragmentPath",
+      "NeedDaemonReload", "StatusText", "UnitFileState",
     ]
     guard
       let text = Self.output(of: ["systemctl", "show", "--property=" + wanted.joined(separator: ","), "--", name])
@@ -30,9 +32,23 @@ public struct ServiceUnit: Sendable {
       properties[key] = properties[key].map { $0 + " " + value } ?? value
     }
     guard properties["LoadState"] == "loaded" else { return }
+    // `systemctl show` of systemd 252 has "[unprintable]" for them.
+    credentials = Self.credentials(in: Self.output(of: ["systemctl", "cat", "--no-pager", "--", name]) ?? "")
     exposure = Self.output(of: ["systemd-analyze", "security", "--no-pager", "--", name])?
       .split(separator: "\n").last { $0.contains("exposure level") }?
       .split(separator: " ").first { Double($0) != nil }.map(String.init)
+  }
+
+  /// The names of credentials in a unit's text, drop-ins included: an empty assignment takes back those of its key.
+  static func credentials(in text: String) -> [String] {
+    let keys = ["LoadCredential=", "LoadCredentialEncrypted="]
+    var found: [String: [String]] = [:]
+    for line in text.split(separator: "\n") {
+      guard let key = keys.first(where: { line.hasPrefix($0) }) else { continue }
+      let value = line.dropFirst(key.count)
+      if value.isEmpty { found[key] = [] } else { found[key, default: []].append(String(value.prefix { $0 != ":" })) }
+    }
+    return keys.flatMap { found[$0] ?? [] }
   }
 
   /// What a program writes to its standard output; `nil` if it is not there or fails.

@@ -96,8 +96,9 @@ struct Check: ParsableCommand {
       ))
     tell(UnitCheck.step())
     for token in tokens {
-      await TokenCheck(token, daemon: settings.daemon, userID: UnitCheck.daemonUser).walk(
-        isOffline: offline, tell: tell)
+      await TokenCheck(
+        token, daemon: settings.daemon, userID: UnitCheck.daemonUser, directoryToCome: UnitCheck.directoryToCome
+      ).walk(isOffline: offline, tell: tell)
     }
   }
 }

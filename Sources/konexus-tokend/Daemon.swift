@@ -66,7 +66,8 @@ actor Daemon {
     }
     do throws(PublicationFailure) {
       let listened: @Sendable (Int32?) -> Void = { [self] socket in assumeIsolated { $0.manager.keep(socket) } }
-      try await broker.start(sockets: sockets, onListen: listened) { [self] status in
+      let former = StatusFile.left(in: environment.tokenDirectory)
+      try await broker.start(after: former, sockets: sockets, onListen: listened) { [self] status in
         assumeIsolated { $0.report(status) }
       }
     } catch {

@@ -6,11 +6,22 @@ import TokenBroker
 enum UnitCheck {
   private static let name = "konexus-tokend.service"
 
+  /// The unit as systemd knows it; `nil` if there is no systemd, or no answer.
+  static let unit = ServiceUnit.isSystemdRunning ? ServiceUnit(named: name) : nil
+
+  /// The directory that systemd makes when it starts the service, which is not there before.
+  static var directoryToCome: String? {
+    guard let properties = unit?.properties, properties["LoadState"] == "loaded",
+      properties["ActiveState"] != "active", let directory = properties["RuntimeDirectory"], !directory.isEmpty
+    else { return nil }
+    return "/run/" + directory
+  }
+
   static func step() -> CheckStep {
     guard ServiceUnit.isSystemdRunning else {
       return CheckStep(.unit, .skipped, "no systemd here")
     }
-    guard let unit = ServiceUnit(named: name) else {
+    guard let unit else {
       return CheckStep(.unit, .warning, "systemctl does not answer", remedy: "type: systemctl status konexus-tokend")
     }
     let properties = unit.properties
@@ -19,13 +30,12 @@ enum UnitCheck {
       return CheckStep(
         .unit, .warning, "\(name) is not installed", remedy: "install the package, or run the daemon another way")
     }
-    let credentials = property("LoadCredential") + " " + property("LoadCredentialEncrypted")
     let details = [
       "file: \(property("FragmentPath")) (\(property("UnitFileState")))",
       "user and group: \(property("User")):\(property("Group"))",
       "sandbox: " + (unit.exposure.map { "exposure \($0) of 10 (systemd-analyze security)" } ?? "not told"),
     ]
-    guard credentials.contains("config.toml") else {
+    guard unit.credentials.contains("config.toml") else {
       return CheckStep(
         .unit, .failed, "\(name) does not hand config.toml to the daemon", details: details,
         remedy: "add to the unit: LoadCredential=config.toml:/etc/konexus-tokend/config.toml")

@@ -67,7 +67,53 @@ struct AdoptionTests {
         #expect(access(left, F_OK) != 0, "a temporary file of a killed run is swept")
       }
       let report = reader.finish()
-      #expect(report.refused.isEmpty && report.empty == 0, "\(report)")
+      #expect(report.refused.isEmpty && report.empty == 0 && report.gaps.isEmpty, "\(report)")
+    }
+  }
+
+  @Test("killed between writing what the next run needs and the token itself: the old token is taken over")
+  func killedBeforeTheRename() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let first = try scene.startDaemon()
+      try await scene.ready()
+      let old = try #require(scene.token())
+      try await scene.wait(for: "a second token") {
+        first.signal(SIGUSR1)
+        return scene.token() != old
+      }
+      first.signal(SIGKILL)
+      _ = try await scene.ending(of: first)
+      // As the kill leaves it: the state is that of the refresh, the file still the one before.
+      try scene.workplace.write(old, to: scene.workplace.tokenFile(), mode: 0o640)
+      let reader = try scene.startReader()
+      scene.sandbox.resetCounts()
+      await scene.sandbox.down()
+      let second = try scene.startDaemon()
+      try await scene.wait(for: "READY=1 again") { scene.notify.count(of: "READY=1") == 2 }
+      #expect(second.log(with: "former run serves on").count == 1, "\(second.log)")
+      #expect(scene.token() == old && scene.sandbox.counts[.token] == 0)
+      #expect(reader.finish().gaps.isEmpty)
+    }
+  }
+
+  @Test("a table that was removed before the restart, or whose file was moved, leaves no file that nobody looks after")
+  func orphans() async throws {
+    try await withScene { scene in
+      let elsewhere = scene.workplace.runtimeDirectory + "/elsewhere"
+      try scene.configure(scene.table("goes"), scene.table("moves"), scene.table("stays"))
+      let first = try scene.startDaemon()
+      try await scene.ready()
+      try await scene.wait(for: "the status") { first.status?.tokens.allSatisfy { $0.condition == .valid } ?? false }
+      let token = scene.token("stays")
+      first.signal(SIGKILL)
+      _ = try await scene.ending(of: first)
+      try scene.configure(scene.table("moves", ["file": "\"\(elsewhere)\""]), scene.table("stays"))
+      try scene.startDaemon()
+      try await scene.wait(for: "READY=1 again") { scene.notify.count(of: "READY=1") == 2 }
+      let files = Set(try Scene.files(in: scene.workplace.runtimeDirectory))
+      #expect(files == ["elsewhere", "moves.state", "stays.token", "stays.state", "status.json"])
+      #expect(scene.token("stays") == token)
     }
   }
 

@@ -87,6 +87,34 @@ struct ReloadTests {
     }
   }
 
+  @Test("two tables that change files with each other: each file gets the other's token, and is never away")
+  func swappedFiles() async throws {
+    try await withScene { scene in
+      let first = scene.workplace.runtimeDirectory + "/first"
+      let second = scene.workplace.runtimeDirectory + "/second"
+      try scene.configure(
+        scene.table("a", ["file": "\"\(first)\""]), scene.table("b", ["file": "\"\(second)\""]))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let (a, b) = (Workplace.read(first), Workplace.read(second))
+      let readers = [
+        try TokenReader(first, sandbox: scene.sandbox, in: scene.workplace),
+        try TokenReader(second, sandbox: scene.sandbox, in: scene.workplace),
+      ]
+      for reader in readers { try await scene.wait(for: "a reader") { reader.readings.contains { $0.isToken } } }
+      try scene.configure(
+        scene.table("a", ["file": "\"\(second)\""]), scene.table("b", ["file": "\"\(first)\""]))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the swap") { Workplace.read(first) == b && Workplace.read(second) == a }
+      try await scene.wait(for: "the reload's end") { daemon.status?.reloads == 1 }
+      for reader in readers {
+        let report = reader.finish()
+        #expect(report.refused.isEmpty && report.gaps.isEmpty && report.tokens == 2, "\(report)")
+      }
+      #expect(scene.sandbox.counts[.token] == 2)
+    }
+  }
+
   @Test("a refused token is asked for at once after a reload: the person who mended it does not wait five minutes")
   func refusedThenMended() async throws {
     try await withScene { scene in

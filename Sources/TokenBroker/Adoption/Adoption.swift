@@ -9,39 +9,41 @@ enum Adoption {
   static func grant(
     from statePath: String, for settings: TokenSettings, now: Moment
   ) async throws(PrivateFile.Unreadable) -> Grant {
-    let content = try PrivateFile.read(statePath, maximum: 1 << 21)
-    guard let state = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) }),
+    let stored = try PrivateFile.read(statePath, maximum: TokenState.sizeLimit)
+    guard let state = try? JSONDecoder().decode(TokenState.self, from: stored.withBytes { Data($0) }),
       state.version == TokenState.currentVersion
     else { throw .init(reason: "the state file is of another version") }
     guard !state.bootID.isEmpty, state.bootID == BootID.current else {
       throw .init(reason: "it is from before this boot")
     }
-    guard state.fingerprint == settings.requestFingerprint else {
-      throw .init(reason: "it was asked for with other settings")
-    }
     guard let output = settings.outputs.first else { throw .init(reason: "there is no output") }
     let file = try PrivateFile.read(output.path, maximum: 1 << 18)
-    guard let token = RenderedToken.token(in: file, as: output), TokenState.digest(token) == state.tokenDigest else {
-      throw .init(reason: "the file does not hold the token that was put there")
+    let content = RenderedToken.token(in: file, as: output).map { (token: $0, digest: TokenState.digest($0)) }
+    guard let content, let kept = state.tokens.first(where: { $0.digest == content.digest }) else {
+      throw .init(reason: "the file does not hold a token that was put there")
     }
-    let age = now.boot - state.requestedAt
-    guard age >= .zero, age < state.lifetime - RefreshSchedule.rounding else {
+    let token = content.token
+    guard kept.fingerprint == settings.requestFingerprint else {
+      throw .init(reason: "it was asked for with other settings")
+    }
+    let age = now.boot - kept.requestedAt
+    guard age >= .zero, age < kept.lifetime - RefreshSchedule.rounding else {
       throw .init(reason: "it has ended")
     }
     let claims: AccessTokenClaims
     do {
       claims = try await AccessTokenVerifier.verify(
-        token: token, keys: state.evidence.keys, policy: settings.policy, grantedScope: state.grantedScope,
-        unixTime: state.serverTime + age.seconds)
+        token: token, keys: kept.evidence.keys, policy: settings.policy, grantedScope: kept.grantedScope,
+        unixTime: kept.serverTime + age.seconds)
     } catch {
       throw .init(reason: "it does not verify: \(error.message)")
     }
     var requestedAt = now
-    requestedAt.boot = state.requestedAt
+    requestedAt.boot = kept.requestedAt
     requestedAt.unix -= age.seconds
     return Grant(
-      accessToken: token, claims: claims, requestedAt: requestedAt, lifetime: state.lifetime, scope: state.grantedScope,
-      skew: .seconds(state.serverTime + age.seconds - now.unix), secretIndex: state.secretIndex,
-      evidence: state.evidence)
+      accessToken: token, claims: claims, requestedAt: requestedAt, lifetime: kept.lifetime, scope: kept.grantedScope,
+      skew: .seconds(kept.serverTime + age.seconds - now.unix), secretIndex: kept.secretIndex,
+      evidence: kept.evidence)
   }
 }

@@ -23,8 +23,10 @@ enum PrivateFile {
         throw Unreadable(reason: "somebody else may have written it")
       }
     }
-    var bytes = [UInt8](repeating: 0, count: maximum + 1)
-    defer { bytes.withUnsafeMutableBytes { $0.baseAddress.map { explicit_bzero($0, maximum + 1) } } }
+    // Files of the kernel's tell no size.
+    let size = status.st_size > 0 ? min(Int(status.st_size), maximum) : maximum
+    var bytes = [UInt8](repeating: 0, count: size + 1)
+    defer { bytes.withUnsafeMutableBytes { $0.baseAddress.map { explicit_bzero($0, size + 1) } } }
     var count = 0
     while count < bytes.count {
       let got = bytes.withUnsafeMutableBytes {
@@ -35,7 +37,9 @@ enum PrivateFile {
       guard got > 0 else { break }
       count += got
     }
-    guard count <= maximum else { throw Unreadable(reason: "larger than \(maximum) bytes") }
+    guard count <= size else {
+      throw Unreadable(reason: size == maximum ? "larger than \(maximum) bytes" : "it grew while it was read")
+    }
     return Secret(bytes[..<count])
   }
 }

@@ -3,45 +3,63 @@ import FoundationEssentials
 import Glibc
 import OAuthClient
 
-/// What a run leaves for the next beside the token's file, so that a restart costs no request and leaves no gap. Holds no secret: the token is
-/// known by its digest only.
+/// What a run leaves for the next beside the token's file, so that a restart costs no request and leaves no gap. Holds no secret: the tokens are
+/// known by their digests only.
+///
+/// It is written before the token's files are, and names every token that one of them may hold then: a daemon that is killed in
+/// between leaves a file that the next one knows.
 struct TokenState: Codable {
   var version = Self.currentVersion
-  /// SHA-256 of the token, in hex.
-  var tokenDigest: String
-  /// What the token was asked for with (`TokenSettings.requestFingerprint`).
-  var fingerprint: String
-  /// The boot that the two times are counted from.
+  /// The boot that times are counted from.
   var bootID: String
-  var requestedAt: BootTime
-  var lifetimeNanoseconds: Int64
-  /// The server's clock when the request was sent, seconds since 1970, as well as it is known: a wrong host clock does not matter then.
-  var serverTime: Double
-  var grantedScope: [String]
-  var secretIndex: Int
-  var evidence: Grant.Evidence
+  /// Newest first.
+  var tokens: [Token]
 
-  static let currentVersion = 1
+  static let currentVersion = 2
 
-  init(_ grant: Grant, fingerprint: String, bootID: String) {
-    tokenDigest = Self.digest(grant.accessToken)
-    self.fingerprint = fingerprint
+  /// One token that may be in a file.
+  struct Token: Codable {
+    /// SHA-256 of the token, in hex.
+    var digest: String
+    /// What it was asked for with (`TokenSettings.requestFingerprint`).
+    var fingerprint: String
+    var requestedAt: BootTime
+    var lifetimeNanoseconds: Int64
+    /// The server's clock when the request was sent, seconds since 1970, as well as it is known: a wrong host clock does not matter then.
+    var serverTime: Double
+    var grantedScope: [String]
+    var secretIndex: Int
+    var evidence: Grant.Evidence
+
+    init(_ kept: KeptToken) {
+      let grant = kept.grant
+      digest = TokenState.digest(grant.accessToken)
+      fingerprint = kept.fingerprint
+      requestedAt = grant.requestedAt.boot
+      lifetimeNanoseconds = grant.lifetime.nanoseconds
+      serverTime = grant.requestedAt.unix + (grant.skew?.seconds ?? 0)
+      grantedScope = grant.scope
+      secretIndex = grant.secretIndex
+      evidence = grant.evidence
+    }
+
+    var lifetime: Duration { .nanoseconds(lifetimeNanoseconds) }
+  }
+
+  init(_ tokens: [KeptToken], bootID: String) {
     self.bootID = bootID
-    requestedAt = grant.requestedAt.boot
-    lifetimeNanoseconds = grant.lifetime.nanoseconds
-    serverTime = grant.requestedAt.unix + (grant.skew?.seconds ?? 0)
-    grantedScope = grant.scope
-    secretIndex = grant.secretIndex
-    evidence = grant.evidence
+    self.tokens = tokens.map(Token.init)
   }
 
   /// The keys in a state file; `nil` if this user may not read it, or it is of another version.
   static func keys(at path: String) -> KeySet? {
-    guard let content = try? PrivateFile.read(path, maximum: 1 << 21, owned: false) else { return nil }
-    return (try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) }))?.evidence.keys
+    guard let content = try? PrivateFile.read(path, maximum: sizeLimit, owned: false) else { return nil }
+    let state = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) })
+    return state?.tokens.first?.evidence.keys
   }
 
-  var lifetime: Duration { .nanoseconds(lifetimeNanoseconds) }
+  /// Larger than three tokens' keys are ever.
+  static let sizeLimit = 1 << 22
 
   static func digest(_ token: Secret) -> String {
     token.withBytes { bytes in

@@ -28,16 +28,23 @@ extension TokenBroker {
     for key in servers.keys { servers[key]?.queue.limit = new.daemon.maxRequests }
     let names = Set(new.tokens.map(\.name))
     for (name, keeper) in keepers where !names.contains(name) { remove(keeper) }
+    var formers: [TokenKeeper] = []
     for keeper in fresh {
       let name = keeper.settings.name
       if let former = keepers[name], former.lifecycle.phase != .unstarted {
         replace(former, by: keeper)
+        formers.append(former)
       } else {
         keepers[name] = keeper
         await introduce(name)
       }
     }
     noteOwners()
+    // Only now: a reader of the old path has had the new one to go to. Where another table has moved in, its token is there already.
+    let taken = Set(keepers.values.filter { $0.lifecycle.visible != nil }.flatMap(\.paths))
+    for former in formers {
+      former.withdraw(except: taken.union(keepers[former.settings.name]?.paths ?? []))
+    }
     // Somebody may have mended what a server refused: it is asked again now.
     for (name, keeper) in keepers where keeper.lifecycle.trouble != nil { handle(.refresh, name) }
     reviewWaiting()
@@ -82,8 +89,6 @@ extension TokenBroker {
     if keeper.lifecycle.held != nil, !keeper.isUndisturbed || former.settings.outputs != keeper.settings.outputs {
       handle(.disturbed, name)
     }
-    // Only now: a reader of the old path has had the new one to go to.
-    former.withdraw(except: Set(keeper.paths))
     // An attempt that was under way with the old settings was given up.
     if former.settings.asks(differentlyFrom: keeper.settings) || !keeper.lifecycle.isWaiting {
       handle(.settingsChanged, name)

@@ -103,14 +103,14 @@ extension TokenBroker {
       return handle(.failed(failure), name)
     }
     keeper.tally.count(nil, sentAt: grant.requestedAt, took: duration)
-    let former = keeper.grant
-    keeper.grant = grant
+    let former = keeper.kept
+    keeper.kept = KeptToken(grant: grant, fingerprint: keeper.settings.requestFingerprint)
     noteSkew(grant.skew, keeper)
     noteSecret(order[grant.secretIndex], keeper)
     let token = keeper.plan(grant)
     handle(.acquired(token), name)
     // It ended while it was on its way: what is in the files is still the former one.
-    if let held = keeper.lifecycle.held, held != token { keeper.grant = former }
+    if let held = keeper.lifecycle.held, held != token { keeper.kept = former }
     refreshForWaiting(name)
   }
 

@@ -57,13 +57,16 @@ public actor TokenBroker {
   /// Takes over what a former run left, and asks for the rest.
   ///
   /// - Parameters:
+  ///   - former: the status that a former run left. Files of its tokens that no table names any more are removed: nobody would at
+  ///     their end.
   ///   - sockets: credential sockets that were opened for the daemon.
   ///   - onListen: called on the broker's queue with the credential socket that the settings ask for whenever it was opened, so that it can
   ///     be kept over a restart; with `nil` when it was closed.
   ///   - onChange: called on the broker's queue whenever there is something new to tell.
   /// - Throws: `PublicationFailure` if a token's place, or that of the credential socket, is unfit: no tmpfs, open to others, missing.
   public func start(
-    sockets: [InheritedSocket] = [], onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
+    after former: BrokerStatus? = nil, sockets: [InheritedSocket] = [],
+    onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
     onChange: @escaping @Sendable (BrokerStatus) -> Void
   ) async throws(PublicationFailure) {
     self.onChange = onChange
@@ -79,6 +82,7 @@ public actor TokenBroker {
     }
     noteOwners()
     sweep()
+    if let former { removeOrphans(of: former) }
     try openCredentialSockets(sockets)
     logger.notice(
       "konexus-tokend keeps \(configuration.tokens.count) token(s) fresh",
@@ -136,7 +140,7 @@ public actor TokenBroker {
     do throws(PrivateFile.Unreadable) {
       let settings = keeper.settings
       let grant = try await Adoption.grant(from: settings.statePath, for: settings, now: Moment.now())
-      keeper.grant = grant
+      keeper.kept = KeptToken(grant: grant, fingerprint: keeper.settings.requestFingerprint)
       keeper.announced = grant.requestedAt.boot
       keeper.preferredSecret = grant.secretIndex
       keeper.skew = grant.skew
@@ -149,7 +153,7 @@ public actor TokenBroker {
       withdraw(keeper)
     }
     guard keepers[name] === keeper, keeper.lifecycle.phase == .unstarted else { return }
-    let filesAreRight = keeper.grant.map { keeper.adoptFiles($0) } ?? true
+    let filesAreRight = keeper.kept.map { keeper.adoptFiles($0) } ?? true
     if adopted != nil { pending.remove(name) }
     handle(.started(adopted: adopted), name)
     for directory in keeper.directories { watch?.watch(directory) }
@@ -167,7 +171,7 @@ public actor TokenBroker {
     guard !isStopping, let keeper = keepers[name] else { return }
     let now = Moment.now().boot
     for effect in keeper.lifecycle.handle(event, at: now) { perform(effect, keeper) }
-    if keeper.lifecycle.held == nil { keeper.grant = nil }
+    if keeper.lifecycle.held == nil { keeper.kept = nil }
     serveWaiting(name)
     reportSoon()
   }
@@ -271,6 +275,21 @@ public actor TokenBroker {
       for path in keeper.paths { names[FilePath.directory(of: path), default: []].insert(FilePath.name(of: path)) }
     }
     for (directory, names) in names { TemporaryName.sweep(directory, of: names) }
+  }
+
+  /// Removes the files of a former run's tokens that are in no table now.
+  private func removeOrphans(of former: BrokerStatus) {
+    let kept = Set(keepers.values.flatMap(\.paths))
+    for token in former.tokens {
+      let outputs = token.outputs.map(\.path)
+      let state = outputs.first.map { TokenSettings.statePath(of: token.name, besides: $0) }
+      for path in outputs + [state].compactMap(\.self) where !kept.contains(path) {
+        guard PublishedFile.removeOwn(path) else { continue }
+        logger.notice(
+          "\(path) is of a token that is in the settings no more (\(token.name)); it was removed",
+          metadata: metadata(.started))
+      }
+    }
   }
 
   /// Arms every timer anew after a clock was stepped or the host slept: the wall-clock halves of them are wrong now.

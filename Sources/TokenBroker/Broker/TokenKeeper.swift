@@ -8,7 +8,8 @@ final class TokenKeeper {
   let settings: TokenSettings
   var lifecycle: TokenLifecycle
   /// The newest verified token, while it lives.
-  var grant: Grant?
+  var kept: KeptToken?
+  var grant: Grant? { kept?.grant }
   let timer: DeadlineTimer
   /// The attempt under way; a result that carries another number is of settings that no longer hold.
   var attempt = 0
@@ -26,6 +27,8 @@ final class TokenKeeper {
   /// Why it could not be told, if it could not.
   var signalFailure: ReaderSignal.Failure?
 
+  /// The tokens that some file may hold: more than one only while the newest could not be put into all of them.
+  private var mayBeVisible: [KeptToken] = []
   private var files: [PublishedFile]
   private var stateFile: PublishedFile
 
@@ -59,7 +62,9 @@ final class TokenKeeper {
   /// Takes over the files as they are.
   ///
   /// - Returns: whether they hold what they should, with the mode they should have.
-  func adoptFiles(_ grant: Grant) -> Bool {
+  func adoptFiles(_ kept: KeptToken) -> Bool {
+    let grant = kept.grant
+    mayBeVisible = [kept]
     var areRight = true
     for index in files.indices {
       var status = stat()
@@ -74,11 +79,19 @@ final class TokenKeeper {
     return areRight
   }
 
-  /// Puts the newest token into every file, in the order of the config file, then what the next run needs to take it over.
+  /// Puts the newest token into every file, in the order of the config file, after what the next run needs to take it over, whatever
+  /// comes in between.
   ///
   /// - Throws: the first failure, after all were tried: a file that cannot be written takes nothing from the others.
   func publish() throws(PublicationFailure) {
-    guard let grant else { return }
+    guard let kept else { return }
+    let grant = kept.grant
+    mayBeVisible.removeAll { $0.grant.requestedAt.boot == grant.requestedAt.boot }
+    mayBeVisible = [kept] + mayBeVisible.prefix(2)
+    if let encoded = try? JSONEncoder().encode(TokenState(mayBeVisible, bootID: BootID.current)) {
+      // Readers do not need it: that it cannot be written costs a request after the next restart, no more.
+      try? Secret(encoded).withBytes { bytes throws(PublicationFailure) in try stateFile.replace(with: bytes) }
+    }
     var failure: PublicationFailure?
     for index in files.indices {
       let content = RenderedToken.content(of: grant, as: settings.outputs[index])
@@ -89,10 +102,7 @@ final class TokenKeeper {
       }
     }
     if let failure { throw failure }
-    let state = TokenState(grant, fingerprint: settings.requestFingerprint, bootID: BootID.current)
-    guard let encoded = try? JSONEncoder().encode(state) else { return }
-    // Readers do not need it: that it cannot be written costs a request after the next restart, no more.
-    try? Secret(encoded).withBytes { bytes throws(PublicationFailure) in try stateFile.replace(with: bytes) }
+    mayBeVisible = [kept]
   }
 
   /// Removes every file.
@@ -103,8 +113,9 @@ final class TokenKeeper {
     for index in files.indices {
       do throws(PublicationFailure) { try files[index].remove() } catch { failure = failure ?? error }
     }
-    try? stateFile.remove()
     if let failure { throw failure }
+    mayBeVisible = []
+    try? stateFile.remove()
   }
 
   /// Removes the files that are not among `paths`.
@@ -116,7 +127,8 @@ final class TokenKeeper {
   /// Takes over the life of a keeper whose settings were replaced.
   func inherit(from former: TokenKeeper) {
     lifecycle = former.lifecycle
-    grant = former.grant
+    kept = former.kept
+    mayBeVisible = former.mayBeVisible
     attempt = former.attempt
     requests = former.requests
     tally = former.tally

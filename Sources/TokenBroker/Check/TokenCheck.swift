@@ -6,9 +6,16 @@ public struct TokenCheck: Sendable {
   let daemon: DaemonSettings
   /// Whom the daemon runs as.
   let userID: UInt32
+  /// A directory that the service's start makes.
+  let directoryToCome: String?
 
-  /// A check of `settings`; `userID` is the user that the daemon runs as.
-  public init(_ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32) {
+  /// A check of `settings`.
+  ///
+  /// - Parameters:
+  ///   - userID: the user that the daemon runs as.
+  ///   - directoryToCome: a directory that need not be there yet, for systemd makes it at the service's start.
+  public init(_ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32, directoryToCome: String? = nil) {
+    self.directoryToCome = directoryToCome
     self.settings = settings
     self.daemon = daemon
     self.userID = userID
@@ -39,6 +46,9 @@ public struct TokenCheck: Sendable {
   private func outputs() -> [CheckStep] {
     settings.outputs.map { output in
       let place = FilePath.directory(of: output.path)
+      if place == directoryToCome, SeenFile(place).exists == false {
+        return step(.output, .ok, "\(place): not there yet; systemd makes it when the service starts")
+      }
       do throws(PublicationFailure) {
         let file = PublishedFile(
           path: output.path, mode: output.mode, allowsPersistentStorage: daemon.allowPersistentStorage)

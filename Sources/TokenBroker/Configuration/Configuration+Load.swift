@@ -12,24 +12,35 @@ extension Configuration {
   public static func load(
     path: String, environment: RuntimeEnvironment = .current
   ) throws(ConfigurationErrors) -> Configuration {
+    // Messages name the file that a person can change, of which systemd made this copy.
+    let shown = environment.configurationSource(of: path)
     let text: Secret
     let refusal: FileRefusal?
     do throws(FileRefusal) {
       (text, refusal) = try ProtectedFile.readUnlessChangeable(path, environment: environment, limit: sizeLimit)
     } catch {
-      throw ConfigurationErrors(diagnostics: [Diagnostic(file: path, message: "\(error.problem); \(error.remedy)")])
+      throw ConfigurationErrors(diagnostics: [Diagnostic(file: shown, message: "\(error.problem); \(error.remedy)")])
     }
-    return try parse(text, path: path, environment: environment, refusal: refusal)
+    var configuration = try parse(
+      text, path: shown, directory: directory(of: path), environment: environment, refusal: refusal)
+    configuration.path = path
+    return configuration
   }
 
-  /// Checks the text of a configuration file that is said to be at `path`; `refusal` is what is wrong with a mode that its group may read by,
-  /// unless the text itself allows that.
+  /// Checks the text of a configuration file.
+  ///
+  /// - Parameters:
+  ///   - path: where messages say that it is.
+  ///   - directory: where relative paths in it begin; by default the directory of `path`.
+  ///   - refusal: what is wrong with a mode that its group may read it by, unless the text itself allows that.
   static func parse(
-    _ text: Secret, path: String, environment: RuntimeEnvironment, refusal: FileRefusal? = nil
+    _ text: Secret, path: String, directory: String? = nil, environment: RuntimeEnvironment,
+    refusal: FileRefusal? = nil
   ) throws(ConfigurationErrors) -> Configuration {
     var (configuration, diagnostics) = text.withBytes { bytes in
       var reader = ConfigurationReader(
-        source: ConfigurationSource(path: path, bytes: bytes), environment: environment, directory: directory(of: path))
+        source: ConfigurationSource(path: path, bytes: bytes), environment: environment,
+        directory: directory ?? Self.directory(of: path))
       let configuration = reader.read(TOMLParser.parse(bytes))
       return (configuration, reader.diagnostics)
     }

@@ -30,8 +30,7 @@ extension FileRefusal {
     let remedy =
       switch code {
       case ENOENT: "create it, or correct the path"
-      case EACCES:
-        "run: chown \(userID) \(path.shellQuoted), or hand it over by systemd's LoadCredential="
+      case EACCES: "use sudo; under systemd, hand it over by LoadCredential="
       case ELOOP: "name the file itself"
       case ENOTDIR: "correct the path"
       default: "see to it that uid \(userID) can read it"

@@ -39,6 +39,13 @@ public struct RuntimeEnvironment: Hashable, Sendable {
     return "/etc/konexus-tokend/config.toml"
   }
 
+  /// The file that a person changes to change `path`: what `$KONEXUS_TOKEND_CONFIG_SOURCE` names, if `path` is the credential
+  /// `config.toml`; else `path` itself. The unit sets it beside its `LoadCredential=`.
+  func configurationSource(of path: String) -> String {
+    guard let credentialsDirectory, path == credentialsDirectory + "/config.toml" else { return path }
+    return Self.variable("KONEXUS_TOKEND_CONFIG_SOURCE") ?? path
+  }
+
   private static func variable(_ name: String) -> String? {
     guard let value = getenv(name) else { return nil }
     let text = String(cString: value)

@@ -64,8 +64,13 @@ public enum TokenVerdict: Sendable {
       clientID: known?.clientID ?? inspection.texts("client_id").first ?? inspection.texts("azp").first ?? "",
       scopes: known?.requestedScope ?? [])
     do throws(VerificationFailure) {
-      _ = try await AccessTokenVerifier.verify(
+      let claims = try await AccessTokenVerifier.verify(
         token: token, keys: keys, policy: policy, grantedScope: known?.scope, unixTime: Moment.now().unix)
+      // The leeway is for clocks that differ, not for a token that is over.
+      let now = Moment.now().unix + (known?.clockSkew ?? 0)
+      if Double(claims.expiry) <= now {
+        return .fails("it ended \(Timestamp.relative(Double(claims.expiry), now: now))")
+      }
       return .verifies(keys: source)
     } catch {
       return .fails(error.message)
@@ -75,7 +80,7 @@ public enum TokenVerdict: Sendable {
   /// The keys in the daemon's state file, if this user may read it.
   private static func keptKeys(_ status: TokenStatus) -> KeySet? {
     guard let output = status.outputs.first else { return nil }
-    return TokenState.keys(at: FilePath.directory(of: output.path) + "/\(status.name).state")
+    return TokenState.keys(at: TokenSettings.statePath(of: status.name, besides: output.path))
   }
 }
 

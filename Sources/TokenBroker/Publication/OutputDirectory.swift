@@ -68,5 +68,16 @@ struct OutputDirectory: ~Copyable {
         "\(path) belongs to user \(status.st_uid), who could put a false token there; type: chown \(owner) \(path)",
         isMisplaced: true)
     }
+    // Nobody but its owner may write to it: so it must be the daemon's own, unless that is root.
+    guard status.st_uid == owner || owner == 0 else {
+      throw PublicationFailure(
+        "\(path) belongs to root, so that the daemon (user \(owner)) cannot write to it; type: chown \(owner) \(path)",
+        isMisplaced: true)
+    }
+    guard owner == 0 || status.st_mode & 0o300 == 0o300 else {
+      throw PublicationFailure(
+        "\(path) may not be written to by its own user (mode \(FileMode.octal(status.st_mode))); type: chmod u+rwx \(path)",
+        isMisplaced: true)
+    }
   }
 }

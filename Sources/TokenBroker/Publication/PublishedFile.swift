@@ -77,6 +77,17 @@ struct PublishedFile {
     close(descriptor)
   }
 
+  /// Removes a regular file of this process's user.
+  ///
+  /// - Returns: whether there was one, and it is gone.
+  static func removeOwn(_ path: String) -> Bool {
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_uid == geteuid() else {
+      return false
+    }
+    return unlink(path) == 0
+  }
+
   /// Whether the file at the path is the one that `replace` left there, mode and content unchanged.
   var isUndisturbed: Bool {
     guard let left else { return true }

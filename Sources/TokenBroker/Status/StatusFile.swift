@@ -30,6 +30,15 @@ public struct StatusFile {
     written = timeless
   }
 
+  /// What a former run of this very user left in `directory`; `nil` if nothing, or nothing that can be trusted.
+  public static func left(in directory: String) -> BrokerStatus? {
+    guard let content = try? PrivateFile.read(directory + "/" + name, maximum: sizeLimit) else { return nil }
+    return try? JSONDecoder().decode(BrokerStatus.self, from: content.withBytes { Data($0) })
+  }
+
+  /// Far more than ten thousand tokens take.
+  private static let sizeLimit = 1 << 26
+
   /// Why there is no status to be had: a sentence that says what to do.
   public struct Unavailable: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is wrong, with the path.
@@ -47,7 +56,7 @@ public struct StatusFile {
     let path = directory + "/" + name
     let content: Secret
     do throws(PrivateFile.Unreadable) {
-      content = try PrivateFile.read(path, maximum: 1 << 26, owned: false)
+      content = try PrivateFile.read(path, maximum: sizeLimit, owned: false)
     } catch {
       throw unavailable(path, error.reason)
     }

@@ -1,0 +1,8 @@
+import OAuthClient
+
+/// A verified token, and what it was asked for with: settings may have changed since.
+struct KeptToken {
+  var grant: Grant
+  /// `TokenSettings.requestFingerprint` of the settings then.
+  var fingerprint: String
+}
