@@ -31,7 +31,7 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## Install the Debian packages that building, testing and packaging need
-	@.ci/deps build demo package test
+	@.ci/deps build demo package recipes test
 
 deps-build:
 	@.ci/deps build
@@ -45,6 +45,8 @@ test: deps ## Run every test; those under a real systemd where root and the kern
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
 	SOAK_SECONDS=60 $(SWIFT) test --skip-build --filter DaemonTests.SoakTests
+	Tests/Recipes/run
+	Tests/Sidecar/run
 	Tests/Systemd/run
 
 DURATION ?= 60

@@ -1,0 +1,26 @@
+"""manifest.py DEPLOYMENT CONTAINER WHAT: prints a part of config/kubernetes.yaml, a word a line: args, probe commands (readinessProbe, ...),
+env (NAME=VALUE), user; or, with the container 'secret', the text of the secret's config.toml."""
+
+import sys
+
+import yaml
+
+deployment, container, what = sys.argv[1:]
+with open("config/kubernetes.yaml", encoding="utf-8") as file:
+    objects = list(yaml.safe_load_all(file))
+if container == "secret":
+    print(next(thing for thing in objects if thing["kind"] == "Secret")["stringData"]["config.toml"], end="")
+    sys.exit()
+pod = next(thing for thing in objects if thing["metadata"]["name"] == deployment)["spec"]["template"]["spec"]
+found = next(one for one in pod["initContainers"] + pod["containers"] if one["name"] == container)
+if what == "args":
+    words = found["args"]
+elif what == "env":
+    words = [f"{one['name']}={one['value']}" for one in found["env"]]
+elif what == "user":
+    words = [found["securityContext"]["runAsUser"]]
+elif what == "group":
+    words = [pod["securityContext"]["fsGroup"]]
+else:
+    words = found[what]["exec"]["command"]
+print("\n".join(map(str, words)))
