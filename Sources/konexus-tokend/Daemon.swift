@@ -163,7 +163,7 @@ actor Daemon {
   private func readAgain() async {
     if let directory = environment.credentialsDirectory, configPath.hasPrefix(directory + "/") {
       logger.notice(
-        "the settings are a systemd credential, of which systemd makes its copy at start only: after a change type systemctl restart konexus-tokend (readers notice nothing)"
+        "the settings are a systemd credential, of which systemd makes its copy at start only: after a change type konexus-tokend check --offline && systemctl restart konexus-tokend (readers notice nothing)"
       )
     }
     do {
