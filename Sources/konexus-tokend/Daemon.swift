@@ -20,6 +20,7 @@ actor Daemon {
   private var heartbeat: (any DispatchSourceTimer)?
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
+  private var isEnding = false
   private var hasComplained = false
   private var hasComplainedOfMetrics = false
 
@@ -63,15 +64,26 @@ actor Daemon {
     case SIGHUP: reload()
     case SIGUSR1: broker.assumeIsolated { $0.refreshAll() }
     default:
+      // Who asks twice does not want to wait.
+      guard !isEnding else { end() }
+      isEnding = true
       broker.assumeIsolated { $0.stop() }
       manager.stopping()
-      var last = broker.assumeIsolated { $0.status() }
-      last.stoppedAt = last.writtenAt
-      try? statusFile.write(last)
-      // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
-      // Not exit(3): its handlers would take libraries apart under threads that still use them.
-      _exit(EXIT_SUCCESS)
+      guard broker.assumeIsolated({ $0.withdrawRevocable() }) else { end() }
+      Task {
+        await self.broker.revokeWithdrawn()
+        self.end()
+      }
     }
+  }
+
+  private func end() -> Never {
+    var last = broker.assumeIsolated { $0.status() }
+    last.stoppedAt = last.writtenAt
+    try? statusFile.write(last)
+    // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
+    // Not exit(3): its handlers would take libraries apart under threads that still use them.
+    _exit(EXIT_SUCCESS)
   }
 
   private func report(_ status: BrokerStatus) {

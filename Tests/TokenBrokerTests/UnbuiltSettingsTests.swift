@@ -12,16 +12,14 @@ struct UnbuiltSettingsTests {
   @Test("each of them is named")
   func unbuilt() {
     var token = TokenSettings(name: "river")
-    token.clientAuthentication = .privateKeyJWT
-    token.verification = .none
-    token.revokesOnStop = true
+    token.allowUnits = ["flood-alert.service"]
+    token.signal = ReaderSignal(pidFile: "/run/reader.pid")
     let configuration = Configuration(path: "config.toml", tokens: [token])
     let error = #expect(throws: UnbuiltSettings.self) { try configuration.requireBuilt() }
     #expect(
       error?.description == """
-        config.toml: error: client_auth (other than "client_secret_post") in [token.river] is not in this version; remove it
-        config.toml: error: verify (other than "jwt") in [token.river] is not in this version; remove it
-        config.toml: error: revoke_on_stop in [token.river] is not in this version; remove it
+        config.toml: error: allow_units in [token.river] is not in this version; remove it
+        config.toml: error: signal in [token.river] is not in this version; remove it
         """)
   }
 }

@@ -19,14 +19,6 @@ extension Configuration {
     if daemon.credentialSocket != nil { unbuilt.append("credential_socket in [daemon]") }
     for token in tokens {
       let isAsked: [(key: String, Bool)] = [
-        ("client_auth (other than \"client_secret_post\")", token.clientAuthentication != .post),
-        ("private_key_file", token.privateKeyFile != nil),
-        ("key_id", token.keyID != nil),
-        ("resource", !token.resource.isEmpty),
-        ("request_audience", token.requestAudience != nil),
-        ("extra_parameters", !token.extraParameters.isEmpty),
-        ("verify (other than \"jwt\")", token.verification != .jwt),
-        ("revoke_on_stop", token.revokesOnStop),
         ("allow_units", !token.allowUnits.isEmpty),
         ("signal", token.signal != nil),
       ]
