@@ -45,6 +45,7 @@ test: deps ## Run every test; those under a real systemd where root and the kern
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
 	SOAK_SECONDS=60 $(SWIFT) test --skip-build --filter DaemonTests.SoakTests
+	Tests/Glewlwyd/run
 	Tests/Systemd/run
 
 DURATION ?= 60

@@ -7,25 +7,10 @@ extension AuthorizationServer {
   func introspect(
     _ answer: TokenAnswer, _ request: TokenRequest, _ metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> AccessTokenClaims {
-    guard let url = metadata.introspectionEndpoint(for: answer.proof) else {
-      throw AcquisitionFailure(
-        .discoveryIncomplete, "the discovery document of \(issuer) lacks introspection_endpoint")
-    }
-    let fields: [(String, FormValue)] = [
-      ("token", .secret(answer.response.accessToken)), ("token_type_hint", "access_token"),
-    ]
-    let response: HTTPResponse
-    do throws(PostFailure) {
-      let timeout: Duration
-      do throws(AcquisitionFailure) { timeout = try attempt.allowance(at: Moment.now().boot) } catch {
-        throw PostFailure(error)
-      }
-      response = try await post(
-        fields, to: url, "introspection", request, by: answer.proof, at: metadata, timeout: timeout
-      ).response
-    } catch {
-      throw error.failure
-    }
+    let timeout = try attempt.allowance(at: Moment.now().boot)
+    let response = try await ask(
+      about: answer.response.accessToken, at: { metadata.introspectionEndpoint(for: $0) }, "introspection",
+      supported: metadata.introspectionEndpointAuthMethodsSupported, like: answer.proof, request, metadata, timeout)
     struct State: Decodable { var active: Bool }
     let part = "introspection"
     do throws(VerificationFailure) {
@@ -96,15 +81,33 @@ extension AuthorizationServer {
     _ grant: Grant, as request: TokenRequest, timeout: Duration
   ) async throws(AcquisitionFailure) {
     let metadata = grant.evidence.metadata
-    guard let url = metadata.revocationEndpoint(for: grant.proof) else {
-      throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks revocation_endpoint")
+    _ = try await ask(
+      about: grant.accessToken, at: { metadata.revocationEndpoint(for: $0) }, "revocation",
+      supported: metadata.revocationEndpointAuthMethodsSupported, like: grant.proof, request, metadata, timeout)
+  }
+
+  /// Sends a token to the introspection or revocation endpoint, by each of the client's proofs until one is taken.
+  private func ask(
+    about token: Secret, at url: (ClientProof) -> String?, _ what: String, supported: [String]?,
+    like proof: ClientProof,
+    _ request: TokenRequest, _ metadata: ServerMetadata, _ timeout: Duration
+  ) async throws(AcquisitionFailure) -> HTTPResponse {
+    let fields: [(String, FormValue)] = [("token", .secret(token)), ("token_type_hint", "access_token")]
+    let end = Moment.now().boot + timeout
+    var refusal: AcquisitionFailure?
+    for proof in request.credentials.proofs(like: proof, supported: supported, clientID: request.clientID) {
+      guard let url = url(proof) else {
+        throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks \(what)_endpoint")
+      }
+      let left = end - Moment.now().boot
+      guard left > .zero else { break }
+      do throws(PostFailure) {
+        return try await post(fields, to: url, what, request, by: proof, at: metadata, timeout: left).response
+      } catch {
+        guard error.concernsTheProof(isOneOfSeveralMethods: true) else { throw error.failure }
+        refusal = refusal ?? error.failure
+      }
     }
-    do throws(PostFailure) {
-      _ = try await post(
-        [("token", .secret(grant.accessToken)), ("token_type_hint", "access_token")], to: url, "revocation", request,
-        by: grant.proof, at: metadata, timeout: timeout)
-    } catch {
-      throw error.failure
-    }
+    throw refusal ?? AcquisitionFailure(.timeout, "\(what): no time was left to ask")
   }
 }

@@ -47,6 +47,20 @@ public struct ClientCredentials: Sendable {
     return (0...3).flatMap { rank in all.filter { distance($0) == rank } }
   }
 
+  /// The proofs to try in turn at an endpoint other than the token endpoint, where `proof` was taken.
+  ///
+  /// - Parameter supported: the methods that the server names for this endpoint; if it names none, they are taken to be as at the token endpoint.
+  func proofs(like proof: ClientProof, supported: [String]?, clientID: String) -> [ClientProof] {
+    var open = self
+    open.method = .auto
+    open.preferred = nil
+    let others = open.proofs(supported: supported ?? [], clientID: clientID)
+      .filter { $0 != proof && (!$0.isBySecret || $0.secretIndex == proof.secretIndex || !proof.isBySecret) }
+    // Servers (Glewlwyd among them) take HTTP Basic alone here, whatever they take at the token endpoint.
+    guard let supported, !supported.contains(proof.method.rawValue) else { return [proof] + others }
+    return others + [proof]
+  }
+
   /// The best first: what shows no secret to the server, then the secret in the body, which can be written in one way only.
   private static let preference: [ClientAuthentication] = [.privateKeyJWT, .tls, .selfSignedTLS, .post, .basic]
 

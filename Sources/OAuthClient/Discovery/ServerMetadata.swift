@@ -18,6 +18,10 @@ public struct ServerMetadata: Hashable, Sendable, Codable {
   public var grantTypesSupported: [String]?
   /// How clients may authenticate at the token endpoint; absent means `client_secret_basic` (RFC 8414, 2).
   public var tokenEndpointAuthMethodsSupported: [String]?
+  /// How clients may authenticate where tokens are introspected, if the server tells (RFC 8414, 2).
+  public var introspectionEndpointAuthMethodsSupported: [String]?
+  /// How clients may authenticate where tokens are revoked, if the server tells (RFC 8414, 2).
+  public var revocationEndpointAuthMethodsSupported: [String]?
   /// What client assertions may be signed by (RFC 8414, 2).
   public var tokenEndpointAuthSigningAlgValuesSupported: [String]?
   /// The endpoints for clients that authenticate by certificate (RFC 8705, 5).
@@ -48,6 +52,8 @@ public struct ServerMetadata: Hashable, Sendable, Codable {
     case scopesSupported = "scopes_supported"
     case grantTypesSupported = "grant_types_supported"
     case tokenEndpointAuthMethodsSupported = "token_endpoint_auth_methods_supported"
+    case introspectionEndpointAuthMethodsSupported = "introspection_endpoint_auth_methods_supported"
+    case revocationEndpointAuthMethodsSupported = "revocation_endpoint_auth_methods_supported"
     case tokenEndpointAuthSigningAlgValuesSupported = "token_endpoint_auth_signing_alg_values_supported"
     case mtlsEndpointAliases = "mtls_endpoint_aliases"
   }
@@ -66,6 +72,10 @@ extension ServerMetadata {
       scopesSupported: try? members.decode([String].self, forKey: .scopesSupported),
       grantTypesSupported: try? members.decode([String].self, forKey: .grantTypesSupported),
       tokenEndpointAuthMethodsSupported: try? members.decode([String].self, forKey: .tokenEndpointAuthMethodsSupported),
+      introspectionEndpointAuthMethodsSupported: try? members.decode(
+        [String].self, forKey: .introspectionEndpointAuthMethodsSupported),
+      revocationEndpointAuthMethodsSupported: try? members.decode(
+        [String].self, forKey: .revocationEndpointAuthMethodsSupported),
       tokenEndpointAuthSigningAlgValuesSupported: try? members.decode(
         [String].self, forKey: .tokenEndpointAuthSigningAlgValuesSupported),
       mtlsEndpointAliases: try? members.decode(MutualTLSAliases.self, forKey: .mtlsEndpointAliases))

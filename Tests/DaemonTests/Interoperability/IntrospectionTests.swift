@@ -84,6 +84,25 @@ struct IntrospectionTests {
     }
   }
 
+  @Test("a server that takes HTTP Basic alone where tokens are introspected and revoked, as Glewlwyd does, and says so")
+  func otherMethodThere() async throws {
+    try await withScene { scene in
+      scene.sandbox.inject(
+        .setMembers([
+          "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+          "revocation_endpoint_auth_methods_supported": ["client_secret_basic"],
+        ]), at: [.discovery])
+      try scene.configure(scene.table("konexus", ["verify": "\"introspection\"", "revoke_on_stop": "true"]))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      daemon.signal(SIGTERM)
+      #expect(try await scene.ending(of: daemon) == .exited(0))
+      let seen = scene.sandbox.requests.filter { [.token, .introspection, .revocation].contains($0.endpoint) }
+      #expect(
+        seen.map(\.authentication) == ["client_secret_post", "client_secret_basic", "client_secret_basic"], "\(seen)")
+    }
+  }
+
   @Test("a server without introspection_endpoint: no token, and the reason")
   func notOffered() async throws {
     try await withScene { scene in

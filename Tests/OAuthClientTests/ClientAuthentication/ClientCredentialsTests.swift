@@ -79,6 +79,18 @@ import Testing
     #expect(proofs(.init(method: .auto)) == [])
   }
 
+  @Test func elsewhereTheServerMayWantAnotherMethod() {
+    let credentials = ClientCredentials(method: .post, secrets: [Self.plain, Self.odd])
+    func proofs(_ supported: [String]?) -> [String] {
+      credentials.proofs(like: ClientProof(.post, secretIndex: 1), supported: supported, clientID: "c")
+        .map { "\($0.description) \($0.secretIndex)" }
+    }
+    let basic = ["client_secret_basic (form-encoded) 1", "client_secret_basic (unencoded) 1"]
+    #expect(proofs(nil) == ["client_secret_post 1"] + basic)
+    #expect(proofs(["client_secret_basic", "client_secret_post"]) == ["client_secret_post 1"] + basic)
+    #expect(proofs(["client_secret_basic"]) == basic + ["client_secret_post 1"])
+  }
+
   @Test func theKeySignsByWhatTheServerTakes() throws {
     guard case .rsa(let material) = SigningKey.rsa.material else { throw CancellationError() }
     let rsa = try ClientAssertionKey(pem: Secret(material.pemRepresentation))
