@@ -81,9 +81,13 @@ extension AuthorizationServer {
     _ grant: Grant, as request: TokenRequest, timeout: Duration
   ) async throws(AcquisitionFailure) {
     let metadata = grant.evidence.metadata
-    _ = try await ask(
-      about: grant.accessToken, at: { metadata.revocationEndpoint(for: $0) }, "revocation",
-      supported: metadata.revocationEndpointAuthMethodsSupported, like: grant.proof, request, metadata, timeout)
+    do throws(AcquisitionFailure) {
+      _ = try await ask(
+        about: grant.accessToken, at: { metadata.revocationEndpoint(for: $0) }, "revocation",
+        supported: metadata.revocationEndpointAuthMethodsSupported, like: grant.proof, request, metadata, timeout)
+    } catch {
+      throw error.without(request.sensitive + [grant.accessToken])
+    }
   }
 
   /// Sends a token to the introspection or revocation endpoint, by each of the client's proofs until one is taken.

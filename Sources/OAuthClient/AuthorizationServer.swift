@@ -40,6 +40,19 @@ public actor AuthorizationServer {
   /// - Throws: `AcquisitionFailure`. Nothing that it says holds a secret.
   public func acquire(_ request: TokenRequest) async throws(AcquisitionFailure) -> Grant {
     let attempt = Attempt(request, at: Moment.now().boot)
+    let answer: TokenAnswer
+    let metadata: ServerMetadata
+    do throws(AcquisitionFailure) { (answer, metadata) = try await ask(request, attempt) } catch {
+      throw error.without(request.sensitive)
+    }
+    do throws(AcquisitionFailure) { return try await verified(answer, request, metadata, attempt) } catch {
+      throw error.without(request.sensitive + [answer.response.accessToken])
+    }
+  }
+
+  private func ask(
+    _ request: TokenRequest, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> (TokenAnswer, ServerMetadata) {
     let known = try await currentMetadata(attempt)
     var answer: TokenAnswer
     do {
@@ -49,7 +62,12 @@ public actor AuthorizationServer {
       guard let moved = await rereadMetadata(attempt), moved.asksElsewhere(than: known) else { throw error }
       answer = try await exchange(request, at: moved, attempt)
     }
-    let current = metadata?.value ?? known
+    return (answer, metadata?.value ?? known)
+  }
+
+  private func verified(
+    _ answer: TokenAnswer, _ request: TokenRequest, _ current: ServerMetadata, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> Grant {
     switch request.verification {
     case .jwt:
       let verified = try await verify(answer, request, current, attempt)

@@ -31,6 +31,7 @@ struct TokenResponse {
     }
     guard type.lowercased() == "bearer" else {
       throw AcquisitionFailure(.tokenType, "the token_type is \(Printable.shortened(type)), not Bearer")
+        .without([Secret(token)])
     }
     if let lifetime = members.expiresIn {
       // Some servers send the number as a string.
