@@ -53,6 +53,12 @@ soak: deps ## A daemon under random faults, kill -9 and reloads for DURATION=60 
 	$(SWIFT) build --build-tests
 	SOAK_SECONDS=$(DURATION) $(SWIFT) test --skip-build --filter DaemonTests.SoakTests
 
+MUTATIONS ?= 1000000
+.PHONY: fuzz
+fuzz: deps ## Read a server's answers changed in MUTATIONS=1000000 ways each
+	$(SWIFT) build --build-tests
+	FUZZ_MUTATIONS=$(MUTATIONS) $(SWIFT) test --skip-build --filter AnswerMutationTests
+
 lint: ## Check the formatting
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
 
