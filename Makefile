@@ -45,6 +45,7 @@ test: deps ## Run every test; those under a real systemd where root and the kern
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
 	SOAK_SECONDS=60 $(SWIFT) test --skip-build --filter DaemonTests.SoakTests
+	Tests/Glewlwyd/run
 	Tests/Recipes/run
 	Tests/Sidecar/run
 	Tests/Systemd/run
@@ -53,6 +54,12 @@ DURATION ?= 60
 soak: deps ## A daemon under random faults, kill -9 and reloads for DURATION=60 seconds; SOAK_SEED= replays one
 	$(SWIFT) build --build-tests
 	SOAK_SECONDS=$(DURATION) $(SWIFT) test --skip-build --filter DaemonTests.SoakTests
+
+MUTATIONS ?= 1000000
+.PHONY: fuzz
+fuzz: deps ## Read a server's answers changed in MUTATIONS=1000000 ways each
+	$(SWIFT) build --build-tests
+	FUZZ_MUTATIONS=$(MUTATIONS) $(SWIFT) test --skip-build --filter AnswerMutationTests
 
 lint: ## Check the formatting
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests

@@ -5,30 +5,37 @@ struct TokenStatus {
   func introspection(_ request: Incoming) -> Answer {
     switch asked(request) {
     case .failure(let refused): return refused.answer
-    case .success(let (token, _)):
-      guard var claims = try? TokenJudge(state: state).claims(of: token) else {
-        return .json(["active": false], headers: Answer.noStore)
-      }
-      claims["scope"] = .string(CompactJWT.scopes(of: claims).joined(separator: " "))
-      claims["token_type"] = "Bearer"
-      return .json(.object([.init("active", true)] + (claims.members ?? [])), headers: Answer.noStore)
+    case .success(let (token, proven)):
+      var answer = Answer.json(report(on: token), headers: Answer.noStore)
+      answer.authentication = proven.method
+      return answer
     }
+  }
+
+  private func report(on token: String) -> JSON {
+    guard var claims = try? TokenJudge(state: state).claims(of: token) else { return ["active": false] }
+    claims["scope"] = .string(CompactJWT.scopes(of: claims).joined(separator: " "))
+    claims["token_type"] = "Bearer"
+    return .object([.init("active", true)] + (claims.members ?? []))
   }
 
   func revocation(_ request: Incoming) -> Answer {
     switch asked(request) {
     case .failure(let refused): return refused.answer
-    case .success(let (token, client)):
+    case .success(let (token, proven)):
       state.withContents { contents in
         // A token that is unknown, or another client's, is no error (RFC 7009, section 2.2).
-        guard contents.issued.contains(where: { $0.text == token && $0.clientID == client.id }) else { return }
+        guard contents.issued.contains(where: { $0.text == token && $0.clientID == proven.client.id }) else { return }
         contents.revoked.insert(token)
       }
-      return Answer(headers: Answer.noStore)
+      var answer = Answer(headers: Answer.noStore)
+      answer.authentication = proven.method
+      return answer
     }
   }
 
-  private func asked(_ request: Incoming) -> Result<(String, SandboxClient), ClientAuthentication.Refused> {
+  private func asked(_ request: Incoming) -> Result<(String, ClientAuthentication.Proven), ClientAuthentication.Refused>
+  {
     guard request.method == "POST" else {
       return .failure(.init(answer: Answer(status: 405, headers: [("Allow", "POST")], refusal: "method")))
     }
@@ -36,11 +43,11 @@ struct TokenStatus {
       return .failure(.init(answer: .oauthError("invalid_request", because: "the body is not form-encoded")))
     }
     do {
-      let client = try ClientAuthentication(state: state).client(of: request, form: form).client
+      let proven = try ClientAuthentication(state: state).client(of: request, form: form)
       guard let token = form["token"] else {
         return .failure(.init(answer: .oauthError("invalid_request", because: "no token")))
       }
-      return .success((token, client))
+      return .success((token, proven))
     } catch {
       return .failure(error)
     }

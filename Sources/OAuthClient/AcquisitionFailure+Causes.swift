@@ -66,11 +66,6 @@ extension AcquisitionFailure {
     default: false
     }
   }
-
-  /// Whether the client's secret is what the server did not like. Some answer 401 or 403 without an OAuth error.
-  var suggestsOtherSecret: Bool {
-    code == .invalidClient || code == .rejected
-  }
 }
 
 extension VerificationFailure {

@@ -29,8 +29,8 @@ public enum AcquisitionStep: Sendable {
     public var expiresIn: Double?
     /// `scope`, if the answer has it.
     public var scope: [String]?
-    /// Which of the request's secrets worked.
-    public var secretIndex: Int
+    /// By what the server knew the client.
+    public var proof: ClientProof
     /// How far the server's clock is ahead of this host's.
     public var skew: Duration?
     /// What the token says; `nil` if it is no JWT.

@@ -1,6 +1,8 @@
 /// One attempt's allowance of time: each exchange has its timeout, all together have twice that.
 struct Attempt {
   let start: BootTime
+  /// Whether the server's keys are needed, so that a discovery document without them is of no use.
+  let needsKeys: Bool
   private let timeout: Duration
   private let limit: BootTime
 
@@ -8,10 +10,11 @@ struct Attempt {
   private static let haste = Duration.seconds(5)
 
   init(_ request: TokenRequest, at now: BootTime) {
-    self.init(timeout: request.timeout, at: now)
+    self.init(timeout: request.timeout, needsKeys: request.verification == .jwt, at: now)
   }
 
-  init(timeout: Duration, at now: BootTime) {
+  init(timeout: Duration, needsKeys: Bool = true, at now: BootTime) {
+    self.needsKeys = needsKeys
     start = now
     self.timeout = timeout
     limit = now + timeout * 2

@@ -5,11 +5,25 @@ struct TokenAnswer {
   var receivedAt: Moment
   /// The server's `Date`, seconds since 1970.
   var serverTime: Double?
-  var secretIndex: Int
+  var proof: ClientProof
 
   /// How far the server's clock is ahead of ours.
   var skew: Duration? {
     serverTime.map { ClockSkew.of(serverTime: $0, sentAt: sentAt, receivedAt: receivedAt) }
+  }
+
+  /// How long the token lives from `sentAt`, in seconds: the smallest of what the server tells; infinite if it tells nothing.
+  func lifetime(expiry: Int64?, issuedAt: Int64?) -> Double {
+    var lifetime = response.expiresIn ?? .infinity
+    guard let expiry else { return lifetime }
+    if let issuedAt { lifetime = min(lifetime, Double(expiry - issuedAt)) }
+    // A server that hands out a token it made earlier: what counts is what is left of it.
+    if let serverTime {
+      lifetime = min(lifetime, Double(expiry) - serverTime)
+    } else if issuedAt == nil {
+      lifetime = min(lifetime, Double(expiry) - receivedAt.unix)
+    }
+    return lifetime
   }
 }
 
@@ -34,55 +48,87 @@ extension AuthorizationServer {
     return response
   }
 
-  /// Asks for a token with each secret in turn, until one is not called wrong.
+  /// Asks for a token by each proof of the client in turn, until one is not called wrong.
   func exchange(
     _ request: TokenRequest, at metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> TokenAnswer {
     var refusal: AcquisitionFailure?
-    for index in request.secrets.indices {
-      do {
-        return try await exchange(request, secretIndex: index, at: metadata, attempt)
+    for proof in request.credentials.proofs(
+      supported: metadata.tokenEndpointAuthMethodsSupported, clientID: request.clientID)
+    {
+      do throws(PostFailure) {
+        return try await exchange(request, by: proof, at: metadata, attempt)
       } catch {
-        // The first secret's refusal is the one to tell: the other may not be valid yet.
-        guard error.suggestsOtherSecret else { throw error }
-        refusal = refusal ?? error
+        // The first proof's refusal is the one to tell: the other secret may not be valid yet.
+        guard error.concernsTheProof(isOneOfSeveralMethods: request.credentials.method == .auto) else {
+          throw error.failure
+        }
+        refusal = refusal ?? error.failure
       }
     }
-    throw refusal ?? AcquisitionFailure(.credentials, "there is no client secret to ask with")
+    throw refusal ?? AcquisitionFailure(.credentials, "there is no client secret, key or certificate to ask with")
   }
 
   private func exchange(
-    _ request: TokenRequest, secretIndex: Int, at metadata: ServerMetadata, _ attempt: Attempt
-  ) async throws(AcquisitionFailure) -> TokenAnswer {
-    var fields: [(String, FormValue)] = [
-      ("grant_type", "client_credentials"),
-      ("client_id", .text(request.clientID)),
-      ("client_secret", .secret(request.secrets[secretIndex])),
-    ]
+    _ request: TokenRequest, by proof: ClientProof, at metadata: ServerMetadata, _ attempt: Attempt
+  ) async throws(PostFailure) -> TokenAnswer {
+    var fields: [(String, FormValue)] = [("grant_type", "client_credentials")]
     if !request.scope.isEmpty { fields.append(("scope", .text(request.scope.joined(separator: " ")))) }
-    let exchange = HTTPRequest(
-      method: .post, url: metadata.tokenEndpoint, body: FormEncoding.body(fields),
-      timeout: try attempt.allowance(at: Moment.now().boot), transport: transport)
-    let sentAt = Moment.now()
-    let response = try await send(exchange, "token")
-    let receivedAt = Moment.now()
-    guard response.status == 200 else {
-      let retryAfter = RetryAfter.parse(response.headers, unixTime: Int64(receivedAt.unix))
-      if response.status >= 400, let refusal = TokenErrorResponse(parsing: response.body) {
-        throw refusal.failure(status: response.status, retryAfter: retryAfter, secrets: request.secrets)
-      }
-      throw Self.failure(of: response, "token", metadata.tokenEndpoint)
+    fields += request.parameters.map { ($0.name, .text($0.value)) }
+    let url = metadata.tokenEndpoint(for: proof)
+    let timeout: Duration
+    do throws(AcquisitionFailure) { timeout = try attempt.allowance(at: Moment.now().boot) } catch {
+      throw PostFailure(error)
     }
-    let answer = TokenAnswer(
-      response: try TokenResponse(parsing: response.body), sentAt: sentAt, receivedAt: receivedAt,
-      serverTime: ClockSkew.serverTime(of: response, receivedAt: receivedAt), secretIndex: secretIndex)
-    observe?(.answered(AcquisitionStep.Answer(answer, from: metadata.tokenEndpoint)))
+    let posted = try await post(fields, to: url, "token", request, by: proof, at: metadata, timeout: timeout)
+    let answer: TokenAnswer
+    do throws(AcquisitionFailure) {
+      answer = TokenAnswer(
+        response: try TokenResponse(parsing: posted.response.body), sentAt: posted.sentAt,
+        receivedAt: posted.receivedAt,
+        serverTime: ClockSkew.serverTime(of: posted.response, receivedAt: posted.receivedAt), proof: proof)
+    } catch {
+      throw PostFailure(error)
+    }
+    observe?(.answered(AcquisitionStep.Answer(answer, from: url)))
     return answer
+  }
+
+  /// Sends a form with the client's proof to one of the server's endpoints.
+  ///
+  /// - Throws: unless the answer is 200.
+  func post(
+    _ fields: [(String, FormValue)], to url: String, _ what: String, _ request: TokenRequest, by proof: ClientProof,
+    at metadata: ServerMetadata, timeout: Duration
+  ) async throws(PostFailure) -> (response: HTTPResponse, sentAt: Moment, receivedAt: Moment) {
+    let form: AuthenticatedForm
+    do throws(AcquisitionFailure) {
+      form = try await AuthenticatedForm(fields, of: request, by: proof, at: metadata, unixTime: timeAtServer)
+    } catch {
+      throw PostFailure(error)
+    }
+    let exchange = HTTPRequest(
+      method: .post, url: url, authorization: form.authorization, body: form.body, timeout: timeout,
+      transport: transport)
+    let sentAt = Moment.now()
+    let response: HTTPResponse
+    do throws(AcquisitionFailure) { response = try await send(exchange, what) } catch { throw PostFailure(error) }
+    let receivedAt = Moment.now()
+    guard response.status != 200 else { return (response, sentAt, receivedAt) }
+    let retryAfter = RetryAfter.parse(response.headers, unixTime: Int64(receivedAt.unix))
+    if response.status >= 400, let refusal = TokenErrorResponse(parsing: response.body) {
+      throw PostFailure(
+        refusal.failure(from: what, status: response.status, retryAfter: retryAfter, secrets: form.sensitive),
+        status: response.status)
+    }
+    throw PostFailure(Self.failure(of: response, what, url), status: response.status)
   }
 
   private func send(_ request: HTTPRequest, _ what: String) async throws(AcquisitionFailure) -> HTTPResponse {
     do {
-      return try await http.send(request)
+      let response = try await http.send(request)
+      noteTime(of: response)
+      return response
     } catch {
       throw AcquisitionFailure(error, while: what)
     }
@@ -111,7 +157,7 @@ extension AcquisitionStep.Answer {
     duration = answer.receivedAt.boot - answer.sentAt.boot
     expiresIn = answer.response.expiresIn
     scope = answer.response.scope
-    secretIndex = answer.secretIndex
+    proof = answer.proof
     skew = answer.skew
     token = try? TokenInspection(of: answer.response.accessToken.withBytes { Array($0) })
   }

@@ -12,6 +12,8 @@ public actor AuthorizationServer {
   private var keys: Cached<KeySet>?
   private var keyReloads = ReloadLimit()
   private var metadataReloads = ReloadLimit()
+  /// What the server's clock shows when the boot-time clock shows zero, seconds since 1970, as its last answer told.
+  private var serverTimeAtBoot: Double?
   private var readingMetadata: Task<Result<ServerMetadata, AcquisitionFailure>, Never>?
   private var readingKeys: Task<Result<KeySet, AcquisitionFailure>, Never>?
 
@@ -30,7 +32,7 @@ public actor AuthorizationServer {
   public func adopt(_ evidence: Grant.Evidence) {
     let now = Moment.now().boot
     if metadata == nil { metadata = Cached(value: evidence.metadata, readAt: now, freshUntil: now) }
-    if keys == nil { keys = Cached(value: evidence.keys, readAt: now, freshUntil: now) }
+    if keys == nil, let known = evidence.keys { keys = Cached(value: known, readAt: now, freshUntil: now) }
   }
 
   /// Gets one token and verifies it: discovery, token request (RFC 6749, 4.4), keys, verification.
@@ -38,18 +40,64 @@ public actor AuthorizationServer {
   /// - Throws: `AcquisitionFailure`. Nothing that it says holds a secret.
   public func acquire(_ request: TokenRequest) async throws(AcquisitionFailure) -> Grant {
     let attempt = Attempt(request, at: Moment.now().boot)
+    let answer: TokenAnswer
+    let metadata: ServerMetadata
+    do throws(AcquisitionFailure) { (answer, metadata) = try await ask(request, attempt) } catch {
+      throw error.without(request.sensitive)
+    }
+    do throws(AcquisitionFailure) { return try await verified(answer, request, metadata, attempt) } catch {
+      throw error.without(request.sensitive + [answer.response.accessToken])
+    }
+  }
+
+  private func ask(
+    _ request: TokenRequest, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> (TokenAnswer, ServerMetadata) {
     let known = try await currentMetadata(attempt)
     var answer: TokenAnswer
     do {
       answer = try await exchange(request, at: known, attempt)
     } catch  where error.suggestsMovedEndpoint {
       // The endpoint may have moved since its discovery document was read.
-      guard let moved = await rereadMetadata(attempt), moved.tokenEndpoint != known.tokenEndpoint else { throw error }
+      guard let moved = await rereadMetadata(attempt), moved.asksElsewhere(than: known) else { throw error }
       answer = try await exchange(request, at: moved, attempt)
     }
-    let current = metadata?.value ?? known
-    let verified = try await verify(answer, request, current, attempt)
-    return try grant(answer, verified.claims, request, Grant.Evidence(metadata: current, keys: verified.keys))
+    return (answer, metadata?.value ?? known)
+  }
+
+  private func verified(
+    _ answer: TokenAnswer, _ request: TokenRequest, _ current: ServerMetadata, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> Grant {
+    switch request.verification {
+    case .jwt:
+      let verified = try await verify(answer, request, current, attempt)
+      return grant(answer, verified.claims, request, Grant.Evidence(metadata: current, keys: verified.keys))
+    case .introspection:
+      let claims = try await introspect(answer, request, current, attempt)
+      return grant(answer, claims, request, Grant.Evidence(metadata: current, keys: nil))
+    case .none:
+      let claims = try unverifiedClaims(answer, request)
+      return grant(answer, claims, request, Grant.Evidence(metadata: current, keys: nil))
+    }
+  }
+
+  // MARK: The server's clock
+
+  /// The present time, seconds since 1970: by this host's clock, or by the server's if that shows another time.
+  var timeAtServer: Double {
+    let now = Moment.now()
+    guard let serverTimeAtBoot else { return now.unix }
+    let atServer = serverTimeAtBoot + (now.boot - BootTime(nanoseconds: 0)).seconds
+    return abs(atServer - now.unix) < Self.noticeableSkew ? now.unix : atServer
+  }
+
+  /// Beyond the second that `Date` is cut to, and the time an answer takes.
+  private static let noticeableSkew = 5.0
+
+  func noteTime(of response: HTTPResponse) {
+    let now = Moment.now()
+    guard let time = ClockSkew.serverTime(of: response, receivedAt: now) else { return }
+    serverTimeAtBoot = time - (now.boot - BootTime(nanoseconds: 0)).seconds
   }
 
   // MARK: Discovery
@@ -95,7 +143,7 @@ public actor AuthorizationServer {
     for location in ServerMetadata.locations(of: issuer) {
       do {
         let response = try await get(location, "discovery", attempt, haste: haste)
-        let parsed = try ServerMetadata(parsing: response.body, issuer: issuer, requiresKeys: true)
+        let parsed = try ServerMetadata(parsing: response.body, issuer: issuer, requiresKeys: attempt.needsKeys)
         let now = Moment.now().boot
         metadata = Cached(value: parsed, readAt: now, freshUntil: now + Freshness.of(response))
         observe?(.discovered(parsed))
@@ -189,37 +237,36 @@ public actor AuthorizationServer {
   private func verify(
     _ answer: TokenAnswer, _ request: TokenRequest, _ keys: KeySet
   ) async throws(VerificationFailure) -> AccessTokenClaims {
-    func verify(at unixTime: Double) async throws(VerificationFailure) -> AccessTokenClaims {
+    try await checked(answer, leeway: request.policy.leeway) { (unixTime) async throws(VerificationFailure) in
       try await AccessTokenVerifier.verify(
         token: answer.response.accessToken, keys: keys, policy: request.policy,
         grantedScope: answer.response.scope, unixTime: unixTime)
     }
+  }
+
+  /// What `check` makes of the present time.
+  ///
+  /// The token is the server's, and so is its clock: a host whose clock is wrong goes by the server's (whose `Date` came over the same TLS), and says so.
+  func checked<Result: Sendable>(
+    _ answer: TokenAnswer, leeway: Duration, _ check: (Double) async throws(VerificationFailure) -> Result
+  ) async throws(VerificationFailure) -> Result {
     do throws(VerificationFailure) {
-      return try await verify(at: answer.receivedAt.unix)
+      return try await check(answer.receivedAt.unix)
     } catch {
-      // The token is the server's, and so is its clock: a host whose clock is wrong goes by the server's (whose Date came over the same TLS), and says so.
-      guard error.isAboutTime, let skew = answer.skew, abs(skew.seconds) > request.policy.leeway.seconds else {
+      guard error.isAboutTime, let skew = answer.skew, abs(skew.seconds) > leeway.seconds else {
         throw error
       }
-      return try await verify(at: answer.receivedAt.unix + skew.seconds)
+      return try await check(answer.receivedAt.unix + skew.seconds)
     }
   }
 
   private func grant(
     _ answer: TokenAnswer, _ claims: AccessTokenClaims, _ request: TokenRequest, _ evidence: Grant.Evidence
-  ) throws(AcquisitionFailure) -> Grant {
-    var lifetime = answer.response.expiresIn ?? .infinity
-    if let issuedAt = claims.issuedAt { lifetime = min(lifetime, Double(claims.expiry - issuedAt)) }
-    // A server that hands out a token it made earlier: what counts is what is left of it.
-    if let serverTime = answer.serverTime {
-      lifetime = min(lifetime, Double(claims.expiry) - serverTime)
-    } else if claims.issuedAt == nil {
-      lifetime = min(lifetime, Double(claims.expiry) - answer.receivedAt.unix)
-    }
-    return Grant(
+  ) -> Grant {
+    Grant(
       accessToken: answer.response.accessToken, claims: claims, requestedAt: answer.sentAt,
-      lifetime: .seconds(lifetime),
+      lifetime: .seconds(answer.lifetime(expiry: claims.expiry, issuedAt: claims.issuedAt)),
       scope: claims.scopes.isEmpty ? answer.response.scope ?? request.scope : claims.scopes,
-      skew: answer.skew, secretIndex: answer.secretIndex, evidence: evidence)
+      skew: answer.skew, proof: answer.proof, evidence: evidence)
   }
 }

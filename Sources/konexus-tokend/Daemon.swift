@@ -20,6 +20,7 @@ actor Daemon {
   private var heartbeat: (any DispatchSourceTimer)?
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
+  private var isEnding = false
   private var hasComplained = false
   private var hasComplainedOfMetrics = false
   /// Credential sockets that were opened for the daemon.
@@ -83,14 +84,21 @@ actor Daemon {
     case SIGHUP: reload()
     case SIGUSR1: broker.assumeIsolated { $0.refreshAll() }
     default:
+      // Who asks twice does not want to wait.
+      guard !isEnding else { end() }
+      isEnding = true
       broker.assumeIsolated { $0.stop() }
       manager.stopping()
-      stop(EXIT_SUCCESS)
+      guard broker.assumeIsolated({ $0.withdrawRevocable() }) else { end() }
+      Task {
+        await self.broker.revokeWithdrawn()
+        self.end()
+      }
     }
   }
 
   /// Leaves word that nobody looks after the tokens any more, and ends.
-  private func stop(_ code: Int32) -> Never {
+  private func end(_ code: Int32 = EXIT_SUCCESS) -> Never {
     var last = broker.assumeIsolated { $0.status() }
     last.stoppedAt = last.writtenAt
     try? statusFile.write(last)
@@ -129,7 +137,7 @@ actor Daemon {
     }
     for token in missing { logger.error("no token within the time: \(token.line(now: status.writtenAt))") }
     broker.assumeIsolated { $0.stop() }
-    stop(code)
+    end(code)
   }
 
   private func reportMetrics(_ status: BrokerStatus) {
@@ -168,7 +176,6 @@ actor Daemon {
     }
     do {
       let configuration = try Configuration.load(path: configPath, environment: environment)
-      try configuration.requireBuilt()
       try await broker.reload(configuration)
       metricsFile = configuration.daemon.metricsFile.map { MetricsFile(path: $0) }
       logger = LogDestination.logger(configuration.daemon)

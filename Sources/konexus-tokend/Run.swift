@@ -50,7 +50,6 @@ struct Run: ParsableCommand {
       // Before the first secret is read.
       try ProcessHardening.disableCoreDumps()
       settings = try Configuration.load(path: path, environment: environment)
-      try settings.requireBuilt()
     } catch {
       fail("\(error)")
     }

@@ -25,6 +25,7 @@
 // | The clock is one second behind, and nbf is now | IdentityServer4 #397 | ClockTests.serverOff |
 // | Retry-After is ignored | all that were read | FaultMatrixTests "Retry-After" at .start |
 // | The secret stands in ps or in the log | token-refresher, oidc-agent --debug, Duende | SignalTests.procfs; Scene.expectNothingLeaked, after every test |
+// | Only one way of writing HTTP Basic | x/oauth2, most clients | ClientAuthenticationTests.basic; Tests/Glewlwyd |
 // | Made-up key ids make a storm of key reloads | (none guards against it) | RotationTests.forgedKids |
 // | A discovery outage stops refreshes | (HTCondor alone goes on) | RotationTests.documentsOut |
 // | The file system is full, or the directory replaced | (no peer tests it) | PublicationTests.full, PublicationTests.directoryRemoved |

@@ -56,7 +56,7 @@ import Testing
       #expect(Self.load(path) == "konexus")
       // So may it read the files that this one names, at each request too.
       let configuration = try Configuration.load(path: path, environment: RuntimeEnvironment())
-      #expect(try configuration.tokens[0].request().request.secrets.map(\.exposed) == ["s3cr3t"])
+      #expect(try configuration.tokens[0].request().credentials.secrets.map { $0?.exposed } == ["s3cr3t"])
       // Nothing but reading, and nobody but the group.
       let wider: [mode_t] = [0o644, 0o660, 0o604, 0o650]
       for mode in wider {

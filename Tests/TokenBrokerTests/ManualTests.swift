@@ -22,6 +22,33 @@ import TokenBroker
     #expect(documented == actual)
   }
 
+  @Test func theTestsThatTheThreatModelNamesAreThere() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let text = try String(contentsOf: root.appendingPathComponent("SECURITY.md"), encoding: .utf8)
+    var sources = ""
+    let files = FileManager.default.enumerator(atPath: root.appendingPathComponent("Tests").path)
+    while let file = files?.nextObject() as? String {
+      guard file.hasSuffix(".swift") else { continue }
+      sources += try String(contentsOf: root.appendingPathComponent("Tests/\(file)"), encoding: .utf8)
+    }
+    let quoted = text.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+      .filter { $0.offset % 2 == 1 }.map(\.element)
+    var count = 0
+    for name in quoted {
+      if name.hasPrefix("Tests/") {
+        #expect(FileManager.default.fileExists(atPath: root.appendingPathComponent(String(name)).path), "\(name)")
+        continue
+      }
+      let parts = name.split(separator: ".")
+      guard let suite = parts.first, suite.hasSuffix("Tests") else { continue }
+      #expect(sources.contains("struct \(suite)"), "\(name)")
+      if parts.count == 2 { #expect(sources.contains("func \(parts[1])("), "\(name)") }
+      count += 1
+    }
+    #expect(count > 20)
+  }
+
   @Test func hasEveryKeyOfTheConfigFileWithItsDefault() throws {
     var table = ""
     var documented: [String] = []

@@ -5,7 +5,7 @@ import JWTKit
 /// Neither the key nor an assertion is ever printed: it reflects without children, and assertions are secrets.
 public struct ClientAssertionKey: Sendable {
   /// The algorithm that assertions are signed by.
-  public let algorithm: SignatureAlgorithm
+  public private(set) var algorithm: SignatureAlgorithm
   /// The `kid` that assertions name, if the server knows the key by one.
   public let keyID: String?
   private let key: PrivateKey
@@ -30,6 +30,16 @@ public struct ClientAssertionKey: Sendable {
     }
     self.algorithm = algorithm
     self.keyID = keyID
+  }
+
+  /// The same key signing by an algorithm that the server takes (`token_endpoint_auth_signing_alg_values_supported`, RFC 8414, 2), or as it
+  /// is if the server does not tell or none of them is this key's.
+  func signing(byOneOf supported: [String]?) -> ClientAssertionKey {
+    let known = (supported ?? []).compactMap(SignatureAlgorithm.init(name:))
+    guard !known.contains(algorithm), let other = key.algorithms.first(where: known.contains) else { return self }
+    var copy = self
+    copy.algorithm = other
+    return copy
   }
 
   /// A signed assertion that this client is itself (RFC 7523 section 3), good once: its `jti` is random.

@@ -18,6 +18,12 @@ public struct ServerMetadata: Hashable, Sendable, Codable {
   public var grantTypesSupported: [String]?
   /// How clients may authenticate at the token endpoint; absent means `client_secret_basic` (RFC 8414, 2).
   public var tokenEndpointAuthMethodsSupported: [String]?
+  /// How clients may authenticate where tokens are introspected, if the server tells (RFC 8414, 2).
+  public var introspectionEndpointAuthMethodsSupported: [String]?
+  /// How clients may authenticate where tokens are revoked, if the server tells (RFC 8414, 2).
+  public var revocationEndpointAuthMethodsSupported: [String]?
+  /// What client assertions may be signed by (RFC 8414, 2).
+  public var tokenEndpointAuthSigningAlgValuesSupported: [String]?
   /// The endpoints for clients that authenticate by certificate (RFC 8705, 5).
   public var mtlsEndpointAliases: MutualTLSAliases?
 
@@ -25,9 +31,15 @@ public struct ServerMetadata: Hashable, Sendable, Codable {
   public struct MutualTLSAliases: Hashable, Sendable, Codable {
     /// Where tokens are asked for by clients that authenticate by certificate.
     public var tokenEndpoint: String?
+    /// Where such clients ask about a token (RFC 7662).
+    public var introspectionEndpoint: String?
+    /// Where such clients revoke one (RFC 7009).
+    public var revocationEndpoint: String?
 
     enum CodingKeys: String, CodingKey {
       case tokenEndpoint = "token_endpoint"
+      case introspectionEndpoint = "introspection_endpoint"
+      case revocationEndpoint = "revocation_endpoint"
     }
   }
 
@@ -40,11 +52,35 @@ public struct ServerMetadata: Hashable, Sendable, Codable {
     case scopesSupported = "scopes_supported"
     case grantTypesSupported = "grant_types_supported"
     case tokenEndpointAuthMethodsSupported = "token_endpoint_auth_methods_supported"
+    case introspectionEndpointAuthMethodsSupported = "introspection_endpoint_auth_methods_supported"
+    case revocationEndpointAuthMethodsSupported = "revocation_endpoint_auth_methods_supported"
+    case tokenEndpointAuthSigningAlgValuesSupported = "token_endpoint_auth_signing_alg_values_supported"
     case mtlsEndpointAliases = "mtls_endpoint_aliases"
   }
 }
 
 extension ServerMetadata {
+  /// Reads the members that count. An optional one of an odd type is passed over: it must not cost the others.
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      issuer: try members.decode(String.self, forKey: .issuer),
+      tokenEndpoint: try members.decode(String.self, forKey: .tokenEndpoint),
+      jwksURI: try members.decodeIfPresent(String.self, forKey: .jwksURI),
+      introspectionEndpoint: try? members.decode(String.self, forKey: .introspectionEndpoint),
+      revocationEndpoint: try? members.decode(String.self, forKey: .revocationEndpoint),
+      scopesSupported: try? members.decode([String].self, forKey: .scopesSupported),
+      grantTypesSupported: try? members.decode([String].self, forKey: .grantTypesSupported),
+      tokenEndpointAuthMethodsSupported: try? members.decode([String].self, forKey: .tokenEndpointAuthMethodsSupported),
+      introspectionEndpointAuthMethodsSupported: try? members.decode(
+        [String].self, forKey: .introspectionEndpointAuthMethodsSupported),
+      revocationEndpointAuthMethodsSupported: try? members.decode(
+        [String].self, forKey: .revocationEndpointAuthMethodsSupported),
+      tokenEndpointAuthSigningAlgValuesSupported: try? members.decode(
+        [String].self, forKey: .tokenEndpointAuthSigningAlgValuesSupported),
+      mtlsEndpointAliases: try? members.decode(MutualTLSAliases.self, forKey: .mtlsEndpointAliases))
+  }
+
   /// Reads a discovery document that must be `issuer`'s.
   ///
   /// - Parameter requiresKeys: whether `jwks_uri` has to be there: it need not for tokens that are not verified by signature.
@@ -79,17 +115,18 @@ extension ServerMetadata {
     if requiresKeys, required.jwksURI == nil {
       throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks jwks_uri")
     }
-    // An optional member of an odd type must not cost the whole document.
-    if let whole = try? decoder.decode(ServerMetadata.self, from: data) {
-      self = whole
-    } else {
-      self.init(issuer: named, tokenEndpoint: required.tokenEndpoint ?? "", jwksURI: required.jwksURI)
+    guard let whole = try? decoder.decode(ServerMetadata.self, from: data) else {
+      throw AcquisitionFailure(
+        .malformedAnswer, "the discovery document of \(issuer) is not a JSON object of the expected form")
     }
+    self = whole
     try requireSecure(tokenEndpoint, member: "token_endpoint")
     if let jwksURI { try requireSecure(jwksURI, member: "jwks_uri") }
     for (member, endpoint) in [
       ("introspection_endpoint", introspectionEndpoint), ("revocation_endpoint", revocationEndpoint),
       ("mtls_endpoint_aliases.token_endpoint", mtlsEndpointAliases?.tokenEndpoint),
+      ("mtls_endpoint_aliases.introspection_endpoint", mtlsEndpointAliases?.introspectionEndpoint),
+      ("mtls_endpoint_aliases.revocation_endpoint", mtlsEndpointAliases?.revocationEndpoint),
     ] {
       if let endpoint { try requireSecure(endpoint, member: member) }
     }
@@ -112,5 +149,26 @@ extension ServerMetadata {
     let host = trimmed[scheme.upperBound...].prefix { $0 != "/" }
     let path = trimmed[host.endIndex...]
     return [openID, trimmed[..<host.endIndex] + "/.well-known/oauth-authorization-server" + path]
+  }
+
+  /// Where a token is asked for by a client that proves itself so: one that does it by certificate has an address of its own (RFC 8705, 5).
+  func tokenEndpoint(for proof: ClientProof) -> String {
+    (proof.isByCertificate ? mtlsEndpointAliases?.tokenEndpoint : nil) ?? tokenEndpoint
+  }
+
+  /// Where such a client asks about a token.
+  func introspectionEndpoint(for proof: ClientProof) -> String? {
+    (proof.isByCertificate ? mtlsEndpointAliases?.introspectionEndpoint : nil) ?? introspectionEndpoint
+  }
+
+  /// Where such a client revokes a token.
+  func revocationEndpoint(for proof: ClientProof) -> String? {
+    (proof.isByCertificate ? mtlsEndpointAliases?.revocationEndpoint : nil) ?? revocationEndpoint
+  }
+
+  /// Whether tokens are asked for elsewhere than `other` says.
+  func asksElsewhere(than other: ServerMetadata) -> Bool {
+    tokenEndpoint != other.tokenEndpoint
+      || mtlsEndpointAliases?.tokenEndpoint != other.mtlsEndpointAliases?.tokenEndpoint
   }
 }

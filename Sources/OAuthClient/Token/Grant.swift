@@ -12,15 +12,15 @@ public struct Grant: Sendable {
   public var scope: [String]
   /// How far the server's clock is ahead of this host's; `nil` if the server does not tell, positive if it is ahead. Good to a second.
   public var skew: Duration?
-  /// Which of the request's secrets worked.
-  public var secretIndex: Int
-  /// What the server said of itself, and the keys that verified the token: enough to verify it again after a restart.
+  /// By what the server knew the client.
+  public var proof: ClientProof
+  /// What the server said of itself, and the keys that verified the token, if it was verified by keys: enough to verify it again after a restart.
   public var evidence: Evidence
 
   /// A grant of the given parts.
   public init(
     accessToken: Secret, claims: AccessTokenClaims, requestedAt: Moment, lifetime: Duration, scope: [String],
-    skew: Duration?, secretIndex: Int, evidence: Evidence
+    skew: Duration?, proof: ClientProof, evidence: Evidence
   ) {
     self.accessToken = accessToken
     self.claims = claims
@@ -28,7 +28,7 @@ public struct Grant: Sendable {
     self.lifetime = lifetime
     self.scope = scope
     self.skew = skew
-    self.secretIndex = secretIndex
+    self.proof = proof
     self.evidence = evidence
   }
 
@@ -36,11 +36,11 @@ public struct Grant: Sendable {
   public struct Evidence: Hashable, Sendable, Codable {
     /// The discovery document.
     public var metadata: ServerMetadata
-    /// The server's keys.
-    public var keys: KeySet
+    /// The server's keys; `nil` for a token that was not verified by them.
+    public var keys: KeySet?
 
     /// Evidence of the given parts.
-    public init(metadata: ServerMetadata, keys: KeySet) {
+    public init(metadata: ServerMetadata, keys: KeySet?) {
       self.metadata = metadata
       self.keys = keys
     }

@@ -2,20 +2,29 @@
 public struct TokenRequest: Sendable {
   /// The client's name at the authorization server.
   public var clientID: String
-  /// The client's secrets, the one to try first in front. On `invalid_client` the next is tried once.
-  public var secrets: [Secret]
+  /// What it proves itself with.
+  public var credentials: ClientCredentials
   /// The scopes to ask for; none are sent if it is empty.
   public var scope: [String]
+  /// Further parameters in their order: `resource` (RFC 8707), which may come more than once, `audience`, and whatever the server wants.
+  public var parameters: [(name: String, value: String)]
+  /// How the token is verified.
+  public var verification: TokenVerification
   /// What the token must be to be published.
   public var policy: AccessTokenPolicy
   /// The longest that one HTTP exchange may take. An attempt, of several exchanges, may take twice this.
   public var timeout: Duration
 
   /// A request.
-  public init(clientID: String, secrets: [Secret], scope: [String], policy: AccessTokenPolicy, timeout: Duration) {
+  public init(
+    clientID: String, credentials: ClientCredentials, scope: [String], parameters: [(name: String, value: String)] = [],
+    verification: TokenVerification = .jwt, policy: AccessTokenPolicy, timeout: Duration
+  ) {
     self.clientID = clientID
-    self.secrets = secrets
+    self.credentials = credentials
     self.scope = scope
+    self.parameters = parameters
+    self.verification = verification
     self.policy = policy
     self.timeout = timeout
   }

@@ -31,6 +31,7 @@ struct TokenResponse {
     }
     guard type.lowercased() == "bearer" else {
       throw AcquisitionFailure(.tokenType, "the token_type is \(Printable.shortened(type)), not Bearer")
+        .without([Secret(token)])
     }
     if let lifetime = members.expiresIn {
       // Some servers send the number as a string.
@@ -116,14 +117,19 @@ struct TokenErrorResponse: Decodable {
 
   /// The failure it stands for. Codes that no standard registers (`scope_invalid`) are refusals as well.
   ///
-  /// - Parameter secrets: a text that quotes one of them is not shown.
-  func failure(status: Int, retryAfter: Duration?, secrets: [Secret]) -> AcquisitionFailure {
+  /// - Parameters:
+  ///   - what: which endpoint it is of, for the message.
+  ///   - secrets: a text that quotes one of them is not shown.
+  func failure(from what: String = "token", status: Int, retryAfter: Duration?, secrets: [Secret]) -> AcquisitionFailure
+  {
     let code: FailureCode =
       switch error {
       // Whatever it calls the error: a 5xx is trouble of the server's, which passes.
       case _ where status >= 500: .serverError
       case _ where status == 429: .tooManyRequests
       case "invalid_client": .invalidClient
+      // 401 is for clients that are not known (RFC 6749, 5.2), whatever Keycloak calls it.
+      case "unauthorized_client" where status == 401: .invalidClient
       case "unauthorized_client": .unauthorizedClient
       case "invalid_scope", "scope_invalid", "invalid_target": .invalidScope
       // RFC 6749 has these two for the authorization endpoint only; servers use them here too.
@@ -137,7 +143,7 @@ struct TokenErrorResponse: Decodable {
     }
     let detail = errorDescription.map { ": " + shown($0, to: 160) } ?? ""
     return AcquisitionFailure(
-      code, "the token endpoint answered \(status) \(shown(error, to: 64))\(detail)", retryAfter: retryAfter)
+      code, "the \(what) endpoint answered \(status) \(shown(error, to: 64))\(detail)", retryAfter: retryAfter)
   }
 
   /// Whether a server gave back a secret, as it is or as it stood in the request's form.

@@ -63,3 +63,12 @@ struct ClaimsBody: Decodable {
     }
   }
 }
+
+extension ClaimsBody {
+  /// Times alone.
+  init(exp: NumericDate?, iat: NumericDate?) {
+    self.init(
+      iss: nil, sub: nil, aud: nil, exp: exp, nbf: nil, iat: iat, jti: nil, scope: nil, scp: nil, clientID: nil,
+      azp: nil)
+  }
+}

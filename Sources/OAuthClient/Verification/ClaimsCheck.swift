@@ -21,6 +21,38 @@ extension AccessTokenPolicy {
       keyID: header.keyID, algorithm: header.algorithm, type: header.type)
   }
 
+  /// Compares with this policy what the server says of its token (RFC 7662, 2.2). All but `active` is optional there: what is told must be right.
+  ///
+  /// - Parameter expiry: when the token ends, `exp` if it is told.
+  func check(
+    introspected body: ClaimsBody, grantedScope: [String]?, expiry: Int64, unixTime: Double
+  ) throws(VerificationFailure) -> AccessTokenClaims {
+    if let issuer = body.iss { try checkIssuer(issuer) }
+    if let audience = body.aud?.values { try checkAudience(audience) }
+    try checkClient(body.clientID, claim: "client_id")
+    try checkClient(body.azp, claim: "azp")
+    try checkTimes(expiry: expiry, notBefore: body.nbf?.seconds, issuedAt: body.iat?.seconds, now: unixTime)
+    return try accepted(body, body.scope?.scopes ?? body.scp?.scopes ?? grantedScope, expiry)
+  }
+
+  /// Compares with this policy what the token endpoint said of a token that is not verified.
+  func check(
+    unverified body: ClaimsBody, grantedScope: [String]?, expiry: Int64
+  ) throws(VerificationFailure) -> AccessTokenClaims {
+    try accepted(body, grantedScope, expiry)
+  }
+
+  private func accepted(
+    _ body: ClaimsBody, _ told: [String]?, _ expiry: Int64
+  ) throws(VerificationFailure) -> AccessTokenClaims {
+    let granted = told ?? scopes
+    try checkScopes(granted)
+    return AccessTokenClaims(
+      issuer: issuer, subject: body.sub, audience: body.aud?.values ?? [], scopes: granted,
+      clientID: body.clientID ?? body.azp, issuedAt: body.iat?.seconds, notBefore: body.nbf?.seconds, expiry: expiry,
+      tokenID: body.jti, keyID: nil, algorithm: nil, type: nil)
+  }
+
   private func checkIssuer(_ issuer: String) throws(VerificationFailure) {
     guard issuer.isExactly(self.issuer) else {
       throw VerificationFailure(

@@ -28,8 +28,10 @@ struct TokenState: Codable {
     /// The server's clock when the request was sent, seconds since 1970, as well as it is known: a wrong host clock does not matter then.
     var serverTime: Double
     var grantedScope: [String]
-    var secretIndex: Int
+    var proof: ClientProof
     var evidence: Grant.Evidence
+    /// What the server told of a token that is no JWT; `nil` for one that says it itself.
+    var claims: AccessTokenClaims?
 
     init(_ kept: KeptToken) {
       let grant = kept.grant
@@ -39,8 +41,9 @@ struct TokenState: Codable {
       lifetimeNanoseconds = grant.lifetime.nanoseconds
       serverTime = grant.requestedAt.unix + (grant.skew?.seconds ?? 0)
       grantedScope = grant.scope
-      secretIndex = grant.secretIndex
+      proof = grant.proof
       evidence = grant.evidence
+      claims = grant.claims.algorithm == nil ? grant.claims : nil
     }
 
     var lifetime: Duration { .nanoseconds(lifetimeNanoseconds) }

@@ -101,6 +101,13 @@ extension TokenBroker {
 extension TokenSettings {
   /// Whether the other settings ask for another token, of another server, or with other credentials.
   func asks(differentlyFrom other: TokenSettings) -> Bool {
-    requestFingerprint != other.requestFingerprint || transport != other.transport || secrets != other.secrets
+    requestFingerprint != other.requestFingerprint || transport != other.transport || proves(differentlyFrom: other)
+  }
+
+  /// Whether the client proves who it is by something else.
+  func proves(differentlyFrom other: TokenSettings) -> Bool {
+    clientAuthentication != other.clientAuthentication || secrets != other.secrets
+      || basicEncoding != other.basicEncoding
+      || privateKeyFile != other.privateKeyFile || keyID != other.keyID || assertionAudience != other.assertionAudience
   }
 }

@@ -123,21 +123,22 @@ extension TokenStatus {
         since: since)
     }
     let lifecycle = keeper.lifecycle
+    let visible = keeper.isWithdrawnForGood ? nil : lifecycle.visible
     let settings = keeper.settings
     dueAtBoot = lifecycle.deadline?.nanoseconds
     name = settings.name
     issuer = settings.issuer
     clientID = settings.clientID
-    expiresAtBoot = lifecycle.visible?.expiresAt.nanoseconds
-    expiresAt = (lifecycle.visible?.expiresAt).map(unix)
-    obtainedAt = (lifecycle.visible?.requestedAt).map(unix)
+    expiresAtBoot = visible?.expiresAt.nanoseconds
+    expiresAt = (visible?.expiresAt).map(unix)
+    obtainedAt = (visible?.requestedAt).map(unix)
     if case .waiting(let until) = lifecycle.phase {
       nextAttempt = unix(until)
     }
     self.failure = lifecycle.trouble.map { failure($0.failure, count: $0.count, since: unix($0.since)) }
     if case .failing(let reason, _, _) = lifecycle.publication { publicationFailure = reason }
     condition =
-      lifecycle.visible == nil ? .absent : lifecycle.trouble == nil && publicationFailure == nil ? .valid : .failing
+      visible == nil ? .absent : lifecycle.trouble == nil && publicationFailure == nil ? .valid : .failing
     clockSkew = keeper.skew?.seconds
     requests = keeper.requests
     successes = keeper.successes
@@ -148,11 +149,14 @@ extension TokenStatus {
     scope = keeper.grant?.scope ?? []
     requestedScope = settings.scope
     audience = settings.audience
+    verification = settings.verification
     caFile = settings.caFile
     notes = []
     if settings.secrets.count > 1, keeper.successes > 0 {
-      notes.append("the \(keeper.preferredSecret == 0 ? "first" : "second") of the two secrets is in use")
+      notes.append("the \(keeper.proof?.secretIndex ?? 0 == 0 ? "first" : "second") of the two secrets is in use")
     }
+    if settings.leavesProofOpen, let proof = keeper.proof { notes.append("the server takes \(proof.description)") }
+    if settings.verification == .none { notes.append("tokens are NOT VERIFIED (verify = \"none\")") }
     if let failure = keeper.signalFailure, !failure.isAbsence {
       notes.append("the reader was not told of the new token: \(failure.problem)")
     }

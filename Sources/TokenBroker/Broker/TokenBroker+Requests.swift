@@ -42,9 +42,8 @@ extension TokenBroker {
     keeper.attempt += 1
     let attempt = keeper.attempt
     let request: TokenRequest
-    let order: [Int]
     do throws(AcquisitionFailure) {
-      (request, order) = try keeper.request()
+      request = try keeper.request()
     } catch {
       let now = Moment.now()
       keeper.lastFailure = (error, now)
@@ -65,7 +64,7 @@ extension TokenBroker {
       } catch {
         result = .failure(error)
       }
-      self.finish(name, ticket, key, order, sentAt, result)
+      self.finish(name, ticket, key, sentAt, result)
     }
   }
 
@@ -73,7 +72,7 @@ extension TokenBroker {
   private static let limitGrace = Duration.seconds(5)
 
   private func finish(
-    _ name: String, _ ticket: RequestQueue.Ticket, _ key: ServerKey, _ order: [Int], _ sentAt: Moment,
+    _ name: String, _ ticket: RequestQueue.Ticket, _ key: ServerKey, _ sentAt: Moment,
     _ result: Result<Grant, AcquisitionFailure>
   ) {
     servers[key]?.queue.end(ticket)
@@ -83,7 +82,7 @@ extension TokenBroker {
     keeper.ticket = nil
     let duration = Moment.now().boot - sentAt.boot
     switch result {
-    case .success(let grant): accept(grant, order, keeper, took: duration)
+    case .success(let grant): accept(grant, keeper, took: duration)
     case .failure(let failure):
       keeper.tally.count(failure, sentAt: sentAt, took: duration)
       keeper.lastFailure = (failure, Moment.now())
@@ -92,7 +91,7 @@ extension TokenBroker {
     }
   }
 
-  private func accept(_ grant: Grant, _ order: [Int], _ keeper: TokenKeeper, took duration: Duration) {
+  private func accept(_ grant: Grant, _ keeper: TokenKeeper, took duration: Duration) {
     let name = keeper.settings.name
     guard grant.lifetime >= RefreshSchedule.shortestLifetime else {
       let failure = AcquisitionFailure(
@@ -106,7 +105,7 @@ extension TokenBroker {
     let former = keeper.kept
     keeper.kept = KeptToken(grant: grant, fingerprint: keeper.settings.requestFingerprint)
     noteSkew(grant.skew, keeper)
-    noteSecret(order[grant.secretIndex], keeper)
+    noteProof(grant.proof, keeper)
     let token = keeper.plan(grant)
     handle(.acquired(token), name)
     // It ended while it was on its way: what is in the files is still the former one.
@@ -114,13 +113,19 @@ extension TokenBroker {
     refreshForWaiting(name)
   }
 
-  private func noteSecret(_ index: Int, _ keeper: TokenKeeper) {
-    if index != keeper.preferredSecret {
+  private func noteProof(_ proof: ClientProof, _ keeper: TokenKeeper) {
+    let before = keeper.proof
+    keeper.proof = proof
+    if proof.secretIndex != before?.secretIndex ?? 0 {
       logger.notice(
-        "the server took the \(index == 0 ? "first" : "second") of the two client secrets and no longer the other",
+        "the server took the \(proof.secretIndex == 0 ? "first" : "second") of the two client secrets and no longer the other",
         metadata: metadata(nil, of: keeper))
     }
-    keeper.preferredSecret = index
+    // Where the settings leave it open, whoever reads the log learns what to write into them.
+    if keeper.settings.leavesProofOpen, proof.method != before?.method || proof.encoding != before?.encoding {
+      logger.notice(
+        "\(keeper.settings.name): the server takes \(proof.description)", metadata: metadata(nil, of: keeper))
+    }
   }
 
   private func noteSkew(_ skew: Duration?, _ keeper: TokenKeeper) {

@@ -97,10 +97,13 @@ public actor TokenBroker {
     for name in keepers.keys { handle(.refresh, name) }
   }
 
-  /// Stops: requests under way are given up, the tokens stay in their files.
+  /// Stops: requests under way are given up, the tokens stay in their files (but see `withdrawRevocable`).
   public func stop() {
     isStopping = true
-    logger.notice("stopping; the tokens stay in their files", metadata: metadata(.stopping))
+    let leaves = keepers.values.contains { !$0.settings.revokesOnStop }
+    logger.notice(
+      leaves ? "stopping; the tokens stay in their files" : "stopping; the tokens are revoked",
+      metadata: metadata(.stopping))
     dismissWaiting()
     for keeper in keepers.values { keeper.task?.cancel() }
   }
@@ -142,9 +145,11 @@ public actor TokenBroker {
       let grant = try await Adoption.grant(from: settings.statePath, for: settings, now: Moment.now())
       keeper.kept = KeptToken(grant: grant, fingerprint: keeper.settings.requestFingerprint)
       keeper.announced = grant.requestedAt.boot
-      keeper.preferredSecret = grant.secretIndex
+      keeper.proof = grant.proof
       keeper.skew = grant.skew
       adopted = keeper.plan(grant)
+      // What vouched for it was the server's word: that is asked for again, by way of a new token, and readers keep the old one until it comes.
+      if settings.verification == .introspection { adopted?.refreshAt = Moment.now().boot }
       await access(to: keeper.server).server.adopt(grant.evidence)
     } catch {
       guard keepers[name] === keeper, keeper.lifecycle.phase == .unstarted else { return }

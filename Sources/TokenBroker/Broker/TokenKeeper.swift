@@ -15,8 +15,10 @@ final class TokenKeeper {
   var attempt = 0
   var task: Task<Void, Never>?
   var ticket: (server: ServerKey, ticket: RequestQueue.Ticket)?
-  /// Which of two secrets worked last.
-  var preferredSecret = 0
+  /// By what the server knew the client last.
+  var proof: ClientProof?
+  /// Its files were removed because the token is revoked: the daemon is about to end.
+  var isWithdrawnForGood = false
   var requests = 0
   var tally = RequestTally()
   var successes: Int { tally.successes }
@@ -135,7 +137,7 @@ final class TokenKeeper {
     lastFailure = former.lastFailure
     skew = former.skew
     announced = former.announced
-    if settings.secrets == former.settings.secrets { preferredSecret = former.preferredSecret }
+    if !settings.proves(differentlyFrom: former.settings) { proof = former.proof }
     for index in files.indices {
       if let same = former.files.firstIndex(where: { $0.path == files[index].path && $0.mode == files[index].mode }) {
         files[index] = former.files[same]
@@ -145,9 +147,9 @@ final class TokenKeeper {
 
   /// What to ask with, read now: a secret that was rotated in its file is used at once.
   ///
-  /// - Throws: `credentials` if a secret cannot be read.
-  func request() throws(AcquisitionFailure) -> (request: TokenRequest, order: [Int]) {
-    try settings.request(preferring: preferredSecret)
+  /// - Throws: `credentials` if a secret or key cannot be read.
+  func request() throws(AcquisitionFailure) -> TokenRequest {
+    try settings.request(preferring: proof)
   }
 }
 

@@ -41,16 +41,17 @@ final class CheckProgress: Sendable {
       discovered(metadata, document)
     case .answered(let answer):
       state.withLock { $0.answer = answer }
+      var details = [
+        "expires_in: " + (answer.expiresIn.map { "\(Int($0)) s" } ?? "not told"),
+        "scope: " + (answer.scope?.joined(separator: " ") ?? "not told, so as asked"),
+        "client authentication: \(answer.proof.description)",
+      ]
+      if settings.secrets.count > 1 {
+        details.append("client secret: the \(answer.proof.secretIndex == 0 ? "first" : "second") of two")
+      }
       tell(
         self.step(
-          .token, .ok, "\(answer.url) gave a Bearer token",
-          details: [
-            "expires_in: " + (answer.expiresIn.map { "\(Int($0)) s" } ?? "not told"),
-            "scope: " + (answer.scope?.joined(separator: " ") ?? "not told, so as asked"),
-          ]
-            + (settings.secrets.count > 1
-              ? ["client secret: the \(answer.secretIndex == 0 ? "first" : "second") of two"] : []),
-          took: answer.duration))
+          .token, .ok, "\(answer.url) gave a Bearer token", details: details, took: answer.duration))
     case .keys(let count): state.withLock { $0.keyCount = count }
     }
   }
@@ -58,10 +59,21 @@ final class CheckProgress: Sendable {
   /// Tells the verification of a token that passed it.
   func verified(_ grant: Grant) {
     let (answer, keys) = state.withLock { ($0.answer, $0.keyCount) }
-    tell(
-      step(
-        .verification, .ok, "the token is what it should be, by one of the issuer's \(keys) keys",
-        details: ClaimList.lines(answer?.token, failing: nil)))
+    switch settings.verification {
+    case .jwt:
+      tell(
+        step(
+          .verification, .ok, "the token is what it should be, by one of the issuer's \(keys) keys",
+          details: ClaimList.lines(answer?.token, failing: nil)))
+    case .introspection:
+      tell(
+        step(.verification, .ok, "the server's introspection calls the token active, and what it tells of it is right"))
+    case .none:
+      tell(
+        step(
+          .verification, .warning, "the token is NOT VERIFIED: verify = \"none\"",
+          remedy: "set verify to \"jwt\" or \"introspection\" if the server can do with it"))
+    }
   }
 
   /// Tells the step that failed, and names those that were not reached.

@@ -8,25 +8,65 @@ extension TokenSettings {
       requiresAccessTokenType: requiresAccessTokenType)
   }
 
-  /// What to ask with, the secrets read now, and which of the settings' secrets each of the request's is.
+  /// What to ask with, secrets and key read now: what was rotated in its file is used at once.
   ///
-  /// - Parameter preferred: the index of the secret to try first.
-  /// - Throws: `credentials` if a secret cannot be read.
-  func request(preferring preferred: Int = 0) throws(AcquisitionFailure) -> (request: TokenRequest, order: [Int]) {
-    var order = Array(self.secrets.indices)
-    if let position = order.firstIndex(of: preferred) { order.swapAt(0, position) }
-    var secrets: [Secret] = []
-    var environment = RuntimeEnvironment.current
-    environment.allowsGroupRead = allowsGroupRead
-    for index in order {
-      do { secrets.append(try self.secrets[index].read(in: environment)) } catch {
+  /// - Parameter preferred: what the server took last.
+  /// - Throws: `credentials` if a secret or the key cannot be read.
+  func request(preferring preferred: ClientProof? = nil) throws(AcquisitionFailure) -> TokenRequest {
+    TokenRequest(
+      clientID: clientID, credentials: try credentials(preferring: preferred), scope: scope, parameters: parameters,
+      verification: verification, policy: policy, timeout: timeout)
+  }
+
+  private func credentials(preferring preferred: ClientProof?) throws(AcquisitionFailure) -> ClientCredentials {
+    let first = min(preferred?.secretIndex ?? 0, secrets.count - 1)
+    var read: [Secret?] = []
+    for index in secrets.indices {
+      do { read.append(try secrets[index].read(in: environment)) } catch {
         // The next secret of two may not be there yet.
-        if order.count > 1, index == order.last, !secrets.isEmpty { continue }
-        throw AcquisitionFailure(.credentials, "\(error)")
+        guard secrets.count > 1, index != first else { throw AcquisitionFailure(.credentials, "\(error)") }
+        read.append(nil)
       }
     }
-    let request = TokenRequest(clientID: clientID, secrets: secrets, scope: scope, policy: policy, timeout: timeout)
-    return (request, order)
+    return ClientCredentials(
+      method: clientAuthentication, secrets: read, basicEncoding: basicEncoding, key: try key(),
+      assertionAudience: assertionAudience, hasCertificate: clientCertificateFile != nil, preferred: preferred)
+  }
+
+  private func key() throws(AcquisitionFailure) -> ClientAssertionKey? {
+    guard let privateKeyFile else { return nil }
+    let pem: Secret
+    do throws(FileRefusal) {
+      pem = try ProtectedFile.read(privateKeyFile, environment: environment, limit: Self.longestKeyFile)
+    } catch {
+      throw AcquisitionFailure(.credentials, "\(error)")
+    }
+    do throws(ClientAssertionFailure) {
+      return try ClientAssertionKey(pem: pem, keyID: keyID)
+    } catch {
+      throw AcquisitionFailure(.credentials, "\(privateKeyFile): \(error.message)")
+    }
+  }
+
+  /// That of this process, with what the settings allow in it.
+  private var environment: RuntimeEnvironment {
+    var environment = RuntimeEnvironment.current
+    environment.allowsGroupRead = allowsGroupRead
+    return environment
+  }
+
+  /// An RSA key of 16384 bits in PEM has 13 KiB.
+  private static let longestKeyFile = 64 * 1024
+
+  /// Whether it depends on the server by which method, or in which encoding, the client proves who it is.
+  var leavesProofOpen: Bool {
+    clientAuthentication == .auto || (clientAuthentication == .basic && basicEncoding == .auto)
+  }
+
+  /// RFC 8707, 2: a parameter for each resource.
+  private var parameters: [(name: String, value: String)] {
+    resource.map { ("resource", $0) } + (requestAudience.map { [("audience", $0)] } ?? [])
+      + extraParameters.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
   /// The way to the server.

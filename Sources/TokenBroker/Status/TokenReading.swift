@@ -36,8 +36,9 @@ public enum TokenReading {
     guard content.count > 0 else { throw absent(token, report) }
     if report.life != .running {
       let expiry = (try? TokenInspection(of: content.withBytes { Array($0) }))?.number("exp")
-      guard let expiry else { throw absent(token, report) }
-      remaining = min(remaining, .seconds(expiry - report.now.unix))
+      // An opaque token tells nothing: what the daemon wrote last is all there is.
+      guard expiry != nil || token.status.verification != .jwt else { throw absent(token, report) }
+      if let expiry { remaining = min(remaining, .seconds(expiry - report.now.unix)) }
     }
     guard remaining > .zero else { throw absent(token, report) }
     guard remaining >= demanded else { throw tooShort(token, remaining, demanded) }

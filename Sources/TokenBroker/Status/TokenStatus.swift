@@ -81,6 +81,8 @@ public struct TokenStatus: Hashable, Sendable, Codable {
   public var requestedScope: [String]
   /// What the token must be meant for: one of these.
   public var audience: [String]
+  /// How its tokens are verified.
+  public var verification: TokenVerification
   /// The authorities that the server is trusted by, if not the system's.
   public var caFile: String?
   /// What a person should know beside: which of two secrets worked, that tokens are not verified.

@@ -35,7 +35,9 @@ import Testing
     Case(
       testDescription: "wrong secret", code: 16,
       arrange: { try $0.configure($0.table("konexus", ["client_secret": #""wrong""#])) },
-      said: "-> client_id or client_secret is wrong, expired or disabled: ask Konexus, then systemctl restart"),
+      said:
+        "-> client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart"
+    ),
     Case(
       testDescription: "wrong scope", code: 16,
       arrange: { try $0.configure($0.table("konexus", ["scope": #""other""#])) },

@@ -11,6 +11,7 @@ final class ChildProcess: Sendable {
 
   let pid: pid_t
   private let known = Mutex<Ending?>(nil)
+  private let dumped = Mutex(false)
 
   /// Starts `arguments[0]`, looked for in PATH, with this environment alone. Its output goes to these files, its input is empty.
   ///
@@ -48,6 +49,9 @@ final class ChildProcess: Sendable {
     kill()
   }
 
+  /// Whether the kernel wrote a core dump, to a file or to a program, when it ended.
+  var hasDumpedCore: Bool { dumped.withLock { $0 } }
+
   /// How it ended; nil while it runs.
   var ending: Ending? { reap(waiting: false) }
 
@@ -75,6 +79,7 @@ final class ChildProcess: Sendable {
       repeat { got = waitpid(pid, &status, waiting ? 0 : WNOHANG) } while got < 0 && errno == EINTR
       guard got == pid else { return nil }
       let signal = status & 0x7f
+      dumped.withLock { $0 = status & 0x80 != 0 }
       ending = signal == 0 ? .exited(status >> 8 & 0xff) : .killed(by: signal)
       return ending
     }

@@ -1,5 +1,5 @@
 /// How the daemon proves to the token endpoint that it is the client: `client_auth`.
-public enum ClientAuthentication: String, CaseIterable, Hashable, Sendable {
+public enum ClientAuthentication: String, CaseIterable, Hashable, Sendable, Codable {
   /// The best of what the settings have the means for and the server's metadata names.
   case auto
   /// The secret in the request's body (RFC 6749, 2.3.1), as Konexus documents it.
@@ -15,7 +15,7 @@ public enum ClientAuthentication: String, CaseIterable, Hashable, Sendable {
 }
 
 /// How client_id and secret are written into an `Authorization: Basic` header: `basic_encoding`.
-public enum BasicEncoding: String, CaseIterable, Hashable, Sendable {
+public enum BasicEncoding: String, CaseIterable, Hashable, Sendable, Codable {
   /// As RFC 6749 says, and on `invalid_client` once the other way.
   case auto
   /// Form-encoded first (RFC 6749, 2.3.1).
@@ -25,19 +25,9 @@ public enum BasicEncoding: String, CaseIterable, Hashable, Sendable {
 }
 
 /// The `aud` of a client assertion: `assertion_audience`.
-public enum AssertionAudience: String, CaseIterable, Hashable, Sendable {
+public enum AssertionAudience: String, CaseIterable, Hashable, Sendable, Codable {
   /// The token endpoint's URL (RFC 7523, 3).
   case tokenEndpoint = "token_endpoint"
   /// The issuer.
   case issuer
-}
-
-/// How a token is verified before it is published: `verify`.
-public enum TokenVerification: String, CaseIterable, Hashable, Sendable {
-  /// Signature and claims of a JWT (RFC 9068, RFC 8725).
-  case jwt
-  /// The server is asked (RFC 7662).
-  case introspection
-  /// Not at all.
-  case none
 }

@@ -1,0 +1,112 @@
+/// All that a client has to prove itself with at its authorization server (RFC 6749, 2.3), and which of it to use.
+public struct ClientCredentials: Sendable {
+  /// How; with `auto` the server's metadata decides among what there are the means for.
+  public var method: ClientAuthentication
+  /// The secrets in the order of the settings; `nil` for one that cannot be read at present.
+  public var secrets: [Secret?]
+  /// How they are written with HTTP Basic.
+  public var basicEncoding: BasicEncoding
+  /// What signs assertions.
+  public var key: ClientAssertionKey?
+  /// Whom assertions are for.
+  public var assertionAudience: AssertionAudience
+  /// Whether the connection shows a client certificate.
+  public var hasCertificate: Bool
+  /// What the server took last: tried first.
+  public var preferred: ClientProof?
+
+  /// Credentials of the given parts.
+  public init(
+    method: ClientAuthentication = .post, secrets: [Secret?] = [], basicEncoding: BasicEncoding = .auto,
+    key: ClientAssertionKey? = nil, assertionAudience: AssertionAudience = .tokenEndpoint, hasCertificate: Bool = false,
+    preferred: ClientProof? = nil
+  ) {
+    self.method = method
+    self.secrets = secrets
+    self.basicEncoding = basicEncoding
+    self.key = key
+    self.assertionAudience = assertionAudience
+    self.hasCertificate = hasCertificate
+    self.preferred = preferred
+  }
+
+  /// The proofs to try, in turn: as long as the server says that the client is not known by one.
+  ///
+  /// - Parameters:
+  ///   - supported: `token_endpoint_auth_methods_supported`; absent means `client_secret_basic` (RFC 8414, 2).
+  ///   - clientID: the client's identifier, whose characters decide with the secret's whether both ways of HTTP Basic are one.
+  func proofs(supported: [String]?, clientID: String) -> [ClientProof] {
+    let all = methods(supported ?? [ClientAuthentication.basic.rawValue]).flatMap { proofs(by: $0, clientID) }
+    guard let preferred else { return all }
+    // What worked last comes first, then what differs from it in the secret alone, as after a rotation, then in the encoding.
+    func distance(_ proof: ClientProof) -> Int {
+      if proof == preferred { return 0 }
+      guard proof.method == preferred.method else { return 3 }
+      return proof.encoding == preferred.encoding ? 1 : 2
+    }
+    return (0...3).flatMap { rank in all.filter { distance($0) == rank } }
+  }
+
+  /// The proofs to try in turn at an endpoint other than the token endpoint, where `proof` was taken.
+  ///
+  /// - Parameter supported: the methods that the server names for this endpoint; if it names none, they are taken to be as at the token endpoint.
+  func proofs(like proof: ClientProof, supported: [String]?, clientID: String) -> [ClientProof] {
+    var open = self
+    open.method = .auto
+    open.preferred = nil
+    let others = open.proofs(supported: supported ?? [], clientID: clientID)
+      .filter { $0 != proof && (!$0.isBySecret || $0.secretIndex == proof.secretIndex || !proof.isBySecret) }
+    // Servers (Glewlwyd among them) take HTTP Basic alone here, whatever they take at the token endpoint.
+    guard let supported, !supported.contains(proof.method.rawValue) else { return [proof] + others }
+    return others + [proof]
+  }
+
+  /// The best first: what shows no secret to the server, then the secret in the body, which can be written in one way only.
+  private static let preference: [ClientAuthentication] = [.privateKeyJWT, .tls, .selfSignedTLS, .post, .basic]
+
+  private func methods(_ supported: [String]) -> [ClientAuthentication] {
+    guard method == .auto else { return [method] }
+    let possible = Self.preference.filter(hasMeans)
+    let named = possible.filter { supported.contains($0.rawValue) }
+    // Documents name methods that the server refuses, and leave out some that it takes: the others come after. The two methods
+    // by certificate are one on the wire.
+    let others = possible.filter { method in
+      !named.contains(method)
+        && !(method == .selfSignedTLS || (method == .tls && named.contains(.selfSignedTLS)))
+    }
+    return named + others
+  }
+
+  private func hasMeans(_ method: ClientAuthentication) -> Bool {
+    switch method {
+    case .auto: false
+    case .post, .basic: secrets.contains { $0 != nil }
+    case .privateKeyJWT: key != nil
+    case .tls, .selfSignedTLS: hasCertificate
+    }
+  }
+
+  private func proofs(by method: ClientAuthentication, _ clientID: String) -> [ClientProof] {
+    let indices = secrets.indices.filter { secrets[$0] != nil }
+    switch method {
+    case .auto: return []
+    case .privateKeyJWT, .tls, .selfSignedTLS: return hasMeans(method) ? [ClientProof(method)] : []
+    case .post: return indices.map { ClientProof(.post, secretIndex: $0) }
+    case .basic:
+      let encodings: [BasicEncoding] = basicEncoding == .auto ? [.rfc6749, .raw] : [basicEncoding]
+      return encodings.flatMap { encoding in
+        indices.compactMap { index in
+          let isOther = encoding == .raw && encodings.count > 1
+          if isOther, !encodingMatters(clientID, secrets[index]) { return nil }
+          return ClientProof(.basic, encoding: encoding, secretIndex: index)
+        }
+      }
+    }
+  }
+
+  private func encodingMatters(_ clientID: String, _ secret: Secret?) -> Bool {
+    guard let secret else { return false }
+    return FormEncoding.encoded(.secret(secret)) != secret
+      || FormEncoding.encoded(.text(clientID)) != Secret(clientID)
+  }
+}
