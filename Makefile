@@ -59,6 +59,24 @@ demo: ## Watch it work: daemon, authorization server and a shell script that rea
 	@.ci/deps build demo
 	@Tests/Demo/run
 
+##@ Measuring
+.PHONY: bench bench-build bench-availability fleet
+bench: build bench-build ## Side by side with curl and jq, Python, Go, oidc-agent and Envoy: ratios, a few minutes
+	Benchmarks/compare
+
+bench-build:
+	@.ci/deps build bench
+	@Benchmarks/get-envoy
+	$(SWIFT) build -c release --product konexus-sandbox
+
+bench-availability: build bench-build ## The share of reads that the API accepts, through a compressed day of faults
+	Benchmarks/availability
+
+fleet: deps-build ## What up to a million hosts ask of one server, in virtual time; plot in .build/bench/fleet.svg
+	$(SWIFT) build -c release --product konexus-fleet
+	@mkdir -p .build/bench
+	.build/release/konexus-fleet --plot .build/bench/fleet.svg
+
 ##@ Installing
 .PHONY: install uninstall deb
 install: ## Install what `make build` built: PREFIX=/usr/local, DESTDIR=
