@@ -17,7 +17,6 @@ actor Daemon {
   private var statusFile: StatusFile
   private var metricsFile: MetricsFile?
   private var signals: UnixSignals?
-  private var heartbeat: (any DispatchSourceTimer)?
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
   private var hasComplained = false
@@ -42,9 +41,6 @@ actor Daemon {
   func start() async {
     startExtension = timer(every: Self.extensionPeriod) { daemon in
       if !daemon.manager.extendStart(by: Self.extensionLength) { daemon.startExtension = nil }
-    }
-    if let period = manager.heartbeat {
-      heartbeat = timer(every: .nanoseconds(Int(period.nanoseconds))) { $0.beat() }
     }
     do throws(PublicationFailure) {
       try await broker.start { [self] status in
@@ -104,14 +100,38 @@ actor Daemon {
     manager.beat()
   }
 
+  /// Shows systemd, for ever, that the broker is alive. On the main thread, which has nothing else to do.
+  ///
+  /// An idle queue runs what is asked of it by `sync` on the asking thread: a beat costs one wake-up, where a timer of the queue costs
+  /// several threads theirs. A queue that does not answer holds this thread up, and then there are no beats.
+  nonisolated func beatForever() -> Never {
+    guard let period = broker.queue.sync(execute: { assumeIsolated { $0.manager.heartbeat } }) else { dispatchMain() }
+    var next = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &next)
+    while true {
+      let nanoseconds = Int64(next.tv_sec) * 1_000_000_000 + Int64(next.tv_nsec) + period.nanoseconds
+      next = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+      while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nil) == EINTR {}
+      broker.queue.sync { assumeIsolated { $0.beat() } }
+      var now = timespec()
+      clock_gettime(CLOCK_MONOTONIC, &now)
+      // After a time in which the process was stopped, one beat makes up for those that were missed.
+      if Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec) > nanoseconds + period.nanoseconds { next = now }
+    }
+  }
+
   private func reload() {
     manager.reloading()
     let former = lastReload
-    lastReload = Task {
+    lastReload = Task(executorPreference: broker.requests) {
       await former?.value
       await self.readAgain()
-      self.manager.reloaded(await self.broker.status())
+      await self.endReload()
     }
+  }
+
+  private func endReload() {
+    manager.reloaded(broker.assumeIsolated { $0.status() })
   }
 
   private func readAgain() async {

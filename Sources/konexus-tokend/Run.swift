@@ -53,8 +53,8 @@ struct Run: ParsableCommand {
     let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: daemon.broker.queue) { signal in
       daemon.assumeIsolated { $0.receive(signal) }
     }
-    Task { await daemon.start() }
-    withExtendedLifetime(signals) { dispatchMain() }
+    Task(executorPreference: daemon.broker.requests) { await daemon.start() }
+    withExtendedLifetime(signals) { daemon.beatForever() }
   }
 
   /// Ends with `EX_CONFIG`, which the unit does not restart after; the first line is seen in `systemctl status` too.
