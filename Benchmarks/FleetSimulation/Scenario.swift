@@ -31,8 +31,8 @@ public struct Scenario: Sendable {
   /// A day on which nothing happens.
   public static var day: Scenario { Scenario("a day", .running, seconds: 86_400) }
 
-  /// All hosts boot within half a minute, and are looked at for a day.
-  public static var reboot: Scenario { Scenario("mass reboot", .booting(within: 30), seconds: 86_400) }
+  /// All hosts boot within half a minute, and are looked at for half a day.
+  public static var reboot: Scenario { Scenario("mass reboot", .booting(within: 30), seconds: 43_200) }
 
   /// The server is away for `minutes`, an hour after the beginning. Looked at from its return on.
   public static func outage(minutes: Int) -> Scenario {
@@ -55,6 +55,7 @@ public struct Scenario: Sendable {
   public func limited(to times: Double) -> Scenario {
     var scenario = self
     scenario.capacity = times
+    scenario.seconds = min(seconds, 4 * 3600)
     scenario.name += ", server answers \(times) x mean"
     return scenario
   }

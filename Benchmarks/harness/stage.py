@@ -15,7 +15,7 @@ RELEASE = os.path.join(ROOT, ".build", "release")
 BUILT = os.path.join(ROOT, ".build", "bench")
 PEERS = os.path.join(ROOT, "Benchmarks", "peers")
 DAEMON = os.environ.get("BINARY") or os.path.join(RELEASE, "konexus-tokend")
-SYSTEM_STORE = "/etc/ssl/certs/ca-certificates.crt"
+SYSTEM_STORE = "/etc/ssl/certs"
 
 
 def enter_private_mounts():
@@ -51,14 +51,18 @@ class Stage:
             self.token_url = json.load(answer)["token_endpoint"]
 
     def _trust(self, authority):
-        """The system's own store and the sandbox's authority, in place of the store: nobody has to be told of a CA."""
-        bundle = self.path("bundle.pem")
+        """The system's own store and the sandbox's authority, in place of the store, as update-ca-certificates(8) leaves it:
+        a bundle, and a directory in which each is found by its hash. Nobody has to be told of a CA."""
         subprocess.run(["umount", SYSTEM_STORE], stderr=subprocess.DEVNULL)
-        with open(bundle, "wb") as file:
-            for part in (SYSTEM_STORE, authority):
-                with open(part, "rb") as source:
-                    file.write(source.read())
-        subprocess.run(["mount", "--bind", bundle, SYSTEM_STORE], check=True)
+        store = self.path("authorities")
+        shutil.copytree(SYSTEM_STORE, store, symlinks=True)
+        with open(os.path.join(store, "ca-certificates.crt"), "ab") as bundle, open(authority, "rb") as source:
+            bundle.write(source.read())
+        shutil.copy(authority, os.path.join(store, "sandbox.pem"))
+        name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", authority],
+                              check=True, capture_output=True, text=True).stdout.strip()
+        os.symlink("sandbox.pem", os.path.join(store, name + ".0"))
+        subprocess.run(["mount", "--bind", store, SYSTEM_STORE], check=True)
 
     def path(self, name):
         return os.path.join(self.home, name)

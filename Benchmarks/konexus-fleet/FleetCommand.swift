@@ -43,7 +43,7 @@ struct FleetCommand: AsyncParsableCommand {
   func run() async throws {
     var report = FleetReport()
     let scenarios: [Scenario] = [
-      .day, .outage(minutes: 20), .outage(minutes: 58), .outage(minutes: 120), .reboot, .reboot.limited(to: 5),
+      .day, .outage(minutes: 20), .outage(minutes: 29), .outage(minutes: 120), .reboot, .reboot.limited(to: 5),
       .blackout, .blackout.limited(to: 5),
     ]
     print(FleetReport.heading)

@@ -1,37 +1,40 @@
 import FleetSimulation
 import Testing
 
-/// A small fleet in virtual time; `make fleet` has the large ones.
+/// Small fleets in virtual time, each the same in every run; `make fleet` has the large ones.
 @Suite struct FleetTests {
-  /// 3000 hosts ask 1.76 times a second: in ten minutes 1054 times, of which chance makes 3 % more or less.
-  private static let window = 600
+  /// The most requests in half an hour, in which 300 hosts ask 316 times on the mean: chance alone makes that a few per cent more.
+  private static let window = 1800
 
   @Test func loadIsEvenOnADayOnWhichNothingHappens() async {
-    let load = await Fleet(hosts: 3000).live(Scenario("six hours", .running, seconds: 6 * 3600))
+    let load = await Fleet(hosts: 300).live(Scenario("three hours", .running, seconds: 3 * 3600))
     let mean = Double(load.requests.reduce(0) { $0 + Int($1) }) / Double(load.requests.count)
-    #expect(abs(mean / load.mean - 1) < 0.02, "the mean is what the schedule says")
+    #expect(abs(mean / load.mean - 1) < 0.03, "the mean is what the schedule says")
     #expect(load.peak(window: Self.window) < 1.3)
     #expect(load.lost == 0 && load.without == 0)
   }
 
-  @Test func nobodyLosesATokenInAnOutageThatATokenOutlives() async {
-    for minutes in [20, 58] {
-      let scenario = Scenario.outage(minutes: minutes)
-      let load = await Fleet(hosts: 3000).live(scenario)
-      #expect(load.lost == 0 && load.without == 0, "\(minutes) min")
-      if minutes == 20 { #expect(load.peak(window: 60, from: scenario.measuredFrom) < 5) }
-    }
+  @Test(arguments: [20, 29]) func nobodyLosesATokenInAnOutageThatItOutlives(_ minutes: Int) async {
+    var scenario = Scenario.outage(minutes: minutes)
+    scenario.seconds = scenario.measuredFrom + 2400
+    let load = await Fleet(hosts: 150).live(scenario)
+    #expect(load.lost == 0 && load.without == 0)
+    #expect(load.peak(window: 600, from: scenario.measuredFrom) < 5)
   }
 
   @Test func everyHostHasATokenAMinuteAfterAnOutageThatNoTokenOutlives() async {
-    let load = await Fleet(hosts: 3000).live(.outage(minutes: 120))
-    #expect(load.lost > 2900, "the outage is long enough to be felt")
+    var scenario = Scenario.outage(minutes: 70)
+    scenario.seconds = scenario.measuredFrom + 120
+    let load = await Fleet(hosts: 50).live(scenario)
+    #expect(load.lost == 50, "the outage is long enough to be felt by all")
     #expect(load.lostWithoutReason == 0 && load.without == 0)
     #expect(load.longestWait <= 61)
   }
 
   @Test func aServerThatAnswersFewIsAskedByAllUntilAllHaveAToken() async {
-    let load = await Fleet(hosts: 3000).live(.blackout.limited(to: 5))
+    var scenario = Scenario("few answers", .booting(within: 30), seconds: 900)
+    scenario.capacity = 5
+    let load = await Fleet(hosts: 400).live(scenario)
     #expect(load.without == 0)
     #expect(load.longestWait > 61, "the limit is felt")
   }
