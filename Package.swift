@@ -56,7 +56,7 @@ let package = Package(
     .executableTarget(
       name: "konexus-tokend",
       dependencies: [
-        "Systemd", "TokenBroker",
+        "CLinux", "Systemd", "TokenBroker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -1,3 +1,4 @@
+import CLinux
 import Dispatch
 import Glibc
 import Logging
@@ -19,12 +20,16 @@ actor Daemon {
   private var signals: UnixSignals?
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
+  private var hasShedCode = false
   private var hasComplained = false
   private var hasComplainedOfMetrics = false
 
   /// While there is no token yet, systemd is asked this often for this much more time.
   private static let extensionPeriod = DispatchTimeInterval.seconds(5)
   private static let extensionLength = Duration.seconds(20)
+
+  /// From the first token on: by then the connection that brought it is closed too.
+  private static let startOver = DispatchTimeInterval.seconds(3)
 
   init(_ configuration: Configuration, environment: RuntimeEnvironment, logger: Logger, startTimeout: Duration) {
     self.environment = environment
@@ -72,6 +77,7 @@ actor Daemon {
 
   private func report(_ status: BrokerStatus) {
     manager.report(status)
+    if status.isReady { shedCode() }
     reportMetrics(status)
     do throws(PublicationFailure) {
       try statusFile.write(status)
@@ -80,6 +86,13 @@ actor Daemon {
       if !hasComplained { logger.warning("konexus-tokend status will not work: \(error)") }
       hasComplained = true
     }
+  }
+
+  /// Most of the program is run once, to start: it need not be mapped for the months that follow.
+  private func shedCode() {
+    guard !hasShedCode else { return }
+    hasShedCode = true
+    broker.queue.asyncAfter(deadline: .now() + Self.startOver) { linux_unmap_code() }
   }
 
   private func reportMetrics(_ status: BrokerStatus) {
