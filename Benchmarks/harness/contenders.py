@@ -14,7 +14,7 @@ class Contender:
         self.command = command
         self.missing = missing
 
-    def environment(self, place, directory, refresh=None, retry=None):
+    def environment(self, place, directory, refresh=None, retry=None, timeout=None):
         environment = {
             "TOKEN_URL": place.token_url, "CLIENT_ID": "ext-1741-sample-client", "SECRET_FILE": place.secret_file,
             "TOKEN_FILE": os.path.join(directory, "konexus.token"), "HOME": directory,
@@ -23,10 +23,13 @@ class Contender:
             environment["REFRESH_SECONDS"] = str(refresh)
         if retry is not None:
             environment["RETRY_SECONDS"] = str(retry)
+        if timeout is not None:
+            environment["REQUEST_TIMEOUT"] = str(timeout)
         return environment
 
-    def start(self, place, directory, refresh=None, retry=None, **streams):
-        return place.start(self.command, self.environment(place, directory, refresh, retry), **streams)
+    def start(self, place, directory, refresh=None, retry=None, timeout=None, **streams):
+        environment = self.environment(place, directory, refresh, retry, timeout)
+        return place.start(self.command, environment, **streams)
 
 
 class Daemon(Contender):
@@ -35,14 +38,14 @@ class Daemon(Contender):
     def __init__(self):
         super().__init__("konexus-tokend", [stage.DAEMON, "run"])
 
-    def start(self, place, directory, tokens=1, max_requests=4, extra=None, **streams):
+    def start(self, place, directory, tokens=1, max_requests=4, timeout=30, extra=None, **streams):
         config = place.path("config.toml")
         with open(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(f"[daemon]\nmax_requests = {max_requests}\nlog_level = \"warning\"\n")
             for number in range(tokens):
                 name = "konexus" if number == 0 else f"konexus-{number}"
                 file.write(f'[token.{name}]\nissuer = "{place.issuer}"\nclient_id = "ext-1741-sample-client"\n'
-                           f'client_secret_file = "{place.secret_file}"\n')
+                           f'client_secret_file = "{place.secret_file}"\ntimeout = "{timeout}s"\n')
         environment = {"RUNTIME_DIRECTORY": directory, "LIBDISPATCH_LOG": "NO", **(extra or {})}
         for name in ("refresh", "retry"):
             streams.pop(name, None)

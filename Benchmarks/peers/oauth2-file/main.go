@@ -33,7 +33,7 @@ func fetch(path string) (time.Duration, error) {
 		ClientID: os.Getenv("CLIENT_ID"), ClientSecret: strings.TrimSpace(string(secret)),
 		TokenURL: os.Getenv("TOKEN_URL"), Scopes: []string{"tamarack"}, AuthStyle: oauth2.AuthStyleInParams,
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), seconds("REQUEST_TIMEOUT", 30*time.Second))
 	defer cancel()
 	token, err := config.Token(ctx)
 	if err != nil {
