@@ -19,7 +19,7 @@ FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 SWIFT ?= swift
 # The release build is one file that needs no Swift on the machine; what is never called is left out of it.
-RELEASE := -c release --product konexus-tokend --static-swift-stdlib -Xlinker --gc-sections
+RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections --product
 # The binary that `make install` and `make deb` take.
 BINARY ?= .build/release/konexus-tokend
 # Where `make deb` leaves the package.
@@ -37,7 +37,7 @@ deps-build:
 	@.ci/deps build
 
 build: deps-build ## Build the daemon for release
-	$(SWIFT) build $(RELEASE)
+	$(SWIFT) build $(RELEASE) konexus-tokend
 
 ##@ Checking
 .PHONY: test soak lint demo
@@ -67,6 +67,24 @@ lint: ## Check the formatting
 demo: ## Watch it work: daemon, authorization server and a shell script that reads the token, for under a minute
 	@.ci/deps build demo
 	@Tests/Demo/run
+
+##@ Measuring
+.PHONY: bench bench-build bench-availability fleet
+bench: build bench-build ## Side by side with curl and jq, Python, Go, oidc-agent and Envoy: ratios, a few minutes
+	Benchmarks/compare
+
+bench-build:
+	@.ci/deps build bench
+	@Benchmarks/get-envoy
+	$(SWIFT) build $(RELEASE) konexus-sandbox
+
+bench-availability: build bench-build ## The share of reads that the API accepts, through a compressed day of faults
+	Benchmarks/availability
+
+fleet: deps-build ## What up to a million hosts ask of one server, in virtual time; plot in .build/bench/fleet.svg
+	$(SWIFT) build $(RELEASE) konexus-fleet
+	@mkdir -p .build/bench
+	.build/release/konexus-fleet --plot .build/bench/fleet.svg
 
 ##@ Installing
 .PHONY: install uninstall deb

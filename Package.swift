@@ -56,7 +56,7 @@ let package = Package(
     .executableTarget(
       name: "konexus-tokend",
       dependencies: [
-        "Systemd", "TokenBroker",
+        "CLinux", "Systemd", "TokenBroker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -86,6 +86,14 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
+    // For `make fleet` alone: no other target but a test is made with it.
+    .target(
+      name: "FleetSimulation", dependencies: ["OAuthClient", "TokenBroker"], path: "Benchmarks/FleetSimulation",
+      swiftSettings: settings),
+    .executableTarget(
+      name: "konexus-fleet",
+      dependencies: ["FleetSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      path: "Benchmarks/konexus-fleet", swiftSettings: settings),
     .testTarget(
       name: "SystemdTests", dependencies: ["CSystemd", "Systemd", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
@@ -105,7 +113,7 @@ let package = Package(
     .testTarget(
       name: "TokenBrokerTests",
       dependencies: [
-        "OAuthClient", "TokenBroker",
+        "FleetSimulation", "OAuthClient", "TokenBroker",
         .product(name: "Logging", package: "swift-log"),
         // Only here: the oracle that the daemon's own TOML reader is held against.
         .product(name: "TOMLKit", package: "TOMLKit"),

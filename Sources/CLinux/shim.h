@@ -2,10 +2,13 @@
 #pragma once
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 // strerrordesc_np(3): unlike strerror(3) it may be called from any thread. It needs _GNU_SOURCE, which a module is not compiled with.
 extern const char *strerrordesc_np(int);
@@ -30,4 +33,15 @@ static inline int linux_peer_credentials(int connection, pid_t *process, uid_t *
   *process = credentials.process;
   *user = credentials.user;
   return 0;
+}
+
+// The program's code from its first byte to its last (ld(1)).
+extern const char __executable_start[], etext[];
+
+// Takes the program's own code, and what the dynamic linker read beside it, out of this process's memory map: it stays in the page cache as
+// long as the host has room, and what is needed again is mapped again at the next call. Code is never written to, so nothing is lost.
+static inline void linux_unmap_code(void) {
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  const uintptr_t start = (uintptr_t)__executable_start & ~(page - 1);
+  madvise((void *)start, ((uintptr_t)etext - start) & ~(page - 1), MADV_DONTNEED);
 }

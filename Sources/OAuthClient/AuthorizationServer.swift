@@ -8,6 +8,7 @@ public actor AuthorizationServer {
   let http: HTTPClient
   /// Told of each step of an attempt, if anybody watches.
   let observe: (@Sendable (AcquisitionStep) -> Void)?
+  private let executor: (any TaskExecutor)?
   private var metadata: Cached<ServerMetadata>?
   private var keys: Cached<KeySet>?
   private var keyReloads = ReloadLimit()
@@ -17,14 +18,15 @@ public actor AuthorizationServer {
   private var readingMetadata: Task<Result<ServerMetadata, AcquisitionFailure>, Never>?
   private var readingKeys: Task<Result<KeySet, AcquisitionFailure>, Never>?
 
-  /// A server of which nothing is known yet. `observe` is told of each step of an attempt, in order.
+  /// A server of which nothing is known yet. `observe` is told of each step of an attempt, in order; `executor` runs what it begins itself.
   public init(
-    issuer: String, transport: TransportSettings, http: HTTPClient,
+    issuer: String, transport: TransportSettings, http: HTTPClient, executor: (any TaskExecutor)? = nil,
     observe: (@Sendable (AcquisitionStep) -> Void)? = nil
   ) {
     self.issuer = issuer
     self.transport = transport
     self.http = http
+    self.executor = executor
     self.observe = observe
   }
 
@@ -125,7 +127,7 @@ public actor AuthorizationServer {
   private func readMetadata(_ attempt: Attempt) async throws(AcquisitionFailure) -> ServerMetadata {
     if let readingMetadata { return try await readingMetadata.value.get() }
     let haste = metadata != nil
-    let task = Task { () -> Result<ServerMetadata, AcquisitionFailure> in
+    let task = Task(executorPreference: executor) { () -> Result<ServerMetadata, AcquisitionFailure> in
       do throws(AcquisitionFailure) {
         return .success(try await self.fetchMetadata(attempt, haste: haste))
       } catch {
@@ -173,7 +175,7 @@ public actor AuthorizationServer {
   private func readKeys(_ metadata: ServerMetadata, _ attempt: Attempt) async throws(AcquisitionFailure) -> KeySet {
     if let readingKeys { return try await readingKeys.value.get() }
     let haste = keys != nil
-    let task = Task { () -> Result<KeySet, AcquisitionFailure> in
+    let task = Task(executorPreference: executor) { () -> Result<KeySet, AcquisitionFailure> in
       do throws(AcquisitionFailure) {
         return .success(try await self.fetchKeys(metadata, attempt, haste: haste))
       } catch {

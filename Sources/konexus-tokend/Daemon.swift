@@ -1,3 +1,4 @@
+import CLinux
 import Dispatch
 import Glibc
 import Logging
@@ -17,10 +18,10 @@ actor Daemon {
   private var statusFile: StatusFile
   private var metricsFile: MetricsFile?
   private var signals: UnixSignals?
-  private var heartbeat: (any DispatchSourceTimer)?
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
   private var isEnding = false
+  private var hasShedCode = false
   private var hasComplained = false
   private var hasComplainedOfMetrics = false
   /// Credential sockets that were opened for the daemon.
@@ -31,6 +32,9 @@ actor Daemon {
   /// While there is no token yet, systemd is asked this often for this much more time.
   private static let extensionPeriod = DispatchTimeInterval.seconds(5)
   private static let extensionLength = Duration.seconds(20)
+
+  /// From the first token on: by then the connection that brought it is closed too.
+  private static let startOver = DispatchTimeInterval.seconds(3)
 
   /// - Parameters:
   ///   - startTimeout: how long the first tokens are waited for.
@@ -62,9 +66,6 @@ actor Daemon {
         daemon.endIfDone(daemon.broker.assumeIsolated { $0.status() })
       }
     }
-    if let period = manager.heartbeat {
-      heartbeat = timer(every: .nanoseconds(Int(period.nanoseconds))) { $0.beat() }
-    }
     do throws(PublicationFailure) {
       let listened: @Sendable (Int32?) -> Void = { [self] socket in assumeIsolated { $0.manager.keep(socket) } }
       let former = StatusFile.left(in: environment.tokenDirectory)
@@ -90,9 +91,9 @@ actor Daemon {
       broker.assumeIsolated { $0.stop() }
       manager.stopping()
       guard broker.assumeIsolated({ $0.withdrawRevocable() }) else { end() }
-      Task {
+      Task(executorPreference: broker.requests) {
         await self.broker.revokeWithdrawn()
-        self.end()
+        await self.end()
       }
     }
   }
@@ -109,6 +110,7 @@ actor Daemon {
 
   private func report(_ status: BrokerStatus) {
     manager.report(status)
+    if status.isReady { shedCode() }
     reportMetrics(status)
     do throws(PublicationFailure) {
       try statusFile.write(status)
@@ -140,6 +142,13 @@ actor Daemon {
     end(code)
   }
 
+  /// Most of the program is run once, to start: it need not be mapped for the months that follow.
+  private func shedCode() {
+    guard !hasShedCode else { return }
+    hasShedCode = true
+    broker.queue.asyncAfter(deadline: .now() + Self.startOver) { linux_unmap_code() }
+  }
+
   private func reportMetrics(_ status: BrokerStatus) {
     do throws(PublicationFailure) {
       try metricsFile?.write(status)
@@ -158,14 +167,38 @@ actor Daemon {
     manager.beat()
   }
 
+  /// Shows systemd, for ever, that the broker is alive. On the main thread, which has nothing else to do.
+  ///
+  /// An idle queue runs what is asked of it by `sync` on the asking thread: a beat costs one wake-up, where a timer of the queue costs
+  /// several threads theirs. A queue that does not answer holds this thread up, and then there are no beats.
+  nonisolated func beatForever() -> Never {
+    guard let period = broker.queue.sync(execute: { assumeIsolated { $0.manager.heartbeat } }) else { dispatchMain() }
+    var next = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &next)
+    while true {
+      let nanoseconds = Int64(next.tv_sec) * 1_000_000_000 + Int64(next.tv_nsec) + period.nanoseconds
+      next = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+      while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nil) == EINTR {}
+      broker.queue.sync { assumeIsolated { $0.beat() } }
+      var now = timespec()
+      clock_gettime(CLOCK_MONOTONIC, &now)
+      // After a time in which the process was stopped, one beat makes up for those that were missed.
+      if Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec) > nanoseconds + period.nanoseconds { next = now }
+    }
+  }
+
   private func reload() {
     manager.reloading()
     let former = lastReload
-    lastReload = Task {
+    lastReload = Task(executorPreference: broker.requests) {
       await former?.value
       await self.readAgain()
-      self.manager.reloaded(await self.broker.status())
+      await self.endReload()
     }
+  }
+
+  private func endReload() {
+    manager.reloaded(broker.assumeIsolated { $0.status() })
   }
 
   private func readAgain() async {

@@ -62,8 +62,8 @@ struct Run: ParsableCommand {
     let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: daemon.broker.queue) { signal in
       daemon.assumeIsolated { $0.receive(signal) }
     }
-    Task { await daemon.start() }
-    withExtendedLifetime(signals) { dispatchMain() }
+    Task(executorPreference: daemon.broker.requests) { await daemon.start() }
+    withExtendedLifetime(signals) { daemon.beatForever() }
   }
 
   /// Makes the runtime directory where nobody else does: in a terminal, in a container. What keeps it from that is told when it is used.

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Makes HTTP/1.1 exchanges over TLS 1.2 or newer, by libcurl.
 ///
 /// Redirects are returned, not followed; content is taken as it is, never decompressed; header fields are limited to 64 KiB and
@@ -8,6 +10,9 @@ public final class HTTPClient: Sendable {
   private let loop: TransferLoop
   private let limits: TransferLimits
   private let userAgent: String
+  private let authorities: SystemAuthorities
+  /// Whether the system's hashed directory was once found to lack an authority that its bundle has: it is not asked first any more.
+  private let isDirectoryShort = Atomic(false)
 
   /// Makes a client; nothing is started before the first request.
   /// - Parameters:
@@ -18,7 +23,10 @@ public final class HTTPClient: Sendable {
     self.init(maximumBodyBytes: maximumBodyBytes, userAgent: userAgent, linger: .seconds(1))
   }
 
-  init(maximumBodyBytes: Int, userAgent: String, linger: Duration) {
+  init(
+    maximumBodyBytes: Int, userAgent: String, linger: Duration, authorities: SystemAuthorities = SystemAuthorities()
+  ) {
+    self.authorities = authorities
     loop = TransferLoop(linger: linger)
     limits = TransferLimits(bodyBytes: maximumBodyBytes, headerBytes: 64 << 10)
     self.userAgent = userAgent
@@ -33,7 +41,23 @@ public final class HTTPClient: Sendable {
   /// Cancelling the task ends the exchange at once, with the reason `cancelled`. After the return nothing of the exchange goes on.
   /// - Throws: `HTTPFailure` if there is no complete answer within the request's time.
   public func send(_ request: HTTPRequest) async throws(HTTPFailure) -> HTTPResponse {
-    let prepared = try PreparedRequest(request, limits: limits, userAgent: userAgent)
+    var prepared = try PreparedRequest(request, limits: limits, userAgent: userAgent, authorities: authorities)
+    guard prepared.goesBySystem, !isDirectoryShort.load(ordering: .relaxed) else { return try await exchange(prepared) }
+    let start = ContinuousClock.now
+    prepared.authoritiesPart = .directory
+    do {
+      return try await exchange(prepared)
+    } catch  where error.isOfUnknownAuthority {
+      // Nothing of the request was sent: the handshake had not ended.
+      prepared.request.timeout = max(.milliseconds(1), request.timeout - (ContinuousClock.now - start))
+      prepared.authoritiesPart = .all
+      let response = try await exchange(prepared)
+      isDirectoryShort.store(true, ordering: .relaxed)
+      return response
+    }
+  }
+
+  private func exchange(_ prepared: PreparedRequest) async throws(HTTPFailure) -> HTTPResponse {
     // A task that is cancelled already must not even reach the server.
     if Task.isCancelled { throw prepared.cancellation }
     let id = loop.reserve()
@@ -48,4 +72,9 @@ public final class HTTPClient: Sendable {
     }
     return try result.get()
   }
+}
+
+extension HTTPFailure {
+  /// Whether more authorities could make it a success.
+  fileprivate var isOfUnknownAuthority: Bool { reason == .tls(.unknownAuthority) || reason == .tls(.selfSigned) }
 }

@@ -9,12 +9,19 @@ struct TransferLimits: Hashable, Sendable {
 /// A request that was checked and whose files were read: all that a transfer needs, ready to be handed to the loop's thread.
 struct PreparedRequest: Sendable {
   let endpoint: Endpoint
-  let request: HTTPRequest
+  var request: HTTPRequest
   let files: TransportFiles
   let limits: TransferLimits
   let userAgent: String
+  /// Whom to trust if the request names no `caFile`.
+  let authorities: SystemAuthorities
+  var authoritiesPart = SystemAuthorities.Part.all
 
-  init(_ request: HTTPRequest, limits: TransferLimits, userAgent: String) throws(HTTPFailure) {
+  init(
+    _ request: HTTPRequest, limits: TransferLimits, userAgent: String,
+    authorities: SystemAuthorities = SystemAuthorities()
+  ) throws(HTTPFailure) {
+    self.authorities = authorities
     endpoint = try Endpoint(request.url)
     for header in request.headers + [
       HTTPHeader("Content-Type", request.contentType), HTTPHeader("User-Agent", userAgent),
@@ -47,6 +54,9 @@ struct PreparedRequest: Sendable {
     case .url(let url): url
     }
   }
+
+  /// Whether the system says whom to trust.
+  var goesBySystem: Bool { endpoint.isSecure && files.authorities == nil }
 
   /// The failure of a request whose task was cancelled.
   var cancellation: HTTPFailure {

@@ -80,6 +80,8 @@ struct TransferOptions {
       setNull(CURLOPT_CAINFO)
       setNull(CURLOPT_CAPATH)
       set(CURLOPT_CA_CACHE_TIMEOUT, 0)
+    } else {
+      prepared.authorities.apply(prepared.authoritiesPart, to: &self, easy)
     }
     if let certificate = prepared.files.certificate, let key = prepared.files.key {
       certificate.withBytes { set(CURLOPT_SSLCERT_BLOB, blob: $0, copies: true) }
@@ -119,7 +121,7 @@ struct TransferOptions {
     note(ccurl_set_blob(easy, option, bytes.baseAddress, bytes.count, copies ? 1 : 0), option)
   }
 
-  private mutating func setNull(_ option: CURLoption) {
+  mutating func setNull(_ option: CURLoption) {
     note(ccurl_set_string(easy, option, nil), option)
   }
 

@@ -5,7 +5,7 @@ extension TokenBroker {
   func access(to key: ServerKey) -> IssuerAccess {
     if let known = servers[key] { return known }
     let access = IssuerAccess(
-      server: AuthorizationServer(issuer: key.issuer, transport: key.transport, http: http),
+      server: AuthorizationServer(issuer: key.issuer, transport: key.transport, http: http, executor: requests),
       queue: RequestQueue(limit: configuration.daemon.maxRequests))
     servers[key] = access
     return access
@@ -57,14 +57,14 @@ extension TokenBroker {
     handle(.began(limit: Moment.now().boot + request.attemptLimit + Self.limitGrace), name)
     logger.debug("asking for a token", metadata: metadata(nil, of: keeper))
     let sentAt = Moment.now()
-    keeper.task = Task {
+    keeper.task = Task(executorPreference: requests) {
       let result: Result<Grant, AcquisitionFailure>
       do throws(AcquisitionFailure) {
         result = .success(try await server.acquire(request))
       } catch {
         result = .failure(error)
       }
-      self.finish(name, ticket, key, sentAt, result)
+      await self.finish(name, ticket, key, sentAt, result)
     }
   }
 

@@ -11,6 +11,9 @@ public actor TokenBroker {
   /// The broker's queue. A handler that runs on it may call the broker through `assumeIsolated`; an answer from it proves the broker alive.
   public nonisolated let queue: DispatchQueue
 
+  /// What a task that works with the broker should prefer to run on: all else would wake the process once a second.
+  public nonisolated let requests: any TaskExecutor = RequestExecutor()
+
   nonisolated let executor: DispatchExecutor
   /// Runs the broker on its queue.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -119,7 +122,8 @@ public actor TokenBroker {
     for name in keepers.keys {
       if let deadline = keepers[name]?.lifecycle.deadline, deadline <= now.boot { handle(.woke, name) }
     }
-    reportSoon()
+    // Now and not soon: that would take another thread and its wake-up at every beat.
+    reportNow()
     let late = Moment.now().boot - grace
     return keepers.values.allSatisfy { keeper in keeper.lifecycle.deadline.map { $0 >= late } ?? true }
   }

@@ -112,7 +112,7 @@ public struct BrokerStatus: Hashable, Sendable, Codable {
   /// Each token's status, in the order of the config file.
   public var tokens: [TokenStatus]
   /// When the daemon's process started, in the kernel's ticks since boot (proc_pid_stat(5)): tells it from a later process of the same id.
-  public var processStart: Int64? = ProcessStart.of(getpid())
+  public var processStart: Int64? = ProcessStart.own
   /// When the daemon was told to stop, seconds since 1970; `nil` while it runs, and for one that was killed.
   public var stoppedAt: Double?
 }

@@ -1,0 +1,46 @@
+/// What the server saw of a fleet, and what became of the hosts' tokens.
+public struct FleetLoad: Sendable {
+  /// Token requests in each second.
+  public var requests: [Int32]
+  /// The fleet's mean in steady state, in requests a second: hosts / time between two refreshes.
+  public var mean: Double
+  /// How often a host's token ended without a successor.
+  public var lost = 0
+  /// How many of those had had a whole minute in which the server answered, after their token was due for its refresh.
+  public var lostWithoutReason = 0
+  /// How many hosts have no token at the end.
+  public var without = 0
+  /// The longest that a host without a token waited for one while the server was well, in seconds.
+  public var longestWait = 0.0
+
+  /// The most requests within `window` seconds from `start` on, as a multiple of what the mean makes of them.
+  public func peak(window: Int, from start: Int = 0) -> Double {
+    let end = requests.count / window * window
+    var highest = 0
+    for first in stride(from: (start + window - 1) / window * window, to: end, by: window) {
+      highest = max(highest, requests[first..<first + window].reduce(0) { $0 + Int($1) })
+    }
+    return Double(highest) / Double(window) / mean
+  }
+
+  /// The second from which on no window of a minute has more than `bound` times the mean; `nil` if it never calms down.
+  public func calm(below bound: Double) -> Int? {
+    var calm: Int?
+    for first in stride(from: 0, to: requests.count - 59, by: 60) {
+      let rate = Double(requests[first..<first + 60].reduce(0) { $0 + Int($1) }) / 60
+      if rate > bound * mean { calm = nil } else if calm == nil { calm = first }
+    }
+    return calm
+  }
+
+  static func + (one: FleetLoad, other: FleetLoad) -> FleetLoad {
+    var sum = one
+    for second in sum.requests.indices { sum.requests[second] += other.requests[second] }
+    sum.mean += other.mean
+    sum.lost += other.lost
+    sum.lostWithoutReason += other.lostWithoutReason
+    sum.without += other.without
+    sum.longestWait = max(sum.longestWait, other.longestWait)
+    return sum
+  }
+}

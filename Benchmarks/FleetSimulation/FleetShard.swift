@@ -1,0 +1,154 @@
+import OAuthClient
+import TokenBroker
+
+/// Some hosts of a fleet, and their share of the server.
+///
+/// Who wakes in which second is kept in one list for each second, linked through the hosts: each host is in one list at a time.
+struct FleetShard {
+  private struct Host {
+    var lifecycle: TokenLifecycle
+    var schedule: RefreshSchedule
+    var wakeAt: BootTime
+    var adopted: HeldToken?
+    /// Since when it has had no token to read; `nil` while it has one.
+    var withoutSince: Double?
+    /// The next host in the list of the same second; -1 ends it.
+    var next: Int32 = -1
+  }
+
+  private let scenario: Scenario
+  private let lifetime: Duration
+  private var random: SplitMix64
+  private var hosts: [Host] = []
+  /// The first host of each second's list; -1: none.
+  private var first: [Int32]
+  private var load: FleetLoad
+  /// How many requests are answered in a second.
+  private let capacity: Double
+  private var answered = 0.0
+  /// The seconds before which the server had been well since `wellSince`.
+  private var wellSince = 0.0
+
+  /// The beginning, far enough from zero for tokens that are older.
+  private static let origin = BootTime(nanoseconds: 1_000_000_000_000_000)
+
+  init(_ fleet: Fleet, hosts count: Int, mean: Double, _ scenario: Scenario, seed: UInt64) {
+    self.scenario = scenario
+    lifetime = .seconds(fleet.lifetime)
+    random = SplitMix64(seed: seed)
+    first = Array(repeating: -1, count: scenario.seconds)
+    load = FleetLoad(requests: Array(repeating: 0, count: scenario.seconds), mean: mean)
+    capacity = scenario.capacity.map { $0 * mean } ?? .infinity
+    hosts.reserveCapacity(count)
+    for index in 0..<count {
+      let schedule = RefreshSchedule(fraction: fleet.refreshAt, jitter: Double.random(in: 0...1, using: &random))
+      var host = Host(lifecycle: TokenLifecycle(seed: random.next()), schedule: schedule, wakeAt: Self.origin)
+      switch scenario.start {
+      case .booting(let spread):
+        host.wakeAt = Self.time(Double.random(in: 0..<spread, using: &random))
+        host.withoutSince = Self.seconds(host.wakeAt)
+      case .running:
+        // In steady state a host is met at any point of its way, with equal chance.
+        let period = schedule.plan(requestedAt: Self.origin, lifetime: lifetime).refreshAt - Self.origin
+        let age = period * Double.random(in: 0..<1, using: &random)
+        host.adopted = schedule.plan(requestedAt: Self.origin - age, lifetime: lifetime)
+      }
+      hosts.append(host)
+      file(index)
+    }
+  }
+
+  mutating func live() -> FleetLoad {
+    for second in 0..<scenario.seconds {
+      answered = 0
+      if !scenario.isServerWell(at: Double(second)) { wellSince = Double(second) + 1 }
+      while first[second] >= 0 {
+        let index = Int(first[second])
+        first[second] = hosts[index].next
+        wake(index)
+        file(index)
+      }
+    }
+    let end = Double(scenario.seconds)
+    for host in hosts {
+      guard let since = host.withoutSince else { continue }
+      load.without += 1
+      noteWait(end - max(since, wellSince))
+    }
+    return load
+  }
+
+  /// Puts a host into the list of the second in which it wakes.
+  private mutating func file(_ index: Int) {
+    let second = Int(Self.seconds(hosts[index].wakeAt))
+    guard second < first.count else { return }
+    hosts[index].next = first[second]
+    first[second] = Int32(index)
+  }
+
+  private mutating func wake(_ index: Int) {
+    let now = hosts[index].wakeAt
+    if hosts[index].lifecycle.phase == .unstarted {
+      handle(.started(adopted: hosts[index].adopted), index, at: now)
+    } else {
+      handle(.woke, index, at: now)
+    }
+  }
+
+  private mutating func handle(_ event: LifecycleEvent, _ index: Int, at now: BootTime) {
+    for effect in hosts[index].lifecycle.handle(event, at: now) {
+      switch effect {
+      case .request: request(index, at: now)
+      case .publish:
+        if let since = hosts[index].withoutSince { noteWait(Self.seconds(now) - max(since, wellSince)) }
+        hosts[index].withoutSince = nil
+        handle(.published, index, at: now)
+      case .withdraw: handle(.withdrawn, index, at: now)
+      case .report(.expired): lose(index, at: now)
+      case .arm, .report: break
+      }
+    }
+    // As the broker does: what an effect led to may have moved it on.
+    hosts[index].wakeAt = hosts[index].lifecycle.nextWake(after: now) ?? now
+  }
+
+  private mutating func request(_ index: Int, at now: BootTime) {
+    let second = Self.seconds(now)
+    // A host that asks within the second in which the last one was answered.
+    let place = min(Int(second), scenario.seconds - 1)
+    load.requests[place] += 1
+    handle(.began(limit: now + .seconds(60)), index, at: now)
+    let latency = Double.random(in: Fleet.shortestLatency...Fleet.longestLatency, using: &random)
+    let then = now + .seconds(latency)
+    guard scenario.isServerWell(at: second) else {
+      return handle(.failed(AcquisitionFailure(.connection, "down")), index, at: then)
+    }
+    guard answered < capacity else {
+      return handle(.failed(AcquisitionFailure(.serverError, "503")), index, at: then)
+    }
+    answered += 1
+    handle(.acquired(hosts[index].schedule.plan(requestedAt: now, lifetime: lifetime)), index, at: then)
+  }
+
+  /// A host's token has ended. It could have had another if the server had answered for a minute since its refresh was due.
+  private mutating func lose(_ index: Int, at now: BootTime) {
+    let end = Self.seconds(now)
+    load.lost += 1
+    hosts[index].withoutSince = end
+    let due = end - (lifetime - RefreshSchedule.rounding).seconds * (1 - hosts[index].schedule.fraction)
+    var well = 0.0
+    var second = due
+    while second < end {
+      if scenario.isServerWell(at: second) { well += 1 }
+      second += 1
+    }
+    if well >= 60 { load.lostWithoutReason += 1 }
+  }
+
+  private mutating func noteWait(_ wait: Double) {
+    load.longestWait = max(load.longestWait, wait)
+  }
+
+  private static func time(_ seconds: Double) -> BootTime { origin + .seconds(seconds) }
+  private static func seconds(_ time: BootTime) -> Double { (time - origin).seconds }
+}

@@ -1,0 +1,101 @@
+"""The place where all contenders stand: a directory on tmpfs, and the sandbox, trusted as the system trusts any server."""
+import atexit
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+RELEASE = os.path.join(ROOT, ".build", "release")
+BUILT = os.path.join(ROOT, ".build", "bench")
+PEERS = os.path.join(ROOT, "Benchmarks", "peers")
+DAEMON = os.environ.get("BINARY") or os.path.join(RELEASE, "konexus-tokend")
+SYSTEM_STORE = "/etc/ssl/certs"
+
+
+def enter_private_mounts():
+    """Runs this program again where what it mounts is seen by itself and its children alone."""
+    if os.environ.get("BENCH_PRIVATE") == "yes":
+        return
+    os.environ["BENCH_PRIVATE"] = "yes"
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    os.execvp("unshare", ["unshare", "--mount", *user, sys.executable, "-u", *sys.argv])
+
+
+class Stage:
+    """A sandbox, its secret, its CA in the system's trust store, and a home for files. Ends what it started."""
+
+    def __init__(self, lifetime=3600, key_bits=4096):
+        self.home = tempfile.mkdtemp(prefix="konexus-bench.", dir="/dev/shm")
+        os.chmod(self.home, 0o750)
+        self.processes = []
+        atexit.register(self.end)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        self.secret_file = self.path("client-secret")
+        authority = self.path("ca.pem")
+        self.sandbox = self.start(
+            [os.path.join(RELEASE, "konexus-sandbox"), "--lifetime", str(lifetime), "--key-bits", str(key_bits),
+             "--ca-file", authority, "--secret-file", self.secret_file, "--quiet"], {}, stdout=subprocess.PIPE)
+        line = self.sandbox.stdout.readline().decode()
+        if "issuer " not in line:
+            sys.exit(f"the sandbox did not start: {line}")
+        self.issuer = line.split("issuer ")[1].split(",")[0]
+        self.control_url = line.split("control ")[1].strip()
+        self._trust(authority)
+        with urllib.request.urlopen(self.issuer + "/.well-known/openid-configuration") as answer:
+            self.token_url = json.load(answer)["token_endpoint"]
+
+    def _trust(self, authority):
+        """The system's own store and the sandbox's authority, in place of the store, as update-ca-certificates(8) leaves it:
+        a bundle, and a directory in which each is found by its hash. Nobody has to be told of a CA."""
+        subprocess.run(["umount", SYSTEM_STORE], stderr=subprocess.DEVNULL)
+        store = self.path("authorities")
+        shutil.copytree(SYSTEM_STORE, store, symlinks=True)
+        with open(os.path.join(store, "ca-certificates.crt"), "ab") as bundle, open(authority, "rb") as source:
+            bundle.write(source.read())
+        shutil.copy(authority, os.path.join(store, "sandbox.pem"))
+        name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", authority],
+                              check=True, capture_output=True, text=True).stdout.strip()
+        os.symlink("sandbox.pem", os.path.join(store, name + ".0"))
+        subprocess.run(["mount", "--bind", store, SYSTEM_STORE], check=True)
+
+    def path(self, name):
+        return os.path.join(self.home, name)
+
+    def directory(self, name):
+        """An empty directory that a daemon would put a token into."""
+        path = self.path(name)
+        shutil.rmtree(path, ignore_errors=True)
+        os.mkdir(path, 0o750)
+        os.chmod(path, 0o750)
+        return path
+
+    def start(self, command, environment, **streams):
+        process = subprocess.Popen(
+            command, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **environment},
+            stdin=subprocess.DEVNULL, **{"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **streams})
+        self.processes.append(process)
+        return process
+
+    def stop(self, process):
+        process.kill()
+        process.wait()
+        if process in self.processes:
+            self.processes.remove(process)
+
+    def control(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.control_url + path, data=data, method=method)
+        with urllib.request.urlopen(request) as answer:
+            return answer.read().decode()
+
+    def end(self):
+        for process in list(self.processes):
+            self.stop(process)
+        subprocess.run(["umount", SYSTEM_STORE], stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.home, ignore_errors=True)

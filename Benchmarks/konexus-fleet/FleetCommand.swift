@@ -1,0 +1,75 @@
+import ArgumentParser
+import FleetSimulation
+import FoundationEssentials
+
+/// `make fleet`: what a fleet of daemons asks of its authorization server.
+@main
+struct FleetCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "konexus-fleet",
+    abstract: "A fleet of konexus-tokend on one authorization server, in virtual time.",
+    discussion: """
+      It runs the daemon's own code for when to refresh and when to retry. Exits with 1 if a bar is missed: peak over mean at \
+      most 1.3 on a day on which nothing happens, at most 5 after a 20 min outage, and no host without a token that it \
+      could have had. A bar on the mean is held where a window has enough requests for chance to leave it alone: a second \
+      of a million hosts, a minute of ten thousand.
+      """)
+
+  @Option(help: "The sizes of fleets.")
+  var hosts = "1,100,10000,1000000"
+
+  @Option(help: "The life of a token, in seconds.")
+  var lifetime = 3600.0
+
+  @Option(help: "The setting refresh_at.")
+  var refreshAt = 0.5
+
+  @Option(help: "The number that all chance comes from.")
+  var seed: UInt64 = 1
+
+  @Option(help: "Where to write the plot of the largest fleet, as SVG.", completion: .file())
+  var plot: String?
+
+  func validate() throws {
+    guard sizes.count == hosts.split(separator: ",").count, sizes.allSatisfy({ $0 > 0 }) else {
+      throw ValidationError("--hosts is a list of numbers above 0 with commas between them, not '\(hosts)'")
+    }
+    guard lifetime >= 60, lifetime <= 1e6 else { throw ValidationError("--lifetime is 60 to 1000000 seconds") }
+    guard refreshAt >= 0.1, refreshAt <= 0.9 else { throw ValidationError("--refresh-at is 0.1 to 0.9") }
+  }
+
+  private var sizes: [Int] { hosts.split(separator: ",").compactMap { Int($0) } }
+
+  func run() async throws {
+    var report = FleetReport()
+    let scenarios: [Scenario] = [
+      .day, .outage(minutes: 20), .outage(minutes: 29), .outage(minutes: 120), .reboot, .reboot.limited(to: 5),
+      .blackout, .blackout.limited(to: 5),
+    ]
+    print(FleetReport.heading)
+    var plotted: [(Scenario, FleetLoad)] = []
+    let largest = sizes.max() ?? 1
+    for scenario in scenarios {
+      for size in sizes {
+        // A fleet that asks less than once a second has nothing to do with a server's limit.
+        if scenario.capacity != nil, size < 10_000 { continue }
+        var fleet = Fleet(hosts: size)
+        fleet.lifetime = lifetime
+        fleet.refreshAt = refreshAt
+        fleet.seed = seed
+        let load = await fleet.live(scenario)
+        print(report.line(scenario, hosts: size, load))
+        if size == largest { plotted.append((scenario, load)) }
+      }
+    }
+    if let plot {
+      let text = FleetPlot.svg(plotted.filter { $0.0.capacity == nil }, hosts: largest)
+      try Data(text.utf8).write(to: URL(filePath: plot))
+      print("\nplot: \(plot)")
+    }
+    if !report.misses.isEmpty {
+      print("\nmissed: " + report.misses.joined(separator: "; "))
+      throw ExitCode.failure
+    }
+  }
+}

@@ -1,0 +1,14 @@
+import Dispatch
+
+/// Runs what is done beside the broker, requests and their verification, on one queue of its own.
+///
+/// Swift's usual pool would do, but for what it costs at rest: libdispatch wakes once a second, for ever, from the first job in its
+/// shared queues on, to see whether they need more threads. For queues of one's own it does not.
+final class RequestExecutor: TaskExecutor {
+  private let queue = DispatchQueue(label: "requests")
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+  }
+}
