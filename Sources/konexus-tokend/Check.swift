@@ -8,7 +8,8 @@ import TokenBroker
 /// `konexus-tokend check`: the whole way, step by step.
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Walk the whole way from the config file to a reader, and tell each step.",
+    abstract: "Walk the way from config file to reader, step by step.",
+    usage: "konexus-tokend check [<options>]",
     discussion: """
       Asks for a token of each table, verifies it and drops it: nothing is published. Run it as root, as only root may read the \
       config file.

@@ -7,27 +7,28 @@ import TokenBroker
 /// `konexus-tokend inspect`: what a token says, and whether it may be believed.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Tell what a token says and whether it verifies; never prints its signature.",
+    abstract: "Tell what a token says and whether it verifies.",
+    usage: "konexus-tokend inspect [<name> | -] [<options>]",
     discussion: """
-      Without --issuer a token from standard input is held against the settings of the daemon's token of the same issuer. The keys are \
-      those that the daemon has, if this user may read them, else they are fetched from the issuer.
+      Never prints the signature. Without --issuer a token from standard input is held against the daemon's token of the same issuer. \
+      The keys are the daemon's, if this user may read them, else the issuer's.
 
       Exit codes: 0 it verifies; 1 it does not; 3 it cannot be told.
 
       Examples:
         konexus-tokend inspect konexus
         konexus-tokend inspect - < token
-        pbpaste | konexus-tokend inspect - --issuer https://auth.alertsense.com
+        konexus-tokend inspect - --issuer https://auth.alertsense.com < token
       """)
 
-  @Argument(help: "The token's name in the config file, or - for standard input; not needed if there is only one.")
+  @Argument(help: "Its name in the config file, or - for standard input.")
   var name: String?
 
   @Option(help: ArgumentHelp("Verify against this issuer, its keys fetched now.", valueName: "url"))
   var issuer: String?
 
   @Option(
-    help: ArgumentHelp("Trust these authorities instead of the system's when fetching.", valueName: "path"),
+    help: ArgumentHelp("Trust these authorities when keys are fetched.", valueName: "path"),
     completion: .file())
   var caFile: String?
 

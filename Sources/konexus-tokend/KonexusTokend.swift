@@ -6,9 +6,12 @@ import TokenBroker
 struct KonexusTokend: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "konexus-tokend",
-    abstract: "Keeps a verified OAuth 2.0 access token for the Konexus API in a file that any program can read.",
+    abstract: "Keeps verified OAuth 2.0 access tokens fresh in files.",
     discussion: """
-      Exit codes: 0 done, or stopped by a signal, 1 a reload failed, 64 wrong usage, 70 internal fault, 78 wrong configuration.
+      Examples:
+        konexus-tokend status
+        sudo konexus-tokend check
+        man konexus-tokend    (exit codes, what happens when)
       """,
     version: konexusTokendVersion,
     subcommands: [Run.self, Reload.self, Status.self, Show.self, Inspect.self, Check.self])

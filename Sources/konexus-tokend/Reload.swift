@@ -8,10 +8,14 @@ import TokenBroker
 /// command of `ExecReload=` ends and no `RELOADING=1` has come yet, and has no way to hear that it failed: so this waits, and fails.
 struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Have the running service read its settings again, and wait until it did.",
+    abstract: "Have the service read its settings again, and wait.",
     discussion: """
       This is what `systemctl reload konexus-tokend` runs, with MAINPID and RUNTIME_DIRECTORY set by systemd. It fails if the \
       settings are wrong; the old ones stay in force then.
+
+      Examples:
+        sudo systemctl reload konexus-tokend
+        MAINPID=$(pidof konexus-tokend) konexus-tokend reload    (in a container)
       """)
 
   /// A file on tmpfs is looked at this often, in microseconds, until it tells of the reload. systemd ends a reload that takes too long.

@@ -7,29 +7,30 @@ import TokenBroker
 struct Show: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Print a token for a script; never one that has ended.",
+    usage: "konexus-tokend show [<name>] [<options>]",
     discussion: """
-      Exit codes: 0 printed; 1 it is good, but not for long enough; 2 there is no good token; 3 it cannot be told. With any but 0 \
-      nothing is printed to standard output.
+      Give it to a program by a pipe: its arguments can be read by everybody. Exit codes: 0 printed; 1 good, but not for long \
+      enough; 2 no good token; 3 it cannot be told. With any but 0, nothing is printed.
 
       Examples:
-        curl -H "$(konexus-tokend show konexus --header)" https://admin.alertsense.com/api/v2/...
+        konexus-tokend show --header | curl --header @- https://admin.alertsense.com
         token=$(konexus-tokend show konexus --min-validity 5m) || exit 1
-        konexus-tokend show konexus --wait 1m > /dev/null    (waits for the first token)
+        konexus-tokend show --wait 1m > /dev/null    (waits for the first token)
       """)
 
-  @Argument(help: "The token's name in the config file; not needed if there is only one.")
+  @Argument(help: "Its name in the config file, if there are several.")
   var name: String?
 
-  @Flag(help: "Print a whole header line: Authorization: Bearer ...")
+  @Flag(help: "Print a header line: Authorization: Bearer ...")
   var header = false
 
   @Option(
-    help: ArgumentHelp("Demand a token that is good for this much longer, such as 90s or 5m.", valueName: "time"))
+    help: ArgumentHelp("Demand one that is good for so much longer.", valueName: "time"))
   var minValidity: TimeSpan?
 
   @Option(
     help: ArgumentHelp(
-      "Wait so long for such a token; the daemon is asked for a new one if this user may do that (default: 30s with --min-validity, else 0s).",
+      "Wait so long; the daemon is asked for a new one, if allowed (default: 30s with --min-validity).",
       valueName: "time"))
   var wait: TimeSpan?
 

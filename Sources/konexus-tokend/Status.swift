@@ -6,19 +6,16 @@ import TokenBroker
 /// `konexus-tokend status`: how every token is.
 struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Tell how every token is: good or not, until when, and if not, why.",
+    abstract: "Tell how every token is, and if it is not good, why.",
+    usage: "konexus-tokend status [<name>] [<options>]",
     discussion: """
-      Needs no rights but to read the runtime directory (group konexus-token), and answers when the daemon is dead, too.
-
-      Exit codes, as monitoring plugins have them: 0 all is well; 1 readers have their tokens, but refresh fails or the daemon \
-      is gone; 2 readers lack a token; 3 it cannot be told. With --probe, for orchestrators: 0 yes, 1 no. ready: readers have \
-      their tokens; live: the daemon runs and does what is due.
+      Answers whoever may read the runtime directory; when the daemon is dead, too.
+      Exit codes: 0 all is well; 1 readers have tokens, but refresh fails or the daemon is gone; 2 readers lack a token; 3 it \
+      cannot be told. With --probe: 0 yes, 1 no (ready: readers have tokens; live: the daemon does what is due).
 
       Examples:
         konexus-tokend status
-        konexus-tokend status konexus
-        konexus-tokend status --json | jq '.tokens[].valid_for_seconds'
-        konexus-tokend status --watch
+        konexus-tokend status konexus --json | jq '.tokens[].valid_for_seconds'
         konexus-tokend status --probe ready
       """)
 
@@ -28,10 +25,10 @@ struct Status: ParsableCommand {
   @Flag(help: "Print one JSON object.")
   var json = false
 
-  @Flag(help: "Go on until interrupted: on a terminal every second, elsewhere whenever something changed.")
+  @Flag(help: "Go on until interrupted, telling what changes.")
   var watch = false
 
-  @Option(help: ArgumentHelp("Answer as a probe: ready or live.", valueName: "kind"))
+  @Option(help: ArgumentHelp("Answer an orchestrator.", valueName: "kind"))
   var probe: StatusProbe?
 
   @OptionGroup var location: StatusOptions

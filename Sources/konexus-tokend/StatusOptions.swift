@@ -5,7 +5,7 @@ public import TokenBroker
 /// Where the running daemon tells how it is: shared by the commands that read it.
 struct StatusOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("The daemon's runtime directory (default: /run/konexus-tokend).", valueName: "dir"),
+    help: ArgumentHelp("Runtime directory (default: /run/konexus-tokend).", valueName: "dir"),
     completion: .directory)
   var directory: String?
 

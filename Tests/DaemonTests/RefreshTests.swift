@@ -128,6 +128,39 @@ struct RefreshTests {
     }
   }
 
+  @Test(
+    "an expires_in that is a string of digits counts as the number; one that is absurdly large leaves the token's own times",
+    arguments: [
+      JSON.string("3600"), .string("6"), .string("1e3"), .integer(.max), .number(1e300), .string("1e300"),
+      .string("99999999999999999999999999"),
+    ])
+  func oddNumbers(said: JSON) async throws {
+    try await withScene(lifetime: 6) { scene in
+      scene.sandbox.inject(.setMembers(["expires_in": said]), at: [.token])
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let reader = try scene.startReader()
+      try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
+      #expect(daemon.status?.tokens.first?.lastFailure == nil)
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+    }
+  }
+
+  @Test("a string of digits that is smaller than exp - iat counts")
+  func smallString() async throws {
+    try await withScene(lifetime: 3600) { scene in
+      scene.sandbox.inject(.setMembers(["expires_in": .string("60")]), at: [.token])
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      try await scene.wait(for: "the status") { daemon.status?.tokens.first?.expiresAt != nil }
+      let status = try #require(daemon.status?.tokens.first)
+      #expect(try #require(status.expiresAt) - (try #require(status.obtainedAt)) < 61)
+    }
+  }
+
   @Test("without expires_in the token's own times count")
   func unsaid() async throws {
     try await withScene(lifetime: 6) { scene in

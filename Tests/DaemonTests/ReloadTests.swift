@@ -107,6 +107,7 @@ struct ReloadTests {
       daemon.signal(SIGHUP)
       try await scene.wait(for: "the swap") { Workplace.read(first) == b && Workplace.read(second) == a }
       try await scene.wait(for: "the reload's end") { daemon.status?.reloads == 1 }
+      for reader in readers { try await scene.wait(for: "a reader's look") { reader.report().tokens == 2 } }
       for reader in readers {
         let report = reader.finish()
         #expect(report.refused.isEmpty && report.gaps.isEmpty && report.tokens == 2, "\(report)")

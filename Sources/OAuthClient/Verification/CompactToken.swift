@@ -28,7 +28,9 @@ struct CompactToken {
         default: ""
         }
       throw VerificationFailure(
-        .malformed, "the token is not a signed JWT: it has \(dots.count + 1) parts instead of 3\(hint)")
+        .malformed,
+        "the token is not a signed JWT: it has \(dots.count + 1) \(dots.isEmpty ? "part" : "parts") instead of 3\(hint)"
+      )
     }
     let parts = [bytes[..<dots[0]], bytes[(dots[0] + 1)..<dots[1]], bytes[(dots[1] + 1)...]]
     var decoded: [[UInt8]] = []

@@ -1,116 +1,189 @@
+import FoundationEssentials
 import Glibc
 import KonexusSandbox
 import Testing
 
 @Suite struct CheckCommandTests {
-  /// A situation that is broken in one way, and what `check` has to say of it from the step that fails.
-  struct Case: CustomTestStringConvertible, Sendable {
-    var testDescription: String
-    var code: Int32
-    var options: @Sendable (inout SandboxOptions) -> Void = { _ in }
-    var arrange: @Sendable (Scene) throws -> Void
-    /// The lines that begin with the failed step, up to the next step.
-    var said: String
-  }
-
-  static let cases: [Case] = [
-    Case(
-      testDescription: "DNS dead", code: 11,
-      arrange: { try $0.configure($0.table("konexus", ["issuer": #""https://auth.konexus.invalid""#])) },
-      said: "-> check the host name in issuer and this host's resolver (resolvectl query HOST)"),
-    Case(
-      testDescription: "wrong CA", code: 13, options: { $0.certificate = .unknownAuthority },
-      arrange: { try $0.configure() },
-      said:
-        "-> set ca_file to the authority that signed the server's certificate, or install it with update-ca-certificates"
-    ),
-    Case(
-      testDescription: "expired certificate", code: 13, options: { $0.certificate = .expired },
-      arrange: { try $0.configure() },
-      said: "-> the server's certificate must be renewed; check this host's clock as well (timedatectl)"),
-    Case(
-      testDescription: "skewed clock", code: 15, options: { $0.settings.clockSkew = 600 },
-      arrange: { try $0.configure() },
-      said: "-> check this host's time synchronisation: timedatectl"),
-    Case(
-      testDescription: "wrong secret", code: 16,
-      arrange: { try $0.configure($0.table("konexus", ["client_secret": #""wrong""#])) },
-      said:
-        "-> client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart"
-    ),
-    Case(
-      testDescription: "wrong scope", code: 16,
-      arrange: { try $0.configure($0.table("konexus", ["scope": #""other""#])) },
-      said: "-> scope names something this client may not have"),
-    Case(
-      testDescription: "wrong audience", code: 17,
-      arrange: { try $0.configure($0.table("konexus", ["audience": #""other""#])) },
-      said: "-> set audience to what the API expects, or ask for the right scope"),
-    Case(
-      testDescription: "not in memory", code: 18,
-      arrange: { try $0.configure($0.table("konexus", ["file": #""/usr/konexus.token""#])) },
-      said:
-        "/usr is not on tmpfs, so that a token there would be written to a disk; use a directory below /run, or set allow_persistent_storage = true in [daemon]"
-    ),
-  ]
-
-  @Test(arguments: cases)
-  func namesTheStepAndTheRemedy(_ broken: Case) async throws {
+  @Test("tells each broken situation, line by line", arguments: BrokenSituation.all)
+  func tellsWhatIsBroken(_ broken: BrokenSituation) async throws {
     try await withScene(options: broken.options) { scene in
       try broken.arrange(scene)
       let run = try await CommandRun(["check", "--config", scene.workplace.configFile], in: scene.workplace)
-      #expect(run.code == broken.code, "\(run.output)")
-      let failed = run.lines.drop { !$0.hasPrefix("FAILED") }
-      #expect(failed.contains { $0.contains(broken.said) }, "\(run.output)")
-      #expect(run.lines.last { !$0.isEmpty }?.hasSuffix("(exit code \(broken.code))") == true)
+      #expect(run.code == broken.code)
+      #expect(run.output == broken.output)
       #expect(run.errors == "")
+      #expect(!run.output.contains(scene.sandbox.clientSecret))
       // Nothing is published.
       #expect(scene.token() == nil)
     }
   }
 
-  @Test func tellsAFaultyConfigFile() async throws {
+  @Test("tells it on a terminal with marks and colours, and without colours where NO_COLOR asks for that")
+  func tellsWhatIsBrokenOnATerminal() async throws {
     try await withScene { scene in
-      try scene.configure(scene.table("konexus", ["adience": #""tamarack""#]))
-      let run = try await CommandRun(
-        ["check", "--config", scene.workplace.configFile, "--offline"], in: scene.workplace)
-      #expect(run.code == 78)
-      #expect(
-        run.output == """
-          FAILED  config       DIR/config.toml: 1 fault
-                               DIR/config.toml:7:1: error: unknown key 'adience' in [token.konexus]; did you mean 'audience'?
-                                 7 | adience = …
-                                   | ^~~~~~~
-                               -> correct the file; every key is explained in: man konexus-tokend.toml
+      try scene.configure(scene.table("konexus", ["scope": #""other""#]))
+      let check = ["check", "--config", scene.workplace.configFile]
+      let coloured = try await CommandRun(check, in: scene.workplace, onTerminal: true)
+      #expect(coloured.code == 16)
+      let expected = """
+        [32m✓[0m config       DIR/config.toml: 1 token, mode 0600, root:root
 
-          failed at: config (exit code 78)
+        konexus
+        [32m✓[0m output       DIR/run: in memory, mode 0750, root:root
+        [32m✓[0m dns          localhost is 127.0.0.1[2m (MS)[0m
+        [32m✓[0m connection   127.0.0.1 port PORT answers[2m (MS)[0m
+        [32m✓[0m tls          TLSv1.3, the certificate is good until TIME (REL)[2m (MS)[0m
+                       trusted by: DIR/ca.pem
+                       CN = localhost, signed by CN = Konexus sandbox CA
+        [32m✓[0m discovery    https://localhost:PORT/.well-known/openid-configuration is https://localhost:PORT's[2m (MS)[0m
+                       token_endpoint: https://localhost:PORT/connect/token
+                       jwks_uri: https://localhost:PORT/.well-known/openid-configuration/jwks
+                       client authentication: 'client_secret_basic', 'client_secret_post'
+                       scopes: 'tamarack'
+        [32m✓[0m clock        this host's clock and the server's agree to a second
+        [31m✗[0m token        the token endpoint answered 400 'invalid_scope'
+                       [1m-> [0mscope names something this client may not have
+        [2m-[0m verification not reached
+        [2m-[0m refresh      not reached
+        [2m-[0m reader       not reached
 
-          """)
-      try scene.configure()
-      chmod(scene.workplace.configFile, 0o644)
-      let open = try await CommandRun(["check", "--config", scene.workplace.configFile], in: scene.workplace)
-      #expect(open.code == 78)
-      #expect(open.output.contains("run: chmod 0600 DIR/config.toml"))
+        [31mfailed at: token of token konexus[0m (exit code 16)
+
+        """
+      // An escape stands before each bracket that begins a colour.
+      #expect(coloured.output == expected.replacing(/\[(?=[0-9]+m)/, with: "\u{1B}["))
+      let plain = try await CommandRun(
+        check, in: scene.workplace, environment: ["NO_COLOR": "1"], onTerminal: true)
+      #expect(plain.output == expected.replacing(/\[[0-9]+m/, with: ""))
     }
   }
+
+  private static let allIsWell = BrokenSituation.whole(
+    BrokenSituation.output, BrokenSituation.connected, BrokenSituation.synchronous, BrokenSituation.answered,
+    BrokenSituation.verified, BrokenSituation.planned, BrokenSituation.read, "\nall is well\n")
 
   @Test func walksTheWholeWay() async throws {
     try await withScene { scene in
       try scene.configure()
       let run = try await CommandRun(["check", "--config", scene.workplace.configFile], in: scene.workplace)
-      #expect(run.code == 0, "\(run.output)")
-      let steps = run.lines.filter { $0.hasPrefix("ok ") }.map { $0.split(separator: " ")[1] }
+      #expect(run.code == 0)
       #expect(
-        steps == [
-          "config", "output", "dns", "connection", "tls", "discovery", "clock", "token", "verification", "refresh",
-          "reader",
-        ])
-      #expect(run.output.hasSuffix("\n\nall is well\n"))
+        run.output == BrokenSituation.whole(BrokenSituation.configured, Self.allIsWell))
+      #expect(run.errors == "")
       #expect(!run.output.contains(scene.sandbox.clientSecret))
       #expect(scene.token() == nil)
       let terminal = try await CommandRun(
         ["check", "--config", scene.workplace.configFile], in: scene.workplace, onTerminal: true)
       #expect(terminal.output.contains("\u{1B}[32m✓\u{1B}[0m verification"))
+    }
+  }
+
+  @Test func offlineStopsShortOfTheNetwork() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let run = try await CommandRun(
+        ["check", "--config", scene.workplace.configFile, "--offline"], in: scene.workplace)
+      #expect(run.code == 0)
+      #expect(
+        run.output == BrokenSituation.whole(BrokenSituation.configured, BrokenSituation.output, "\nall is well\n"))
+      #expect(scene.sandbox.requests.isEmpty)
+    }
+  }
+
+  @Test func checksTheTokenThatIsNamed() async throws {
+    try await withScene { scene in
+      // The other would fail.
+      try scene.configure(scene.table(), scene.table("other", ["scope": #""other""#]))
+      let check = ["check", "--config", scene.workplace.configFile, "--token"]
+      let one = try await CommandRun(check + ["konexus"], in: scene.workplace)
+      #expect(one.code == 0)
+      #expect(
+        one.output
+          == BrokenSituation.whole(
+            BrokenSituation.configured.replacing("1 token,", with: "2 tokens,"), Self.allIsWell))
+      #expect(scene.sandbox.counts[.token] == 1)
+      let other = try await CommandRun(check + ["other"], in: scene.workplace)
+      #expect(other.code == 16)
+      #expect(other.output.hasSuffix("\nfailed at: token of token other (exit code 16)\n"))
+      let none = try await CommandRun(check + ["nonesuch"], in: scene.workplace)
+      #expect(none.code == 78)
+      #expect(
+        none.output == """
+          FAILED  config       DIR/config.toml has no token 'nonesuch'
+                               -> name one of: konexus, other
+
+          failed at: config (exit code 78)
+
+          """)
+    }
+  }
+
+  /// What `check --json` prints: these members, and no others.
+  private struct Report: Decodable, Equatable {
+    struct Step: Decodable, Equatable {
+      var name: String
+      var outcome: String
+      var summary: String
+      var token: String?
+      var details: [String]
+      var remedy: String?
+      var seconds: Double?
+    }
+    var exitCode: Int32
+    var steps: [Step]
+  }
+
+  @Test func tellsMachinesTheSame() async throws {
+    try await withScene { scene in
+      try scene.configure(scene.table("konexus", ["scope": #""other""#]))
+      let run = try await CommandRun(
+        ["check", "--config", scene.workplace.configFile, "--json"], in: scene.workplace)
+      #expect(run.code == 16)
+      #expect(run.errors == "")
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      var report = try decoder.decode(Report.self, from: Data(run.output.utf8))
+      // How long it took is told of what goes over the network.
+      #expect(
+        report.steps.filter { $0.seconds.map { $0 >= 0 } ?? false }.map(\.name)
+          == ["dns", "connection", "tls", "discovery"])
+      for index in report.steps.indices { report.steps[index].seconds = nil }
+      report.steps.removeAll { $0.name == "unit" }
+      func step(
+        _ name: String, _ outcome: String, _ summary: String, token: String? = "konexus", _ details: [String] = [],
+        remedy: String? = nil
+      ) -> Report.Step {
+        Report.Step(
+          name: name, outcome: outcome, summary: summary, token: token, details: details, remedy: remedy)
+      }
+      #expect(
+        report
+          == Report(
+            exitCode: 16,
+            steps: [
+              step("config", "ok", "DIR/config.toml: 1 token, mode 0600, root:root", token: nil),
+              step("output", "ok", "DIR/run: in memory, mode 0750, root:root"),
+              step("dns", "ok", "localhost is 127.0.0.1"),
+              step("connection", "ok", "127.0.0.1 port PORT answers"),
+              step(
+                "tls", "ok", "TLSv1.3, the certificate is good until TIME (REL)",
+                ["trusted by: DIR/ca.pem", "CN = localhost, signed by CN = Konexus sandbox CA"]),
+              step(
+                "discovery", "ok",
+                "https://localhost:PORT/.well-known/openid-configuration is https://localhost:PORT's",
+                [
+                  "token_endpoint: https://localhost:PORT/connect/token",
+                  "jwks_uri: https://localhost:PORT/.well-known/openid-configuration/jwks",
+                  "client authentication: 'client_secret_basic', 'client_secret_post'", "scopes: 'tamarack'",
+                ]),
+              step("clock", "ok", "this host's clock and the server's agree to a second"),
+              step(
+                "token", "failed", "the token endpoint answered 400 'invalid_scope'",
+                remedy: "scope names something this client may not have"),
+              step("verification", "skipped", "not reached"),
+              step("refresh", "skipped", "not reached"),
+              step("reader", "skipped", "not reached"),
+            ]))
     }
   }
 }

@@ -2,13 +2,19 @@ import Glibc
 
 /// One run of `konexus-tokend` with its output, made comparable: what differs from run to run has a name in its place.
 struct CommandRun: Sendable {
+  /// The exit code; of a command that a signal ended, 128 more than the signal's number, as shells have it.
   let code: Int32
   let output: String
   let errors: String
 
   /// Runs the command to its end; with `onTerminal`, on a pseudo-terminal (script(1)) of 80 columns, where output and errors are one.
+  ///
+  /// - Parameters:
+  ///   - input: a file that is its standard input.
+  ///   - meanwhile: done while it runs, such as ending it.
   init(
-    _ arguments: [String], in workplace: Workplace, environment: [String: String] = [:], onTerminal: Bool = false
+    _ arguments: [String], in workplace: Workplace, environment: [String: String] = [:], onTerminal: Bool = false,
+    input: String = "/dev/null", meanwhile: (Running) async throws -> Void = { _ in }
   ) async throws {
     let stem = workplace.path + "/command.\(UInt64.random(in: .min ... .max))"
     var variables = [
@@ -20,22 +26,37 @@ struct CommandRun: Sendable {
     if onTerminal {
       command = ["script", "--quiet", "--return", "--command", command.joined(separator: " "), "/dev/null"]
     }
-    let process = try ChildProcess(command, environment: variables, output: stem + ".out", errors: stem + ".err")
+    let process = try ChildProcess(
+      command, environment: variables, input: input, output: stem + ".out", errors: stem + ".err")
+    try await meanwhile(Running(process: process, outputFile: stem + ".out", workplace: workplace))
     var ending = process.ending
     while ending == nil {
       try await Task.sleep(for: .milliseconds(20))
       ending = process.ending
     }
-    guard case .exited(let code) = ending else { throw HarnessError("\(arguments) ended by a signal") }
-    self.code = code
+    switch ending {
+    case .exited(let code): self.code = code
+    case .killed(let signal): code = 128 + signal
+    case nil: throw HarnessError("\(arguments) has no ending")
+    }
     output = Self.comparable(Workplace.read(stem + ".out") ?? "", workplace)
     errors = Self.comparable(Workplace.read(stem + ".err") ?? "", workplace)
+  }
+
+  /// A command that has not ended yet.
+  struct Running {
+    let process: ChildProcess
+    fileprivate let outputFile: String
+    fileprivate let workplace: Workplace
+
+    /// What it wrote so far, made comparable.
+    var output: String { CommandRun.comparable(Workplace.read(outputFile) ?? "", workplace) }
   }
 
   /// The lines of the output.
   var lines: [String] { output.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
 
-  private static func comparable(_ text: String, _ workplace: Workplace) -> String {
+  fileprivate static func comparable(_ text: String, _ workplace: Workplace) -> String {
     let plain =
       text
       .replacing("\r\n", with: "\n")
@@ -47,6 +68,11 @@ struct CommandRun: Sendable {
       .replacing(/pid [0-9]+/, with: "pid N")
       .replacing(/localhost:[0-9]+/, with: "localhost:PORT")
       .replacing(/port [0-9]+/, with: "port PORT")
+      .replacing(/\b[0-9]{10}(\.[0-9]+)?\b/, with: "UNIX")
+      .replacing(/"[0-9A-F]{32,}(ES256)?"/, with: "\"HEX\"")
+      .replacing(/x5t: "[^"]*"/, with: "x5t: \"HASH\"")
+      .replacing(/\(1 - 0\.[0-9]+\)/, with: "(1 - JITTER)")
+      .replacing(/[0-9]+ bytes, mode/, with: "N bytes, mode")
     // The unit's step tells of the host that the tests run on.
     var lines: [Substring] = []
     var isUnit = false

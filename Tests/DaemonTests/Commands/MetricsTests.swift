@@ -27,7 +27,54 @@ import Testing
     }
   }
 
-  /// What promtool would say: each sample belongs to the family before it, which has HELP, then TYPE, once; counters end in _total.
+  @Test(
+    "promtool finds nothing to complain about in the metrics",
+    .enabled(if: Promtool.path != nil, "needs promtool: apt-get install prometheus, or PROMTOOL=FILE"))
+  func promtoolAgrees() async throws {
+    try await withScene { scene in
+      let path = scene.workplace.runtimeDirectory + "/konexus-tokend.prom"
+      try scene.configure(
+        "[daemon]\nmetrics_file = \"\(path)\"\n", scene.table(),
+        scene.table("refused", ["scope": #""other""#]))
+      try scene.startDaemon()
+      try await scene.wait(for: "the metrics") {
+        let text = Workplace.read(path) ?? ""
+        return text.contains("token_valid{token=\"konexus\"} 1\n") && text.contains("result=\"refused\"} 1\n")
+      }
+      #expect(try await Promtool.run(["check", "metrics"], input: path) == "")
+      // It is asked in a way in which it would say something.
+      let broken = scene.workplace.path + "/broken.prom"
+      try scene.workplace.write((Workplace.read(path) ?? "").replacing("_total", with: ""), to: broken)
+      #expect(try await Promtool.run(["check", "metrics"], input: broken) != "")
+    }
+  }
+
+  @Test(
+    "the alert rules fire on what they are for, and not on a healthy token, however short it lives",
+    .enabled(if: Promtool.path != nil, "needs promtool: apt-get install prometheus, or PROMTOOL=FILE"))
+  func alertRules() async throws {
+    let said = try await Promtool.run(["test", "rules", Promtool.repository + "/Tests/Prometheus/rules.yml"])
+    #expect(said == "")
+  }
+
+  @Test("every metric that an alert rule names is one that is written")
+  func alertRulesNameMetrics() async throws {
+    try await withScene { scene in
+      let path = scene.workplace.runtimeDirectory + "/konexus-tokend.prom"
+      try scene.configure("[daemon]\nmetrics_file = \"\(path)\"\n", scene.table())
+      try scene.startDaemon()
+      try await scene.wait(for: "the metrics") {
+        (Workplace.read(path) ?? "").contains("token_valid{token=\"konexus\"} 1\n")
+      }
+      let rules = try #require(Workplace.read(Promtool.repository + "/config/konexus-tokend.rules.yml"))
+      let named = Set(rules.matches(of: /konexus_tokend_[a-z_]+/).map { String($0.output) })
+      #expect(named.count >= 4)
+      let text = try #require(Workplace.read(path))
+      for name in named { #expect(text.contains("# TYPE \(name) "), "\(name) is not written") }
+    }
+  }
+
+  /// What promtool would say, for where it is not installed: each sample belongs to the family before it, which has HELP, then TYPE, once; counters end in _total.
   private static func faults(in text: String) -> [String] {
     var faults: [String] = []
     var families: Set<String> = []

@@ -55,18 +55,25 @@ import Testing
       daemon.process.kill()
       let run = try await CommandRun(["status"], in: scene.workplace)
       #expect(run.code == 1)
+      #expect(run.errors == "")
       #expect(
-        run.lines.prefix(2).joined(separator: "\n") == """
+        run.output == """
           WARNING: 1 of 1 tokens in place: konexus unattended
           daemon: dead, killed or crashed after its last sign of life at TIME (REL)
-          """)
-      #expect(
-        run.output.hasSuffix(
-          """
+          config: DIR/config.toml
+          konexus: unattended
+            valid until: TIME (REL)
+            next refresh: none, the daemon does not run
+            last success: TIME (REL)
+            last failure: none
+            requests: 1 sent, 1 brought a token
+            file: DIR/run/konexus.token (raw, mode 0640, root:root)
+            issuer: https://localhost:PORT, client_id ext-1741-sample-client
+            scope: tamarack
 
           -> start the daemon: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50
 
-          """))
+          """)
       #expect(try await CommandRun(["show"], in: scene.workplace).code == 0)
     }
   }
@@ -78,9 +85,30 @@ import Testing
       try await scene.ready()
       try await scene.wait(for: "the status") { daemon.status?.tokens.first?.condition == .valid }
       daemon.process.kill()
+      let last = try #require(daemon.status?.tokens.first)
       try await scene.wait(for: "the token's end") {
         try await CommandRun(["status"], in: scene.workplace).code == 2
       }
+      let status = try await CommandRun(["status"], in: scene.workplace)
+      #expect(
+        status.output
+          == """
+          CRITICAL: 0 of 1 tokens in place: konexus expired
+          daemon: dead, killed or crashed after its last sign of life at TIME (REL)
+          config: DIR/config.toml
+          konexus: expired
+            ended at: TIME (REL)
+            next refresh: none, the daemon does not run
+            last success: TIME (REL)
+            last failure: none
+            requests: N sent, N brought a token
+            file: DIR/run/konexus.token (raw, mode 0640, root:root)
+            issuer: https://localhost:PORT, client_id ext-1741-sample-client
+            scope: tamarack
+
+          -> start the daemon: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50
+
+          """.replacing("N sent, N", with: "\(last.requests) sent, \(last.successes)"))
       // Nobody removed the file: it is the command that must not believe it.
       #expect(scene.token() != nil)
       let run = try await CommandRun(["show", "konexus"], in: scene.workplace)
@@ -124,48 +152,139 @@ import Testing
     }
   }
 
-  @Test func showWaitsForNothingThatCannotCome() async throws {
-    try await withScene(lifetime: 60) { scene in
-      try scene.configure()
-      try scene.startDaemon()
-      try await scene.ready()
-      try await scene.wait(for: "the status") { try await CommandRun(["status"], in: scene.workplace).code == 0 }
-      let token = try #require(scene.token())
-      let raw = try await CommandRun(["show"], in: scene.workplace)
-      #expect(raw.output == token + "\n")
-      let header = try await CommandRun(["show", "konexus", "--header"], in: scene.workplace)
-      #expect(header.output == "Authorization: Bearer \(token)\n")
-      let long = try await CommandRun(["show", "--min-validity", "1h"], in: scene.workplace)
-      #expect(long.code == 1)
-      #expect(long.output == "")
+  /// A token that is good, and whose refresh is refused.
+  private func refused(_ scene: Scene) async throws -> DaemonProcess {
+    try scene.configure()
+    let daemon = try scene.startDaemon()
+    try await scene.ready()
+    scene.sandbox.inject(.oauthError("invalid_client"), at: [.token])
+    daemon.signal(SIGUSR1)
+    try await scene.wait(for: "a failure") { daemon.status?.tokens.first?.condition == .failing }
+    return daemon
+  }
+
+  @Test func tellsMachinesOfARefreshThatFails() async throws {
+    try await withScene { scene in
+      _ = try await refused(scene)
+      let run = try await CommandRun(["status", "konexus", "--json"], in: scene.workplace)
+      #expect(run.code == 1)
+      #expect(run.errors == "")
+      let numbers = run.output.replacing(/"(pid|valid_for_seconds|clock_skew_seconds)" : -?[0-9.e-]+/) {
+        "\"\($0.output.1)\" : N"
+      }
       #expect(
-        long.errors == """
-          konexus-tokend: no token konexus is ever good for SPAN: they live for SPAN
-          -> ask for less with --min-validity
+        numbers == """
+          {
+            "configuration" : "DIR/config.toml",
+            "daemon" : {
+              "is_running" : true,
+              "last_sign_of_life" : UNIX,
+              "pid" : N,
+              "started_at" : UNIX
+            },
+            "exit_code" : 1,
+            "grade" : "warning",
+            "tokens" : [
+              {
+                "client_id" : "ext-1741-sample-client",
+                "clock_skew_seconds" : N,
+                "expires_at" : UNIX,
+                "failure" : {
+                  "code" : "invalid-client",
+                  "count" : 1,
+                  "kind" : "refused",
+                  "message" : "the token endpoint answered 400 'invalid_client'",
+                  "remedy" : "client_id or client_secret is wrong, expired or disabled: ask Konexus, then systemctl restart",
+                  "since" : UNIX
+                },
+                "grade" : "warning",
+                "issuer" : "https://localhost:PORT",
+                "last_failure" : {
+                  "code" : "invalid-client",
+                  "count" : 1,
+                  "kind" : "refused",
+                  "message" : "the token endpoint answered 400 'invalid_client'",
+                  "remedy" : "client_id or client_secret is wrong, expired or disabled: ask Konexus, then systemctl restart",
+                  "since" : UNIX
+                },
+                "last_success" : UNIX,
+                "name" : "konexus",
+                "next_attempt" : UNIX,
+                "notes" : [
+
+                ],
+                "outputs" : [
+                  {
+                    "file" : {
+                      "exists" : true,
+                      "group" : "root",
+                      "mode" : "0640",
+                      "owner" : "root"
+                    },
+                    "format" : "raw",
+                    "mode" : "0640",
+                    "path" : "DIR/run/konexus.token"
+                  }
+                ],
+                "requests" : 2,
+                "scope" : [
+                  "tamarack"
+                ],
+                "state" : "failing",
+                "successes" : 1,
+                "valid_for_seconds" : N
+              }
+            ]
+          }
 
           """)
-      let other = try await CommandRun(["show", "nonesuch"], in: scene.workplace)
-      #expect(other.code == 3)
-      #expect(other.errors == "konexus-tokend: there is no token 'nonesuch'\n-> name one of: konexus\n")
     }
   }
 
-  @Test func inspectShowsAllButTheSignature() async throws {
+  @Test func tellsMachinesThatItCannotBeTold() async throws {
+    try await withScene { scene in
+      let run = try await CommandRun(["status", "--json"], in: scene.workplace)
+      #expect(run.code == 3)
+      #expect(
+        run.output == """
+          {
+            "error" : "DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted",
+            "exit_code" : 3,
+            "grade" : "unknown",
+            "remedy" : "type: systemctl status konexus-tokend, or name its runtime directory with --directory"
+          }
+
+          """)
+    }
+  }
+
+  @Test("watching in a pipe, it tells what changes, with the time, until it is interrupted")
+  func watches() async throws {
     try await withScene { scene in
       try scene.configure()
-      try scene.startDaemon()
+      let daemon = try scene.startDaemon()
       try await scene.ready()
-      try await scene.wait(for: "the status") { try await CommandRun(["status"], in: scene.workplace).code == 0 }
-      let token = try #require(scene.token())
-      let run = try await CommandRun(["inspect"], in: scene.workplace)
-      #expect(run.code == 0)
-      let signature = try #require(token.split(separator: ".").last)
-      #expect(!run.output.contains(signature))
-      #expect(run.output.contains("  64 bytes, not shown\n"))
-      #expect(run.lines.contains("  aud: \"tamarack\""))
+      try await scene.wait(for: "the status") { daemon.status?.tokens.first?.condition == .valid }
+      let run = try await CommandRun(["status", "--watch"], in: scene.workplace) { running in
+        try await scene.wait(for: "the first line") { running.output.hasSuffix("\n") }
+        scene.sandbox.inject(.oauthError("invalid_client"), at: [.token])
+        daemon.signal(SIGUSR1)
+        try await scene.wait(for: "word of the failure") { running.output.contains("invalid_client") }
+        scene.sandbox.clearFaults()
+        daemon.signal(SIGUSR1)
+        try await scene.wait(for: "word of the recovery") { running.output.split(separator: "\n").count == 4 }
+        running.process.signal(SIGINT)
+      }
+      #expect(run.code == 128 + SIGINT)
       #expect(
-        run.output.hasSuffix(
-          "\nverifies: signature and claims are right; keys: https://localhost:PORT (kept by the daemon)\n"))
+        run.output == """
+          TIME OK: 1 of 1 tokens in place
+          TIME WARNING: 1 of 1 tokens in place: konexus failing
+          konexus: the token endpoint answered 400 'invalid_client'
+          TIME OK: 1 of 1 tokens in place
+
+          """)
+      #expect(run.errors == "")
     }
   }
 

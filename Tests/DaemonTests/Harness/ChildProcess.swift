@@ -13,14 +13,17 @@ final class ChildProcess: Sendable {
   private let known = Mutex<Ending?>(nil)
   private let dumped = Mutex(false)
 
-  /// Starts `arguments[0]`, looked for in PATH, with this environment alone. Its output goes to these files, its input is empty.
+  /// Starts `arguments[0]`, looked for in PATH, with this environment alone. Its output goes to these files, its input is empty unless a file is named.
   ///
   /// No other descriptor is passed on: neither a listening socket of a sandbox nor another child's files.
-  init(_ arguments: [String], environment: [String: String], output: String = "/dev/null", errors: String) throws {
+  init(
+    _ arguments: [String], environment: [String: String], input: String = "/dev/null", output: String = "/dev/null",
+    errors: String
+  ) throws {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input, O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     for descriptor in Self.inheritable() { posix_spawn_file_actions_addclose(&actions, descriptor) }

@@ -16,6 +16,14 @@ struct Hardship: Sendable, CustomTestStringConvertible {
     case certificate(SandboxOptions.ServerCertificate)
     /// The name leads to a server that speaks no newer TLS.
     case tls(SandboxOptions.TLSVersion)
+    /// The way leads by a proxy, and that is gone.
+    case proxyGone
+    /// The way leads by a proxy, and that answers CONNECT with this status.
+    case proxyRefuses(status: Int)
+    /// `ca_file` holds something else.
+    case caFile(String)
+    /// The file with the client's secret is gone.
+    case noSecretFile
   }
 
   var name: String
@@ -25,6 +33,8 @@ struct Hardship: Sendable, CustomTestStringConvertible {
   var retryAfter: Double?
   /// Whether it asked for more than anybody can mean: 5 min at the most are granted, which is too long for a test.
   var asksForAges = false
+  /// Whether it is of the documents of the server, which the daemon keeps: at a refresh they are read again only if they are not fresh.
+  var isOfDocuments = false
 
   var testDescription: String { name }
 
@@ -37,6 +47,7 @@ struct Hardship: Sendable, CustomTestStringConvertible {
   /// A fault of one endpoint, the token endpoint unless another is named.
   init(_ name: String, _ code: FailureCode, _ kind: Fault.Kind, at endpoint: SandboxEndpoint = .token) {
     self.init(name, code, .faults([Fault(kind, at: [endpoint])]))
+    isOfDocuments = endpoint == .discovery || endpoint == .jwks
   }
 
   /// A fault of whole connections.
@@ -56,10 +67,18 @@ struct Hardship: Sendable, CustomTestStringConvertible {
     return copy
   }
 
+  /// Whether a document is not to be had, rather than wrong.
+  var isOutage: Bool {
+    switch code {
+    case .issuerMismatch, .discoveryIncomplete, .insecureEndpoint: false
+    default: true
+    }
+  }
+
   /// Whether a daemon with names of its own is needed.
   var needsNames: Bool {
     switch means {
-    case .faults, .down: false
+    case .faults, .down, .proxyGone, .proxyRefuses, .caFile, .noSecretFile: false
     case .noName, .certificate, .tls: true
     }
   }

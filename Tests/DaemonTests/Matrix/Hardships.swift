@@ -95,7 +95,22 @@ extension Hardship {
     Hardship("without an end", .malformedToken, .removeClaims(["exp"])),
   ]
 
-  /// Those of discovery and of the key set: they count at the first start; later the last good documents serve on (`DiscoveryTests`).
+  /// Those of the way that this host itself takes. At the first start a `ca_file` or a secret's file that is wrong is a wrong configuration
+  /// (`MisconfigurationTests`), so that only the proxy counts there.
+  static let ofProxies = [
+    Hardship("the proxy is gone", .proxy, .proxyGone),
+    Hardship("the proxy wants a password", .proxy, .proxyRefuses(status: 407)),
+    Hardship("the proxy lets nobody through", .proxy, .proxyRefuses(status: 403)),
+    Hardship("the proxy cannot reach the server", .proxy, .proxyRefuses(status: 502)),
+  ]
+
+  static let ofFiles = [
+    Hardship("ca_file holds no certificate", .tlsCAFile, .caFile("none\n")),
+    Hardship("the file with the client's secret is gone", .credentials, .noSecretFile),
+  ]
+
+  /// Those of discovery and of the key set. At the first start they count. Later the last good documents serve on while the server is merely out of
+  /// order (`isOutage`); what it says wrongly is refused then as well.
   static let ofDocuments = [
     Hardship("discovery: 503", .serverError, .status(503), at: .discovery),
     Hardship("discovery: 404", .rejected, .status(404), at: .discovery),

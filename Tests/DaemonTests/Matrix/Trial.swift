@@ -21,6 +21,8 @@ struct Trial {
   let scene: Scene
   private let names: PrivateNames?
   private let impostor: Sandbox?
+  private let proxy: Proxy?
+  private var secretFile: String { scene.workplace.path + "/secret" }
 
   static func run(_ hardship: Hardship, at moment: Moment) async throws {
     let lifetime: Int64 = moment == .end ? 6 : hardship.code == .timeout ? 24 : 14
@@ -48,7 +50,22 @@ struct Trial {
     }
     try names?.lead(to: "127.0.0.1")
     // Short where it is what is tried. Else a host that is busy for a moment must not look like a server that is slow.
-    try scene.configure(scene.table("konexus", ["timeout": hardship.code == .timeout ? "\"2s\"" : "\"30s\""]))
+    let timeout = hardship.code == .timeout ? "\"2s\"" : "\"30s\""
+    switch hardship.means {
+    case .proxyGone, .proxyRefuses:
+      let proxy = try await Proxy.start(in: scene)
+      self.proxy = proxy
+      try scene.configure(scene.table("konexus", ["timeout": timeout, "proxy": "\"\(proxy.url)\""]))
+    case .noSecretFile:
+      proxy = nil
+      try scene.workplace.write(scene.sandbox.clientSecret, to: secretFile)
+      try scene.configure(
+        scene.table(
+          "konexus", ["timeout": timeout, "client_secret": "", "client_secret_file": "\"\(secretFile)\""]))
+    default:
+      proxy = nil
+      try scene.configure(scene.table("konexus", ["timeout": timeout]))
+    }
   }
 
   /// The server that the name comes to lead to: another address, the same port.
@@ -74,6 +91,10 @@ struct Trial {
     case .down: await scene.sandbox.down()
     case .noName: try names?.lead(to: nil)
     case .certificate, .tls: try names?.lead(to: "127.0.0.2")
+    case .proxyGone: proxy?.stop()
+    case .proxyRefuses(let status): try proxy?.answer(status)
+    case .caFile(let text): try scene.workplace.write(text, to: scene.workplace.caFile)
+    case .noSecretFile: unlink(secretFile)
     }
   }
 
@@ -82,6 +103,10 @@ struct Trial {
     case .faults: scene.sandbox.clearFaults()
     case .down: try await scene.sandbox.up()
     case .noName, .certificate, .tls: try names?.lead(to: "127.0.0.1")
+    case .proxyGone: try await proxy?.startAgain()
+    case .proxyRefuses: try proxy?.answer(200)
+    case .caFile: try scene.sandbox.writeCA(to: scene.workplace.caFile)
+    case .noSecretFile: try scene.workplace.write(scene.sandbox.clientSecret, to: secretFile)
     }
   }
 
@@ -90,10 +115,11 @@ struct Trial {
   private func run() async throws {
     let reader = try scene.startReader()
     if moment == .start { try await strike() }
-    let daemon = try scene.startDaemon(wrapper: names?.wrapper ?? [])
+    var daemon = try scene.startDaemon(wrapper: names?.wrapper ?? [])
     var before: String?
     if moment != .start {
       try await scene.ready()
+      if hardship.isOfDocuments { daemon = try await restart(daemon) }
       before = scene.token()
       try await strike()
     }
@@ -113,13 +139,18 @@ struct Trial {
     case .refresh:
       #expect(scene.token() == before && before != nil, "the good token stays while it lives")
       // The datagram was sent before the status file was written, but its recorder may not have had its turn yet.
+      // What to do is said at once if a person must act; what may pass by itself is left to it while readers are served.
       try await scene.wait(for: "word of it") {
-        scene.notify.status.map { $0.contains("konexus: token valid for") && $0.contains("refresh fails since") }
-          ?? false
+        scene.notify.status.map {
+          $0.contains("konexus: token valid for") && $0.contains("refresh fails since")
+            && $0.contains(failure.remedy) == (failure.kind == .refused)
+        } ?? false
       }
     case .end:
       try await scene.wait(for: "the end of the token") { scene.token() == nil }
-      try await scene.wait(for: "word of it") { scene.notify.status?.contains("NO TOKEN") ?? false }
+      try await scene.wait(for: "word of it, and of what to do") {
+        scene.notify.status.map { $0.contains("konexus: NO TOKEN") && $0.contains(failure.remedy) } ?? false
+      }
       #expect(daemon.log(with: "critical", "has ended").count == 1, "\(daemon.log)")
     }
     checkPace(since: struck, attempts: (daemon.status?.tokens.first?.requests ?? 0) - attempts)
@@ -130,8 +161,39 @@ struct Trial {
     #expect(daemon.log(with: "got a token again").count == 1, "\(daemon.log)")
     let told = daemon.log(with: "no new token", "failure=\(hardship.code.rawValue)")
     #expect(told.allSatisfy { $0.contains(hardship.code.kind == .refused ? " error " : " warning ") }, "\(told)")
+    // The reader looks fifty times a second: it has its turn before it is judged.
+    let last = scene.token()
+    try await scene.wait(for: "the reader's look") { reader.readings.last?.text == last }
     checkReader(reader.finish())
     #expect(daemon.process.ending == nil)
+  }
+
+  /// A daemon that takes over the token, and with it documents that are not fresh: the next refresh reads them again.
+  private func restart(_ daemon: DaemonProcess) async throws -> DaemonProcess {
+    daemon.signal(SIGKILL)
+    _ = try await scene.ending(of: daemon)
+    let next = try scene.startDaemon()
+    try await scene.wait(for: "the token's adoption") { !next.log(with: "serves on").isEmpty }
+    return next
+  }
+
+  /// A hardship that nobody is to notice, neither a reader nor an operator, though it lasts for longer than a token lives.
+  static func runUnnoticed(_ hardship: Hardship) async throws {
+    try await withScene(lifetime: hardship.code == .timeout ? 16 : 10) { scene in
+      let trial = try await Trial(hardship, at: .refresh, on: scene)
+      let reader = try scene.startReader()
+      let first = try scene.startDaemon()
+      try await scene.ready()
+      let daemon = try await trial.restart(first)
+      try await trial.strike()
+      scene.sandbox.resetCounts()
+      try await scene.wait(for: "three refreshes") { reader.report().tokens >= 4 }
+      #expect(scene.sandbox.counts[.discovery] + scene.sandbox.counts[.jwks] > 0, "nothing was tried")
+      #expect(daemon.log(with: "no new token").isEmpty, "\(daemon.log)")
+      #expect(daemon.status?.tokens.first?.lastFailure == nil)
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.empty == 0 && report.gaps.isEmpty, "\(report)\n\(scene.story)")
+    }
   }
 
   /// A person who has mended what was refused tells the daemon; all else heals by itself.

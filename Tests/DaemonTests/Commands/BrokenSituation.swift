@@ -1,0 +1,214 @@
+import Glibc
+import KonexusSandbox
+import Testing
+
+/// A situation that is broken in one way, and all that `check` prints of it in a pipe.
+struct BrokenSituation: CustomTestStringConvertible, Sendable {
+  var testDescription: String
+  var code: Int32
+  var options: @Sendable (inout SandboxOptions) -> Void = { _ in }
+  var arrange: @Sendable (Scene) throws -> Void
+  var output: String
+
+  static let all: [BrokenSituation] = [
+    BrokenSituation(
+      testDescription: "wrong permissions", code: 78,
+      arrange: { scene in
+        try scene.configure()
+        chmod(scene.workplace.configFile, 0o644)
+      },
+      output: """
+        FAILED  config       DIR/config.toml: 1 fault
+                             DIR/config.toml: error: may be read by other users (mode 0644); run: chmod 0600 DIR/config.toml
+                             -> correct the file; every key is explained in: man konexus-tokend.toml
+
+        failed at: config (exit code 78)
+
+        """),
+    BrokenSituation(
+      testDescription: "unknown key", code: 78,
+      arrange: { try $0.configure($0.table("konexus", ["adience": #""tamarack""#])) },
+      output: """
+        FAILED  config       DIR/config.toml: 1 fault
+                             DIR/config.toml:7:1: error: unknown key 'adience' in [token.konexus]; did you mean 'audience'?
+                               7 | adience = …
+                                 | ^~~~~~~
+                             -> correct the file; every key is explained in: man konexus-tokend.toml
+
+        failed at: config (exit code 78)
+
+        """),
+    BrokenSituation(
+      testDescription: "DNS dead", code: 11,
+      arrange: { try $0.configure($0.table("konexus", ["issuer": #""https://auth.konexus.invalid""#])) },
+      output: whole(
+        configured, output,
+        """
+        FAILED  dns          discovery: the name auth.konexus.invalid cannot be resolved (port PORT was to be asked)
+                             -> check the host name in issuer and this host's resolver (resolvectl query HOST)
+
+        """, notReached("connection", "tls", "discovery", "clock", "token", "verification", "refresh", "reader"),
+        verdict("dns", 11))),
+    BrokenSituation(
+      testDescription: "wrong CA", code: 13, options: { $0.certificate = .unknownAuthority },
+      arrange: { try $0.configure() },
+      output: whole(
+        configured, output, reached,
+        """
+        FAILED  tls          discovery: the certificate of localhost port PORT comes from an authority that is not among those in DIR/ca.pem
+                             -> set ca_file to the authority that signed the server's certificate, or install it with update-ca-certificates
+
+        """, notReached("discovery", "clock", "token", "verification", "refresh", "reader"), verdict("tls", 13))),
+    BrokenSituation(
+      testDescription: "expired certificate", code: 13, options: { $0.certificate = .expired },
+      arrange: { try $0.configure() },
+      output: whole(
+        configured, output, reached,
+        """
+        FAILED  tls          discovery: the certificate of localhost port PORT has expired (or the clock of this host is fast)
+                             -> the server's certificate must be renewed; check this host's clock as well (timedatectl)
+
+        """, notReached("discovery", "clock", "token", "verification", "refresh", "reader"), verdict("tls", 13))),
+    BrokenSituation(
+      testDescription: "skewed clock", code: 15, options: { $0.settings.clockSkew = 600 },
+      arrange: { try $0.configure() },
+      output: whole(
+        configured, output, connected,
+        """
+        FAILED  clock        the server's clock is SPAN ahead of this host's
+                             -> check this host's time synchronisation: timedatectl
+
+        """, answered, verified, planned, read, verdict("clock", 15))),
+    BrokenSituation(
+      testDescription: "wrong secret", code: 16,
+      arrange: { try $0.configure($0.table("konexus", ["client_secret": #""wrong""#])) },
+      output: whole(
+        configured, output, connected, synchronous,
+        """
+        FAILED  token        the token endpoint answered 400 'invalid_client'
+                             -> client_id or client_secret is wrong, expired or disabled: ask Konexus, then systemctl restart
+
+        """, notReached("verification", "refresh", "reader"), verdict("token", 16))),
+    BrokenSituation(
+      testDescription: "wrong scope", code: 16,
+      arrange: { try $0.configure($0.table("konexus", ["scope": #""other""#])) },
+      output: whole(
+        configured, output, connected, synchronous,
+        """
+        FAILED  token        the token endpoint answered 400 'invalid_scope'
+                             -> scope names something this client may not have
+
+        """, notReached("verification", "refresh", "reader"), verdict("token", 16))),
+    BrokenSituation(
+      testDescription: "wrong audience", code: 17,
+      arrange: { try $0.configure($0.table("konexus", ["audience": #""other""#])) },
+      output: whole(
+        configured, output, connected, synchronous, answered,
+        """
+        FAILED  verification the token is for the audience "tamarack", not for "other": set `audience` to the API's name, or ask for another `scope`
+                             alg: "ES256": ok
+                             typ: "at+jwt": ok
+                             kid: "HEX": ok
+                             signature: 64 bytes: ok
+                             iss: "https://localhost:PORT": ok
+                             aud: "tamarack": WRONG
+                             client_id: "ext-1741-sample-client": not looked at
+                             iat: UNIX, TIME (REL): not looked at
+                             nbf: UNIX, TIME (REL): not looked at
+                             exp: UNIX, TIME (REL): not looked at
+                             scope: ["tamarack"]: not looked at
+                             -> set audience to what the API expects, or ask for the right scope
+
+        """, notReached("refresh", "reader"), verdict("verification", 17))),
+    BrokenSituation(
+      testDescription: "not in memory", code: 18,
+      arrange: { try $0.configure($0.table("konexus", ["file": #""/usr/konexus.token""#])) },
+      output: whole(
+        configured,
+        """
+        FAILED  output       /usr is not on tmpfs, so that a token there would be written to a disk; use a directory below /run, or set allow_persistent_storage = true in [daemon]
+
+        """, connected, synchronous, answered, verified, planned, read.replacing("DIR/run/", with: "/usr/"),
+        verdict("output", 18))),
+  ]
+
+  // MARK: What is the same in several
+
+  static let configured = """
+    ok      config       DIR/config.toml: 1 token, mode 0600, root:root
+
+    konexus
+
+    """
+  static let output = """
+    ok      output       DIR/run: in memory, mode 0750, root:root
+
+    """
+  static let reached = """
+    ok      dns          localhost has an address
+    ok      connection   localhost port PORT answers
+
+    """
+  static let connected = """
+    ok      dns          localhost is 127.0.0.1 (MS)
+    ok      connection   127.0.0.1 port PORT answers (MS)
+    ok      tls          TLSv1.3, the certificate is good until TIME (REL) (MS)
+                         trusted by: DIR/ca.pem
+                         CN = localhost, signed by CN = Konexus sandbox CA
+    ok      discovery    https://localhost:PORT/.well-known/openid-configuration is https://localhost:PORT's (MS)
+                         token_endpoint: https://localhost:PORT/connect/token
+                         jwks_uri: https://localhost:PORT/.well-known/openid-configuration/jwks
+                         client authentication: 'client_secret_basic', 'client_secret_post'
+                         scopes: 'tamarack'
+
+    """
+  static let synchronous = """
+    ok      clock        this host's clock and the server's agree to a second
+
+    """
+  static let answered = """
+    ok      token        https://localhost:PORT/connect/token gave a Bearer token (MS)
+                         expires_in: SPAN
+                         scope: tamarack
+
+    """
+  static let verified = """
+    ok      verification the token is what it should be, by one of the issuer's 1 keys
+                         alg: "ES256": ok
+                         typ: "at+jwt": ok
+                         kid: "HEX": ok
+                         signature: 64 bytes: ok
+                         iss: "https://localhost:PORT": ok
+                         aud: "tamarack": ok
+                         client_id: "ext-1741-sample-client": ok
+                         iat: UNIX, TIME (REL): ok
+                         nbf: UNIX, TIME (REL): ok
+                         exp: UNIX, TIME (REL): ok
+                         scope: ["tamarack"]: ok
+
+    """
+  static let planned = """
+    ok      refresh      every SPAN; an outage of SPAN goes unnoticed
+                         end     = sent + lifetime - SPAN = sent + SPAN
+                         refresh = sent + refresh_at x (1 - this host's jitter) x (lifetime - SPAN)
+                                 = sent + 0.5 x (1 - JITTER) x SPAN = sent + SPAN
+
+    """
+  static let read = """
+    ok      reader       would find a token that is good for SPAN
+                         DIR/run/konexus.token: raw, N bytes, mode 0640; not there REL: the daemon would write it
+
+    """
+
+  static func notReached(_ steps: String...) -> String {
+    steps.map { step in
+      "skipped \(step)\(String(repeating: " ", count: 12 - step.count)) not reached\n"
+    }.joined()
+  }
+
+  static func whole(_ parts: String...) -> String { parts.joined() }
+
+  private static func verdict(_ step: String, _ code: Int32) -> String {
+    "\nfailed at: \(step) of token konexus (exit code \(code))\n"
+  }
+}

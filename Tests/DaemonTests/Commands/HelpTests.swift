@@ -1,0 +1,41 @@
+import Testing
+
+@Suite struct HelpTests {
+  /// The commands that `konexus-tokend --help` names, and that help itself.
+  private func commands(_ workplace: Workplace) async throws -> [String] {
+    let root = try await CommandRun(["--help"], in: workplace).lines
+    let listed = root.drop { $0 != "SUBCOMMANDS:" }.dropFirst().prefix { !$0.isEmpty }
+    return [""]
+      + listed.filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }.map { $0.split(separator: " ")[0] }.map(
+        String.init)
+  }
+
+  @Test("every command's help fits a screen of 24 lines and 80 columns, and has examples")
+  func fitsAScreen() async throws {
+    let workplace = try Workplace()
+    defer { workplace.remove() }
+    let commands = try await commands(workplace)
+    #expect(commands == ["", "run", "reload", "status", "show", "inspect", "check"])
+    for command in commands {
+      let run = try await CommandRun(
+        (command.isEmpty ? [] : [command]) + ["--help"], in: workplace, environment: ["COLUMNS": "80"])
+      #expect(run.code == 0 && run.errors == "")
+      var lines = run.lines
+      while lines.last?.isEmpty == true { lines.removeLast() }
+      // `run` has four signals and six exit codes to tell of: those who type it are about to depend on them.
+      let screen = command == "run" ? 28 : 24
+      #expect(lines.count <= screen, "\(command): \(lines.count) lines\n\(run.output)")
+      for line in lines where line.count > 80 {
+        // Usage is one line, however long; a terminal breaks it.
+        #expect(command == "run" && line.hasPrefix("USAGE: "), "\(command): \(line)")
+      }
+      let examples = lines.drop { $0 != "Examples:" }.dropFirst().prefix { !$0.isEmpty }
+      #expect(examples.count >= 2, "\(command) has no examples")
+      for example in examples {
+        #expect(example.hasPrefix("  ") && example.contains("konexus-tokend"), "a broken line: \(example)")
+        // What stands in a command's arguments, everybody on the host may read.
+        #expect(!example.contains("\"$(konexus-tokend show"), "the token is an argument: \(example)")
+      }
+    }
+  }
+}
