@@ -115,7 +115,9 @@ extension TokenBroker {
 
 extension TokenStatus {
   init(_ keeper: TokenKeeper, now: Moment) {
-    func unix(_ time: BootTime) -> Double { now.unix + (time - now.boot).seconds }
+    // Two clocks cannot be read in the same instant: without the rounding a status would differ from the last by some microseconds, and
+    // be written again, though nothing has happened.
+    func unix(_ time: BootTime) -> Double { ((now.unix + (time - now.boot).seconds) * 1000).rounded() / 1000 }
     func failure(_ failure: AcquisitionFailure, count: Int, since: Double) -> Failure {
       Failure(
         code: failure.code.rawValue, message: failure.message, remedy: failure.code.remedy, kind: failure.kind,
