@@ -10,9 +10,8 @@ struct SimulatedHost {
   }
 
   enum Trouble {
-    case step(Int64), suspend(Int64), disturbed, diskFull(Int64), refresh, settingsChanged, restart(Int64)
+    case step(Int64), suspend(Int64), disturbed, tampered, diskFull(Int64), refresh, settingsChanged, restart(Int64)
   }
-  enum Server { case well, down, refusing, busy(Duration), erratic }
 
   private var random: SplitMix64
   // CLOCK_BOOTTIME, CLOCK_MONOTONIC and CLOCK_REALTIME, in nanoseconds.
@@ -26,7 +25,7 @@ struct SimulatedHost {
   private var nextBeat = Int64.max
 
   private(set) var lifecycle: TokenLifecycle
-  private let schedule: RefreshSchedule
+  /// What a reader finds.
   private(set) var file: HeldToken?
   /// When the issuer's turn comes; on the monotonic clock, as all that the process itself does.
   private var turn: Int64?
@@ -37,12 +36,18 @@ struct SimulatedHost {
   /// Until then the last token, restart, or resume: from there on the daemon had its chance.
   private var lastChange: Int64
   private var wasRefused = false
+  private var wasAskedToWait = false
   private var isStepUnseen = false
+  /// The newest token that the lifecycle took.
+  private var newest: HeldToken?
+  /// Until then a reader must have a token, whatever happens: the end of the newest one that got into the file.
+  private var promisedUntil = Int64.min
+  /// Since then the file holds what somebody else put there.
+  private var tamperedSince: Int64?
 
-  private let lifetime: Int64
   private let latency: Int64
   private let timeout: Int64
-  private var server: [(until: Int64, state: Server)] = []
+  private var server: SimulatedServer
   private var troubles: [(at: Int64, what: Trouble)] = []
   private let end: Int64
   private(set) var handled = 0
@@ -56,28 +61,21 @@ struct SimulatedHost {
       range.lowerBound + Int64(random.next() % UInt64(range.upperBound - range.lowerBound + 1))
     }
     let second = Self.second
-    lifetime = [3, 10, 60, 300, 3600, 36000][Int(pick(0...5))] * second + pick(0...second)
+    let lifetime = [3, 10, 60, 300, 3600, 36000][Int(pick(0...5))] * second + pick(0...second)
     latency = min(pick(1...2000) * 1_000_000, lifetime / 60)
     timeout = max(latency, min(30 * second, lifetime / 20))
     beat = pick(0...1) == 0 ? 15 * second : nil
-    schedule = RefreshSchedule(fraction: Double(pick(10...90)) / 100, jitter: Double(pick(0...100)) / 100)
+    let schedule = RefreshSchedule(fraction: Double(pick(10...90)) / 100, jitter: Double(pick(0...100)) / 100)
     lifecycle = TokenLifecycle(seed: random.next())
     reading = (boot, mono, wall)
     lastChange = boot
     end = boot + lifetime * 3
-    var time = boot
-    while time < end {
-      time += pick(0...lifetime * 2)
-      server.append((time, .well))
-      time += pick(0...lifetime * 3 / 2)
-      let states: [Server] = [.down, .down, .refusing, .busy(.seconds(pick(0...1000))), .erratic]
-      server.append((time, states[Int(pick(0...4))]))
-    }
+    server = SimulatedServer(lifetime: lifetime, schedule: schedule, from: boot, until: end, random: &random)
     let year = 31_536_000 * second
     for _ in 0..<pick(0...4) {
       let all: [Trouble] = [
         .step(3600 * second), .step(-3600 * second), .step(year), .step(-year), .suspend(pick(0...lifetime * 2)),
-        .suspend(pick(2...20) * second), .disturbed, .disturbed, .diskFull(pick(0...lifetime)), .refresh, .refresh,
+        .suspend(pick(2...20) * second), .disturbed, .tampered, .diskFull(pick(0...lifetime)), .refresh, .refresh,
         .settingsChanged, .restart(pick(0...lifetime)), .restart(0),
       ]
       troubles.append((boot + pick(0...lifetime * 3), all[Int(pick(0...Int64(all.count - 1)))]))
@@ -98,7 +96,7 @@ struct SimulatedHost {
     try handle(.started(adopted: nil))
     if let beat { nextBeat = mono + beat }
     try run(until: end) { _ in false }
-    server = []
+    server.recover()
     troubles = []
     diskFullUntil = 0
     lastChange = boot
@@ -122,7 +120,7 @@ struct SimulatedHost {
   private mutating func run(until horizon: Int64, stop: (Self) -> Bool) throws {
     while true {
       let next = boot + max(0, min(soonest, (troubles.last?.at ?? .max) - boot))
-      if next > boot { try look() }
+      if next > boot { try look(until: next) }
       if next >= horizon || stop(self) { return }
       let passed = next - boot
       boot += passed
@@ -167,6 +165,8 @@ struct SimulatedHost {
     let sleep = passed - (mono - reading.mono)
     let step = wall - reading.wall - passed
     reading = (boot, mono, wall)
+    // What stood still while nobody knew of the step goes on from here.
+    if isStepUnseen { lastChange = boot }
     defer { isStepUnseen = false }
     guard abs(step) > Self.second || sleep > Self.second else { return }
     try handle(sleep > Self.second ? .resumed : .woke)
@@ -183,6 +183,13 @@ struct SimulatedHost {
       lastChange = boot
     case .disturbed:
       if lifecycle.visible != nil { try handle(.disturbed) }
+    case .tampered:
+      guard lifecycle.visible != nil, let held = file else { return }
+      // It pretends to live for longer than the real one.
+      file = HeldToken(
+        requestedAt: held.requestedAt, refreshAt: held.refreshAt, expiresAt: held.expiresAt + .seconds(86_400))
+      tamperedSince = tamperedSince ?? boot
+      try handle(.disturbed)
     case .diskFull(let length): diskFullUntil = boot + length
     case .refresh: try handle(.refresh)
     case .settingsChanged:
@@ -202,7 +209,17 @@ struct SimulatedHost {
       lastChange = boot
       lifecycle = TokenLifecycle(seed: random.next())
       if let beat { nextBeat = mono + beat }
-      if chance(4) { file = nil }
+      if chance(4) {
+        file = nil
+        promisedUntil = .min
+      }
+      // As `Adoption` does it: what does not verify is not left for readers.
+      if let left = file, !server.issued.contains(left) {
+        file = nil
+        promisedUntil = .min
+      }
+      tamperedSince = nil
+      newest = file
       try handle(.started(adopted: file))
     }
   }
@@ -224,6 +241,7 @@ struct SimulatedHost {
       case .publish: try publish()
       case .withdraw:
         file = nil
+        tamperedSince = nil
         try handle(.withdrawn)
       case .arm(let time):
         isArmed = true
@@ -236,7 +254,10 @@ struct SimulatedHost {
       }
     }
     try require(isArmed && lifecycle.deadline != nil, "no timer after \(event) in \(lifecycle.phase)")
-    if let held = lifecycle.held { try require(held.expiresAt > now, "holds an ended token after \(event)") }
+    if let held = lifecycle.held {
+      try require(held.expiresAt > now, "holds an ended token after \(event)")
+      try require(server.issued.contains(held), "holds a token that does not verify after \(event)")
+    }
     if lifecycle.visible != nil { try require(lifecycle.held != nil, "shows a token that it does not hold") }
     if case .requesting = lifecycle.phase {
     } else {
@@ -248,10 +269,17 @@ struct SimulatedHost {
     if boot < diskFullUntil {
       lastDiskFull = boot
       // One file of several may have got it.
-      if chance(2) { file = lifecycle.held }
+      if chance(2) {
+        file = lifecycle.held
+        tamperedSince = nil
+      }
+      // One file of several may hold a token that ends before the one in the others: all of them go then.
+      promisedUntil = min(promisedUntil, lifecycle.held?.expiresAt.nanoseconds ?? .max)
       try handle(.publicationFailed("full"))
     } else {
       file = lifecycle.held
+      tamperedSince = nil
+      promisedUntil = lifecycle.held?.expiresAt.nanoseconds ?? .min
       try handle(.published)
     }
   }
@@ -261,37 +289,25 @@ struct SimulatedHost {
     if let lastRequest { try require(boot - lastRequest >= Self.second, "two requests within a second") }
     lastRequest = boot
     let took: Int64 =
-      if case .well = state { latency } else { chance(2) ? timeout : draw(timeout) }
+      if case .well = server.state(at: boot) { latency } else { chance(2) ? timeout : draw(timeout) }
     request = (boot, mono + took)
     try handle(.began(limit: BootTime(nanoseconds: boot + timeout * 2 + 5 * Self.second)))
   }
 
   private mutating func finish(sentAt: Int64) throws {
-    switch state {
-    case .well: try deliver(sentAt)
-    case .down: try fail(AcquisitionFailure(.connection, "down"))
-    case .refusing:
-      wasRefused = true
-      try fail(AcquisitionFailure(.invalidClient, "refused"))
-    case .busy(let wait): try fail(AcquisitionFailure(.tooManyRequests, "busy", retryAfter: wait))
-    case .erratic:
-      switch draw(3) {
-      case 0: try deliver(sentAt)
-      case 1: try fail(AcquisitionFailure(.serverError, "503", retryAfter: .seconds(draw(400))))
-      default:
-        wasRefused = true
-        try fail(AcquisitionFailure(.oauthError, "no"))
+    switch server.answer(sentAt: sentAt, at: boot, random: &random) {
+    case .token(let token):
+      newest = token
+      try handle(.acquired(token))
+      if lifecycle.held == token {
+        lastChange = boot
+        wasRefused = false
+        wasAskedToWait = false
       }
-    }
-  }
-
-  private mutating func deliver(_ sentAt: Int64) throws {
-    let life = max(3 * Self.second, lifetime - draw(lifetime / 2))
-    let token = schedule.plan(requestedAt: BootTime(nanoseconds: sentAt), lifetime: .nanoseconds(life))
-    try handle(.acquired(token))
-    if lifecycle.held == token {
-      lastChange = boot
-      wasRefused = false
+    case .failure(let failure):
+      if failure.kind == .refused { wasRefused = true }
+      if failure.retryAfter != nil { wasAskedToWait = true }
+      try fail(failure)
     }
   }
 
@@ -319,29 +335,51 @@ struct SimulatedHost {
 
   // MARK: Promises
 
-  /// What a reader finds between two instants.
-  private func look() throws {
+  /// What a reader finds from now until the next instant at which anything happens.
+  private func look(until next: Int64) throws {
+    if let tamperedSince {
+      // Put back at once, or a second after it was put back before; with a full disk, at the next attempt, 10 s later at the most.
+      let chanceSince = max(tamperedSince, lastChange, lastDiskFull + 11 * Self.second)
+      try require(
+        isStepUnseen || next - chanceSince <= Self.second + 50_000,
+        "a reader sees a token that nobody verified \(next - chanceSince) ns after it was put there")
+      return
+    }
+    guard let file else {
+      return try require(boot >= promisedUntil, "a reader lacks the token that was promised until \(promisedUntil)")
+    }
+    try require(server.issued.contains(file), "a reader sees a token that the server never issued")
     // Set back and then suspended with nobody to notice: neither of Dispatch's clocks tells it before the next beat.
-    guard let file, !isStepUnseen else { return }
+    guard !isStepUnseen else { return }
     // DeadlineTimer rounds up by so much.
-    let overdue = boot - file.expiresAt.nanoseconds
-    try require(overdue < 50_000, "a reader sees a token that ended \(overdue) ns ago")
+    let overdue = next - file.expiresAt.nanoseconds
+    try require(overdue <= 50_000, "a reader sees a token that ended \(overdue) ns ago")
   }
 
   /// A token ended without a successor: could it have had one?
   private mutating func hear(_ report: LifecycleReport) throws {
-    guard case .expired = report, !isStepUnseen else { return }
-    if case .well = state {} else { return }
-    let wellSince = server.reduce(Int64.min) { last, part in part.until <= boot ? part.until : last }
-    let chanceSince = max(wellSince, lastChange, lastDiskFull + 11 * Self.second)
-    var enough = (timeout * 2 + latency) * 4 + 8 * Self.second
-    if wasRefused { enough += 340 * Self.second }
-    try require(
-      boot - chanceSince <= enough,
-      "a reader lacks a token \((boot - chanceSince) / Self.second) s after the server was well")
+    guard case .expired = report, !isStepUnseen, let newest else { return }
+    // The issue's own words: if the server answered correctly at least once in each half-life, a reader never lacks a token after the first.
+    if let good = server.lastGood, good.sentAt > lastDiskFull + 11 * Self.second {
+      try require(
+        boot - good.sentAt > good.halfLife,
+        "a reader lacks a token \(boot - good.sentAt) ns after the server gave a good one")
+    }
+    // And it was asked as soon as the pace allows whenever it was well, be it down again by now.
+    let start = max(newest.refreshAt.nanoseconds, lastChange, lastDiskFull + 11 * Self.second)
+    for span in server.wellSpans(from: start, to: newest.expiresAt.nanoseconds) {
+      let left = Double(newest.expiresAt.nanoseconds - span.start) / 1e9
+      var silence = left > 120 ? max(60, left * 0.75 - 90) : max(1, left / 2)
+      if wasAskedToWait { silence = max(silence, min(330, left * 0.75)) }
+      if wasRefused { silence = max(silence, 330) }
+      // A pause that began just before; the turn that is waited for; the request itself; two requests are a second apart.
+      let enough = Int64(silence * 1e9) + timeout + latency + Self.second + 1_000_000
+      try require(
+        span.end - span.start <= enough,
+        "a reader lacks a token though the server was well for \(Double(span.end - span.start) / 1e9) s of its refresh, from \(left) s before the end"
+      )
+    }
   }
-
-  private var state: Server { server.first { $0.until > boot }?.state ?? .well }
 
   private func require(_ condition: Bool, _ promise: @autoclosure () -> String) throws {
     if !condition { throw BrokenPromise(description: promise()) }
