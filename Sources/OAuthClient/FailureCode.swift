@@ -54,7 +54,7 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   public enum Kind: String, Hashable, Sendable, Codable {
     /// It may pass by itself: tried again soon, less and less often.
     case transient
-    /// A person must act: tried again after a minute, then every five, for ever.
+    /// A person must act: tried again after a minute, then every five, for ever; more often in a token's last minutes.
     case refused
   }
 

@@ -41,7 +41,7 @@ extension TokenBroker {
     let name = keeper.settings.name
     keeper.attempt += 1
     let attempt = keeper.attempt
-    let request: TokenRequest
+    var request: TokenRequest
     do throws(AcquisitionFailure) {
       request = try keeper.request()
     } catch {
@@ -50,6 +50,8 @@ extension TokenBroker {
       keeper.tally.count(error, sentAt: now, took: .zero)
       return handle(.failed(error), name)
     }
+    request.timeout = RetryPace.timeout(
+      request.timeout, remaining: keeper.lifecycle.held.map { $0.expiresAt - Moment.now().boot })
     let ticket = RequestQueue.Ticket(token: name, attempt: attempt)
     servers[key]?.queue.begin(ticket)
     keeper.ticket = (key, ticket)
@@ -57,7 +59,7 @@ extension TokenBroker {
     handle(.began(limit: Moment.now().boot + request.attemptLimit + Self.limitGrace), name)
     logger.debug("asking for a token", metadata: metadata(nil, of: keeper))
     let sentAt = Moment.now()
-    keeper.task = Task(executorPreference: requests) {
+    keeper.task = Task(executorPreference: requests) { [request] in
       let result: Result<Grant, AcquisitionFailure>
       do throws(AcquisitionFailure) {
         result = .success(try await server.acquire(request))

@@ -13,7 +13,9 @@ import OAuthClient
 /// in a long outage would come back all in the same seconds. Towards the end attempts grow denser: a server that is
 /// well again at any time E before the token's end X is asked while half of X - E, or a minute, is left.
 ///
-/// Refusals: once more after a minute, then every five minutes, for ever: a rotated secret heals by itself, and no account is locked.
+/// Refusals: once more after a minute, then every five minutes, for ever: a rotated secret heals by itself, and no account is locked. While a
+/// token serves, when half of what is left of it has passed, if that is sooner: some refusals pass (a page of a proxy's with 403, another
+/// audience by mistake), and the last minutes are those that count. That makes some six attempts more before a token's end.
 enum RetryPace {
   static let floor = Duration.milliseconds(250)
   static let first = Duration.seconds(1)
@@ -21,6 +23,7 @@ enum RetryPace {
   static let ceilingWithToken = Duration.seconds(1000)
   static let firstRefusal = Duration.seconds(60)
   static let laterRefusals = Duration.seconds(300)
+  static let soonestRefusal = Duration.seconds(5)
   /// A server that means more than this says it again.
   static let longestRetryAfter = Duration.seconds(300)
 
@@ -34,7 +37,8 @@ enum RetryPace {
   ) -> Duration {
     switch failure.kind {
     case .refused:
-      let base = failures <= 1 ? firstRefusal : laterRefusals
+      let usual = failures <= 1 ? firstRefusal : laterRefusals
+      let base = remaining.map { min(usual, max(soonestRefusal, $0 / 2)) } ?? usual
       return .seconds(base.seconds * Double.random(in: 0.9...1.1, using: &random))
     case .transient:
       let ceiling = ceiling(failures: failures, remaining: remaining)
@@ -47,6 +51,16 @@ enum RetryPace {
       return max(own, remaining.map { min(wait, longestObedience($0)) } ?? wait)
     }
   }
+
+  /// How long one exchange may take: as configured, but no longer than a third of what is left of the token in the file, or ten seconds. A server that hangs
+  /// must not cost the attempts that are still possible.
+  static func timeout(_ configured: Duration, remaining: Duration?) -> Duration {
+    guard let remaining else { return configured }
+    return min(configured, max(shortestTimeout, remaining / 3))
+  }
+
+  /// A server that is merely slow has this long in any case.
+  static let shortestTimeout = Duration.seconds(10)
 
   /// The longest wait after so many failures, `Retry-After` aside.
   static func ceiling(failures: Int, remaining: Duration?) -> Duration {

@@ -86,7 +86,7 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
         configured, output, connected, synchronous,
         """
         FAILED  token        the token endpoint answered 400 'invalid_client'
-                             -> client_id or client_secret is wrong, expired or disabled: ask Konexus, then systemctl restart
+                             -> client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart
 
         """, notReached("verification", "refresh", "reader"), verdict("token", 16))),
     BrokenSituation(
@@ -170,6 +170,7 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
     ok      token        https://localhost:PORT/connect/token gave a Bearer token (MS)
                          expires_in: SPAN
                          scope: tamarack
+                         client authentication: client_secret_post
 
     """
   static let verified = """

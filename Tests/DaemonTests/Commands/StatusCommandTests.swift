@@ -194,7 +194,7 @@ import Testing
                   "count" : 1,
                   "kind" : "refused",
                   "message" : "the token endpoint answered 400 'invalid_client'",
-                  "remedy" : "client_id or client_secret is wrong, expired or disabled: ask Konexus, then systemctl restart",
+                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart",
                   "since" : UNIX
                 },
                 "grade" : "warning",
@@ -204,7 +204,7 @@ import Testing
                   "count" : 1,
                   "kind" : "refused",
                   "message" : "the token endpoint answered 400 'invalid_client'",
-                  "remedy" : "client_id or client_secret is wrong, expired or disabled: ask Konexus, then systemctl restart",
+                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart",
                   "since" : UNIX
                 },
                 "last_success" : UNIX,

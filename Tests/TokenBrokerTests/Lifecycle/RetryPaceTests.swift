@@ -32,12 +32,33 @@ import Testing
     #expect(abs(waits.reduce(0, +) / 2000 - (ceiling + 0.25) / 2) < (ceiling - 0.25) * 0.03)
   }
 
-  @Test(arguments: [nil, 3600, 5] as [Double?])
+  @Test(arguments: [nil, 3600, 600] as [Double?])
   func refusalsAfterOneMinuteThenFive(_ left: Double?) {
     for (failures, minutes) in [(1, 1), (2, 5), (3, 5), (10_000, 5)] {
       let waits = Self.waits(Self.refused, failures, left: left.map { .seconds($0) })
       #expect(waits.allSatisfy { $0 >= Double(minutes) * 54 && $0 <= Double(minutes) * 66 })
     }
+  }
+
+  @Test(
+    "a refusal waits for no more than half of what is left of the token, and for no less than five seconds",
+    arguments: [(1, 100, 50), (1, 120, 60), (2, 500, 250), (2, 100, 50), (9, 30, 15), (9, 10, 5), (9, 0.1, 5)]
+      as [(Int, Double, Double)])
+  func refusalsNearTheEnd(_ failures: Int, _ left: Double, _ wait: Double) {
+    let waits = Self.waits(Self.refused, failures, left: .seconds(left))
+    #expect(waits.allSatisfy { $0 >= wait * 0.9 - 1e-9 && $0 <= wait * 1.1 + 1e-9 })
+    #expect(Set(waits).count > 1000)
+  }
+
+  @Test(
+    "a request hangs for no longer than a third of what is left of the token, and may take ten seconds in any case",
+    arguments: [
+      (30, nil, 30), (30, 1800, 30), (30, 90, 30), (30, 60, 20), (30, 20, 10), (30, 0.1, 10), (5, 6, 5),
+      (300, 1800, 300),
+      (300, 600, 200),
+    ] as [(Double, Double?, Double)])
+  func timeoutNearTheEnd(_ configured: Double, _ left: Double?, _ timeout: Double) {
+    #expect(RetryPace.timeout(.seconds(configured), remaining: left.map { .seconds($0) }) == .seconds(timeout))
   }
 
   @Test(
