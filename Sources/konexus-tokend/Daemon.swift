@@ -172,7 +172,10 @@ actor Daemon {
   /// An idle queue runs what is asked of it by `sync` on the asking thread: a beat costs one wake-up, where a timer of the queue costs
   /// several threads theirs. A queue that does not answer holds this thread up, and then there are no beats.
   nonisolated func beatForever() -> Never {
-    guard let period = broker.queue.sync(execute: { assumeIsolated { $0.manager.heartbeat } }) else { dispatchMain() }
+    guard let period = broker.queue.sync(execute: { assumeIsolated { $0.manager.heartbeat } }) else {
+      // Not dispatchMain(): on Linux it lets every signal through to this thread, where one of them now and then is lost to the sources.
+      while true { pause() }
+    }
     var next = timespec()
     clock_gettime(CLOCK_MONOTONIC, &next)
     while true {

@@ -30,6 +30,27 @@ struct SignalTests {
     }
   }
 
+  @Test(
+    "no thread lets a signal through: one that is taken by a handler is lost to the queue", arguments: [false, true])
+  func blockedInEveryThread(isWatched: Bool) async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon(environment: isWatched ? ["WATCHDOG_USEC": "2000000"] : [:])
+      try await scene.ready()
+      let tasks = try Scene.files(in: "/proc/\(daemon.process.pid)/task")
+      #expect(tasks.count > 1)
+      for task in tasks {
+        // A thread may have ended meanwhile.
+        guard let status = Workplace.read("/proc/\(daemon.process.pid)/task/\(task)/status") else { continue }
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("SigBlk:") })
+        let blocked = try #require(UInt64(line.dropFirst("SigBlk:".count).filter { !$0.isWhitespace }, radix: 16))
+        for signal in [SIGHUP, SIGINT, SIGUSR1, SIGTERM] {
+          #expect(blocked & 1 << UInt64(signal - 1) != 0, "signal \(signal) in task \(task)")
+        }
+      }
+    }
+  }
+
   @Test("it stops within a second, also during a request that hangs", arguments: [SIGTERM, SIGINT])
   func stopsAtOnce(signal: Int32) async throws {
     // A busy machine may hold up one stop or another, but not each of several: what the daemon itself waits for would be in all of them.
