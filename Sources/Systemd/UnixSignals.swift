@@ -7,6 +7,8 @@ internal import Glibc
 /// interrupt or end the process any more, and one that came before the sources were armed is delivered late rather than lost.
 /// So make it first, in the main thread.
 ///
+/// On Linux do not end the main thread in `dispatchMain()`: it unblocks every signal there, and one that it takes from the sources is lost.
+///
 /// ```swift
 /// let signals = UnixSignals([SIGTERM, SIGHUP], queue: queue) { signal in ... }
 /// ```
