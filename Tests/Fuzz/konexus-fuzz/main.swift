@@ -1,7 +1,7 @@
 import Glibc
 
-// libFuzzer's own driver, whose options and corpora follow the target's name: konexus-fuzz TARGET [-max_total_time=300] CORPUS...
-// It is given what `Tests/Fuzz/run` links: the library without a main of its own.
+// libFuzzer's own driver: KONEXUS_FUZZ_TARGET=TARGET konexus-fuzz [-max_total_time=300] CORPUS...
+// The target is no argument, since the driver starts the program again with its own arguments (-merge=1, -jobs=2).
 
 typealias Arguments = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
 
@@ -11,13 +11,14 @@ func fuzzerRunDriver(
   _ callback: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
 ) -> Int32
 
-guard CommandLine.argc > 1, let target = FuzzTarget(rawValue: CommandLine.arguments[1]) else {
-  print("name a target: " + FuzzTarget.allCases.map(\.rawValue).joined(separator: ", "))
+let name = getenv("KONEXUS_FUZZ_TARGET").map { String(cString: $0) } ?? ""
+guard let target = FuzzTarget(rawValue: name) else {
+  print("set KONEXUS_FUZZ_TARGET to one of: " + FuzzTarget.allCases.map(\.rawValue).joined(separator: ", "))
   exit(EX_USAGE)
 }
 FuzzTarget.chosen = target
-var count = CommandLine.argc - 1
-var arguments: Arguments = CommandLine.unsafeArgv + 1
+var count = CommandLine.argc
+var arguments: Arguments = CommandLine.unsafeArgv
 exit(
   fuzzerRunDriver(&count, &arguments) { bytes, count in
     FuzzTarget.chosen.read(Array(UnsafeBufferPointer(start: bytes, count: count)))
