@@ -57,11 +57,17 @@ soak: deps ## A daemon under random faults, kill -9 and reloads for DURATION=60 
 	$(SWIFT) build --build-tests
 	SOAK_SECONDS=$(DURATION) $(SWIFT) test --skip-build --filter DaemonTests.SoakTests
 
+FUZZ_SECONDS ?= 300
 MUTATIONS ?= 1000000
-.PHONY: fuzz
-fuzz: deps ## Read a server's answers changed in MUTATIONS=1000000 ways each
+.PHONY: fuzz test-sanitize
+fuzz: deps ## libFuzzer on each reader of foreign bytes for FUZZ_SECONDS=300, then MUTATIONS=1000000 changed answers each
+	Tests/Fuzz/run $(FUZZ_SECONDS)
 	$(SWIFT) build --build-tests
 	FUZZ_MUTATIONS=$(MUTATIONS) $(SWIFT) test --skip-build --filter AnswerMutationTests
+
+SANITIZERS ?= address thread
+test-sanitize: deps ## The tests of the libraries under SANITIZERS="address thread", each in a build of its own
+	Tests/Sanitizers/run $(SANITIZERS)
 
 lint: ## Check the formatting
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests

@@ -133,3 +133,15 @@ let package = Package(
       swiftSettings: settings),
   ]
 )
+
+// `make fuzz` alone: what reads bytes from outside, with counters in it that libFuzzer goes by. The variable holds the path of libFuzzer's library.
+if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
+  let instrumented: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])]
+  for target in package.targets where ["OAuthClient", "TokenBroker"].contains(target.name) {
+    target.swiftSettings = settings + instrumented
+  }
+  package.targets.append(
+    .executableTarget(
+      name: "konexus-fuzz", dependencies: ["OAuthClient", "TokenBroker"], path: "Tests/Fuzz/konexus-fuzz",
+      swiftSettings: settings, linkerSettings: [.unsafeFlags([fuzzer, "-lstdc++"])]))
+}

@@ -54,6 +54,37 @@ import Testing
       #expect(second.fields["PRIORITY"] == ["6"])
     }
   }
+
+  /// A journald that hangs: once its socket's queue is full, sendmsg(2) waits without limit.
+  @Test(.enabled(if: isPrivileged, "needs CAP_SYS_ADMIN for a mount namespace"))
+  func aJournalThatNobodyReadsHoldsNobodyUp() async {
+    await #expect(processExitsWith: .success) {
+      // A process that waits is ended by this, which is no success.
+      alarm(30)
+      try enterMountNamespace()
+      try #require(mount("none", "/", nil, UInt(MS_REC | MS_PRIVATE), nil) == 0)
+      try #require(mount("tmpfs", "/run", "tmpfs", 0, nil) == 0)
+      for directory in ["/run/systemd", "/run/systemd/journal"] { try #require(mkdir(directory, 0o755) == 0) }
+      let journal = try DatagramSocket("/run/systemd/journal/socket")
+      let logger = Logger(label: "x") { _ in JournalLogHandler(identifier: "konexus-test") }
+      // Far more than any queue holds (net.unix.max_dgram_qlen, and the sender's buffer).
+      let sent = 5000
+      for number in 0..<sent { logger.info("\(number)") }
+      var taken = 0
+      while let datagram = journal.receive() {
+        #expect(try JournalEntry(datagram).fields["MESSAGE"] == ["\(taken)"])
+        taken += 1
+      }
+      #expect(taken > 0 && taken < sent)
+
+      logger.info("again")
+      let notice = try JournalEntry(try #require(journal.receive()))
+      #expect(notice.fields["MESSAGE"] == ["\(sent - taken) log entries were lost here: nobody took them in time"])
+      #expect(notice.fields["PRIORITY"] == ["4"] && notice.fields["SYSLOG_IDENTIFIER"] == ["konexus-test"])
+      #expect(try JournalEntry(try #require(journal.receive())).fields["MESSAGE"] == ["again"])
+      #expect(journal.receive() == nil)
+    }
+  }
 }
 
 /// Outside the test's own body, which a macro moves elsewhere. Returns the line of the call.

@@ -66,6 +66,41 @@ import Testing
     #expect(lines.last?.wholeMatch(of: object) != nil)
   }
 
+  /// A pipe or a socket whose reader hangs. Each in a process of its own, which is ended if it waits.
+  @Test func anOutputThatNobodyReadsHoldsNobodyUp() async {
+    await #expect(processExitsWith: .success) {
+      alarm(30)
+      for isSocket in [false, true] {
+        let output = try UnreadOutput(isSocket: isSocket)
+        let text = Logger(label: "x") { _ in StderrLogHandler(descriptor: output.input) }
+        let sent = 5000
+        for number in 0..<sent { text.info("\(number)", metadata: ["filler": "\(String(repeating: "x", count: 300))"]) }
+        let lines = output.lines()
+        #expect(lines.count > 10 && lines.count < sent)
+        // The last may have been cut.
+        for (number, line) in lines.dropLast().enumerated() {
+          #expect(line.wholeMatch(of: /\S+ info \d+ filler=x{300}/) != nil && line.contains(" info \(number) "))
+        }
+        text.info("again")
+        let after = output.lines()
+        let lost = /(\d+) log entries were lost here: nobody took them in time$/
+        // What was cut off stands before a line break of its own.
+        let notice = try #require(after.dropLast().last?.firstMatch(of: lost))
+        #expect(try [sent - lines.count, sent - lines.count + 1].contains(#require(Int(notice.1))))
+        #expect(after.last?.hasSuffix(" info again") == true)
+
+        let json = Logger(label: "x") { _ in JSONLogHandler(descriptor: output.input) }
+        // More than a pipe holds: its beginning is taken, its end is not.
+        json.info("\(String(repeating: "y", count: 1 << 22))")
+        #expect(output.lines().joined().contains(#""message":"yyyy"#))
+        json.info("again")
+        let objects = output.lines()
+        #expect(objects.last?.contains(#""message":"again""#) == true)
+        #expect(objects.dropLast().last?.contains(#""message":"1 log entry was lost here"#) == true)
+      }
+    }
+  }
+
   @Test func settingsAreValues() {
     let first = Logger(label: "x") { _ in JournalLogHandler(identifier: "x") }
     var second = first
@@ -90,5 +125,29 @@ import Testing
 
   private func event(_ message: Logger.Message, _ metadata: Logger.Metadata) -> LogEvent {
     LogEvent(level: .warning, message: message, metadata: metadata, source: nil, file: "F", function: "f()", line: 1)
+  }
+}
+
+/// An output whose reader looks only when it is told to.
+private struct UnreadOutput {
+  let input: Int32
+  private let end: Int32
+
+  init(isSocket: Bool) throws {
+    var ends: [Int32] = [-1, -1]
+    try #require(
+      isSocket ? socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 : pipe(&ends) == 0)
+    // A socket's ends are alike; of a pipe one reads the first.
+    (end, input) = (ends[0], ends[1])
+    // The reader's alone: the writer's end waits, as a daemon's standard error does.
+    _ = fcntl(end, F_SETFL, O_NONBLOCK)
+  }
+
+  /// What is there, taken out.
+  func lines() -> [String] {
+    var all: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while case let count = read(end, &buffer, buffer.count), count > 0 { all += buffer[..<count] }
+    return String(decoding: all, as: UTF8.self).split(separator: "\n").map(String.init)
   }
 }

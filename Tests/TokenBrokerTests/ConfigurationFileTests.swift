@@ -218,17 +218,26 @@ import Testing
   }
 
   /// The file is swapped all the time between a good one and one that others may read: what is read is always the good one.
-  @Test func aFileSwappedDuringTheReadCannotGetThrough() async throws {
+  @Test(arguments: [false, true]) func aFileSwappedDuringTheReadCannotGetThrough(byLink: Bool) async throws {
     let directory = try ConfigurationDirectory()
-    let path = try directory.write("config.toml", Self.text)
+    let path = directory.path + "/config.toml"
+    let planted = Self.text.replacing("konexus", with: "planted")
+    try directory.write("good", Self.text)
+    try directory.write("bad", planted, mode: 0o666)
+    let swap: @Sendable (Bool) throws -> Void = { isGood in
+      if byLink {
+        symlink("\(directory.path)/\(isGood ? "good" : "bad")", "\(directory.path)/next")
+      } else {
+        try directory.write("next", isGood ? Self.text : planted, mode: isGood ? 0o600 : 0o666)
+      }
+      rename("\(directory.path)/next", path)
+    }
+    try swap(true)
     let swapper = Task.detached {
-      var round = 0
+      var isGood = false
       while !Task.isCancelled {
-        round += 1
-        let isGood = round.isMultiple(of: 2)
-        let text = isGood ? Self.text : Self.text.replacing("konexus", with: "planted")
-        try directory.write("next", text, mode: isGood ? 0o600 : 0o666)
-        rename("\(directory.path)/next", path)
+        try swap(isGood)
+        isGood.toggle()
       }
     }
     for _ in 0..<200 {

@@ -3,6 +3,7 @@ public import Logging
 
 /// Writes log events as JSON, one object a line, for log collectors:
 /// `{"ts":"2026-11-24T03:20:00.123Z","level":"info","message":"...","fields":{"key":"value"}}`. The time is in UTC.
+/// A line that nobody takes in time is lost, see `LineOutput`.
 public struct JSONLogHandler: LogHandler {
   /// Where the lines go.
   public enum Stream: Sendable {
@@ -43,7 +44,9 @@ public struct JSONLogHandler: LogHandler {
 
   /// Writes `event`; called by `Logger`.
   public func log(event: LogEvent) {
-    output.write(line(for: event, time: Timestamp.now(milliseconds: true)))
+    output.write(line(for: event, time: Timestamp.now(milliseconds: true))) { lost in
+      line(for: .loss(of: lost), time: Timestamp.now(milliseconds: true))
+    }
   }
 
   func line(for event: LogEvent, time: String) -> String {

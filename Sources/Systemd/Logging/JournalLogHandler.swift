@@ -1,8 +1,6 @@
-internal import CSystemd
-internal import Glibc
 public import Logging
 
-/// Writes log events to the systemd journal as structured entries, by sd_journal_sendv(3).
+/// Writes log events to the systemd journal as structured entries, by its native protocol.
 ///
 /// Each entry has `MESSAGE`, `PRIORITY` (by syslog(3), see ``priority(of:)``), `SYSLOG_IDENTIFIER`, `CODE_FILE`, `CODE_LINE`, `CODE_FUNC` and a
 /// field for each item of metadata: `next_refresh` is found as `NEXT_REFRESH`. The item `message_id` (128 bits in 32 hex digits, see
@@ -15,6 +13,7 @@ public struct JournalLogHandler: LogHandler {
   /// Supplies metadata at the time of each event.
   public var metadataProvider: Logger.MetadataProvider?
   private let identifier: String
+  private static let socket = JournalSocket()
 
   /// A handler whose entries bear `identifier`, which journalctl(1) shows before each line and finds with `-t`.
   public init(identifier: String, metadataProvider: Logger.MetadataProvider? = nil) {
@@ -30,22 +29,26 @@ public struct JournalLogHandler: LogHandler {
 
   /// Writes `event`; called by `Logger`.
   public func log(event: LogEvent) {
-    var entry: [[UInt8]] = [
-      Self.field("MESSAGE", escapingControlCharacters(in: "\(event.message)", keeping: "\n\t")),
-      Self.field("PRIORITY", "\(Self.priority(of: event.level))"),
-      Self.field("SYSLOG_IDENTIFIER", identifier),
-      Self.field("CODE_FILE", event.file),
-      Self.field("CODE_LINE", "\(event.line)"),
-      Self.field("CODE_FUNC", event.function),
+    Self.socket.send(entry(for: event)) { entry(for: .loss(of: $0)) }
+  }
+
+  private func entry(for event: LogEvent) -> [(name: String, value: String)] {
+    var entry = [
+      ("MESSAGE", escapingControlCharacters(in: "\(event.message)", keeping: "\n\t")),
+      ("PRIORITY", "\(Self.priority(of: event.level))"),
+      ("SYSLOG_IDENTIFIER", identifier),
+      ("CODE_FILE", event.file),
+      ("CODE_LINE", "\(event.line)"),
+      ("CODE_FUNC", event.function),
     ]
     for (key, value) in allMetadata(of: event) {
       guard let name = Self.fieldName(for: key) else { continue }
       let text = "\(value)"
       // journald keeps an entry with a malformed MESSAGE_ID, but nothing finds it.
       if name == "MESSAGE_ID", !Self.isMessageID(text) { continue }
-      entry.append(Self.field(name, escapingControlCharacters(in: text, keeping: "\n\t")))
+      entry.append((name, escapingControlCharacters(in: text, keeping: "\n\t")))
     }
-    Self.send(entry)
+    return entry
   }
 
   /// The syslog(3) priority of a level: 7 (debug) for trace and debug, 6 info, 5 notice, 4 warning, 3 error, 2 critical.
@@ -83,23 +86,5 @@ public struct JournalLogHandler: LogHandler {
 
   private static func isMessageID(_ text: String) -> Bool {
     text.utf8.count == 32 && text.allSatisfy { $0.isASCII && $0.isHexDigit }
-  }
-
-  private static func field(_ name: String, _ value: String) -> [UInt8] {
-    Array("\(name)=\(value)".utf8)
-  }
-
-  private static func send(_ entry: [[UInt8]]) {
-    // One block for all fields: iovec's pointers must stay valid through the call.
-    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: entry.reduce(0) { $0 + $1.count }, alignment: 1)
-    defer { block.deallocate() }
-    var offset = 0
-    let vectors = entry.map { field in
-      let part = UnsafeMutableRawBufferPointer(rebasing: block[offset..<offset + field.count])
-      part.copyBytes(from: field)
-      offset += field.count
-      return iovec(iov_base: part.baseAddress, iov_len: part.count)
-    }
-    _ = sd_journal_sendv(vectors, Int32(vectors.count))
   }
 }

@@ -4,7 +4,7 @@ public import Logging
 /// Writes log events as lines for people to standard error: `2026-11-24T03:20:00Z info message key=value`.
 ///
 /// One event is one line, whatever is in it: control characters are escaped, and a value that is not a plain word is quoted. The time is in UTC.
-/// The metadata item `message_id`, which is for the journal, is left out.
+/// The metadata item `message_id`, which is for the journal, is left out. A line that nobody takes in time is lost, see `LineOutput`.
 public struct StderrLogHandler: LogHandler {
   /// The least level that is written.
   public var logLevel: Logger.Level = .info
@@ -32,7 +32,7 @@ public struct StderrLogHandler: LogHandler {
 
   /// Writes `event`; called by `Logger`.
   public func log(event: LogEvent) {
-    output.write(line(for: event, time: Timestamp.now()))
+    output.write(line(for: event, time: Timestamp.now())) { line(for: .loss(of: $0), time: Timestamp.now()) }
   }
 
   func line(for event: LogEvent, time: String) -> String {

@@ -148,4 +148,15 @@ import Testing
     let response = try await HTTPClient().send(HTTPRequest(url: "http://localhost:\(server.port)/"))
     #expect(response.status == 200)
   }
+
+  @Test func reachesIPv4WhereIPv6IsSilent() async throws {
+    let server = try RawServer { $0.answerAll("{}") }
+    let silent = try SilentPort(port: server.port)
+    #expect(silent.isSilent)
+    let response = try await HTTPClient().send(
+      HTTPRequest(url: "http://localhost:\(server.port)/", timeout: .seconds(300), connectTimeout: .seconds(300)))
+    // It came at all, and with none of the 300 s of the dead family's: RFC 8305 has the other tried in the meantime.
+    #expect(response.status == 200 && response.remoteAddress == "127.0.0.1")
+    #expect(silent.isSilent)
+  }
 }

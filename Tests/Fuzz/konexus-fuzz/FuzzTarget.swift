@@ -1,0 +1,161 @@
+import Dispatch
+import FoundationEssentials
+
+@testable import OAuthClient
+@testable import TokenBroker
+
+/// What reads bytes from outside. Whatever the bytes: it ends with a value that holds what it promises, or with an error of printable lines.
+enum FuzzTarget: String, CaseIterable {
+  case configuration, discovery, token, jwt, jwks, peer
+
+  /// Set once, before the first input, and only read by the one thread that reads inputs.
+  nonisolated(unsafe) static var chosen = FuzzTarget.configuration
+
+  private static let issuer = "https://auth.example/a"
+  private static let time = 1_800_000_000.0
+  private static let policy = AccessTokenPolicy(
+    issuer: issuer, audience: ["tamarack"], clientID: "c", scopes: ["tamarack"])
+
+  /// Reads one input; traps if it finds a fault.
+  func read(_ bytes: [UInt8]) {
+    switch self {
+    case .configuration: Self.readConfiguration(bytes)
+    case .discovery: Self.readDiscovery(bytes)
+    case .token: Self.readAnswer(bytes)
+    case .jwt: Self.readToken(bytes)
+    case .jwks: Self.readKeys(bytes)
+    case .peer: Self.readAddress(bytes)
+    }
+  }
+
+  /// A configuration file. Files that it names are read as far as they are there: they are not, in a directory that does not exist.
+  private static func readConfiguration(_ bytes: [UInt8]) {
+    do throws(ConfigurationErrors) {
+      let settings = try Configuration.parse(
+        Secret(bytes), path: "/nonexistent/config.toml",
+        environment: RuntimeEnvironment(runtimeDirectory: "/run/konexus-tokend", userID: 0))
+      precondition(!settings.tokens.isEmpty)
+      for token in settings.tokens { precondition((try? Endpoint(token.issuer)) != nil) }
+    } catch {
+      precondition(!error.diagnostics.isEmpty)
+      expectPrintable("\(error)", lines: true)
+    }
+  }
+
+  private static func readDiscovery(_ bytes: [UInt8]) {
+    do throws(AcquisitionFailure) {
+      let parsed = try ServerMetadata(parsing: bytes, issuer: issuer, requiresKeys: true)
+      precondition(parsed.issuer == issuer && parsed.jwksURI != nil)
+      let aliases = parsed.mtlsEndpointAliases
+      let endpoints: [String?] = [
+        parsed.tokenEndpoint, parsed.jwksURI, parsed.introspectionEndpoint, parsed.revocationEndpoint,
+        aliases?.tokenEndpoint, aliases?.introspectionEndpoint, aliases?.revocationEndpoint,
+      ]
+      for endpoint in endpoints.compactMap({ $0 }) { precondition((try? Endpoint(endpoint)) != nil) }
+    } catch {
+      expectPrintable(error.message)
+    }
+  }
+
+  /// What the token endpoint and the introspection endpoint answer.
+  private static func readAnswer(_ bytes: [UInt8]) {
+    do throws(AcquisitionFailure) {
+      let parsed = try TokenResponse(parsing: bytes)
+      precondition(parsed.accessToken.withBytes { $0.allSatisfy { (0x21...0x7e).contains($0) } })
+      precondition(parsed.expiresIn.map { $0 > 0 && $0 <= 1e9 } ?? true)
+    } catch {
+      expectPrintable(error.message)
+    }
+    let secret = "no such"
+    if let refusal = TokenErrorResponse(parsing: bytes)?.failure(
+      status: 400, retryAfter: nil, secrets: [Secret(secret)])
+    {
+      expectPrintable(refusal.message)
+      precondition(!refusal.message.contains(secret))
+    }
+    do throws(VerificationFailure) {
+      let body: ClaimsBody = try .decoded(from: bytes, part: "introspection")
+      guard let expiry = body.exp?.seconds else { return }
+      _ = try policy.check(introspected: body, grantedScope: nil, expiry: expiry, unixTime: time)
+    } catch {
+      expectPrintable(error.message)
+    }
+  }
+
+  /// A token's header and claims, not encoded, with a NUL between them: nothing is learnt by mutating base64. Then the input as a token.
+  private static func readToken(_ bytes: [UInt8]) {
+    let (first, second) = halves(bytes)
+    do throws(VerificationFailure) {
+      let header = try TokenHeader(json: first)
+      try header.checkType(demandingAccessToken: false)
+      try JSONObjectScan(ofToken: "claims set", second).checkUnique(part: "claims set")
+      let claims = try policy.check(
+        ClaimsBody.decoded(from: second, part: "claims set"), header: header, grantedScope: nil, unixTime: time)
+      precondition(claims.scopes.contains("tamarack") && Double(claims.expiry) > time - 60)
+    } catch {
+      expectPrintable(error.message)
+    }
+    let encoded = [first, second, [1]].map { Base64URL.encode($0) }.joined(separator: ".")
+    for token in [bytes, Array(encoded.utf8)] {
+      do throws(VerificationFailure) {
+        let shown = try TokenInspection(of: token)
+        for member in shown.header + shown.claims {
+          expectPrintable(member.name)
+          expectPrintable(member.json)
+        }
+      } catch {
+        expectPrintable(error.message)
+      }
+    }
+  }
+
+  /// A key set, and behind a NUL a token that is verified by it.
+  private static func readKeys(_ bytes: [UInt8]) {
+    let (first, token) = halves(bytes)
+    do throws(KeySetFailure) {
+      let keys = try KeySet(parsing: first)
+      precondition((1...KeySet.maximumKeys).contains(keys.count) && keys.skipped.count <= 10)
+      for skipped in keys.skipped { expectPrintable(skipped.description) }
+      // As the state file keeps it.
+      guard let kept = try? JSONEncoder().encode(keys), let back = try? JSONDecoder().decode(KeySet.self, from: kept)
+      else { preconditionFailure("a key set that cannot be kept") }
+      precondition(back == keys)
+      verify(token, keys)
+    } catch {
+      expectPrintable(error.message)
+    }
+  }
+
+  private static func verify(_ token: [UInt8], _ keys: KeySet) {
+    let done = DispatchSemaphore(value: 0)
+    Task.detached {
+      do throws(VerificationFailure) {
+        _ = try await AccessTokenVerifier.verify(
+          token: token, keys: keys, policy: policy, grantedScope: nil, unixTime: time)
+      } catch {
+        expectPrintable(error.message)
+      }
+      done.signal()
+    }
+    done.wait()
+  }
+
+  private static func readAddress(_ bytes: [UInt8]) {
+    guard let peer = CredentialPeer(address: bytes) else { return }
+    precondition(peer.unit.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "/") })
+    precondition(peer.credential.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "/") })
+    precondition(peer.unit.contains(".") && ![".", ".."].contains(peer.credential))
+  }
+
+  private static func halves(_ bytes: [UInt8]) -> ([UInt8], [UInt8]) {
+    let middle = bytes.firstIndex(of: 0) ?? bytes.count
+    return (Array(bytes[..<middle]), Array(bytes[middle...].dropFirst()))
+  }
+
+  private static func expectPrintable(_ text: String, lines: Bool = false) {
+    let isPrintable = text.unicodeScalars.allSatisfy {
+      ($0.value >= 0x20 && !(0x7f...0x9f).contains($0.value)) || (lines && $0 == "\n")
+    }
+    precondition(isPrintable, "not printable: \(text.debugDescription)")
+  }
+}
