@@ -70,7 +70,7 @@ test-sanitize: deps ## The tests of the libraries under SANITIZERS="address thre
 	Tests/Sanitizers/run $(SANITIZERS)
 
 lint: ## Check the formatting
-	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 
 demo: ## Watch it work: daemon, authorization server and a shell script that reads the token, for under a minute
 	@.ci/deps build demo

@@ -12,8 +12,8 @@ struct Run: ParsableCommand {
     discussion: """
       SIGHUP reads the config file again, SIGUSR1 gets new tokens now, SIGTERM and SIGINT stop; the token files stay.
 
-      Exit codes: 0 stopped by a signal; 64 wrong usage; 78 wrong configuration. With --once: 0 every token is in its file; 75 not \
-      within --start-timeout; 77 the server refuses one.
+      Exits with 0 when stopped, 78 if the configuration is wrong; with --once 75 if a \
+      token does not come in time, 77 if it is refused.
 
       Examples:
         konexus-tokend run
@@ -24,17 +24,17 @@ struct Run: ParsableCommand {
   @Option(
     name: [.short, .long],
     help: ArgumentHelp(
-      "The config file (default: config.toml among systemd's credentials, else /etc/konexus-tokend/config.toml).",
+      "The config file (default: systemd's credential config.toml, else /etc/konexus-tokend/config.toml).",
       valueName: "path"))
   var config: String?
 
   @Option(
     help: ArgumentHelp(
-      "How long systemd is asked to wait for the first tokens while the authorization server cannot be reached; with --once, when to give up.",
-      valueName: "seconds"))
+      "How long the first tokens are waited for.",
+      valueName: "s"))
   var startTimeout = 900
 
-  @Flag(help: "End as soon as every token is in its file; a daemon that is started afterwards takes them over.")
+  @Flag(help: "End as soon as every token is in its file.")
   var once = false
 
   func validate() throws {

@@ -22,13 +22,8 @@ import Testing
       #expect(run.code == 0 && run.errors == "")
       var lines = run.lines
       while lines.last?.isEmpty == true { lines.removeLast() }
-      // `run` has four signals and six exit codes to tell of: those who type it are about to depend on them.
-      let screen = command == "run" ? 28 : 24
-      #expect(lines.count <= screen, "\(command): \(lines.count) lines\n\(run.output)")
-      for line in lines where line.count > 80 {
-        // Usage is one line, however long; a terminal breaks it.
-        #expect(command == "run" && line.hasPrefix("USAGE: "), "\(command): \(line)")
-      }
+      #expect(lines.count <= 24, "\(command): \(lines.count) lines\n\(run.output)")
+      for line in lines { #expect(line.count <= 80, "\(command): \(line)") }
       let examples = lines.drop { $0 != "Examples:" }.dropFirst().prefix { !$0.isEmpty }
       #expect(examples.count >= 2, "\(command) has no examples")
       for example in examples {
