@@ -32,9 +32,10 @@ public struct Fleet: Sendable {
     }
   }
 
-  /// Lives through `scenario`. The hosts are dealt out over the machine's cores, and the server's capacity with them.
+  /// Lives through `scenario`. The hosts are dealt out in parts, and the server's capacity with them: enough parts for the machine's cores, and
+  /// none so large that its hosts do not fit into a core's cache.
   public func live(_ scenario: Scenario) async -> FleetLoad {
-    let shards = min(max(1, hosts / 1000), 8)
+    let shards = max(1, min(hosts / 1000, 8), hosts / 5000)
     return await withTaskGroup(of: FleetLoad.self) { group in
       for shard in 0..<shards {
         let count = hosts / shards + (shard < hosts % shards ? 1 : 0)

@@ -20,6 +20,8 @@ public struct Scenario: Sendable {
   public var measuredFrom = 0
   /// How many seconds are lived.
   public var seconds: Int
+  /// The most that a peak may be, as a multiple of the fleet's mean, if there is a bar.
+  public var bar: Double?
 
   /// A scenario; the rest is set afterwards.
   public init(_ name: String, _ start: Start, seconds: Int) {
@@ -29,7 +31,11 @@ public struct Scenario: Sendable {
   }
 
   /// A day on which nothing happens.
-  public static var day: Scenario { Scenario("a day", .running, seconds: 86_400) }
+  public static var day: Scenario {
+    var scenario = Scenario("a day", .running, seconds: 86_400)
+    scenario.bar = 1.3
+    return scenario
+  }
 
   /// All hosts boot within half a minute, and are looked at for half a day.
   public static var reboot: Scenario { Scenario("mass reboot", .booting(within: 30), seconds: 43_200) }
@@ -40,6 +46,7 @@ public struct Scenario: Sendable {
     let end = 3600 + minutes * 60
     scenario.outages = [3600..<Double(end)]
     scenario.measuredFrom = end
+    if minutes <= 20 { scenario.bar = 5 }
     return scenario
   }
 
@@ -57,6 +64,15 @@ public struct Scenario: Sendable {
     scenario.capacity = times
     scenario.seconds = min(seconds, 4 * 3600)
     scenario.name += ", server answers \(times) x mean"
+    return scenario
+  }
+
+  /// The same for an hour, or until an hour after the trouble, for fleets of which each hour takes a while: a day is like any of its hours,
+  /// and the peak comes first.
+  public var brief: Scenario {
+    var scenario = self
+    scenario.seconds = min(seconds, measuredFrom + 3600)
+    scenario.name += " (1 h)"
     return scenario
   }
 

@@ -4,9 +4,6 @@ import FleetSimulation
 struct FleetReport {
   private(set) var misses: [String] = []
 
-  /// The most that a peak may be, as a multiple of the mean.
-  private static let bars = [Scenario.day.name: 1.3, Scenario.outage(minutes: 20).name: 5]
-
   static let heading =
     columns(["scenario", "hosts", "mean/s", "peak 1 s", "peak 60 s", "calm after", "lost", "in vain", "longest wait"])
     + "\n" + columns(["", "", "", "x mean", "x mean", "(< 1.3 x)", "a token", "", "without"])
@@ -16,7 +13,7 @@ struct FleetReport {
     let second = load.peak(window: 1, from: scenario.measuredFrom)
     let minute = load.peak(window: 60, from: scenario.measuredFrom)
     let what = "\(scenario.name), \(hosts) hosts"
-    if let bar = Self.bars[scenario.name] {
+    if let bar = scenario.bar {
       if load.mean >= 300, second > bar { misses.append("\(what): a second of \(Self.number(second)) x mean") }
       if load.mean >= 5, minute > bar { misses.append("\(what): a minute of \(Self.number(minute)) x mean") }
     }

@@ -47,9 +47,10 @@ public struct Notifier: Sendable {
     try send("STOPPING=1", Self.assignment(ofStatus: status))
   }
 
-  /// A sign of life for `WatchdogSec=`: `WATCHDOG=1`. Due at half of ``watchdogInterval()``.
-  public func watchdog() throws(SystemCallFailure) {
-    try send("WATCHDOG=1")
+  /// A sign of life for `WatchdogSec=`: `WATCHDOG=1`. Due at half of ``watchdogInterval()``. A status that is due too goes into the same message:
+  /// each one wakes the manager.
+  public func watchdog(status: String? = nil) throws(SystemCallFailure) {
+    if let status { try send("WATCHDOG=1", Self.assignment(ofStatus: status)) } else { try send("WATCHDOG=1") }
   }
 
   /// The service found itself broken: `WATCHDOG=trigger` has the manager act at once as if the interval had passed.

@@ -160,11 +160,10 @@ actor Daemon {
   }
 
   private func beat() {
-    guard broker.assumeIsolated({ $0.beat() }) else {
+    guard manager.beat(ifAlive: { broker.assumeIsolated { $0.beat() } }) else {
       logger.critical("a request hangs beyond its limit: no heartbeat, so that systemd restarts the daemon")
       return
     }
-    manager.beat()
   }
 
   /// Shows systemd, for ever, that the broker is alive. On the main thread, which has nothing else to do.

@@ -11,6 +11,9 @@ final class ServiceManager {
   private let startLimit: BootTime
   private var isReady = false
   private var lastLine = ""
+  /// Whether a heartbeat is being made: what there is to tell goes along with it.
+  private var isBeating = false
+  private var hasUnsentLine = false
   private var hasComplained = false
 
   init(logger: Logger, startTimeout: Duration) {
@@ -30,7 +33,10 @@ final class ServiceManager {
     lastLine = line
     if status.isReady, !isReady {
       isReady = true
+      hasUnsentLine = false
       send { () throws(SystemCallFailure) in try notifier.ready(status: line) }
+    } else if isBeating {
+      hasUnsentLine = true
     } else {
       send { () throws(SystemCallFailure) in try notifier.status(line) }
     }
@@ -49,9 +55,22 @@ final class ServiceManager {
     return true
   }
 
-  /// `WATCHDOG=1`.
-  func beat() {
-    send { () throws(SystemCallFailure) in try notifier.watchdog() }
+  /// `WATCHDOG=1` if `isAlive` says so, and what was reported meanwhile, in one message: a second one would cost a second change of
+  /// context.
+  ///
+  /// - Returns: what `isAlive` said.
+  func beat(ifAlive isAlive: () -> Bool) -> Bool {
+    isBeating = true
+    let lives = isAlive()
+    isBeating = false
+    let line = hasUnsentLine ? lastLine : nil
+    hasUnsentLine = false
+    if lives {
+      send { () throws(SystemCallFailure) in try notifier.watchdog(status: line) }
+    } else if let line {
+      send { () throws(SystemCallFailure) in try notifier.status(line) }
+    }
+    return lives
   }
 
   /// `RELOADING=1`; every reload ends with `reloaded`.

@@ -88,7 +88,9 @@ public struct KeySet: Sendable {
 
 extension KeySet: Hashable {
   /// Whether both hold the same keys in the same order.
-  public static func == (lhs: KeySet, rhs: KeySet) -> Bool { lhs.entries.map(\.source) == rhs.entries.map(\.source) }
+  public static func == (lhs: KeySet, rhs: KeySet) -> Bool {
+    lhs.entries.elementsEqual(rhs.entries) { $0.source == $1.source }
+  }
 
   /// Feeds the keys to `hasher`.
   public func hash(into hasher: inout Hasher) { hasher.combine(entries.map(\.source)) }

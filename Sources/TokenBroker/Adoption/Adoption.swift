@@ -26,29 +26,32 @@ enum Adoption {
     guard kept.fingerprint == settings.requestFingerprint else {
       throw .init(reason: "it was asked for with other settings")
     }
+    guard let evidence = EncodedEvidence.decode(kept.evidence) else {
+      throw .init(reason: "the state file does not tell what vouches for it")
+    }
     let age = now.boot - kept.requestedAt
     guard age >= .zero, age < kept.lifetime - RefreshSchedule.rounding else {
       throw .init(reason: "it has ended")
     }
-    let claims = try await claims(of: token, kept, settings, unixTime: kept.serverTime + age.seconds)
+    let claims = try await claims(of: token, kept, evidence, settings, unixTime: kept.serverTime + age.seconds)
     var requestedAt = now
     requestedAt.boot = kept.requestedAt
     requestedAt.unix -= age.seconds
     return Grant(
       accessToken: token, claims: claims, requestedAt: requestedAt, lifetime: kept.lifetime, scope: kept.grantedScope,
-      skew: .seconds(kept.serverTime + age.seconds - now.unix), proof: kept.proof, evidence: kept.evidence)
+      skew: .seconds(kept.serverTime + age.seconds - now.unix), proof: kept.proof, evidence: evidence)
   }
 
   /// What the token says. A JWT is verified again, by the keys that it was verified with. Of other tokens nobody but the server can tell more than the digest:
   /// it shows that this is the token that was published, and the state file is this user's own.
   private static func claims(
-    of token: Secret, _ kept: TokenState.Token, _ settings: TokenSettings, unixTime: Double
+    of token: Secret, _ kept: TokenState.Token, _ evidence: Grant.Evidence, _ settings: TokenSettings, unixTime: Double
   ) async throws(PrivateFile.Unreadable) -> AccessTokenClaims {
     guard settings.verification == .jwt else {
       guard let known = kept.claims else { throw .init(reason: "its state does not tell what is known of it") }
       return known
     }
-    guard let keys = kept.evidence.keys else { throw .init(reason: "there are no keys to verify it with") }
+    guard let keys = evidence.keys else { throw .init(reason: "there are no keys to verify it with") }
     do {
       return try await AccessTokenVerifier.verify(
         token: token, keys: keys, policy: settings.policy, grantedScope: kept.grantedScope, unixTime: unixTime)

@@ -5,4 +5,6 @@ struct KeptToken {
   var grant: Grant
   /// `TokenSettings.requestFingerprint` of the settings then.
   var fingerprint: String
+  /// `grant.evidence` as the state file has it.
+  var evidence: EncodedEvidence
 }

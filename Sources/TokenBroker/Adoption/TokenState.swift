@@ -15,7 +15,7 @@ struct TokenState: Codable {
   /// Newest first.
   var tokens: [Token]
 
-  static let currentVersion = 2
+  static let currentVersion = 3
 
   /// One token that may be in a file.
   struct Token: Codable {
@@ -29,7 +29,8 @@ struct TokenState: Codable {
     var serverTime: Double
     var grantedScope: [String]
     var proof: ClientProof
-    var evidence: Grant.Evidence
+    /// A `Grant.Evidence` as JSON within JSON (`EncodedEvidence`).
+    var evidence: String
     /// What the server told of a token that is no JWT; `nil` for one that says it itself.
     var claims: AccessTokenClaims?
 
@@ -42,7 +43,7 @@ struct TokenState: Codable {
       serverTime = grant.requestedAt.unix + (grant.skew?.seconds ?? 0)
       grantedScope = grant.scope
       proof = grant.proof
-      evidence = grant.evidence
+      evidence = kept.evidence.json
       claims = grant.claims.algorithm == nil ? grant.claims : nil
     }
 
@@ -58,7 +59,7 @@ struct TokenState: Codable {
   static func keys(at path: String) -> KeySet? {
     guard let content = try? PrivateFile.read(path, maximum: sizeLimit, owned: false) else { return nil }
     let state = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) })
-    return state?.tokens.first?.evidence.keys
+    return state?.tokens.first.flatMap { EncodedEvidence.decode($0.evidence) }?.keys
   }
 
   /// Larger than three tokens' keys are ever.
@@ -66,10 +67,9 @@ struct TokenState: Codable {
 
   static func digest(_ token: Secret) -> String {
     token.withBytes { bytes in
-      SHA256.hash(data: bytes).map { byte in
-        let digits = String(byte, radix: 16)
-        return digits.count == 1 ? "0" + digits : digits
-      }.joined()
+      let digits = Array("0123456789abcdef".utf8)
+      return String(
+        decoding: SHA256.hash(data: bytes).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
   }
 }

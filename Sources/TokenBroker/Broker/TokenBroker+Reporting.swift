@@ -82,19 +82,23 @@ extension TokenBroker {
     }
   }
 
-  /// Tells the shell what there is to tell, once for all that happens in the same instant.
-  func reportSoon() {
-    guard !isReportDue else { return }
-    isReportDue = true
+  /// Tells the shell what there is to tell, once for all that happens in the same instant, or within so many milliseconds.
+  func reportSoon(within patience: Int = 0) {
     // With many tokens there is always something to tell, and much of it.
-    let wait = keepers.count > 20 ? min(100 + keepers.count, 5000) : 0
-    queue.asyncAfter(deadline: DispatchTime.now() + DispatchTimeInterval.milliseconds(wait)) { [weak self] in
-      self?.assumeIsolated { if $0.isReportDue { $0.reportNow() } }
+    let wait = max(patience, keepers.count > 20 ? min(100 + keepers.count, 5000) : 0)
+    let due = DispatchTime.now() + DispatchTimeInterval.milliseconds(wait)
+    if let reportDue, reportDue <= due { return }
+    reportDue = due
+    queue.asyncAfter(deadline: due) { [weak self] in
+      self?.assumeIsolated {
+        // It may have been told meanwhile, and there may be something new that can wait longer.
+        if let due = $0.reportDue, due <= DispatchTime.now() { $0.reportNow() }
+      }
     }
   }
 
   func reportNow() {
-    isReportDue = false
+    reportDue = nil
     guard !isStopping else { return }
     if !isReady, pending.isEmpty, keepers.values.contains(where: { $0.lifecycle.visible != nil }) {
       isReady = true

@@ -105,7 +105,7 @@ extension TokenBroker {
     }
     keeper.tally.count(nil, sentAt: grant.requestedAt, took: duration)
     let former = keeper.kept
-    keeper.kept = KeptToken(grant: grant, fingerprint: keeper.settings.requestFingerprint)
+    keep(grant, in: keeper)
     noteSkew(grant.skew, keeper)
     noteProof(grant.proof, keeper)
     let token = keeper.plan(grant)
@@ -113,6 +113,15 @@ extension TokenBroker {
     // It ended while it was on its way: what is in the files is still the former one.
     if let held = keeper.lifecycle.held, held != token { keeper.kept = former }
     refreshForWaiting(name)
+  }
+
+  /// Makes `grant` the newest token, as it was asked for with the present settings.
+  func keep(_ grant: Grant, in keeper: TokenKeeper) {
+    let known = access(to: keeper.server).evidence
+    let evidence = known?.evidence == grant.evidence ? known : nil
+    let encoded = evidence ?? EncodedEvidence(grant.evidence)
+    if evidence == nil { servers[keeper.server]?.evidence = encoded }
+    keeper.kept = KeptToken(grant: grant, fingerprint: keeper.settings.requestFingerprint, evidence: encoded)
   }
 
   private func noteProof(_ proof: ClientProof, _ keeper: TokenKeeper) {

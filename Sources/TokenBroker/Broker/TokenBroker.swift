@@ -38,12 +38,15 @@ public actor TokenBroker {
   var reloads = 0
   var reloadFailure: String?
   var lastReading: Moment
-  var isReportDue = false
+  /// When the shell is told next what there is to tell; `nil` if there is nothing.
+  var reportDue: DispatchTime?
 
   /// An authorization server and who may ask it when.
   struct IssuerAccess {
     var server: AuthorizationServer
     var queue: RequestQueue
+    /// What vouched for its last token.
+    var evidence: EncodedEvidence?
   }
 
   /// A broker for the given settings; it does nothing before `start`.
@@ -147,7 +150,7 @@ public actor TokenBroker {
     do throws(PrivateFile.Unreadable) {
       let settings = keeper.settings
       let grant = try await Adoption.grant(from: settings.statePath, for: settings, now: Moment.now())
-      keeper.kept = KeptToken(grant: grant, fingerprint: keeper.settings.requestFingerprint)
+      keep(grant, in: keeper)
       keeper.announced = grant.requestedAt.boot
       keeper.proof = grant.proof
       keeper.skew = grant.skew
@@ -182,8 +185,11 @@ public actor TokenBroker {
     for effect in keeper.lifecycle.handle(event, at: now) { perform(effect, keeper) }
     if keeper.lifecycle.held == nil { keeper.kept = nil }
     serveWaiting(name)
-    reportSoon()
+    reportSoon(within: keeper.lifecycle.visible == nil || keeper.lifecycle.isWaiting ? 0 : Self.longestQuietRefresh)
   }
+
+  /// While readers are served, "refreshing now" is told of a refresh that takes longer than this, in milliseconds: most are over sooner, and are told of once.
+  private static let longestQuietRefresh = 250
 
   private func perform(_ effect: LifecycleEffect, _ keeper: TokenKeeper) {
     switch effect {

@@ -2,15 +2,16 @@ import OAuthClient
 
 /// How long to wait after a failed attempt.
 ///
-/// Transient failures, full jitter (the wait is drawn evenly between 0.25 s and the ceiling):
+/// Transient failures; the wait is drawn evenly between a floor and a ceiling:
 ///
-///     no token to read                 1 s, 2 s, 4 s ... 60 s
-///     a token that lives for R more    1 s, 10 s, 100 s, 1000 s, but at most
-///                                        3/4 R - 90 s, or 60 s if that is more   while R > 2 min
-///                                        R / 2, or 1 s if that is more           in the last 2 minutes
+///     no token to read                 0.25 s to 1 s, 2 s, 4 s ... 60 s
+///     a token that lives for R more    0.25 s to 1 s, then 7.5 to 10 s, 75 to 100 s, 750 to 1000 s; but the ceiling is at most
+///       while R > 2 min                  3/4 R - 90 s, or 60 s if that is more, and the floor 3/4 of the ceiling
+///       in the last 2 minutes            R / 2, or 1 s if that is more, and the floor 0.25 s
 ///
 /// The first retry comes at once, for the outage that was none. While a reader is served there is no haste after that: a fleet that asks often
-/// in a long outage would come back all in the same seconds. Towards the end attempts grow denser: a server that is
+/// in a long outage would come back all in the same seconds. That is also what the higher floor is for: it takes a quarter off what a server is asked
+/// in the second of its return, and makes no wait longer. Towards the end attempts grow denser: a server that is
 /// well again at any time E before the token's end X is asked while half of X - E, or a minute, is left.
 ///
 /// Refusals: once more after a minute, then every five minutes, for ever: a rotated secret heals by itself, and no account is locked. While a
@@ -42,6 +43,7 @@ enum RetryPace {
       return .seconds(base.seconds * Double.random(in: 0.9...1.1, using: &random))
     case .transient:
       let ceiling = ceiling(failures: failures, remaining: remaining)
+      let floor = isUnhurried(failures: failures, remaining: remaining) ? ceiling * 3 / 4 : floor
       let own = Duration.seconds(Double.random(in: floor.seconds...ceiling.seconds, using: &random))
       guard let asked = failure.retryAfter, asked > .zero else { return own }
       // Spread over a tenth more, so that all who were told the same number do not come back in the same instant.
@@ -70,9 +72,17 @@ enum RetryPace {
     return min(exponential, longestSilence(remaining))
   }
 
+  /// Whether readers are served for long enough that a retry need not come early. The first one does: most outages are none.
+  private static func isUnhurried(failures: Int, remaining: Duration?) -> Bool {
+    failures > 1 && remaining.map { $0 > lastPart } ?? false
+  }
+
+  /// The end of a token's life, in which attempts grow dense.
+  private static let lastPart = Duration.seconds(120)
+
   /// How long a token's last `remaining` may go without an attempt.
   private static func longestSilence(_ remaining: Duration) -> Duration {
-    guard remaining > .seconds(120) else { return max(first, remaining / 2) }
+    guard remaining > lastPart else { return max(first, remaining / 2) }
     return max(.seconds(60), remaining * 3 / 4 - .seconds(90))
   }
 

@@ -14,22 +14,25 @@ import Testing
     }
   }
 
-  /// Vault #20645: a backoff that was computed and never slept. Every wait of the row is held against its own ceiling,
-  /// which it must nearly reach.
+  /// Vault #20645: a backoff that was computed and never slept. Every wait of the row is held against its own floor and ceiling,
+  /// both of which it must nearly reach.
   @Test(
     arguments: [
-      (1, nil, 1), (2, nil, 2), (3, nil, 4), (4, nil, 8), (6, nil, 32), (7, nil, 60), (100, nil, 60),
-      (1 << 40, nil, 60),
-      (1, 1800, 1), (2, 1800, 10), (3, 1800, 100), (4, 1800, 1000), (90, 1800, 1000), (4, 600, 360), (4, 200, 60),
-      (4, 121, 60), (4, 120, 60), (4, 60, 30), (2, 10, 5), (9, 1.5, 1), (9, 0.1, 1), (50, 315_360_000, 1000),
-    ] as [(Int, Double?, Double)])
-  func fullJitterUnderTheCeiling(_ failures: Int, _ left: Double?, _ ceiling: Double) throws {
+      (1, nil, 0.25, 1), (2, nil, 0.25, 2), (3, nil, 0.25, 4), (4, nil, 0.25, 8), (6, nil, 0.25, 32),
+      (7, nil, 0.25, 60), (100, nil, 0.25, 60), (1 << 40, nil, 0.25, 60),
+      (1, 1800, 0.25, 1), (2, 1800, 7.5, 10), (3, 1800, 75, 100), (4, 1800, 750, 1000), (90, 1800, 750, 1000),
+      (4, 600, 270, 360), (4, 200, 45, 60), (4, 121, 45, 60), (50, 315_360_000, 750, 1000),
+      // Towards the end nothing is waited for.
+      (4, 120, 0.25, 60), (4, 60, 0.25, 30), (2, 10, 0.25, 5), (9, 1.5, 0.25, 1), (9, 0.1, 0.25, 1),
+    ] as [(Int, Double?, Double, Double)])
+  func jitterBetweenFloorAndCeiling(_ failures: Int, _ left: Double?, _ floor: Double, _ ceiling: Double) throws {
     let waits = Self.waits(Self.down, failures, left: left.map { .seconds($0) })
     let longest = try #require(waits.max())
     let shortest = try #require(waits.min())
-    #expect(longest <= ceiling && longest > ceiling * 0.98)
-    #expect(shortest >= 0.25 && shortest < 0.25 + (ceiling - 0.25) * 0.02)
-    #expect(abs(waits.reduce(0, +) / 2000 - (ceiling + 0.25) / 2) < (ceiling - 0.25) * 0.03)
+    let width = ceiling - floor
+    #expect(longest <= ceiling && longest > ceiling - width * 0.02)
+    #expect(shortest >= floor && shortest < floor + width * 0.02)
+    #expect(abs(waits.reduce(0, +) / 2000 - (ceiling + floor) / 2) < width * 0.03)
   }
 
   @Test(arguments: [nil, 3600, 600] as [Double?])
