@@ -44,6 +44,13 @@ struct OutputDirectory: ~Copyable {
     close(descriptor)
   }
 
+  /// Whether an open directory is one that nobody but this process's user or root may write to.
+  static func isGuarded(_ descriptor: Int32) -> Bool {
+    var status = stat()
+    return fstat(descriptor, &status) == 0 && status.st_mode & 0o022 == 0
+      && (status.st_uid == geteuid() || status.st_uid == 0)
+  }
+
   private static let tmpfs = 0x0102_1994
   private static let ramfs = 0x8584_58f6
 

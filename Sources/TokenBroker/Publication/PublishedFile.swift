@@ -64,28 +64,46 @@ struct PublishedFile {
     try Self.requireFile(name, in: directory)
   }
 
-  /// Removes the file, so that nobody reads what has ended. If even that fails, empties it. What is no file holds no token and is left alone.
+  /// Removes the file, so that nobody reads what has ended. If even that fails, empties it. What is no file holds no token and is left alone; and
+  /// where others could have put another directory into this one's place, all but the very file that was left there.
   ///
   /// - Throws: `PublicationFailure` if the ended token could be neither removed nor emptied.
   mutating func remove() throws(PublicationFailure) {
+    let former = left
     left = nil
-    guard unlink(path) != 0, errno != ENOENT, errno != ENOTDIR, errno != EISDIR else { return }
+    // A link in the directory's place leads to somebody else's.
+    let place = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard place >= 0 else {
+      if errno == ENOENT || errno == ENOTDIR || errno == ELOOP { return }
+      throw .system("remove", path, errno)
+    }
+    defer { close(place) }
+    if !OutputDirectory.isGuarded(place) {
+      var status = stat()
+      guard fstatat(place, name, &status, AT_SYMLINK_NOFOLLOW) == 0, let former, former.isSameFile(as: status) else {
+        return
+      }
+    }
+    guard unlinkat(place, name, 0) != 0, errno != ENOENT, errno != EISDIR else { return }
     let code = errno
     // Not truncate(2): it would follow a symbolic link to somebody else's file.
-    let descriptor = open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = openat(place, name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw .system("remove", path, code) }
     close(descriptor)
   }
 
-  /// Removes a regular file of this process's user.
+  /// Removes a regular file of this process's user, from a directory that is in nobody else's hands.
   ///
   /// - Returns: whether there was one, and it is gone.
   static func removeOwn(_ path: String) -> Bool {
+    let place = open(FilePath.directory(of: path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard place >= 0 else { return false }
+    defer { close(place) }
     var status = stat()
-    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_uid == geteuid() else {
-      return false
-    }
-    return unlink(path) == 0
+    guard OutputDirectory.isGuarded(place), fstatat(place, FilePath.name(of: path), &status, AT_SYMLINK_NOFOLLOW) == 0,
+      status.st_mode & S_IFMT == S_IFREG, status.st_uid == geteuid()
+    else { return false }
+    return unlinkat(place, FilePath.name(of: path), 0) == 0
   }
 
   /// Whether the file at the path is the one that `replace` left there, mode and content unchanged.
@@ -163,6 +181,8 @@ struct PublishedFile {
       modifiedSeconds = status.st_mtim.tv_sec
       modifiedNanoseconds = status.st_mtim.tv_nsec
     }
+
+    func isSameFile(as status: stat) -> Bool { device == UInt(status.st_dev) && inode == UInt(status.st_ino) }
 
     init?(at path: String) {
       var status = stat()
