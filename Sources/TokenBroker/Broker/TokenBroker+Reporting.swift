@@ -91,8 +91,8 @@ extension TokenBroker {
     reportDue = due
     queue.asyncAfter(deadline: due) { [weak self] in
       self?.assumeIsolated {
-        // It may have been told meanwhile, and there may be something new that can wait longer.
-        if let due = $0.reportDue, due <= DispatchTime.now() { $0.reportNow() }
+        // It may have been told meanwhile, or is told sooner. Not by what time it is now: a timer may fire a little early.
+        if $0.reportDue == due { $0.reportNow() }
       }
     }
   }
