@@ -18,7 +18,7 @@ struct InTurn: SuiteTrait, TestTrait, TestScoping {
     await Self.places.give()
   }
 
-  private static let places = Places(count: 10)
+  private static let places = Places(count: 8)
 
   private actor Places {
     private var free: Int
