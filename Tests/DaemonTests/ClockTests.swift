@@ -37,7 +37,7 @@ struct ClockTests {
       if abs(seconds) < 200 * Self.day {
         try await scene.wait(for: "two more tokens") { reader.report().tokens >= 3 }
         let report = reader.finish()
-        #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+        #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report) \(report.gaps)\n\(scene.story)")
         let status = try #require(scene.notify.status)
         #expect(status.contains("the server's clock is"), "\(status)")
       } else {
@@ -49,7 +49,7 @@ struct ClockTests {
         #expect(failure.remedy.contains("clock"), "\(failure)")
         // The good token stays to its true end, no shorter and no longer.
         let report = reader.report()
-        #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+        #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report) \(report.gaps)\n\(scene.story)")
         try set(0)
         try await scene.wait(for: "a token by the right clock") {
           scene.token().map { scene.sandbox.refusal(of: $0) == nil } ?? false
@@ -73,7 +73,7 @@ struct ClockTests {
       let reader = try scene.startReader()
       try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
       let report = reader.finish()
-      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report) \(report.gaps)\n\(scene.story)")
       let status = try #require(scene.notify.status)
       #expect(status.contains(seconds > 0 ? "ahead of this host's" : "behind this host's"), "\(status)")
       #expect(daemon.log(with: " warning the server's clock is").count == 1, "\(daemon.log)")
@@ -110,7 +110,7 @@ struct ClockTests {
       let reader = try scene.startReader()
       try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
       let report = reader.finish()
-      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report) \(report.gaps)\n\(scene.story)")
     }
   }
 
