@@ -6,34 +6,19 @@ import Testing
 /// Wall clocks that are wrong or are set, and a boot-time clock that was moved on. The machine's own clock is never touched.
 @Suite("Clocks", .inTurn)
 struct ClockTests {
-  /// libfaketime's library (Debian's package `faketime`); nil where it is not installed.
-  static let faketime: String? = ["x86_64", "aarch64"]
-    .map { machine in "/usr/lib/\(machine)-linux-gnu/faketime/libfaketimeMT.so.1" }
-    .first { path in access(path, R_OK) == 0 }
-
   static let day = 86_400
 
   @Test(
     "the wall clock is stepped while it runs: the token serves on, the next comes in time, and it is said",
-    .enabled(if: faketime != nil, "needs libfaketime: apt-get install faketime"),
     arguments: [3600, -3600, 365 * day, -365 * day])
   func stepped(by seconds: Int) async throws {
     try await withScene(lifetime: 8) { scene in
-      let clock = scene.workplace.path + "/clock"
-      func set(_ offset: Int) throws {
-        try scene.workplace.write(offset < 0 ? "\(offset)" : "+\(offset)", to: clock, mode: 0o644)
-      }
-      try set(0)
+      let clock = try WallClock(in: scene.workplace)
       try scene.configure()
-      let daemon = try scene.startDaemon(
-        environment: [
-          "LD_PRELOAD": Self.faketime ?? "", "FAKETIME_TIMESTAMP_FILE": clock, "FAKETIME_NO_CACHE": "1",
-          "FAKETIME_DONT_FAKE_MONOTONIC": "1", "WATCHDOG_USEC": "2000000",
-            // Through env(1): libfaketime moves the environment of the first process it is in, where Swift looks for the arguments.
-        ], wrapper: ["env"])
+      let daemon = try scene.startDaemon(environment: clock.environment.merging(["WATCHDOG_USEC": "2000000"]) { $1 })
       try await scene.ready()
       let reader = try scene.startReader()
-      try set(seconds)
+      try clock.set(ahead: seconds)
       if abs(seconds) < 200 * Self.day {
         try await scene.wait(for: "two more tokens") { reader.report().tokens >= 3 }
         let report = reader.finish()
@@ -50,7 +35,7 @@ struct ClockTests {
         // The good token stays to its true end, no shorter and no longer.
         let report = reader.report()
         #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report) \(report.gaps)\n\(scene.story)")
-        try set(0)
+        try clock.set(ahead: 0)
         try await scene.wait(for: "a token by the right clock") {
           scene.token().map { scene.sandbox.refusal(of: $0) == nil } ?? false
             && daemon.status?.tokens.first?.failure == nil
