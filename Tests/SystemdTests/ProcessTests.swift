@@ -1,6 +1,7 @@
 import CSystemd
 import Dispatch
 import Glibc
+import Synchronization
 import Systemd
 import Testing
 
@@ -54,13 +55,12 @@ import Testing
 
   @Test func signalsArriveOnTheQueueUntilCancelled() async {
     await #expect(processExitsWith: .success) {
+      parkMainThread()
       let queue = DispatchQueue(label: "signals")
       let (arrivals, arrival) = AsyncStream.makeStream(of: Int32.self)
-      let signals = await MainActor.run {
-        UnixSignals([SIGUSR1, SIGTERM, SIGHUP], queue: queue) { signal in
-          dispatchPrecondition(condition: .onQueue(queue))
-          arrival.yield(signal)
-        }
+      let signals = UnixSignals([SIGUSR1, SIGTERM, SIGHUP], queue: queue) { signal in
+        dispatchPrecondition(condition: .onQueue(queue))
+        arrival.yield(signal)
       }
       var iterator = arrivals.makeAsyncIterator()
       for signal in [SIGHUP, SIGUSR1, SIGTERM, SIGUSR1] {
@@ -98,4 +98,21 @@ import Testing
       #expect(write(ends[1], "x", 1) == -1 && errno == EPIPE)
     }
   }
+}
+
+private let isMainThreadParked = Atomic(false)
+
+/// Leaves the main thread in a handler with every signal blocked. It sits in `dispatchMain()` here, which lets every signal through (see
+/// `UnixSignals`); the other threads are libdispatch's, which block them.
+private func parkMainThread() {
+  _ = isMainThreadParked.load(ordering: .relaxed)
+  var action = sigaction()
+  action.__sigaction_handler.sa_handler = { _ in
+    isMainThreadParked.store(true, ordering: .releasing)
+    while true { pause() }
+  }
+  sigfillset(&action.sa_mask)
+  sigaction(SIGUSR2, &action, nil)
+  kill(getpid(), SIGUSR2)
+  while !isMainThreadParked.load(ordering: .acquiring) { usleep(1000) }
 }
