@@ -12,7 +12,7 @@ struct AdoptionTests {
       var daemon = try scene.startDaemon()
       try await scene.ready()
       let token = scene.token()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       let requests = scene.sandbox.requests.count
       for round in 1...3 {
         daemon.signal(signal)
@@ -35,7 +35,7 @@ struct AdoptionTests {
       try scene.configure()
       let first = try scene.startDaemon()
       try await scene.ready()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       await scene.sandbox.down()
       first.signal(SIGKILL)
       _ = try await scene.ending(of: first)
@@ -54,7 +54,7 @@ struct AdoptionTests {
       try scene.configure()
       var daemon = try scene.startDaemon()
       try await scene.ready()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       for kill in 1...6 {
         daemon.signal(SIGUSR1)
         usleep(UInt32((round * 7 + kill * 11) % 60) * 1000)
@@ -86,7 +86,7 @@ struct AdoptionTests {
       _ = try await scene.ending(of: first)
       // As the kill leaves it: the state is that of the refresh, the file still the one before.
       try scene.workplace.write(old, to: scene.workplace.tokenFile(), mode: 0o640)
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       scene.sandbox.resetCounts()
       await scene.sandbox.down()
       let second = try scene.startDaemon()
@@ -111,8 +111,10 @@ struct AdoptionTests {
       try scene.configure(scene.table("moves", ["file": "\"\(elsewhere)\""]), scene.table("stays"))
       try scene.startDaemon()
       try await scene.wait(for: "READY=1 again") { scene.notify.count(of: "READY=1") == 2 }
-      let files = Set(try Scene.files(in: scene.workplace.runtimeDirectory))
-      #expect(files == ["elsewhere", "moves.state", "stays.token", "stays.state", "status.json"])
+      try await scene.wait(for: "its own files, and no other") {
+        Set(try Scene.files(in: scene.workplace.runtimeDirectory))
+          == ["elsewhere", "moves.state", "stays.token", "stays.state", "status.json"]
+      }
       #expect(scene.token("stays") == token)
     }
   }

@@ -17,7 +17,7 @@ struct ClockTests {
       try scene.configure()
       let daemon = try scene.startDaemon(environment: clock.environment.merging(["WATCHDOG_USEC": "2000000"]) { $1 })
       try await scene.ready()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       try clock.set(ahead: seconds)
       if abs(seconds) < 200 * Self.day {
         try await scene.wait(for: "two more tokens") { reader.report().tokens >= 3 }
@@ -32,9 +32,14 @@ struct ClockTests {
         }
         let failure = try #require(daemon.status?.tokens.first?.failure)
         #expect(failure.remedy.contains("clock"), "\(failure)")
-        // The good token stays to its true end, no shorter and no longer.
+        // The good token stays to its true end, a second before its `exp`, no shorter and no longer.
+        try await scene.wait(for: "the token's end") { scene.token() == nil }
+        try await scene.wait(for: "the reader's word of it") { !reader.report().gaps.isEmpty }
         let report = reader.report()
-        #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report) \(report.gaps)\n\(scene.story)")
+        let gap = try #require(report.gaps.first)
+        let readyAt = try #require(scene.notify.readyAt)
+        #expect(report.refused.isEmpty && report.tokens == 1, "\(report)\n\(scene.story)")
+        #expect(gap.lowerBound > readyAt + 5, "\(report) \(report.gaps)\n\(scene.story)")
         try clock.set(ahead: 0)
         try await scene.wait(for: "a token by the right clock") {
           scene.token().map { scene.sandbox.refusal(of: $0) == nil } ?? false
@@ -55,7 +60,7 @@ struct ClockTests {
       try scene.configure()
       let daemon = try scene.startDaemon()
       try await scene.ready()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
       let report = reader.finish()
       #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report) \(report.gaps)\n\(scene.story)")
@@ -92,7 +97,7 @@ struct ClockTests {
       try scene.configure()
       try scene.startDaemon(wrapper: Self.shifted(boottime: 1_000_000, monotonic: 5000))
       try await scene.ready()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
       let report = reader.finish()
       #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report) \(report.gaps)\n\(scene.story)")

@@ -55,7 +55,7 @@ struct OnceTests {
     try await withScene { scene in
       scene.sandbox.inject(.status(503), at: [.token])
       try scene.configure()
-      let run = try await Self.run(scene, timeout: 1)
+      let run = try await Self.run(scene, timeout: 5)
       #expect(run.code == 75)
       #expect(run.errors.contains("503"), "\(run.errors)")
       #expect(scene.token() == nil)

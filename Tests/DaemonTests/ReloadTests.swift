@@ -11,7 +11,7 @@ struct ReloadTests {
       try scene.configure()
       let daemon = try scene.startDaemon()
       try await scene.ready()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       try scene.configure(scene.table("konexus", ["mode": "640"]), scene.table("added"))
       daemon.signal(SIGHUP)
       try await scene.wait(for: "the answer to systemd") { scene.notify.count(of: "READY=1") == 2 }
@@ -35,7 +35,7 @@ struct ReloadTests {
       try scene.configure(scene.table("stays"), scene.table("goes"))
       let daemon = try scene.startDaemon()
       try await scene.ready()
-      let reader = try scene.startReader(of: "stays")
+      let reader = try await scene.startReader(of: "stays")
       let token = scene.token("stays")
       try scene.configure(scene.table("comes"), scene.table("stays"))
       daemon.signal(SIGHUP)
@@ -57,7 +57,7 @@ struct ReloadTests {
       try scene.configure(scene.table("konexus", ["client_secret": "\"first-secret-of-c\""]))
       let daemon = try scene.startDaemon()
       try await scene.ready()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       let before = scene.token()
       let change: KeyValuePairs<String, String> =
         key == "scope"

@@ -72,7 +72,7 @@ struct RotationTests {
       try scene.configure(scene.table("konexus", ["client_secret": "[\"\(current)\", \"\(next)\"]"]))
       let daemon = try scene.startDaemon()
       try await scene.ready()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       #expect(scene.sandbox.counts[.token] == 1)
       scene.sandbox.changeSecret(to: next)
       try await scene.wait(for: "a token by the next secret") { reader.report().tokens == 2 }
@@ -131,7 +131,7 @@ struct RotationTests {
       try await scene.ready()
       first.signal(SIGKILL)
       _ = try await scene.ending(of: first)
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       scene.sandbox.inject(.status(503), at: [endpoint])
       // What was adopted is not fresh: the next refresh asks for the documents anew.
       let daemon = try scene.startDaemon()
@@ -152,7 +152,7 @@ struct RotationTests {
       let token = scene.token()
       first.signal(SIGKILL)
       _ = try await scene.ending(of: first)
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       scene.sandbox.inject(.wrongIssuer, at: [.discovery])
       let daemon = try scene.startDaemon()
       try await scene.wait(for: "the refusal") {

@@ -178,7 +178,7 @@ struct SignalTests {
       let daemon = try scene.startDaemon(
         environment: ["NOTIFY_SOCKET": scene.workplace.path + "/nobody", "WATCHDOG_USEC": "1000000"],
         isSupervised: false)
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       try await scene.wait(for: "three tokens") { reader.report().tokens >= 3 }
       #expect(daemon.log(with: "cannot notify systemd").count == 1, "\(daemon.log)")
       #expect(reader.finish().gaps.isEmpty)

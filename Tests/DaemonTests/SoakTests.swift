@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import KonexusSandbox
 import Testing
+import TokenBroker
 
 /// `make soak DURATION=60`: tokens of a few seconds, faults, key rotations, outages, kill -9 and reloads at random, for as long as is asked.
 ///
@@ -18,12 +19,12 @@ struct SoakTests {
   @Test("readers are never refused, whatever happens")
   func soak() async throws {
     let seed = number("SOAK_SEED").map { UInt64($0) } ?? UInt64.random(in: 1...999_999)
-    var random = Seeded(state: seed)
+    var random = SplitMix64(seed: seed)
     try await withScene(lifetime: 12) { scene in
       try scene.configure()
       var daemon = try scene.startDaemon()
       try await scene.ready()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       let begin = Self.footprint(of: daemon)
       var troubles: [String: Int] = [:]
       let end = Clock.monotonic + soakSeconds
@@ -34,12 +35,12 @@ struct SoakTests {
           trouble = "kill -9"
           daemon.signal(SIGKILL)
           _ = try await scene.ending(of: daemon)
-          daemon = try scene.startDaemon()
+          daemon = try await Self.start(scene)
         case 1:
           trouble = "restart"
           daemon.signal(SIGTERM)
           _ = try await scene.ending(of: daemon)
-          daemon = try scene.startDaemon()
+          daemon = try await Self.start(scene)
         case 2:
           trouble = "reload"
           daemon.signal(SIGHUP)
@@ -102,16 +103,11 @@ struct SoakTests {
     return (kibibytes ?? 0, descriptors ?? 0)
   }
 
-  /// SplitMix64: the same troubles for the same seed.
-  private struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var mixed = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-      return mixed ^ (mixed >> 31)
-    }
+  /// A daemon that catches signals: one that comes sooner ends the process.
+  private static func start(_ scene: Scene) async throws -> DaemonProcess {
+    let daemon = try scene.startDaemon()
+    try await scene.wait(for: "the start") { !daemon.log(with: "keeps 1 token(s)").isEmpty }
+    return daemon
   }
 }
 

@@ -246,7 +246,24 @@ extension ConfigurationErrorCase {
       "daemon's files in each other's way",
       """
       [daemon]
-      metrics_file = "/run/konexus-tokend/konexus.token"
+      metrics_file = "/run/konexus-tokend/konexus.prom"
+
+      [token.konexus]
+      issuer = "https://auth.alertsense.com"
+      client_id = "c"
+      client_secret = "s3cr3t-value"
+      file = "/run/konexus-tokend/konexus.prom"
+      """,
+      """
+      /etc/k.toml:8:8: error: [token.konexus] writes to '/run/konexus-tokend/konexus.prom', and so does [daemon] (line 2); give each a file of its own
+        8 | file = "/run/konexus-tokend/konexus.prom"
+          |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+      """),
+    ConfigurationErrorCase(
+      "metrics that nobody would read",
+      """
+      [daemon]
+      metrics_file = "/var/lib/prometheus/node-exporter/konexus.txt"
 
       [token.konexus]
       issuer = "https://auth.alertsense.com"
@@ -254,9 +271,9 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:4:8: error: [token.konexus] writes to '/run/konexus-tokend/konexus.token', and so does [daemon] (line 2); give each a file of its own
-        4 | [token.konexus]
-          |        ^~~~~~~
+      /etc/k.toml:2:16: error: 'metrics_file' is '/var/lib/prometheus/node-exporter/konexus.txt'; node_exporter reads files whose names end in '.prom' only: give one that does
+        2 | metrics_file = "/var/lib/prometheus/node-exporter/konexus.txt"
+          |                ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
   ]
 }

@@ -70,7 +70,7 @@ struct ConfigurationErrorCase: CustomTestStringConvertible, Sendable {
   @Test(arguments: 0..<8) func noSecretShowsHoweverAFileIsBroken(_ shard: UInt64) {
     let secrets = ["s3cr3t-v4lu3", "Zm9v/YmFy=cXV4+MTIz", "pa55 w0rd.[w1th]#m4rk5"]
     let pieces = ["\n", "\"", "'", "\"\"\"", "'''", "=", " ", "[", "]", "{", "}", "#", ",", ".", "\\", "\t", "x"]
-    var generator = SeededGenerator(seed: shard)
+    var generator = SplitMix64(seed: shard)
     for round in 0..<250 {
       let secret = secrets[round % secrets.count]
       let lines = [
@@ -98,7 +98,7 @@ struct ConfigurationErrorCase: CustomTestStringConvertible, Sendable {
   }
 
   private static func placeOutside(
-    _ secret: String, in text: [Unicode.Scalar], using generator: inout SeededGenerator
+    _ secret: String, in text: [Unicode.Scalar], using generator: inout SplitMix64
   ) -> Int {
     let secret = Array(secret.unicodeScalars)
     while true {

@@ -1,3 +1,5 @@
+import TokenBroker
+
 /// Documents of every construct of TOML 1.0, to be read, broken and mixed.
 enum TOMLCorpus {
   static let valid: [String] = [
@@ -67,8 +69,8 @@ enum TOMLCorpus {
   ]
 
   /// Two documents in one, or one with a few places changed.
-  static func mutated(using generator: inout SeededGenerator) -> String {
-    func pick(_ list: [String], _ generator: inout SeededGenerator) -> String {
+  static func mutated(using generator: inout SplitMix64) -> String {
+    func pick(_ list: [String], _ generator: inout SplitMix64) -> String {
       list.randomElement(using: &generator) ?? ""
     }
     var text = Array(pick(valid, &generator).unicodeScalars)

@@ -16,7 +16,7 @@ import Testing
 
   /// A mutated document is valid for both or for neither, and says the same to both.
   @Test(arguments: 0..<8) func mutatedDocumentsAreJudgedAsTomlPlusPlusJudgesThem(_ shard: UInt64) {
-    var generator = SeededGenerator(seed: shard)
+    var generator = SplitMix64(seed: shard)
     for round in 0..<600 {
       let text = TOMLCorpus.mutated(using: &generator)
       let (ours, theirs) = (TOMLOracle.ours(text), TOMLOracle.theirs(text))

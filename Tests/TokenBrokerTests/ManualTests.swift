@@ -22,6 +22,13 @@ import TokenBroker
     #expect(documented == actual)
   }
 
+  @Test func hasEveryEvent() throws {
+    let lines = try page("konexus-tokend.8").split(separator: "\n")
+    let ids = lines.filter { $0.hasPrefix("*") && $0.hasSuffix("*") }.map { $0.dropFirst().dropLast() }
+      .filter { $0.count == 32 && $0.allSatisfy(\.isHexDigit) }.map(String.init)
+    #expect(ids == EventID.allCases.map(\.rawValue))
+  }
+
   @Test func theTestsThatTheThreatModelNamesAreThere() throws {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()

@@ -135,13 +135,13 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
   // MARK: What is the same in several
 
   static let configured = """
-    ok      config       DIR/config.toml: 1 token, mode 0600, root:root
+    ok      config       DIR/config.toml: 1 token, mode 0600, OWNER
 
     konexus
 
     """
   static let output = """
-    ok      output       DIR/run: in memory, mode 0750, root:root
+    ok      output       DIR/run: in memory, mode 0750, OWNER
 
     """
   static let reached = """

@@ -3,7 +3,7 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-@Suite struct CheckCommandTests {
+@Suite(.inTurn) struct CheckCommandTests {
   @Test("tells each broken situation, line by line", arguments: BrokenSituation.all)
   func tellsWhatIsBroken(_ broken: BrokenSituation) async throws {
     try await withScene(options: broken.options) { scene in
@@ -26,10 +26,10 @@ import Testing
       let coloured = try await CommandRun(check, in: scene.workplace, onTerminal: true)
       #expect(coloured.code == 16)
       let expected = """
-        [32m✓[0m config       DIR/config.toml: 1 token, mode 0600, root:root
+        [32m✓[0m config       DIR/config.toml: 1 token, mode 0600, OWNER
 
         konexus
-        [32m✓[0m output       DIR/run: in memory, mode 0750, root:root
+        [32m✓[0m output       DIR/run: in memory, mode 0750, OWNER
         [32m✓[0m dns          localhost is 127.0.0.1[2m (MS)[0m
         [32m✓[0m connection   127.0.0.1 port PORT answers[2m (MS)[0m
         [32m✓[0m tls          TLSv1.3, the certificate is good until TIME (REL)[2m (MS)[0m
@@ -161,8 +161,8 @@ import Testing
           == Report(
             exitCode: 16,
             steps: [
-              step("config", "ok", "DIR/config.toml: 1 token, mode 0600, root:root", token: nil),
-              step("output", "ok", "DIR/run: in memory, mode 0750, root:root"),
+              step("config", "ok", "DIR/config.toml: 1 token, mode 0600, OWNER", token: nil),
+              step("output", "ok", "DIR/run: in memory, mode 0750, OWNER"),
               step("dns", "ok", "localhost is 127.0.0.1"),
               step("connection", "ok", "127.0.0.1 port PORT answers"),
               step(

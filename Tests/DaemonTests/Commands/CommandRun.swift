@@ -73,6 +73,7 @@ struct CommandRun: Sendable {
       .replacing(/x5t: "[^"]*"/, with: "x5t: \"HASH\"")
       .replacing(/\(1 - 0\.[0-9]+\)/, with: "(1 - JITTER)")
       .replacing(/[0-9]+ bytes, mode/, with: "N bytes, mode")
+      .replacing(", \(owner)", with: ", OWNER")
     // The unit's step tells of the host that the tests run on.
     var lines: [Substring] = []
     var isUnit = false
@@ -82,4 +83,11 @@ struct CommandRun: Sendable {
     }
     return lines.joined(separator: "\n")
   }
+
+  /// Who the files of these tests belong to: `USER:GROUP`.
+  private static let owner: String = {
+    let user = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "\(geteuid())"
+    let group = getgrgid(getegid()).map { String(cString: $0.pointee.gr_name) } ?? "\(getegid())"
+    return "\(user):\(group)"
+  }()
 }

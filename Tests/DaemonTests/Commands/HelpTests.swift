@@ -1,6 +1,6 @@
 import Testing
 
-@Suite struct HelpTests {
+@Suite(.inTurn) struct HelpTests {
   /// The commands that `konexus-tokend --help` names, and that help itself.
   private func commands(_ workplace: Workplace) async throws -> [String] {
     let root = try await CommandRun(["--help"], in: workplace).lines

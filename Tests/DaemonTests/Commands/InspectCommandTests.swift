@@ -3,13 +3,12 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-@Suite struct InspectCommandTests {
+@Suite(.inTurn) struct InspectCommandTests {
   @Test func showsAllButTheSignature() async throws {
     try await withScene { scene in
       try scene.configure()
       try scene.startDaemon()
-      try await scene.ready()
-      try await scene.wait(for: "the status") { try await CommandRun(["status"], in: scene.workplace).code == 0 }
+      try await scene.settled()
       let token = try #require(scene.token())
       let run = try await CommandRun(["inspect"], in: scene.workplace)
       #expect(run.code == 0)
@@ -55,8 +54,7 @@ import Testing
     try await withScene { scene in
       try scene.configure()
       try scene.startDaemon()
-      try await scene.ready()
-      try await scene.wait(for: "the status") { try await CommandRun(["status"], in: scene.workplace).code == 0 }
+      try await scene.settled()
       let input = scene.workplace.path + "/input"
       let token = try #require(scene.token())
       try scene.workplace.write("Authorization: Bearer \(token)\n", to: input)
@@ -89,8 +87,7 @@ import Testing
     try await withScene { scene in
       try scene.configure()
       try scene.startDaemon()
-      try await scene.ready()
-      try await scene.wait(for: "the status") { try await CommandRun(["status"], in: scene.workplace).code == 0 }
+      try await scene.settled()
       let input = scene.workplace.path + "/input"
       var parts = try #require(scene.token()).split(separator: ".").map(String.init)
       parts[2] = String(repeating: "A", count: parts[2].count)

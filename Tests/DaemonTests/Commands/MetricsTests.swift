@@ -2,7 +2,7 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-@Suite struct MetricsTests {
+@Suite(.inTurn) struct MetricsTests {
   @Test func tellsPrometheusOfSuccessAndFailure() async throws {
     try await withScene { scene in
       let path = scene.workplace.runtimeDirectory + "/konexus-tokend.prom"

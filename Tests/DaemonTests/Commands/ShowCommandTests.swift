@@ -2,13 +2,12 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-@Suite struct ShowCommandTests {
+@Suite(.inTurn) struct ShowCommandTests {
   @Test func waitsForNothingThatCannotCome() async throws {
     try await withScene(lifetime: 60) { scene in
       try scene.configure()
       try scene.startDaemon()
-      try await scene.ready()
-      try await scene.wait(for: "the status") { try await CommandRun(["status"], in: scene.workplace).code == 0 }
+      try await scene.settled()
       let token = try #require(scene.token())
       let raw = try await CommandRun(["show"], in: scene.workplace)
       #expect(raw.output == token + "\n")
@@ -80,7 +79,7 @@ import Testing
       // Not refreshed by itself meanwhile.
       try scene.configure(scene.table("konexus", ["refresh_at": "0.9"]))
       let daemon = try scene.startDaemon()
-      try await scene.ready()
+      try await scene.settled()
       let first = try #require(scene.token())
       try await scene.wait(for: "the token's fifth second") {
         daemon.status?.tokens.first?.expiresAt.map { $0 - Clock.unix < 54 } ?? false
@@ -98,7 +97,7 @@ import Testing
     try await withScene { scene in
       try scene.configure()
       try scene.startDaemon()
-      try await scene.ready()
+      try await scene.settled()
       let output = scene.workplace.path + "/curl"
       let pipeline = try ChildProcess(
         [

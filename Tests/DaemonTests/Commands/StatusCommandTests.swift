@@ -2,12 +2,12 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-@Suite struct StatusCommandTests {
+@Suite(.inTurn) struct StatusCommandTests {
   @Test func tellsOfAValidToken() async throws {
     try await withScene { scene in
       try scene.configure()
       try scene.startDaemon()
-      try await scene.ready()
+      try await scene.settled()
       let run = try await CommandRun(["status"], in: scene.workplace)
       #expect(run.code == 0)
       #expect(run.errors == "")
@@ -22,7 +22,7 @@ import Testing
             last success: TIME (REL)
             last failure: none
             requests: 1 sent, 1 brought a token
-            file: DIR/run/konexus.token (raw, mode 0640, root:root)
+            file: DIR/run/konexus.token (raw, mode 0640, OWNER)
             issuer: https://localhost:PORT, client_id ext-1741-sample-client
             scope: tamarack
 
@@ -34,7 +34,7 @@ import Testing
     try await withScene { scene in
       try scene.configure()
       try scene.startDaemon()
-      try await scene.ready()
+      try await scene.settled()
       let coloured = try await CommandRun(["status"], in: scene.workplace, onTerminal: true)
       #expect(coloured.code == 0)
       #expect(coloured.output.hasPrefix("\u{1B}[32mOK\u{1B}[0m: 1 of 1 tokens in place\n"))
@@ -50,8 +50,7 @@ import Testing
     try await withScene { scene in
       try scene.configure()
       let daemon = try scene.startDaemon()
-      try await scene.ready()
-      try await scene.wait(for: "the status") { daemon.status?.tokens.first?.condition == .valid }
+      try await scene.settled()
       daemon.process.kill()
       let run = try await CommandRun(["status"], in: scene.workplace)
       #expect(run.code == 1)
@@ -67,7 +66,7 @@ import Testing
             last success: TIME (REL)
             last failure: none
             requests: 1 sent, 1 brought a token
-            file: DIR/run/konexus.token (raw, mode 0640, root:root)
+            file: DIR/run/konexus.token (raw, mode 0640, OWNER)
             issuer: https://localhost:PORT, client_id ext-1741-sample-client
             scope: tamarack
 
@@ -82,8 +81,7 @@ import Testing
     try await withScene(lifetime: 4) { scene in
       try scene.configure()
       let daemon = try scene.startDaemon()
-      try await scene.ready()
-      try await scene.wait(for: "the status") { daemon.status?.tokens.first?.condition == .valid }
+      try await scene.settled()
       daemon.process.kill()
       let last = try #require(daemon.status?.tokens.first)
       try await scene.wait(for: "the token's end") {
@@ -102,7 +100,7 @@ import Testing
             last success: TIME (REL)
             last failure: none
             requests: N sent, N brought a token
-            file: DIR/run/konexus.token (raw, mode 0640, root:root)
+            file: DIR/run/konexus.token (raw, mode 0640, OWNER)
             issuer: https://localhost:PORT, client_id ext-1741-sample-client
             scope: tamarack
 
@@ -127,7 +125,7 @@ import Testing
     try await withScene { scene in
       try scene.configure()
       let daemon = try scene.startDaemon()
-      try await scene.ready()
+      try await scene.settled()
       daemon.signal(15)
       #expect(try await scene.ending(of: daemon) == .exited(0))
       let run = try await CommandRun(["status"], in: scene.workplace)
@@ -156,7 +154,7 @@ import Testing
   private func refused(_ scene: Scene) async throws -> DaemonProcess {
     try scene.configure()
     let daemon = try scene.startDaemon()
-    try await scene.ready()
+    try await scene.settled()
     scene.sandbox.inject(.oauthError("invalid_client"), at: [.token])
     daemon.signal(SIGUSR1)
     try await scene.wait(for: "a failure") { daemon.status?.tokens.first?.condition == .failing }
@@ -169,9 +167,9 @@ import Testing
       let run = try await CommandRun(["status", "konexus", "--json"], in: scene.workplace)
       #expect(run.code == 1)
       #expect(run.errors == "")
-      let numbers = run.output.replacing(/"(pid|valid_for_seconds|clock_skew_seconds)" : -?[0-9.e-]+/) {
-        "\"\($0.output.1)\" : N"
-      }
+      let numbers = run.output
+        .replacing(/"(pid|valid_for_seconds|clock_skew_seconds)" : -?[0-9.e-]+/) { "\"\($0.output.1)\" : N" }
+        .replacing(/"(group|owner)" : "[^"]+"/) { "\"\($0.output.1)\" : \"NAME\"" }
       #expect(
         numbers == """
           {
@@ -217,9 +215,9 @@ import Testing
                   {
                     "file" : {
                       "exists" : true,
-                      "group" : "root",
+                      "group" : "NAME",
                       "mode" : "0640",
-                      "owner" : "root"
+                      "owner" : "NAME"
                     },
                     "format" : "raw",
                     "mode" : "0640",
@@ -263,8 +261,7 @@ import Testing
     try await withScene { scene in
       try scene.configure()
       let daemon = try scene.startDaemon()
-      try await scene.ready()
-      try await scene.wait(for: "the status") { daemon.status?.tokens.first?.condition == .valid }
+      try await scene.settled()
       let run = try await CommandRun(["status", "--watch"], in: scene.workplace) { running in
         try await scene.wait(for: "the first line") { running.output.hasSuffix("\n") }
         scene.sandbox.inject(.oauthError("invalid_client"), at: [.token])

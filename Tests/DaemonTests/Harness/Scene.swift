@@ -56,10 +56,11 @@ final class Scene: Sendable {
     return daemon
   }
 
-  /// Starts a program that reads a token's file.
-  func startReader(of name: String = "konexus") throws -> TokenReader {
+  /// Starts a program that reads a token's file, and waits for its first look.
+  func startReader(of name: String = "konexus") async throws -> TokenReader {
     let reader = try TokenReader(workplace.tokenFile(name), sandbox: sandbox, in: workplace)
     readers.withLock { $0.append(reader) }
+    try await wait(for: "the reader's first look", atMost: 30) { !reader.readings.isEmpty }
     return reader
   }
 
@@ -104,6 +105,14 @@ final class Scene: Sendable {
   /// Waits until the daemon has told that it is ready.
   func ready(sourceLocation: SourceLocation = #_sourceLocation) async throws {
     try await wait(for: "READY=1", sourceLocation: sourceLocation) { notify.readyAt != nil }
+  }
+
+  /// Waits until it is ready and `status.json` says so: systemd is told first.
+  func settled(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    try await ready(sourceLocation: sourceLocation)
+    try await wait(for: "the status of a daemon that is ready", sourceLocation: sourceLocation) {
+      (try? StatusFile.read(from: workplace.runtimeDirectory))?.isReady ?? false
+    }
   }
 
   // MARK: Afterwards

@@ -40,7 +40,7 @@ struct ClientAuthenticationTests {
     }) { scene in
       try scene.configure(scene.table("konexus", ["client_auth": "\"client_secret_basic\""]))
       let daemon = try scene.startDaemon()
-      try await scene.ready()
+      try await scene.settled()
       #expect(scene.sandbox.refusal(of: try #require(scene.token())) == nil)
       let tries = encoding == .rfc6749 ? 1 : 2
       #expect(scene.sandbox.counts[.token] == tries)

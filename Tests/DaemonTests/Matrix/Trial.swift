@@ -113,7 +113,7 @@ struct Trial {
   // MARK: The row
 
   private func run() async throws {
-    let reader = try scene.startReader()
+    let reader = try await scene.startReader()
     if moment == .start { try await strike() }
     var daemon = try scene.startDaemon(wrapper: names?.wrapper ?? [])
     var before: String?
@@ -182,7 +182,7 @@ struct Trial {
   static func runUnnoticed(_ hardship: Hardship) async throws {
     try await withScene(lifetime: hardship.code == .timeout ? 16 : 10) { scene in
       let trial = try await Trial(hardship, at: .refresh, on: scene)
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       let first = try scene.startDaemon()
       try await scene.ready()
       let daemon = try await trial.restart(first)

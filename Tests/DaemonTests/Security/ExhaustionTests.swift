@@ -13,7 +13,7 @@ struct ExhaustionTests {
       try scene.configure("[daemon]\ncredential_socket = \"\(socket)\"\n", scene.table())
       let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "500000"])
       try await scene.ready()
-      let reader = try scene.startReader()
+      let reader = try await scene.startReader()
       let token = try #require(scene.token())
       try await limit("0:1024", of: daemon, in: scene)
       daemon.signal(SIGUSR1)

@@ -75,8 +75,7 @@ struct LeakTests {
         for fault in Self.echoes(text) {
           let count = scene.sandbox.counts[.token]
           scene.sandbox.inject(fault)
-          // A reload asks anew at once whatever was refused.
-          try await scene.pass(1.05)
+          // A second after the last request at the earliest.
           daemon.signal(SIGUSR1)
           try await scene.wait(for: "an attempt") { scene.sandbox.counts[.token] > count }
           try await scene.wait(for: "its end") { daemon.status?.tokens.first?.nextAttempt != nil }

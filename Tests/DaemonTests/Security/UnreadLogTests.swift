@@ -25,7 +25,7 @@ struct UnreadLogTests {
         environment: ["WATCHDOG_USEC": "2000000"],
         wrapper: ["sh", "-c", "pipe=$1; shift; exec \"$@\" >\"$pipe\" 2>&1", "sh", path])
       try await scene.ready()
-      let reading = try scene.startReader()
+      let reading = try await scene.startReader()
       try await scene.wait(for: "three refreshes") { scene.sandbox.counts[.token] >= 4 }
       #expect(daemon.process.ending == nil && scene.notify.count(of: "WATCHDOG=1") > 2)
       let report = reading.finish()

@@ -159,7 +159,7 @@ import Testing
       let many = String(repeating: "0123456789", count: 1000)
       while connection.send(many) {}
     }
-    let failure = try await failure(server.url, timeout: .milliseconds(500))
+    let failure = try await failure(server.url, timeout: .seconds(2))
     #expect(failure.reason == .timeout(stage: .body), "\(failure)")
   }
 
@@ -169,7 +169,7 @@ import Testing
     // A full backlog: the kernel drops further SYNs.
     let server = try RawServer(backlog: 0, accepts: false)
     let plugs = (0..<3).map { _ in Plug(port: server.port) }
-    let failure = try await failure(server.url, connectTimeout: .milliseconds(300))
+    let failure = try await failure(server.url, connectTimeout: .seconds(2))
     #expect(failure.reason == .timeout(stage: .connect), "\(failure)")
     withExtendedLifetime(plugs) {}
   }
@@ -178,8 +178,8 @@ import Testing
   func timeoutDuringTheHandshake(_ byConnectTimeout: Bool) async throws {
     let server = try RawServer { $0.waitForClose() }
     let failure = try await failure(
-      server.secureURL, timeout: byConnectTimeout ? .seconds(30) : .milliseconds(300),
-      connectTimeout: byConnectTimeout ? .milliseconds(300) : .seconds(30))
+      server.secureURL, timeout: byConnectTimeout ? .seconds(30) : .seconds(2),
+      connectTimeout: byConnectTimeout ? .seconds(2) : .seconds(30))
     #expect(failure.reason == .timeout(stage: .tls), "\(failure)")
   }
 
@@ -188,9 +188,9 @@ import Testing
       _ = connection.readRequest()
       connection.waitForClose()
     }
-    let failure = try await failure(server.url, timeout: .milliseconds(300))
+    let failure = try await failure(server.url, timeout: .seconds(2))
     #expect(failure.reason == .timeout(stage: .response))
-    #expect(failure.message.hasPrefix("127.0.0.1 port \(server.port) did not answer in time: given up after 0."))
+    #expect(failure.message.hasPrefix("127.0.0.1 port \(server.port) did not answer in time: given up after "))
   }
 
   @Test(arguments: [
@@ -203,7 +203,7 @@ import Testing
       connection.send(start)
       while connection.send("x") { usleep(20_000) }
     }
-    let failure = try await failure(server.url, timeout: .milliseconds(500))
+    let failure = try await failure(server.url, timeout: .seconds(2))
     #expect(failure.reason == .timeout(stage: .body), "\(failure)")
   }
 
@@ -213,7 +213,7 @@ import Testing
       connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
       while connection.send("1\r\nx\r\n") { usleep(1000) }
     }
-    #expect(try await failure(server.url, timeout: .milliseconds(500)).reason == .timeout(stage: .body))
+    #expect(try await failure(server.url, timeout: .seconds(2)).reason == .timeout(stage: .body))
     #expect(try await failure(server.url, maximumBodyBytes: 10).reason == .bodyTooLarge(limit: 10))
   }
 

@@ -11,7 +11,7 @@ import Testing
     let address = "127.\(Int32.random(in: 64...127)).\(Int32.random(in: 1...254)).\(Int32.random(in: 1...254))"
     let blackHole = try BlackHole(address: address)
     let configuration = try TemporaryFile("nameserver \(address)\noptions timeout:30 attempts:2\n")
-    let failure = try await send("https://auth.example.test/", timeout: .milliseconds(400)) {
+    let failure = try await send("https://auth.example.test/", timeout: .seconds(2)) {
       guard unshare(newMountNamespace) == 0, mount(nil, "/", mountRecursively | mountPrivate) == 0 else { return false }
       return mount(configuration.path, "/etc/resolv.conf", mountBind) == 0
     }

@@ -98,7 +98,7 @@ import Testing
       connection.send(start)
       connection.waitForClose()
     }
-    let failure = try await failure("http://127.0.0.1:\(proxy.port)", .milliseconds(300))
+    let failure = try await failure("http://127.0.0.1:\(proxy.port)", .seconds(2))
     let refuses = start.contains("407")
     #expect(failure.reason == .timeout(stage: .connect) || (refuses && failure.reason == .proxy), "\(failure)")
   }

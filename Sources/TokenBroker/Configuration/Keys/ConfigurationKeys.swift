@@ -24,7 +24,7 @@ public enum ConfigurationKeys {
     ConfigurationKey("allow_persistent_storage", .boolean, default: "false", sets: \.allowPersistentStorage),
     ConfigurationKey("allow_group_read", .boolean, default: "false", sets: \.allowGroupRead),
     ConfigurationKey("max_requests", .integer(1...1000), default: "4", sets: \.maxRequests),
-    ConfigurationKey("metrics_file", .outputPath, sets: \.metricsFile),
+    ConfigurationKey("metrics_file", .metricsPath, sets: \.metricsFile),
     ConfigurationKey("credential_socket", .socketPath, sets: \.credentialSocket),
   ]
 

@@ -58,6 +58,16 @@ extension SettingType<String> {
     }
     return "/" + parts.joined(separator: "/")
   }
+
+  /// A file that node_exporter's textfile collector finds.
+  static let metricsPath = SettingType(name: "an absolute path, as a string") { node, context throws(SettingFault) in
+    let path = try outputPath.read(node, context)
+    guard path.hasSuffix(".prom") else {
+      throw SettingFault(
+        message: "is \(path.shown); node_exporter reads files whose names end in '.prom' only: give one that does")
+    }
+    return path
+  }
 }
 
 extension String {
