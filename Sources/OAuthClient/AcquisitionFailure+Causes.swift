@@ -28,8 +28,8 @@ extension AcquisitionFailure {
       case .typeMismatch: .wrongType
       case .unknownKey, .keyMismatch: .unknownKey
       case .signature: .signature
-      case .issuer: .wrongIssuer
-      case .audience: .wrongAudience
+      case .issuer, .missingClaim("iss"): .wrongIssuer
+      case .audience, .missingClaim("aud"): .wrongAudience
       case .clientID: .wrongClient
       case .scope: .missingScope
       case .expired: .tokenExpired

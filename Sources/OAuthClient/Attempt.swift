@@ -1,34 +1,34 @@
 /// One attempt's allowance of time: each exchange has its timeout, all together have twice that.
 struct Attempt {
   let start: BootTime
-  /// Whether the server's keys are needed, so that a discovery document without them is of no use.
-  let needsKeys: Bool
   private let timeout: Duration
   private let limit: BootTime
 
   /// What is waited for something that there is a substitute for, such as a newer discovery document.
-  private static let haste = Duration.seconds(5)
+  static let haste = Duration.seconds(5)
+
+  /// What is waited for something that may help, after something else has failed already.
+  var hope: Duration { max(Self.haste, timeout / 2) }
 
   init(_ request: TokenRequest, at now: BootTime) {
-    self.init(timeout: request.timeout, needsKeys: request.verification == .jwt, at: now)
+    self.init(timeout: request.timeout, at: now)
   }
 
-  init(timeout: Duration, needsKeys: Bool = true, at now: BootTime) {
-    self.needsKeys = needsKeys
+  init(timeout: Duration, at now: BootTime) {
     start = now
     self.timeout = timeout
     limit = now + timeout * 2
   }
 
-  /// What the next exchange may take.
+  /// What the next exchange may take, `longest` at the most.
   ///
   /// - Throws: `timeout` if nothing is left.
-  func allowance(at now: BootTime, haste: Bool = false) throws(AcquisitionFailure) -> Duration {
+  func allowance(at now: BootTime, longest: Duration? = nil) throws(AcquisitionFailure) -> Duration {
     let left = limit - now
     guard left > .zero else {
       throw AcquisitionFailure(.timeout, "the attempt took longer than \(Int(timeout.seconds * 2)) s in all")
     }
-    return min(timeout, left, haste ? Self.haste : timeout)
+    return min(timeout, left, longest ?? timeout)
   }
 }
 

@@ -17,23 +17,19 @@ struct TokenAnswer {
     var lifetime = response.expiresIn ?? .infinity
     guard let expiry else { return lifetime }
     if let issuedAt { lifetime = min(lifetime, Double(expiry - issuedAt)) }
-    // A server that hands out a token it made earlier: what counts is what is left of it.
-    if let serverTime {
-      lifetime = min(lifetime, Double(expiry) - serverTime)
-    } else if issuedAt == nil {
-      lifetime = min(lifetime, Double(expiry) - receivedAt.unix)
-    }
-    return lifetime
+    // A server that hands out a token it made earlier: what counts is what is left of it, by its own clock if it tells that.
+    return min(lifetime, Double(expiry) - (serverTime ?? receivedAt.unix))
   }
 }
 
 extension AuthorizationServer {
   /// Fetches a JSON document.
   func get(
-    _ url: String, _ what: String, _ attempt: Attempt, haste: Bool
+    _ url: String, _ what: String, _ attempt: Attempt, longest: Duration?
   ) async throws(AcquisitionFailure) -> HTTPResponse {
     let request = HTTPRequest(
-      method: .get, url: url, timeout: try attempt.allowance(at: Moment.now().boot, haste: haste), transport: transport,
+      method: .get, url: url, timeout: try attempt.allowance(at: Moment.now().boot, longest: longest),
+      transport: transport,
       collectsCertificates: observe != nil && what == "discovery")
     let sentAt = Moment.now()
     let response = try await send(request, what)
@@ -44,7 +40,7 @@ extension AuthorizationServer {
       }
       observe(.fetched(AcquisitionStep.Document(url: url, response: response, skew: skew)))
     }
-    guard response.status == 200 else { throw Self.failure(of: response, what, url) }
+    guard response.status == 200 else { throw Self.failure(of: response, what, url, isDocument: true) }
     return response
   }
 
@@ -135,15 +131,17 @@ extension AuthorizationServer {
   }
 
   /// An answer other than 200 that carries no OAuth error.
-  private static func failure(of response: HTTPResponse, _ what: String, _ url: String) -> AcquisitionFailure {
+  private static func failure(
+    of response: HTTPResponse, _ what: String, _ url: String, isDocument: Bool = false
+  ) -> AcquisitionFailure {
     let retryAfter = RetryAfter.parse(response.headers, unixTime: Int64(Moment.now().unix))
     let code: FailureCode =
       switch response.status {
-      case 300..<400: .redirect
+      case 300..<400: isDocument ? .documentRejected : .redirect
       case 429: .tooManyRequests
       // Request Timeout and Too Early: the server asks for the same again.
       case 408, 425: .serverError
-      case 400..<500: .rejected
+      case 400..<500: isDocument ? .documentRejected : .rejected
       case 500...: .serverError
       default: .malformedAnswer
       }

@@ -56,6 +56,8 @@ public actor AuthorizationServer {
     _ request: TokenRequest, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> (TokenAnswer, ServerMetadata) {
     let known = try await currentMetadata(attempt)
+    // Said before a token is asked for that nobody could verify.
+    if request.verification == .jwt { _ = try known.keyLocation }
     var answer: TokenAnswer
     do {
       answer = try await exchange(request, at: known, attempt)
@@ -107,7 +109,7 @@ public actor AuthorizationServer {
   private func currentMetadata(_ attempt: Attempt) async throws(AcquisitionFailure) -> ServerMetadata {
     if let metadata, Moment.now().boot < metadata.freshUntil { return metadata.value }
     do {
-      return try await readMetadata(attempt)
+      return try await readMetadata(attempt, longest: metadata == nil ? nil : Attempt.haste)
     } catch {
       // The token endpoint is what counts: an outage of discovery alone changes nothing. A document that says something wrong does.
       guard let lastGood = metadata, error.isOutage else { throw error }
@@ -121,15 +123,16 @@ public actor AuthorizationServer {
     guard let metadata, metadata.readAt < attempt.start, metadataReloads.permits(at: Moment.now().boot) else {
       return nil
     }
-    return try? await readMetadata(attempt)
+    return try? await readMetadata(attempt, longest: attempt.hope)
   }
 
-  private func readMetadata(_ attempt: Attempt) async throws(AcquisitionFailure) -> ServerMetadata {
+  private func readMetadata(
+    _ attempt: Attempt, longest: Duration?
+  ) async throws(AcquisitionFailure) -> ServerMetadata {
     if let readingMetadata { return try await readingMetadata.value.get() }
-    let haste = metadata != nil
     let task = Task(executorPreference: executor) { () -> Result<ServerMetadata, AcquisitionFailure> in
       do throws(AcquisitionFailure) {
-        return .success(try await self.fetchMetadata(attempt, haste: haste))
+        return .success(try await self.fetchMetadata(attempt, longest: longest))
       } catch {
         return .failure(error)
       }
@@ -140,19 +143,21 @@ public actor AuthorizationServer {
     return try result.get()
   }
 
-  private func fetchMetadata(_ attempt: Attempt, haste: Bool) async throws(AcquisitionFailure) -> ServerMetadata {
+  private func fetchMetadata(
+    _ attempt: Attempt, longest: Duration?
+  ) async throws(AcquisitionFailure) -> ServerMetadata {
     var firstFailure: AcquisitionFailure?
     for location in ServerMetadata.locations(of: issuer) {
       do {
-        let response = try await get(location, "discovery", attempt, haste: haste)
-        let parsed = try ServerMetadata(parsing: response.body, issuer: issuer, requiresKeys: attempt.needsKeys)
+        let response = try await get(location, "discovery", attempt, longest: longest)
+        let parsed = try ServerMetadata(parsing: response.body, issuer: issuer)
         let now = Moment.now().boot
         metadata = Cached(value: parsed, readAt: now, freshUntil: now + Freshness.of(response))
         observe?(.discovered(parsed))
         return parsed
       } catch {
         // Only a server that answers "not here" is asked at the other place.
-        guard error.code == .rejected else { throw firstFailure ?? error }
+        guard error.code == .documentRejected else { throw firstFailure ?? error }
         firstFailure = firstFailure ?? error
       }
     }
@@ -164,7 +169,7 @@ public actor AuthorizationServer {
   private func currentKeys(_ metadata: ServerMetadata, _ attempt: Attempt) async throws(AcquisitionFailure) -> KeySet {
     if let keys, Moment.now().boot < keys.freshUntil { return keys.value }
     do {
-      return try await readKeys(metadata, attempt)
+      return try await readKeys(metadata, attempt, longest: keys == nil ? nil : Attempt.haste)
     } catch {
       guard let lastGood = keys, error.isOutage else { throw error }
       keys?.freshUntil = Moment.now().boot + Freshness.afterOutage
@@ -172,12 +177,13 @@ public actor AuthorizationServer {
     }
   }
 
-  private func readKeys(_ metadata: ServerMetadata, _ attempt: Attempt) async throws(AcquisitionFailure) -> KeySet {
+  private func readKeys(
+    _ metadata: ServerMetadata, _ attempt: Attempt, longest: Duration?
+  ) async throws(AcquisitionFailure) -> KeySet {
     if let readingKeys { return try await readingKeys.value.get() }
-    let haste = keys != nil
     let task = Task(executorPreference: executor) { () -> Result<KeySet, AcquisitionFailure> in
       do throws(AcquisitionFailure) {
-        return .success(try await self.fetchKeys(metadata, attempt, haste: haste))
+        return .success(try await self.fetchKeys(metadata, attempt, longest: longest))
       } catch {
         return .failure(error)
       }
@@ -189,17 +195,15 @@ public actor AuthorizationServer {
   }
 
   private func fetchKeys(
-    _ metadata: ServerMetadata, _ attempt: Attempt, haste: Bool
+    _ metadata: ServerMetadata, _ attempt: Attempt, longest: Duration?
   ) async throws(AcquisitionFailure) -> KeySet {
-    guard let location = metadata.jwksURI else {
-      throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks jwks_uri")
-    }
-    let response = try await get(location, "keys", attempt, haste: haste)
+    let response = try await get(try metadata.keyLocation, "keys", attempt, longest: longest)
     let parsed: KeySet
     do {
       parsed = try KeySet(parsing: response.body)
     } catch {
-      throw AcquisitionFailure(.malformedAnswer, "\(location) answered with no usable key set: \(error)")
+      throw AcquisitionFailure(
+        .malformedAnswer, "\(try metadata.keyLocation) answered with no usable key set: \(error)")
     }
     let now = Moment.now().boot
     keys = Cached(value: parsed, readAt: now, freshUntil: now + Freshness.of(response))
@@ -212,7 +216,7 @@ public actor AuthorizationServer {
   /// - Throws: `AcquisitionFailure` if they cannot be had within `timeout` for each of the two documents.
   public func fetchKeys(timeout: Duration = .seconds(10)) async throws(AcquisitionFailure) -> KeySet {
     let attempt = Attempt(timeout: timeout, at: Moment.now().boot)
-    return try await fetchKeys(try await fetchMetadata(attempt, haste: false), attempt, haste: false)
+    return try await fetchKeys(try await fetchMetadata(attempt, longest: nil), attempt, longest: nil)
   }
 
   // MARK: Verification
@@ -225,10 +229,12 @@ public actor AuthorizationServer {
       return (try await verify(answer, request, known), known)
     } catch {
       guard error.suggestsKeyReload else { throw AcquisitionFailure(error, clockSkew: answer.skew) }
-      // The signing key may have been rotated since the keys were read.
-      guard keyReloads.permits(at: Moment.now().boot) else { throw AcquisitionFailure(error, clockSkew: answer.skew) }
+      // The signing key may have been rotated since the keys were read. Another token's attempt may be reading them already.
+      guard readingKeys != nil || keyReloads.permits(at: Moment.now().boot) else {
+        throw AcquisitionFailure(error, clockSkew: answer.skew)
+      }
     }
-    let fresh = try await readKeys(metadata, attempt)
+    let fresh = try await readKeys(metadata, attempt, longest: nil)
     do throws(VerificationFailure) {
       return (try await verify(answer, request, fresh), fresh)
     } catch {

@@ -9,8 +9,11 @@ enum ClockSkew {
     return .seconds(earliest > 0 ? earliest : latest)
   }
 
-  /// The server's clock as the answer tells it, seconds since 1970.
+  /// The server's clock as the answer tells it, seconds since 1970. A cache on the way keeps `Date` as it was and adds `Age` (RFC 9111, 5.1).
   static func serverTime(of response: HTTPResponse, receivedAt: Moment) -> Double? {
-    response.headers["date"].flatMap { HTTPDate.parse($0, near: Int64(receivedAt.unix)) }.map(Double.init)
+    guard let date = response.headers["date"].flatMap({ HTTPDate.parse($0, near: Int64(receivedAt.unix)) }) else {
+      return nil
+    }
+    return Double(date) + Double(CacheLifetime.age(response.headers))
   }
 }

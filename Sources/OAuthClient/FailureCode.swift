@@ -19,6 +19,7 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   case tooManyRequests = "too-many-requests"
   case redirect = "redirect"
   case rejected = "rejected"
+  case documentRejected = "document-rejected"
   // The answer as JSON.
   case malformedAnswer = "malformed-answer"
   // Discovery and keys (OpenID Connect Discovery 1.0, RFC 8414, RFC 7517).
@@ -66,9 +67,9 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
       .serverBusy, .lifetime, .malformedToken, .unknownKey, .signature, .tokenExpired, .tokenNotYetValid,
       .tokenInactive, .credentials:
       .transient
-    case .redirect, .rejected, .discoveryIncomplete, .issuerMismatch, .insecureEndpoint, .invalidClient,
-      .unauthorizedClient, .invalidScope, .oauthError, .tokenType, .algorithm, .wrongIssuer, .wrongAudience,
-      .wrongType, .wrongClient, .missingScope:
+    case .redirect, .rejected, .documentRejected, .discoveryIncomplete, .issuerMismatch, .insecureEndpoint,
+      .invalidClient, .unauthorizedClient, .invalidScope, .oauthError, .tokenType, .algorithm, .wrongIssuer,
+      .wrongAudience, .wrongType, .wrongClient, .missingScope:
       .refused
     }
   }
@@ -94,6 +95,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .redirect: "redirects are not followed: set issuer to the final address"
     case .rejected:
       "the authorization server turned the request down without an OAuth error: check client_id and secret"
+    case .documentRejected:
+      "the server must have its discovery document and keys there, without redirects (curl -i): is issuer right, is the server being deployed?"
     case .malformedAnswer: "the answer is no JSON: a captive portal or a proxy's error page?"
     case .discoveryIncomplete: "issuer must publish in its discovery document what the message names"
     case .issuerMismatch: "issuer in the config file must be exactly what the server calls itself"

@@ -64,7 +64,7 @@ struct ReaderSignalTests {
         content == "the daemon" ? "\(daemon.process.pid)" : content, to: pidFile, mode: isWritable ? 0o666 : 0o644)
       daemon.signal(SIGUSR1)
       try await scene.wait(for: "a new token") { scene.token() != token }
-      let what = isWritable ? "chmod o-w" : "does not hold the id of a process"
+      let what = isWritable ? "chmod go-w" : "does not hold the id of a process"
       try await scene.wait(for: "a word about it") { !daemon.log(with: "warning", "not told", what).isEmpty }
       #expect(daemon.log(with: "not told").count == 1, "\(daemon.log)")
       #expect(daemon.process.ending == nil)

@@ -26,6 +26,22 @@ struct RotationTests {
     }
   }
 
+  @Test("keys that were rotated are waited for, also where the server is slow to tell them")
+  func slowKeys() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let before = scene.token()
+      // Longer than is waited for keys that there is a substitute for.
+      scene.sandbox.inject(.delay(seconds: 6.5), at: [.jwks])
+      try await scene.sandbox.rotateKeys(dropOld: true)
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "a token of the new key") { scene.token() != before }
+      #expect(scene.sandbox.counts[.token] == 2 && scene.sandbox.counts[.jwks] == 2)
+    }
+  }
+
   @Test("made-up kids make no storm of reloads")
   func forgedKids() async throws {
     try await withScene(lifetime: 6) { scene in
@@ -83,6 +99,28 @@ struct RotationTests {
       #expect(scene.sandbox.counts.tokenRefusals == refusals, "the one that worked is tried first from now on")
       let report = reader.finish()
       #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+    }
+  }
+
+  @Test("of two files with secrets, one that is gone is no hindrance, whichever was used last")
+  func formerSecretFile() async throws {
+    try await withScene { scene in
+      let place = scene.workplace
+      let (former, next) = (place.path + "/former", place.path + "/next")
+      let secret = "the-next-secret-of-the-client"
+      scene.secrets.withLock { $0.formUnion([scene.sandbox.clientSecret, secret]) }
+      try place.write(scene.sandbox.clientSecret, to: former)
+      try place.write(secret, to: next)
+      try scene.configure(
+        scene.table("konexus", ["client_secret": "", "client_secret_file": "[\"\(former)\", \"\(next)\"]"]))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let before = scene.token()
+      scene.sandbox.changeSecret(to: secret)
+      unlink(former)
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "a token by the next") { scene.token() != before }
+      #expect(scene.sandbox.counts.tokenRefusals == 0)
     }
   }
 

@@ -29,7 +29,7 @@ import Testing
   @Test(arguments: [UInt64.random(in: .min ... .max)]) func discovery(_ seed: UInt64) {
     run(Self.discovery, seed) { bytes, round in
       do throws(AcquisitionFailure) {
-        let parsed = try ServerMetadata(parsing: bytes, issuer: Self.issuer, requiresKeys: true)
+        let parsed = try ServerMetadata(parsing: bytes, issuer: Self.issuer)
         #expect(parsed.issuer == Self.issuer, "seed \(seed), round \(round)")
         let endpoints: [String?] = [
           parsed.tokenEndpoint, parsed.jwksURI, parsed.introspectionEndpoint, parsed.revocationEndpoint,

@@ -83,18 +83,16 @@ extension ServerMetadata {
 
   /// Reads a discovery document that must be `issuer`'s.
   ///
-  /// - Parameter requiresKeys: whether `jwks_uri` has to be there: it need not for tokens that are not verified by signature.
+  /// Endpoints that are asked for on demand only, and are no https URLs, count as not there.
   /// - Throws: `malformedAnswer`, `discoveryIncomplete`, `issuerMismatch` or `insecureEndpoint`.
-  public init(parsing document: [UInt8], issuer: String, requiresKeys: Bool) throws(AcquisitionFailure) {
+  public init(parsing document: [UInt8], issuer: String) throws(AcquisitionFailure) {
     struct Required: Decodable {
       var issuer: String?
       var tokenEndpoint: String?
-      var jwksURI: String?
 
       enum CodingKeys: String, CodingKey {
         case issuer
         case tokenEndpoint = "token_endpoint"
-        case jwksURI = "jwks_uri"
       }
     }
     let decoder = JSONDecoder()
@@ -112,9 +110,6 @@ extension ServerMetadata {
         .issuerMismatch,
         "the server at \(issuer) calls itself \(Printable.shortened(named)), which is not the same text")
     }
-    if requiresKeys, required.jwksURI == nil {
-      throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks jwks_uri")
-    }
     guard let whole = try? decoder.decode(ServerMetadata.self, from: data) else {
       throw AcquisitionFailure(
         .malformedAnswer, "the discovery document of \(issuer) is not a JSON object of the expected form")
@@ -122,13 +117,28 @@ extension ServerMetadata {
     self = whole
     try requireSecure(tokenEndpoint, member: "token_endpoint")
     if let jwksURI { try requireSecure(jwksURI, member: "jwks_uri") }
-    for (member, endpoint) in [
-      ("introspection_endpoint", introspectionEndpoint), ("revocation_endpoint", revocationEndpoint),
-      ("mtls_endpoint_aliases.token_endpoint", mtlsEndpointAliases?.tokenEndpoint),
-      ("mtls_endpoint_aliases.introspection_endpoint", mtlsEndpointAliases?.introspectionEndpoint),
-      ("mtls_endpoint_aliases.revocation_endpoint", mtlsEndpointAliases?.revocationEndpoint),
-    ] {
-      if let endpoint { try requireSecure(endpoint, member: member) }
+    introspectionEndpoint = Self.fit(introspectionEndpoint)
+    revocationEndpoint = Self.fit(revocationEndpoint)
+    if let aliases = mtlsEndpointAliases {
+      mtlsEndpointAliases = MutualTLSAliases(
+        tokenEndpoint: Self.fit(aliases.tokenEndpoint), introspectionEndpoint: Self.fit(aliases.introspectionEndpoint),
+        revocationEndpoint: Self.fit(aliases.revocationEndpoint))
+    }
+  }
+
+  private static func fit(_ endpoint: String?) -> String? {
+    endpoint.flatMap { (try? Endpoint($0)) == nil ? nil : $0 }
+  }
+
+  /// Where the keys are.
+  ///
+  /// - Throws: `discoveryIncomplete` if the document does not tell.
+  var keyLocation: String {
+    get throws(AcquisitionFailure) {
+      guard let jwksURI else {
+        throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks jwks_uri")
+      }
+      return jwksURI
     }
   }
 

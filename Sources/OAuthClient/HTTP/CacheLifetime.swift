@@ -17,8 +17,12 @@ public enum CacheLifetime {
       }
     }
     guard let lifetime = maxAge ?? expires(headers, unixTime: unixTime) else { return nil }
-    let age = headers["Age"].flatMap { seconds($0[...]) } ?? 0
-    return .seconds(max(0, min(lifetime, 31_536_000) - age))
+    return .seconds(max(0, min(lifetime, 31_536_000) - age(headers)))
+  }
+
+  /// How long the response was in caches on the way, in seconds; zero if none says so.
+  static func age(_ headers: HTTPHeaders) -> Int64 {
+    headers["Age"].flatMap { seconds($0[...]) } ?? 0
   }
 
   private static func expires(_ headers: HTTPHeaders, unixTime: Int64) -> Int64? {

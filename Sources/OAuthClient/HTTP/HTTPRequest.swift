@@ -24,7 +24,8 @@ public struct HTTPRequest: Sendable {
   public var contentType: String
   /// The longest time for the whole exchange, from the name look-up to the last byte of the body.
   public var timeout: Duration
-  /// The longest time until the connection stands: name look-up, TCP, proxy and TLS together.
+  /// The longest time until the connection stands: name look-up, TCP, proxy and TLS together. Unless it is given, half of `timeout`, and 15 s at
+  /// the least: a first name server that is dead costs the C library 5 s before it asks the second.
   public var connectTimeout: Duration
   /// Whom to trust and which way to take.
   public var transport: TransportSettings
@@ -35,7 +36,7 @@ public struct HTTPRequest: Sendable {
   public init(
     method: Method = .get, url: String, headers: [HTTPHeader] = [], authorization: Secret? = nil, body: Secret? = nil,
     contentType: String = "application/x-www-form-urlencoded", timeout: Duration = .seconds(10),
-    connectTimeout: Duration = .seconds(5), transport: TransportSettings = TransportSettings(),
+    connectTimeout: Duration? = nil, transport: TransportSettings = TransportSettings(),
     collectsCertificates: Bool = false
   ) {
     self.method = method
@@ -45,7 +46,7 @@ public struct HTTPRequest: Sendable {
     self.body = body
     self.contentType = contentType
     self.timeout = timeout
-    self.connectTimeout = connectTimeout
+    self.connectTimeout = min(timeout, connectTimeout ?? max(.seconds(15), timeout / 2))
     self.transport = transport
     self.collectsCertificates = collectsCertificates
   }

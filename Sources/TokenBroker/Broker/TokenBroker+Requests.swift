@@ -29,6 +29,7 @@ extension TokenBroker {
   }
 
   private func sendNext(_ key: ServerKey) {
+    guard !isStopping else { return }
     while let name = servers[key]?.queue.next() {
       // A token that was removed, or moved to another issuer, while it waited.
       guard let keeper = keepers[name], keeper.server == key else { continue }

@@ -314,15 +314,24 @@ public actor TokenBroker {
     let sleep = boot - (now.monotonic - lastReading.monotonic).seconds
     lastReading = now
     guard abs(step) > 1 || sleep > 1 else { return }
+    // A virtual machine that was paused or restored finds all its clocks where they were, until somebody sets the one that can be set: what was
+    // left of a token may have passed meanwhile. It stays in its file, as the clock may just have been wrong.
+    let mayHaveStoodStill = step > Self.noticeableStandstill
     if sleep > 1 {
       logger.notice("the host was suspended for \(Timestamp.span(.seconds(sleep)))", metadata: metadata(.clockStepped))
     } else {
       logger.notice(
-        "the host's clock was stepped \(step > 0 ? "forward" : "back") by \(Timestamp.span(.seconds(abs(step))))",
+        "the host's clock was stepped \(step > 0 ? "forward" : "back") by \(Timestamp.span(.seconds(abs(step))))\(mayHaveStoodStill ? "; new tokens are asked for, in case the whole host had stood still" : "")",
         metadata: metadata(.clockStepped))
       // What was known of the server's clock was known against the old one.
       for keeper in keepers.values { keeper.skew = keeper.skew.map { $0 - .seconds(step) } }
     }
-    for name in keepers.keys { handle(sleep > 1 ? .resumed : .woke, name) }
+    for name in keepers.keys {
+      handle(sleep > 1 || mayHaveStoodStill ? .resumed : .woke, name)
+      if mayHaveStoodStill { handle(.refresh, name) }
+    }
   }
+
+  /// In seconds: smaller steps are those of a clock that is kept right.
+  private static let noticeableStandstill = 5.0
 }

@@ -19,14 +19,17 @@ extension TokenSettings {
   }
 
   private func credentials(preferring preferred: ClientProof?) throws(AcquisitionFailure) -> ClientCredentials {
-    let first = min(preferred?.secretIndex ?? 0, secrets.count - 1)
     var read: [Secret?] = []
-    for index in secrets.indices {
-      do { read.append(try secrets[index].read(in: environment)) } catch {
-        // The next secret of two may not be there yet.
-        guard secrets.count > 1, index != first else { throw AcquisitionFailure(.credentials, "\(error)") }
+    var refusal: FileRefusal?
+    for secret in secrets {
+      // Of two secrets the next may not be there yet, or the former no more.
+      do throws(FileRefusal) { read.append(try secret.read(in: environment)) } catch {
         read.append(nil)
+        refusal = refusal ?? error
       }
+    }
+    if let refusal, read.allSatisfy({ $0 == nil }), clientAuthentication != .auto || privateKeyFile == nil {
+      throw AcquisitionFailure(.credentials, "\(refusal)")
     }
     return ClientCredentials(
       method: clientAuthentication, secrets: read, basicEncoding: basicEncoding, key: try key(),

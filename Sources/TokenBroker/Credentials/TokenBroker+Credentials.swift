@@ -44,6 +44,10 @@ extension TokenBroker {
         desk.activated.append(serving)
       } else if let path = configuration.daemon.credentialSocket, serving.path == path, UnixSocket.isThere(path) {
         desk.own = serving
+      } else {
+        // Units that would connect to it must fail, and not wait for nobody.
+        if let path = serving.path { UnixSocket.remove(path) }
+        onListen(nil)
       }
     }
     if desk.own == nil { try openOwnSocket(configuration.daemon.credentialSocket) }

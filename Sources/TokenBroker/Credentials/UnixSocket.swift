@@ -15,7 +15,7 @@ enum UnixSocket {
     if fstatat(directory.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
       guard status.st_mode & S_IFMT == S_IFSOCK else {
         throw PublicationFailure(
-          "\(path) is there and is no socket; remove it, or set credential_socket to another path", isMisplaced: true)
+          "\(path) is there and is no socket; remove it, or set credential_socket to another path")
       }
       unlinkat(directory.descriptor, name, 0)
     }

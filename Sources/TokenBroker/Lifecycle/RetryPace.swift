@@ -15,6 +15,7 @@ import OAuthClient
 /// well again at any time E before the token's end X is asked while half of X - E, or a minute, is left.
 ///
 /// Refusals: once more after a minute, then every five minutes, for ever: a rotated secret heals by itself, and no account is locked. While a
+/// (Documents that are not there, once a minute: whoever just reads them locks no account, and a server that is being deployed is soon well.) While a
 /// token serves, when half of what is left of it has passed, if that is sooner: some refusals pass (a page of a proxy's with 403, another
 /// audience by mistake), and the last minutes are those that count. That makes some six attempts more before a token's end.
 enum RetryPace {
@@ -38,7 +39,7 @@ enum RetryPace {
   ) -> Duration {
     switch failure.kind {
     case .refused:
-      let usual = failures <= 1 ? firstRefusal : laterRefusals
+      let usual = failures <= 1 || failure.code == .documentRejected ? firstRefusal : laterRefusals
       let base = remaining.map { min(usual, max(soonestRefusal, $0 / 2)) } ?? usual
       return .seconds(base.seconds * Double.random(in: 0.9...1.1, using: &random))
     case .transient:

@@ -1,4 +1,4 @@
-public import OAuthClient
+import OAuthClient
 
 /// How the attempts for one token ended since the daemon started.
 public struct RequestTally: Hashable, Sendable, Codable {

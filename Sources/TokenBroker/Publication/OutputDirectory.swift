@@ -25,7 +25,7 @@ struct OutputDirectory: ~Copyable {
           "open the directory", path, code, remedy: "create it: install -d -m 0750 -g konexus-token \(path)")
       case ENOTDIR, ELOOP:
         throw PublicationFailure(
-          "\(path) is not a directory, or is a symbolic link to one; name the real directory", isMisplaced: true)
+          "\(path) is not a directory, or is a symbolic link to one; name the real directory")
       default:
         throw .system("open the directory", path, code)
       }
@@ -63,28 +63,26 @@ struct OutputDirectory: ~Copyable {
     guard allowsPersistentStorage || type == tmpfs || type == ramfs else {
       throw PublicationFailure(
         "\(path) is not on tmpfs, so that a token there would be written to a disk; use a directory below /run, or set "
-          + "allow_persistent_storage = true in [daemon]", isMisplaced: true)
+          + "allow_persistent_storage = true in [daemon]")
     }
     guard status.st_mode & 0o022 == 0 else {
       throw PublicationFailure(
         "\(path) may be written to by others (mode \(FileMode.octal(status.st_mode))), who could put a false token there; "
-          + "type: chmod go-w \(path)", isMisplaced: true)
+          + "type: chmod go-w \(path)")
     }
     guard status.st_uid == owner || status.st_uid == 0 else {
       throw PublicationFailure(
-        "\(path) belongs to user \(status.st_uid), who could put a false token there; type: chown \(owner) \(path)",
-        isMisplaced: true)
+        "\(path) belongs to user \(status.st_uid), who could put a false token there; type: chown \(owner) \(path)")
     }
     // Nobody but its owner may write to it: so it must be the daemon's own, unless that is root.
     guard status.st_uid == owner || owner == 0 else {
       throw PublicationFailure(
-        "\(path) belongs to root, so that the daemon (user \(owner)) cannot write to it; type: chown \(owner) \(path)",
-        isMisplaced: true)
+        "\(path) belongs to root, so that the daemon (user \(owner)) cannot write to it; type: chown \(owner) \(path)")
     }
     guard owner == 0 || status.st_mode & 0o300 == 0o300 else {
       throw PublicationFailure(
-        "\(path) may not be written to by its own user (mode \(FileMode.octal(status.st_mode))); type: chmod u+rwx \(path)",
-        isMisplaced: true)
+        "\(path) may not be written to by its own user (mode \(FileMode.octal(status.st_mode))); type: chmod u+rwx \(path)"
+      )
     }
   }
 }

@@ -3,12 +3,8 @@ public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvert
   /// A sentence that names the path, the fault and the remedy.
   public var description: String
 
-  /// Whether the place itself is unfit (no tmpfs, open to others, a symlink), as against a fault that may pass (full, missing).
-  public var isMisplaced: Bool
-
-  init(_ description: String, isMisplaced: Bool = false) {
+  init(_ description: String) {
     self.description = description
-    self.isMisplaced = isMisplaced
   }
 
   static func system(_ what: String, _ path: String, _ code: Int32, remedy: String? = nil) -> PublicationFailure {

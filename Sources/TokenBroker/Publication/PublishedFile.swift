@@ -155,8 +155,7 @@ struct PublishedFile {
         default: "not a regular file"
         }
       throw PublicationFailure(
-        "\(directory.path)/\(name) is \(kind): a token is not written there; remove it, or set file to another path",
-        isMisplaced: true)
+        "\(directory.path)/\(name) is \(kind): a token is not written there; remove it, or set file to another path")
     }
   }
 

@@ -36,8 +36,8 @@ extension ReaderSignal {
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       throw Failure(problem: "\(pidFile) is no regular file")
     }
-    guard status.st_mode & 0o002 == 0 else {
-      throw Failure(problem: "\(pidFile) may be changed by anybody; type: chmod o-w \(pidFile)")
+    guard status.st_mode & 0o022 == 0 else {
+      throw Failure(problem: "\(pidFile) may be changed by others than its owner; type: chmod go-w \(pidFile)")
     }
     var buffer = [UInt8](repeating: 0, count: 32)
     let count = read(descriptor, &buffer, buffer.count)

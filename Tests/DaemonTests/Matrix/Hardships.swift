@@ -93,6 +93,8 @@ extension Hardship {
     Hardship("with a line break, to forge a header", .malformedToken, .replaceToken("a.b.c\r\nX-Evil: 1")),
     Hardship("a critical extension", .malformedToken, .setTokenHeader(["crit": ["b64"], "b64": false])),
     Hardship("without an end", .malformedToken, .removeClaims(["exp"])),
+    Hardship("without an audience", .wrongAudience, .removeClaims(["aud"])),
+    Hardship("without an issuer", .wrongIssuer, .removeClaims(["iss"])),
   ]
 
   /// Those of the way that this host itself takes. At the first start a `ca_file` or a secret's file that is wrong is a wrong configuration
@@ -113,11 +115,11 @@ extension Hardship {
   /// order (`isOutage`); what it says wrongly is refused then as well.
   static let ofDocuments = [
     Hardship("discovery: 503", .serverError, .status(503), at: .discovery),
-    Hardship("discovery: 404", .rejected, .status(404), at: .discovery),
+    Hardship("discovery: 404", .documentRejected, .status(404), at: .discovery),
     Hardship("discovery: a page", .malformedAnswer, .html, at: .discovery),
     Hardship("discovery: torn", .malformedAnswer, .torn, at: .discovery),
     Hardship("discovery: hangs", .timeout, .hang, at: .discovery),
-    Hardship("discovery: redirect", .redirect, .redirect("https://evil.example/"), at: .discovery),
+    Hardship("discovery: redirect", .documentRejected, .redirect("https://evil.example/"), at: .discovery),
     Hardship("discovery: 100 MiB", .tooLarge, .huge(mebibytes: 100), at: .discovery),
     Hardship("discovery: another issuer", .issuerMismatch, .wrongIssuer, at: .discovery),
     Hardship(
@@ -132,6 +134,7 @@ extension Hardship {
       at: .discovery
     ),
     Hardship("keys: 500", .serverError, .status(500), at: .jwks),
+    Hardship("keys: 404", .documentRejected, .status(404), at: .jwks),
     Hardship("keys: a page", .malformedAnswer, .html, at: .jwks),
     Hardship("keys: torn", .malformedAnswer, .torn, at: .jwks),
     Hardship("keys: none", .malformedAnswer, .setMembers(["keys": []]), at: .jwks),

@@ -9,6 +9,13 @@ import Testing
     HTTPRequest(url: server.url + path, timeout: .seconds(600), connectTimeout: .seconds(600))
   }
 
+  /// A dead first name server costs 5 s before the second is asked.
+  @Test func aConnectionHasHalfOfTheTimeButNotLessThanFifteenSeconds() {
+    for (timeout, connect) in [(30, 15), (10, 10), (60, 30), (300, 150)] {
+      #expect(HTTPRequest(url: "https://a.example", timeout: .seconds(timeout)).connectTimeout == .seconds(connect))
+    }
+  }
+
   @Test func aBurstUsesOneConnection() async throws {
     let server = try RawServer { $0.answerAll("{}") }
     // Released after the test, whereupon it ends at once: a busy machine does not make a pause out of the burst.

@@ -43,6 +43,13 @@ import Testing
     }
   }
 
+  @Test("documents that are not there are asked for once a minute", arguments: [1, 2, 20])
+  func documents(_ failures: Int) {
+    for wait in Self.waits(AcquisitionFailure(.documentRejected, "404"), failures, left: nil) {
+      #expect(wait >= 54 && wait <= 66)
+    }
+  }
+
   @Test(
     "a refusal waits for no more than half of what is left of the token, and for no less than five seconds",
     arguments: [(1, 100, 50), (1, 120, 60), (2, 500, 250), (2, 100, 50), (9, 30, 15), (9, 10, 5), (9, 0.1, 5)]
