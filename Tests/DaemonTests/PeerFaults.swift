@@ -28,4 +28,8 @@
 // | Only one way of writing HTTP Basic | x/oauth2, most clients | ClientAuthenticationTests.basic; Tests/Glewlwyd |
 // | Made-up key ids make a storm of key reloads | (none guards against it) | RotationTests.forgedKids |
 // | A discovery outage stops refreshes | (HTCondor alone goes on) | RotationTests.documentsOut |
+// | Health that lies: ready though refresh has failed for hours and the token has ended | spiffe-helper, OpenBao | StatusCommandTests.answersAsAProbe; FaultMatrixTests, every row at .end |
+// | A command exits with 0 without a new token | oidc-token | ShowCommandTests.waitsForNothingThatCannotCome |
+// | Readers are of another group than the daemon | Vault #13406, OpenBao 2850 | Tests/Systemd/service.test; OutputTests; StartTests.fileAsConfigured |
+// | A reader needs more life than is left, or a new token now | x/oauth2 #623 | ShowCommandTests.demandsANewerOne; RefreshTests.refreshNow |
 // | The file system is full, or the directory replaced | (no peer tests it) | PublicationTests.full, PublicationTests.directoryRemoved |

@@ -48,6 +48,55 @@ struct RefreshTests {
     }
   }
 
+  @Test("a server that is slow delays nobody else's tokens")
+  func slowServer() async throws {
+    var options = SandboxOptions()
+    options.algorithm = .es256
+    let slow = try await Sandbox.start(options)
+    slow.inject(.hang)
+    do {
+      try await withScene(lifetime: 6) { scene in
+        try scene.workplace.write(scene.sandbox.caPEM + slow.caPEM, to: scene.workplace.caFile)
+        // More of them than requests may be under way at one issuer.
+        let waiting = (1...6).map { scene.table("slow\($0)", ["issuer": "\"\(slow.issuer)\""]) }
+        let text = (["[daemon]\nmax_requests = 2\n", scene.table("sound")] + waiting).joined(separator: "\n")
+        try scene.workplace.write(text, to: scene.workplace.configFile)
+        try scene.startDaemon()
+        try await scene.wait(for: "the sound token") { scene.token("sound") != nil }
+        let reader = try await scene.startReader(of: "sound")
+        try await scene.wait(for: "four tokens") { reader.report().tokens >= 4 }
+        let report = reader.finish()
+        #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)\n\(scene.story)")
+        #expect(slow.counts[.discovery] >= 1)
+      }
+    } catch {
+      await slow.stop()
+      throw error
+    }
+    await slow.stop()
+  }
+
+  @Test("no more requests are under way at one issuer than max_requests allows, also after an outage")
+  func bounded() async throws {
+    try await withScene { scene in
+      let names = (1...9).map { "t\($0)" }
+      let tables = names.map { scene.table($0) }
+      try scene.workplace.write(
+        (["[daemon]\nmax_requests = 3\n"] + tables).joined(separator: "\n"), to: scene.workplace.configFile)
+      scene.sandbox.inject(.delay(seconds: 1), at: [.token])
+      // The first attempts fail together, and the tokens are asked for again when the server is back.
+      scene.sandbox.inject(.status(503), at: [.token], requests: 9)
+      try scene.startDaemon()
+      try await scene.wait(for: "all tokens") { names.allSatisfy { scene.token($0) != nil } }
+      let times = scene.sandbox.requests.filter { $0.endpoint == .token }.map(\.time)
+      #expect(times.count >= 18)
+      // Each takes a second: of four in a row the last begins when the first has ended.
+      for (first, fourth) in zip(times, times.dropFirst(3)) {
+        #expect(fourth - first > 0.9, "\(times)")
+      }
+    }
+  }
+
   @Test("several tokens at one issuer refresh side by side")
   func several() async throws {
     try await withScene(lifetime: 5) { scene in

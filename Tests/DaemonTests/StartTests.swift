@@ -52,6 +52,19 @@ struct StartTests {
     }
   }
 
+  @Test("a server that listens on IPv6 alone is reached, by name and by address", arguments: ["localhost", "[::1]"])
+  func overIPv6(host: String) async throws {
+    try await withScene(options: {
+      $0.address = "::1"
+      $0.host = host
+    }) { scene in
+      try scene.configure()
+      try scene.startDaemon()
+      try await scene.ready()
+      #expect(scene.sandbox.refusal(of: try #require(scene.token())) == nil)
+    }
+  }
+
   @Test("without NOTIFY_SOCKET it works in a terminal or a container")
   func unsupervised() async throws {
     try await withScene { scene in

@@ -73,12 +73,12 @@ struct LeakTests {
       var texts: Set<String> = [good]
       for text in [Self.secret, FormEncoding.encoded(.text(Self.secret)).exposed, good] {
         for fault in Self.echoes(text) {
-          let count = scene.sandbox.counts[.token]
+          let attempts = daemon.status?.tokens.first?.requests ?? 0
           scene.sandbox.inject(fault)
-          // A second after the last request at the earliest.
-          daemon.signal(SIGUSR1)
-          try await scene.wait(for: "an attempt") { scene.sandbox.counts[.token] > count }
-          try await scene.wait(for: "its end") { daemon.status?.tokens.first?.nextAttempt != nil }
+          try await scene.wait(for: "an attempt and its end") {
+            daemon.signal(SIGUSR1)
+            return (daemon.status?.tokens.first?.requests ?? 0) > attempts
+          }
           scene.sandbox.clearFaults()
           if let token = scene.token() { texts.insert(token) }
         }
