@@ -55,9 +55,10 @@ public actor AuthorizationServer {
   private func ask(
     _ request: TokenRequest, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> (TokenAnswer, ServerMetadata) {
-    let known = try await currentMetadata(attempt)
+    let needsKeys = request.verification == .jwt
+    let known = try await currentMetadata(attempt, needsKeys: needsKeys)
     // Said before a token is asked for that nobody could verify.
-    if request.verification == .jwt { _ = try known.keyLocation }
+    if needsKeys { _ = try known.keyLocation }
     var answer: TokenAnswer
     do {
       answer = try await exchange(request, at: known, attempt)
@@ -106,8 +107,13 @@ public actor AuthorizationServer {
 
   // MARK: Discovery
 
-  private func currentMetadata(_ attempt: Attempt) async throws(AcquisitionFailure) -> ServerMetadata {
-    if let metadata, Moment.now().boot < metadata.freshUntil { return metadata.value }
+  private func currentMetadata(
+    _ attempt: Attempt, needsKeys: Bool
+  ) async throws(AcquisitionFailure) -> ServerMetadata {
+    // A document without what is needed is read anew at each attempt, however fresh it is.
+    if let metadata, Moment.now().boot < metadata.freshUntil, !needsKeys || metadata.value.jwksURI != nil {
+      return metadata.value
+    }
     do {
       return try await readMetadata(attempt, longest: metadata == nil ? nil : Attempt.haste)
     } catch {
@@ -152,7 +158,10 @@ public actor AuthorizationServer {
         let response = try await get(location, "discovery", attempt, longest: longest)
         let parsed = try ServerMetadata(parsing: response.body, issuer: issuer)
         let now = Moment.now().boot
-        metadata = Cached(value: parsed, readAt: now, freshUntil: now + Freshness.of(response))
+        // One without keys is of use to some tokens, but is no successor of one that has them.
+        if parsed.jwksURI != nil || metadata?.value.jwksURI == nil {
+          metadata = Cached(value: parsed, readAt: now, freshUntil: now + Freshness.of(response))
+        }
         observe?(.discovered(parsed))
         return parsed
       } catch {
