@@ -70,7 +70,7 @@ fuzz: deps ## libFuzzer on each reader of foreign bytes for FUZZ_SECONDS=300, th
 	FUZZ_MUTATIONS=$(MUTATIONS) $(SWIFT) test --skip-build --filter AnswerMutationTests
 
 SANITIZERS ?= address thread
-test-sanitize: deps ## The tests of the libraries under SANITIZERS="address thread", each in a build of its own
+test-sanitize: deps ## The tests of libraries and daemon under SANITIZERS="address thread", each in a build of its own
 	Tests/Sanitizers/run $(SANITIZERS)
 
 lint: ## Check the formatting

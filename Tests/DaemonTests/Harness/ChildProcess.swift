@@ -13,7 +13,7 @@ final class ChildProcess: Sendable {
   private let known = Mutex<Ending?>(nil)
   private let dumped = Mutex(false)
 
-  /// Starts `arguments[0]`, looked for in PATH, with this environment alone. Its output goes to these files, its input is empty unless a file is named.
+  /// Starts `arguments[0]`, looked for in PATH, with this environment alone (and what a sanitizer is told). Its output goes to these files, its input is empty unless a file is named.
   ///
   /// No other descriptor is passed on: neither a listening socket of a sandbox nor another child's files.
   init(
@@ -40,7 +40,7 @@ final class ChildProcess: Sendable {
       &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
     var pid: pid_t = 0
     let code = Self.withCStrings(arguments) { argv in
-      Self.withCStrings(environment.map { "\($0)=\($1)" }) { envp in
+      Self.withCStrings(Self.sanitizerOptions + environment.map { "\($0)=\($1)" }) { envp in
         posix_spawnp(&pid, arguments[0], &actions, &attributes, argv, envp)
       }
     }
@@ -94,6 +94,11 @@ final class ChildProcess: Sendable {
       let flags = fcntl(descriptor, F_GETFD)
       return flags >= 0 && flags & FD_CLOEXEC == 0
     }
+  }
+
+  /// ASAN_OPTIONS and TSAN_OPTIONS of the tests: the daemon beside them was built with the same sanitizer.
+  private static let sanitizerOptions: [String] = ["ASAN_OPTIONS", "TSAN_OPTIONS"].compactMap { (name: String) in
+    getenv(name).map { "\(name)=\(String(cString: $0))" }
   }
 
   private static func withCStrings<Result>(
