@@ -43,6 +43,14 @@ struct ClientAssertion {
     return client
   }
 
+  /// What of an assertion goes into the log of requests.
+  static func summary(of assertion: CompactJWT) -> [String: String] {
+    var summary: [String: String] = [:]
+    for name in ["alg", "kid"] { summary[name] = assertion.header[name]?.string }
+    summary["aud"] = CompactJWT.audiences(of: assertion.claims).joined(separator: " ")
+    return summary
+  }
+
   private static func isValid(_ signature: [UInt8], for input: [UInt8], key pem: String, algorithm: String) -> Bool {
     guard let key = try? Certificate.PublicKey(pemEncoded: pem) else { return false }
     switch algorithm {

@@ -24,11 +24,11 @@ struct Discovery {
     methods = settings.advertisedAuthenticationMethods ?? methods
     var document: JSON = [
       "issuer": .string(state.issuer),
-      "jwks_uri": .string(base + "/.well-known/openid-configuration/jwks"),
+      "jwks_uri": .string(base + settings.keySetPath),
       "authorization_endpoint": .string(base + "/connect/authorize"),
       "token_endpoint": .string(base + settings.tokenPath),
       "revocation_endpoint": .string(base + "/connect/revocation"),
-      "introspection_endpoint": .string(base + "/connect/introspect"),
+      "introspection_endpoint": .string(base + settings.introspectionPath),
       "scopes_supported": .array(scopes.map { .string($0) }),
       "claims_supported": ["sub", "name", "tenantId", "globalTenantId", "admin"],
       "grant_types_supported": ["client_credentials"],
@@ -46,7 +46,7 @@ struct Discovery {
       document["mtls_endpoint_aliases"] = [
         "token_endpoint": .string(aliases + settings.tokenPath),
         "revocation_endpoint": .string(aliases + "/connect/revocation"),
-        "introspection_endpoint": .string(aliases + "/connect/introspect"),
+        "introspection_endpoint": .string(aliases + settings.introspectionPath),
       ]
     }
     return .json(document, headers: caching(settings.discoveryCacheControl))

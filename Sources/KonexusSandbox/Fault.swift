@@ -37,7 +37,7 @@ public struct Fault: Sendable, Hashable {
     case close
     /// The request is read and never answered.
     case hang
-    /// These bytes go out inside TLS, in place of an HTTP answer, then the connection is closed.
+    /// These bytes, a character up to U+00FF for each, go out inside TLS, in place of an HTTP answer, then the connection is closed.
     case rawBytes(String)
 
     // MARK: Another answer

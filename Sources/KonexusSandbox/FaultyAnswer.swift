@@ -37,7 +37,7 @@ struct FaultyAnswer: Sendable {
     case .reset: delivery = .reset
     case .close: delivery = .close
     case .hang: delivery = .hang
-    case .rawBytes(let text): delivery = .rawBytes([UInt8](text.utf8))
+    case .rawBytes(let text): delivery = .rawBytes(text.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) })
     case .status(let status, let headers, let body):
       replace(status: status, body: body, type: body.isEmpty ? nil : "text/plain")
       for (name, value) in headers.sorted(by: { $0.key < $1.key }) { set(name, value) }

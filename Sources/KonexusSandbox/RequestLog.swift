@@ -17,6 +17,10 @@ public struct RequestRecord: Sendable, Hashable, Codable {
   public var authentication: String?
   /// The form fields of the request, but for the client's secret and assertion and the tokens.
   public var parameters: [String: [String]] = [:]
+  /// `alg`, `kid` and `aud` of the client assertion, as far as it has them; nil without one.
+  public var assertion: [String: String]?
+  /// Whether the client proved a certificate when the TLS connection was made.
+  public var showsCertificate = false
 }
 
 /// How often things happened since the start, or since the counts were reset.

@@ -16,6 +16,8 @@ struct Responder: Sendable {
     var record = RequestRecord(
       endpoint: endpoint, method: incoming.method, path: incoming.path, time: ServerClock.monotonic)
     record.parameters = incoming.form?.withoutSecrets ?? [:]
+    record.showsCertificate = incoming.certificate != nil
+    record.assertion = incoming.form?["client_assertion"].flatMap(CompactJWT.init).map(ClientAssertion.summary)
     let (number, faults) = state.admit(record)
     let answer = try await answer(incoming, endpoint: endpoint, path: path, faults: faults)
     let now = state.now
@@ -47,11 +49,12 @@ struct Responder: Sendable {
     if path.hasPrefix("/api/") { return (.api, path) }
     guard path.hasPrefix(base) else { return (.other, path) }
     let local = String(path.dropFirst(base.count))
+    let settings = state.settings
     switch local {
     case "/.well-known/openid-configuration": return (.discovery, local)
-    case "/.well-known/openid-configuration/jwks": return (.jwks, local)
-    case state.settings.tokenPath: return (.token, local)
-    case "/connect/introspect": return (.introspection, local)
+    case settings.keySetPath: return (.jwks, local)
+    case settings.tokenPath: return (.token, local)
+    case settings.introspectionPath: return (.introspection, local)
     case "/connect/revocation": return (.revocation, local)
     default: return (.other, local)
     }

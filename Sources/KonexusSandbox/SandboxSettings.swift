@@ -20,6 +20,10 @@ public struct SandboxSettings: Sendable {
   public var tokenForm = TokenForm.jwt
   /// Where the token endpoint is, below the issuer. Anything at its former place is 404.
   public var tokenPath = "/connect/token"
+  /// Where the key set is, below the issuer. Anything at its former place is 404.
+  public var keySetPath = "/.well-known/openid-configuration/jwks"
+  /// Where tokens are introspected, below the issuer. Anything at its former place is 404.
+  public var introspectionPath = "/connect/introspect"
   /// How the credentials of HTTP Basic are read (RFC 6749, section 2.3.1).
   public var basicEncoding = BasicEncoding.rfc6749
   /// How a wrong secret is answered.

@@ -6,11 +6,13 @@ extension AcquisitionFailure {
       case .nameResolution: .nameResolution
       case .connectionRefused, .connectionFailed, .cancelled, .other: .connection
       case .proxy: .proxy
-      case .tls(.unknownAuthority): .tlsUnknownAuthority
+      case .tls(.unknownAuthority), .tls(.selfSigned): .tlsUnknownAuthority
       case .tls(.expired): .tlsExpired
       case .tls(.notYetValid): .tlsNotYetValid
       case .tls(.hostNameMismatch): .tlsHostName
-      case .tls(.caFileUnreadable): .tlsCAFile
+      case .tls(.caFileUnreadable), .tls(.clientCertificateUnusable): .tlsCAFile
+      case .tls(.clientCertificateRequired): .tlsClientCertificate
+      case .tls(.pinMismatch): .tlsPin
       case .tls: .tlsOther
       case .timeout: .timeout
       case .truncatedBody, .malformedResponse: .brokenResponse
@@ -59,11 +61,19 @@ extension AcquisitionFailure {
   /// Whether the token endpoint may have moved.
   var suggestsMovedEndpoint: Bool {
     switch code {
-    case .nameResolution, .connection, .tlsUnknownAuthority, .tlsExpired, .tlsHostName, .tlsOther, .timeout, .redirect,
-      .rejected,
-      .serverError:
+    case .nameResolution, .connection, .tlsUnknownAuthority, .tlsExpired, .tlsHostName, .tlsClientCertificate, .tlsPin,
+      .tlsOther,
+      .timeout, .redirect, .rejected, .serverError:
       true
     default: false
+    }
+  }
+
+  /// Whether the server's keys may have moved.
+  var suggestsMovedKeys: Bool {
+    switch code {
+    case .documentRejected, .malformedAnswer, .unknownKey, .signature: true
+    default: suggestsMovedEndpoint
     }
   }
 }

@@ -45,14 +45,15 @@ extension AcquisitionFailure {
 }
 
 extension TokenRequest {
-  /// All forms in which the client's secrets stand in requests.
+  /// All forms in which the client's secrets, and other values that are nobody else's, stand in requests.
   var sensitive: [Secret] {
-    credentials.secrets.compactMap { $0 }.flatMap { secret in
-      [secret, FormEncoding.encoded(.secret(secret))]
-        + [BasicEncoding.rfc6749, .raw].map { encoding in
-          BasicCredentials.authorization(clientID: clientID, secret: secret, encoding: encoding)
-            .withBytes { Secret($0.dropFirst("Basic ".utf8.count)) }
-        }
-    }
+    confidential.flatMap { [$0, FormEncoding.encoded(.secret($0))] }
+      + credentials.secrets.compactMap { $0 }.flatMap { secret in
+        [secret, FormEncoding.encoded(.secret(secret))]
+          + [BasicEncoding.rfc6749, .raw].map { encoding in
+            BasicCredentials.authorization(clientID: clientID, secret: secret, encoding: encoding)
+              .withBytes { Secret($0.dropFirst("Basic ".utf8.count)) }
+          }
+      }
   }
 }

@@ -71,7 +71,7 @@ extension AuthorizationServer {
     var fields: [(String, FormValue)] = [("grant_type", "client_credentials")]
     if !request.scope.isEmpty { fields.append(("scope", .text(request.scope.joined(separator: " ")))) }
     fields += request.parameters.map { ($0.name, .text($0.value)) }
-    let url = metadata.tokenEndpoint(for: proof)
+    let url = metadata.tokenEndpoint(byCertificate: request.credentials.hasCertificate)
     let timeout: Duration
     do throws(AcquisitionFailure) { timeout = try attempt.allowance(at: Moment.now().boot) } catch {
       throw PostFailure(error)
@@ -84,7 +84,12 @@ extension AuthorizationServer {
         receivedAt: posted.receivedAt,
         serverTime: ClockSkew.serverTime(of: posted.response, receivedAt: posted.receivedAt), proof: proof)
     } catch {
-      throw PostFailure(error)
+      // Some servers refuse with 200 (RFC 6749, 5.2 wants 400).
+      if let refusal = TokenErrorResponse(parsing: posted.response.body) {
+        let failure = refusal.failure(status: 200, retryAfter: nil, secrets: posted.sensitive)
+        throw PostFailure(failure.without(posted.sensitive), status: 200)
+      }
+      throw PostFailure(error.without(posted.sensitive))
     }
     observe?(.answered(AcquisitionStep.Answer(answer, from: url)))
     return answer
@@ -92,11 +97,12 @@ extension AuthorizationServer {
 
   /// Sends a form with the client's proof to one of the server's endpoints.
   ///
+  /// - Returns: the answer, its times, and what must not be shown should the answer quote it.
   /// - Throws: unless the answer is 200.
   func post(
     _ fields: [(String, FormValue)], to url: String, _ what: String, _ request: TokenRequest, by proof: ClientProof,
     at metadata: ServerMetadata, timeout: Duration
-  ) async throws(PostFailure) -> (response: HTTPResponse, sentAt: Moment, receivedAt: Moment) {
+  ) async throws(PostFailure) -> (response: HTTPResponse, sentAt: Moment, receivedAt: Moment, sensitive: [Secret]) {
     let form: AuthenticatedForm
     do throws(AcquisitionFailure) {
       form = try await AuthenticatedForm(fields, of: request, by: proof, at: metadata, unixTime: timeAtServer)
@@ -110,12 +116,12 @@ extension AuthorizationServer {
     let response: HTTPResponse
     do throws(AcquisitionFailure) { response = try await send(exchange, what) } catch { throw PostFailure(error) }
     let receivedAt = Moment.now()
-    guard response.status != 200 else { return (response, sentAt, receivedAt) }
+    guard response.status != 200 else { return (response, sentAt, receivedAt, form.sensitive) }
     let retryAfter = RetryAfter.parse(response.headers, unixTime: Int64(receivedAt.unix))
     if response.status >= 400, let refusal = TokenErrorResponse(parsing: response.body) {
-      throw PostFailure(
-        refusal.failure(from: what, status: response.status, retryAfter: retryAfter, secrets: form.sensitive),
-        status: response.status)
+      let failure = refusal.failure(
+        from: what, status: response.status, retryAfter: retryAfter, secrets: form.sensitive)
+      throw PostFailure(failure.without(form.sensitive), status: response.status)
     }
     throw PostFailure(Self.failure(of: response, what, url), status: response.status)
   }

@@ -8,9 +8,20 @@ extension AuthorizationServer {
     _ answer: TokenAnswer, _ request: TokenRequest, _ metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> AccessTokenClaims {
     let timeout = try attempt.allowance(at: Moment.now().boot)
-    let response = try await ask(
-      about: answer.response.accessToken, at: { metadata.introspectionEndpoint(for: $0) }, "introspection",
+    let asked = try await ask(
+      about: answer.response.accessToken,
+      at: metadata.introspectionEndpoint(byCertificate: request.credentials.hasCertificate), "introspection",
       supported: metadata.introspectionEndpointAuthMethodsSupported, like: answer.proof, request, metadata, timeout)
+    do throws(AcquisitionFailure) {
+      return try await introspected(asked.response, answer, request)
+    } catch {
+      throw error.without(asked.sensitive)
+    }
+  }
+
+  private func introspected(
+    _ response: HTTPResponse, _ answer: TokenAnswer, _ request: TokenRequest
+  ) async throws(AcquisitionFailure) -> AccessTokenClaims {
     struct State: Decodable { var active: Bool }
     let part = "introspection"
     do throws(VerificationFailure) {
@@ -83,7 +94,8 @@ extension AuthorizationServer {
     let metadata = grant.evidence.metadata
     do throws(AcquisitionFailure) {
       _ = try await ask(
-        about: grant.accessToken, at: { metadata.revocationEndpoint(for: $0) }, "revocation",
+        about: grant.accessToken, at: metadata.revocationEndpoint(byCertificate: request.credentials.hasCertificate),
+        "revocation",
         supported: metadata.revocationEndpointAuthMethodsSupported, like: grant.proof, request, metadata, timeout)
     } catch {
       throw error.without(request.sensitive + [grant.accessToken])
@@ -92,21 +104,22 @@ extension AuthorizationServer {
 
   /// Sends a token to the introspection or revocation endpoint, by each of the client's proofs until one is taken.
   private func ask(
-    about token: Secret, at url: (ClientProof) -> String?, _ what: String, supported: [String]?,
+    about token: Secret, at url: String?, _ what: String, supported: [String]?,
     like proof: ClientProof,
     _ request: TokenRequest, _ metadata: ServerMetadata, _ timeout: Duration
-  ) async throws(AcquisitionFailure) -> HTTPResponse {
+  ) async throws(AcquisitionFailure) -> (response: HTTPResponse, sensitive: [Secret]) {
+    guard let url else {
+      throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks \(what)_endpoint")
+    }
     let fields: [(String, FormValue)] = [("token", .secret(token)), ("token_type_hint", "access_token")]
     let end = Moment.now().boot + timeout
     var refusal: AcquisitionFailure?
     for proof in request.credentials.proofs(like: proof, supported: supported, clientID: request.clientID) {
-      guard let url = url(proof) else {
-        throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks \(what)_endpoint")
-      }
       let left = end - Moment.now().boot
       guard left > .zero else { break }
       do throws(PostFailure) {
-        return try await post(fields, to: url, what, request, by: proof, at: metadata, timeout: left).response
+        let posted = try await post(fields, to: url, what, request, by: proof, at: metadata, timeout: left)
+        return (posted.response, posted.sensitive)
       } catch {
         guard error.concernsTheProof(isOneOfSeveralMethods: true) else { throw error.failure }
         refusal = refusal ?? error.failure

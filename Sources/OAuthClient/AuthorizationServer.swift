@@ -76,10 +76,11 @@ public actor AuthorizationServer {
     switch request.verification {
     case .jwt:
       let verified = try await verify(answer, request, current, attempt)
-      return grant(answer, verified.claims, request, Grant.Evidence(metadata: current, keys: verified.keys))
+      return grant(answer, verified.claims, request, Grant.Evidence(metadata: verified.metadata, keys: verified.keys))
     case .introspection:
-      let claims = try await introspect(answer, request, current, attempt)
-      return grant(answer, claims, request, Grant.Evidence(metadata: current, keys: nil))
+      let introspected = try await introspect(answer, request, orMoved: current, attempt)
+      return grant(
+        answer, introspected.claims, request, Grant.Evidence(metadata: introspected.metadata, keys: nil))
     case .none:
       let claims = try unverifiedClaims(answer, request)
       return grant(answer, claims, request, Grant.Evidence(metadata: current, keys: nil))
@@ -165,8 +166,12 @@ public actor AuthorizationServer {
         observe?(.discovered(parsed))
         return parsed
       } catch {
-        // Only a server that answers "not here" is asked at the other place.
-        guard error.code == .documentRejected else { throw firstFailure ?? error }
+        // Only a server that answers "not here" is asked at the other place; or with a page that it has for every address. What the other
+        // place says counts, unless that is "not here" as well.
+        let isNotHere = error.code == .documentRejected
+        guard isNotHere || (firstFailure == nil && metadata == nil && error.code == .malformedAnswer) else {
+          throw error
+        }
         firstFailure = firstFailure ?? error
       }
     }
@@ -230,8 +235,47 @@ public actor AuthorizationServer {
 
   // MARK: Verification
 
+  /// A token's claims, and what vouches for them.
+  private struct Verified {
+    var claims: AccessTokenClaims
+    var metadata: ServerMetadata
+    var keys: KeySet
+  }
+
   private func verify(
     _ answer: TokenAnswer, _ request: TokenRequest, _ metadata: ServerMetadata, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> Verified {
+    do throws(AcquisitionFailure) {
+      let verified = try await verify(answer, request, byKeysOf: metadata, attempt)
+      return Verified(claims: verified.claims, metadata: metadata, keys: verified.keys)
+    } catch {
+      // The keys may have moved since the discovery document was read, which may be a day ago.
+      guard error.suggestsMovedKeys, let moved = await rereadMetadata(attempt), moved.jwksURI != metadata.jwksURI
+      else { throw error }
+      let keys = try await readKeys(moved, attempt, longest: nil)
+      do throws(VerificationFailure) {
+        return Verified(claims: try await verify(answer, request, keys), metadata: moved, keys: keys)
+      } catch {
+        throw AcquisitionFailure(error, clockSkew: answer.skew)
+      }
+    }
+  }
+
+  private func introspect(
+    _ answer: TokenAnswer, _ request: TokenRequest, orMoved metadata: ServerMetadata, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> (claims: AccessTokenClaims, metadata: ServerMetadata) {
+    do throws(AcquisitionFailure) {
+      return (try await introspect(answer, request, metadata, attempt), metadata)
+    } catch {
+      guard error.suggestsMovedEndpoint, let moved = await rereadMetadata(attempt),
+        moved.introspectsElsewhere(than: metadata)
+      else { throw error }
+      return (try await introspect(answer, request, moved, attempt), moved)
+    }
+  }
+
+  private func verify(
+    _ answer: TokenAnswer, _ request: TokenRequest, byKeysOf metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> (claims: AccessTokenClaims, keys: KeySet) {
     let known = try await currentKeys(metadata, attempt)
     do throws(VerificationFailure) {

@@ -10,6 +10,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   case tlsNotYetValid = "tls-not-yet-valid"
   case tlsHostName = "tls-host-name"
   case tlsCAFile = "tls-ca-file"
+  case tlsClientCertificate = "tls-client-certificate"
+  case tlsPin = "tls-pin"
   case tlsOther = "tls"
   case timeout = "timeout"
   // The answer as HTTP.
@@ -63,7 +65,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   public var kind: Kind {
     switch self {
     case .nameResolution, .connection, .proxy, .tlsUnknownAuthority, .tlsExpired, .tlsNotYetValid, .tlsHostName,
-      .tlsCAFile, .tlsOther, .timeout, .brokenResponse, .tooLarge, .serverError, .tooManyRequests, .malformedAnswer,
+      .tlsCAFile, .tlsClientCertificate, .tlsPin, .tlsOther, .timeout, .brokenResponse, .tooLarge, .serverError,
+      .tooManyRequests, .malformedAnswer,
       .serverBusy, .lifetime, .malformedToken, .unknownKey, .signature, .tokenExpired, .tokenNotYetValid,
       .tokenInactive, .credentials:
       .transient
@@ -85,7 +88,11 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .tlsExpired: "the server's certificate must be renewed; check this host's clock as well (timedatectl)"
     case .tlsNotYetValid: "check this host's clock (timedatectl)"
     case .tlsHostName: "issuer must name the host as the server's certificate does"
-    case .tlsCAFile: "ca_file (or the client certificate or key) must be a readable PEM file"
+    case .tlsCAFile: "ca_file (or the client certificate or its key) must be a readable PEM file"
+    case .tlsClientCertificate:
+      "the server must know the client's certificate: is client_certificate_file set, still valid, and registered for this client?"
+    case .tlsPin:
+      "if the server has a new key, set pinned_public_key to it as its operator tells; else somebody stands between"
     case .tlsOther: "the server must speak TLS 1.2 or newer with a certificate this host trusts"
     case .timeout: "the server is slow or unreachable; raise timeout if it is only slow"
     case .brokenResponse: "the server or something on the way cut the answer short"

@@ -4,8 +4,17 @@ import Glibc
 public struct ServiceUnit: Sendable {
   /// The properties that `systemctl show` prints, `LoadState` and the like.
   public var properties: [String: String]
-  /// The names of the credentials that the unit hands over: `LoadCredential=` and `LoadCredentialEncrypted=` (systemd.exec(5)).
-  public var credentials: [String] = []
+  /// The credentials that the unit hands over, by name, each with what it is made of: a path, which is not one in plain text with
+  /// `LoadCredentialEncrypted=` (systemd.exec(5)).
+  public var credentials: [String: Credential] = [:]
+
+  /// What a credential is made of.
+  public struct Credential: Hashable, Sendable {
+    /// The file's path, or another credential's name.
+    public var source: String
+    /// Whether it is encrypted.
+    public var isEncrypted: Bool
+  }
   /// The last word of `systemd-analyze security`, from 0 (shut in) to 10 (open); `nil` if it could not be had.
   public var exposure: String?
 
@@ -15,8 +24,8 @@ public struct ServiceUnit: Sendable {
     return lstat("/run/systemd/system", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
-  /// Asks for a unit; `nil` if systemd gives no answer.
-  public init?(named name: String) {
+  /// Asks for a unit; `nil` if systemd gives no answer. Unless `inDetail`, for its properties alone.
+  public init?(named name: String, inDetail: Bool = true) {
     let wanted = [
       "LoadState", "ActiveState", "SubState", "Result", "User", "Group", "RuntimeDirectory", "FragmentPath",
       "NeedDaemonReload", "StatusText", "UnitFileState",
@@ -31,7 +40,7 @@ public struct ServiceUnit: Sendable {
       let value = String(line[line.index(after: equals)...])
       properties[key] = properties[key].map { $0 + " " + value } ?? value
     }
-    guard properties["LoadState"] == "loaded" else { return }
+    guard inDetail, properties["LoadState"] == "loaded" else { return }
     // `systemctl show` of systemd 252 has "[unprintable]" for them.
     credentials = Self.credentials(in: Self.output(of: ["systemctl", "cat", "--no-pager", "--", name]) ?? "")
     exposure = Self.output(of: ["systemd-analyze", "security", "--no-pager", "--", name])?
@@ -39,16 +48,23 @@ public struct ServiceUnit: Sendable {
       .split(separator: " ").first { Double($0) != nil }.map(String.init)
   }
 
-  /// The names of credentials in a unit's text, drop-ins included: an empty assignment takes back those of its key.
-  static func credentials(in text: String) -> [String] {
-    let keys = ["LoadCredential=", "LoadCredentialEncrypted="]
-    var found: [String: [String]] = [:]
+  /// The credentials in a unit's text, drop-ins included: an empty assignment of either key takes all back.
+  static func credentials(in text: String) -> [String: Credential] {
+    var found: [String: Credential] = [:]
     for line in text.split(separator: "\n") {
-      guard let key = keys.first(where: { line.hasPrefix($0) }) else { continue }
-      let value = line.dropFirst(key.count)
-      if value.isEmpty { found[key] = [] } else { found[key, default: []].append(String(value.prefix { $0 != ":" })) }
+      let isEncrypted = line.hasPrefix("LoadCredentialEncrypted=")
+      guard isEncrypted || line.hasPrefix("LoadCredential="), let equals = line.firstIndex(of: "=") else { continue }
+      let value = line[line.index(after: equals)...]
+      guard !value.isEmpty else {
+        found = [:]
+        continue
+      }
+      let name = value.prefix { $0 != ":" }
+      found[String(name)] = Credential(
+        source: name.endIndex == value.endIndex ? String(name) : String(value[value.index(after: name.endIndex)...]),
+        isEncrypted: isEncrypted)
     }
-    return keys.flatMap { found[$0] ?? [] }
+    return found
   }
 
   /// What a program writes to its standard output; `nil` if it is not there or fails.

@@ -63,8 +63,22 @@ struct Check: ParsableCommand {
   }
 
   private func walk(_ tell: @escaping @Sendable (CheckStep) -> Void) async {
-    let environment = RuntimeEnvironment.current
+    var environment = RuntimeEnvironment.current
     let path = config ?? environment.defaultConfigurationPath
+    // The daemon's own configuration, and no other, is read with what the service hands to the daemon.
+    let readers = config == nil ? UnitCheck.readers : nil
+    if let readers {
+      environment.userID = readers.userID
+      environment.credentialSources = readers.credentialSources
+    }
+    if config == nil, let source = UnitCheck.encryptedConfiguration, access(path, F_OK) != 0 {
+      return tell(
+        CheckStep(
+          .config, .failed, "the configuration is kept encrypted in \(source), which is not read here",
+          remedy:
+            "type: (umask 077; systemd-creds decrypt --name=config.toml \(source) /run/config.toml); konexus-tokend check --config /run/config.toml; rm /run/config.toml"
+        ))
+    }
     let settings: Configuration
     do throws(ConfigurationErrors) {
       settings = try Configuration.load(path: path, environment: environment)
@@ -85,6 +99,14 @@ struct Check: ParsableCommand {
           .config, .failed, "\(path) has no token \(Complaint.quoted(token ?? ""))", remedy: "name one of: \(names)"))
       return
     }
+    if let unreadable = readers?.unreadable(in: settings), !unreadable.isEmpty {
+      return tell(
+        CheckStep(
+          .config, .failed,
+          "\(path): the daemon could not read \(unreadable.count) of the files that it names",
+          details: unreadable.map(\.description),
+          remedy: "a file that is root's is handed over as a credential: see separate-secret.conf among the examples"))
+    }
     let seen = SeenFile(path)
     tell(
       CheckStep(
@@ -92,6 +114,9 @@ struct Check: ParsableCommand {
         "\(path): \(settings.tokens.count) \(settings.tokens.count == 1 ? "token" : "tokens"), mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
       ))
     tell(UnitCheck.step())
+    for step in settings.daemon.placeSteps(userID: UnitCheck.daemonUser, toCome: UnitCheck.directoryToCome) {
+      tell(step)
+    }
     for token in tokens {
       await TokenCheck(
         token, daemon: settings.daemon, userID: UnitCheck.daemonUser, directoryToCome: UnitCheck.directoryToCome

@@ -137,7 +137,10 @@ actor Daemon {
     } else {
       return
     }
-    for token in missing { logger.error("no token within the time: \(token.line(now: status.writtenAt))") }
+    for token in missing {
+      let reason = token.failure?.kind == .refused ? "the server refuses the token" : "no token within the time"
+      logger.error("\(reason): \(token.line(now: status.writtenAt))")
+    }
     broker.assumeIsolated { $0.stop() }
     end(code)
   }
@@ -154,7 +157,11 @@ actor Daemon {
       try metricsFile?.write(status)
       hasComplainedOfMetrics = false
     } catch {
-      if !hasComplainedOfMetrics { logger.warning("metrics_file is not written: \(error)") }
+      if !hasComplainedOfMetrics {
+        logger.warning(
+          "metrics_file is not written: \(error); its directory must be one that the daemon's user may write to: see metrics.conf among the examples"
+        )
+      }
       hasComplainedOfMetrics = true
     }
   }
@@ -164,6 +171,7 @@ actor Daemon {
       logger.critical("a request hangs beyond its limit: no heartbeat, so that systemd restarts the daemon")
       return
     }
+    statusFile.markAlive()
   }
 
   /// Shows systemd, for ever, that the broker is alive. On the main thread, which has nothing else to do.

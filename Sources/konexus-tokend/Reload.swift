@@ -10,22 +10,20 @@ struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Have the service read its settings again, and wait.",
     discussion: """
-      This is what `systemctl reload konexus-tokend` runs, with MAINPID and RUNTIME_DIRECTORY set by systemd. It fails if the \
-      settings are wrong; the old ones stay in force then.
+      This is what `systemctl reload konexus-tokend` runs, with MAINPID and RUNTIME_DIRECTORY set by systemd; without them it \
+      asks the daemon that the status file names. It fails if the settings are wrong; the old ones stay in force then.
 
       Examples:
         sudo systemctl reload konexus-tokend
-        MAINPID=$(pidof konexus-tokend) konexus-tokend reload    (in a container)
+        konexus-tokend reload    (in the daemon's container)
       """)
 
   /// A file on tmpfs is looked at this often, in microseconds, until it tells of the reload. systemd ends a reload that takes too long.
   private static let pause: UInt32 = 20_000
 
   func run() throws {
-    guard let daemon = getenv("MAINPID").flatMap({ Int32(String(cString: $0)) }), daemon > 1 else {
-      throw ValidationError("systemd runs this, with MAINPID set: type systemctl reload konexus-tokend")
-    }
     let directory = RuntimeEnvironment.current.tokenDirectory
+    let daemon = try Self.daemon(in: directory)
     let before = Self.status(of: daemon, in: directory)?.reloads ?? 0
     guard kill(daemon, SIGHUP) == 0 else {
       throw Failure("cannot signal the daemon (process \(daemon)): \(String(cString: strerror(errno)))")
@@ -38,6 +36,24 @@ struct Reload: ParsableCommand {
       guard kill(daemon, 0) == 0 else { throw Failure("the daemon (process \(daemon)) ended meanwhile") }
       usleep(Self.pause)
     }
+  }
+
+  /// The process that systemd names; else the one that `directory` tells of, as in a container.
+  private static func daemon(in directory: String) throws -> Int32 {
+    if let given = getenv("MAINPID").map({ String(cString: $0) }) {
+      guard let number = Int32(given), number > 0 else {
+        throw ValidationError("MAINPID is \(Complaint.quoted(given)), which is no process")
+      }
+      return number
+    }
+    let status: BrokerStatus
+    do throws(StatusFile.Unavailable) { status = try StatusFile.read(from: directory) } catch {
+      throw Failure("\(error)")
+    }
+    guard StatusReport(status).life == .running else {
+      throw Failure("the daemon that \(directory) tells of does not run")
+    }
+    return status.pid
   }
 
   /// What this very daemon wrote last; a former one's file does not count.

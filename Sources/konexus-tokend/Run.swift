@@ -25,7 +25,8 @@ struct Run: ParsableCommand {
     name: [.short, .long],
     help: ArgumentHelp(
       "The config file (default: systemd's credential config.toml, else /etc/konexus-tokend/config.toml).",
-      valueName: "path"))
+      valueName: "path"),
+    completion: .file(extensions: ["toml"]))
   var config: String?
 
   @Option(
@@ -54,6 +55,8 @@ struct Run: ParsableCommand {
       fail("\(error)")
     }
     let logger = LogDestination.logger(settings.daemon)
+    // systemd, which made the copy that is read, does not mind.
+    if let refusal = environment.refusal(ofSourceOf: path) { logger.error("\(refusal)") }
     makeTokenDirectory(environment)
     let daemon = Daemon(
       settings, environment: environment, logger: logger, startTimeout: .seconds(startTimeout),

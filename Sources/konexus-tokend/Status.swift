@@ -42,7 +42,13 @@ struct Status: ParsableCommand {
     if let probe { answer(probe) }
     guard watch else {
       if json { runAsJSON() }
-      let report = location.report(only: name)
+      let report: StatusReport
+      do throws(StatusFile.Unavailable) {
+        report = StatusReport(try StatusFile.read(from: location.path), only: name)
+      } catch {
+        let verdict = location.verdict(error)
+        Complaint.end(verdict.error.problem, next: verdict.error.remedy, code: verdict.code)
+      }
       if name != nil { _ = location.token(name, in: report) }
       StandardOutput.write(report.text(Terminal.style(of: STDOUT_FILENO), inDetail: name != nil))
       Glibc.exit(report.grade.rawValue)
@@ -69,8 +75,9 @@ struct Status: ParsableCommand {
       StandardOutput.write(report.json())
       Glibc.exit(report.grade.rawValue)
     } catch {
-      StandardOutput.write(StatusReport.json(error))
-      Complaint.end(error.problem, next: error.remedy, code: StatusReport.Grade.unknown.rawValue)
+      let verdict = location.verdict(error)
+      StandardOutput.write(StatusReport.json(verdict.error, isCritical: verdict.code == 2))
+      Complaint.end(verdict.error.problem, next: verdict.error.remedy, code: verdict.code)
     }
   }
 

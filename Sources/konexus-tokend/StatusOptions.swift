@@ -1,5 +1,6 @@
 public import ArgumentParser
 import Glibc
+import Systemd
 public import TokenBroker
 
 /// Where the running daemon tells how it is: shared by the commands that read it.
@@ -19,6 +20,20 @@ struct StatusOptions: ParsableArguments {
     } catch {
       Complaint.end(error.problem, next: error.remedy, code: 3)
     }
+  }
+
+  /// Why there is no status, and the exit code for it: 2 if the host's service should run and does not, so that readers lack their tokens; else 3.
+  func verdict(_ error: StatusFile.Unavailable) -> (error: StatusFile.Unavailable, code: Int32) {
+    guard error.isMissing, path == RuntimeEnvironment().tokenDirectory, ServiceUnit.isSystemdRunning,
+      let properties = ServiceUnit(named: UnitCheck.name, inDetail: false)?.properties,
+      properties["LoadState"] == "loaded", let state = properties["ActiveState"], state != "active"
+    else { return (error, 3) }
+    let result = properties["Result"].map { $0 == "success" ? "" : ", last result: \($0)" } ?? ""
+    return (
+      StatusFile.Unavailable(
+        problem: "readers have no token: \(UnitCheck.name) is \(state)\(result)",
+        remedy: "type: journalctl -u konexus-tokend -n 50"), 2
+    )
   }
 
   /// The token of that name, or the only one; ends the command with 3 if there is none such.

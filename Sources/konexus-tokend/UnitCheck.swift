@@ -4,7 +4,7 @@ import TokenBroker
 
 /// The step of `check` that looks at the service's unit.
 enum UnitCheck {
-  private static let name = "konexus-tokend.service"
+  static let name = "konexus-tokend.service"
 
   /// The unit as systemd knows it; `nil` if there is no systemd, or no answer.
   static let unit = ServiceUnit.isSystemdRunning ? ServiceUnit(named: name) : nil
@@ -35,7 +35,7 @@ enum UnitCheck {
       "user and group: \(property("User")):\(property("Group"))",
       "sandbox: " + (unit.exposure.map { "exposure \($0) of 10 (systemd-analyze security)" } ?? "not told"),
     ]
-    guard unit.credentials.contains("config.toml") else {
+    guard unit.credentials["config.toml"] != nil else {
       return CheckStep(
         .unit, .failed, "\(name) does not hand config.toml to the daemon", details: details,
         remedy: "add to the unit: LoadCredential=config.toml:/etc/konexus-tokend/config.toml")
@@ -52,6 +52,25 @@ enum UnitCheck {
         remedy: "type: systemctl daemon-reload")
     }
     return CheckStep(.unit, .ok, "\(name) is \(state)", details: details)
+  }
+
+  /// What root, who looks for the service's daemon, has to know of it to say what that could read: nil if there is no such service, or somebody
+  /// else looks.
+  static var readers: ServiceReaders? {
+    guard geteuid() == 0, let unit, unit.credentials["config.toml"] != nil,
+      let userID = Account.userID(named: "konexus-tokend")
+    else { return nil }
+    return ServiceReaders(
+      userID: userID, groupID: Account.groupID(named: "konexus-token"),
+      credentialSources: unit.credentials.filter { !$0.value.isEncrypted && $0.value.source.hasPrefix("/") }
+        .mapValues(\.source),
+      credentialNames: Set(unit.credentials.keys))
+  }
+
+  /// Why the daemon's configuration cannot be looked at: it is kept encrypted.
+  static var encryptedConfiguration: String? {
+    guard let credential = unit?.credentials["config.toml"], credential.isEncrypted else { return nil }
+    return credential.source
   }
 
   /// Whom the daemon runs as: root checks for the service's user, anybody else for themselves.

@@ -121,7 +121,10 @@ struct AdoptionTests {
 
   @Test(
     "what is not as it was left is not adopted, and not left for readers",
-    arguments: ["tampered", "emptied", "cut", "another good token", "state of another", "scope", "ended", "symlink"])
+    arguments: [
+      "tampered", "emptied", "cut", "another good token", "state of another", "somebody else's state",
+      "a state that others can write", "scope", "ended", "symlink",
+    ])
   func notAdopted(how: String) async throws {
     let client = SandboxClient(id: "c", secrets: ["s3cret-of-the-client"], scopes: ["tamarack", "other"])
     try await withScene(lifetime: how == "ended" ? 4 : 3600, options: { $0.clients = [client] }) { scene in
@@ -141,6 +144,11 @@ struct AdoptionTests {
       case "state of another":
         let text = try #require(Workplace.read(place.runtimeDirectory + "/second.state"))
         try place.write(text, to: place.runtimeDirectory + state)
+      case "somebody else's state":
+        // Another user's files cannot be made without being root.
+        guard geteuid() == 0 else { return }
+        #expect(chown(place.runtimeDirectory + state, 1, 1) == 0)
+      case "a state that others can write": #expect(chmod(place.runtimeDirectory + state, 0o622) == 0)
       case "scope": try scene.configure(scene.table("konexus", ["scope": "\"tamarack other\""]), scene.table("second"))
       case "ended": try await scene.pass(4)
       default:

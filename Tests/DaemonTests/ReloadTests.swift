@@ -29,6 +29,46 @@ struct ReloadTests {
     }
   }
 
+  @Test(
+    "require_at_jwt that is demanded from now on: a new token is asked for at once, and the old one stays meanwhile")
+  func stricter() async throws {
+    try await withScene(options: { $0.settings.tokenType = "JWT" }) { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let token = scene.token()
+      try scene.configure(scene.table("konexus", ["require_at_jwt": "true"]))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the refusal") { daemon.status?.tokens.first?.failure?.code == "wrong-type" }
+      #expect(scene.token() == token)
+      scene.sandbox.update { $0.tokenType = "at+jwt" }
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "one of that type") { scene.token() != token && scene.token() != nil }
+    }
+  }
+
+  @Test("konexus-tokend reload finds the daemon without systemd, waits, and fails if the settings are wrong")
+  func command() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      var run = try await CommandRun(["reload"], in: scene.workplace)
+      #expect(run.code == 1 && run.errors.contains("status.json does not exist"), "\(run.errors)")
+      let daemon = try scene.startDaemon(isSupervised: false)
+      try await scene.wait(for: "its status") { daemon.status?.isReady ?? false }
+      try scene.configure(scene.table(), scene.table("added"))
+      run = try await CommandRun(["reload"], in: scene.workplace)
+      #expect(run.code == 0, "\(run.errors)")
+      #expect(daemon.status?.tokens.map(\.name) == ["konexus", "added"])
+      try scene.configure(scene.table("konexus", ["mode": "640"]))
+      run = try await CommandRun(["reload"], in: scene.workplace)
+      #expect(run.code == 1 && run.errors.contains("the old settings hold"), "\(run.errors)")
+      daemon.signal(SIGKILL)
+      _ = try await scene.ending(of: daemon)
+      run = try await CommandRun(["reload"], in: scene.workplace)
+      #expect(run.code == 1 && run.errors.contains("does not run"), "\(run.errors)")
+    }
+  }
+
   @Test("a removed table takes its file along, an added one appears, the others do not notice")
   func tables() async throws {
     try await withScene { scene in

@@ -79,6 +79,43 @@ struct RotationTests {
     }
   }
 
+  @Test("moved keys are followed in the attempt that meets them, also where the document is said to be good for a day")
+  func movedKeys() async throws {
+    try await withScene(options: { $0.settings.discoveryCacheControl = "max-age=86400" }) { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let before = scene.token()
+      scene.sandbox.update { $0.keySetPath = "/keys/v2" }
+      try await scene.sandbox.rotateKeys(dropOld: true)
+      try await scene.pass(1.1)
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "a token of the new key") { scene.token() != before }
+      #expect(scene.sandbox.refusal(of: try #require(scene.token())) == nil)
+      #expect(daemon.status?.tokens.first?.lastFailure == nil)
+      #expect(scene.sandbox.counts[.discovery] == 2 && scene.sandbox.counts[.token] == 2)
+    }
+  }
+
+  @Test("a moved introspection endpoint is followed, within the attempt that meets it")
+  func movedIntrospection() async throws {
+    try await withScene(options: {
+      $0.settings.discoveryCacheControl = "max-age=86400"
+      $0.settings.tokenForm = .opaque
+    }) { scene in
+      try scene.configure(scene.table("konexus", ["verify": "\"introspection\""]))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let before = scene.token()
+      scene.sandbox.update { $0.introspectionPath = "/v2/introspect" }
+      try await scene.pass(1.1)
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "a token that the server vouches for there") { scene.token() != before }
+      #expect(daemon.status?.tokens.first?.lastFailure == nil)
+      #expect(scene.sandbox.counts[.discovery] == 2 && scene.sandbox.counts[.token] == 2)
+    }
+  }
+
   @Test("two secrets: when the server changes to the next, it is tried at once, and said")
   func twoSecrets() async throws {
     try await withScene(lifetime: 8) { scene in

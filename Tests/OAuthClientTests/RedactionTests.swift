@@ -41,4 +41,13 @@ import Testing
       ])
     for form in forms { #expect(redacted("<\(form)>", forms) == "<(secret)>") }
   }
+
+  @Test func otherValuesThatAreNobodyElses() {
+    let request = TokenRequest(
+      clientID: "gauge", credentials: ClientCredentials(secrets: []), scope: [],
+      parameters: [("api_key", "k-0123/4567")], confidential: [Secret("k-0123/4567")],
+      policy: AccessTokenPolicy(issuer: "https://a", audience: ["x"], clientID: "gauge", scopes: []),
+      timeout: .seconds(1))
+    #expect(request.sensitive.map(\.exposed) == ["k-0123/4567", "k-0123%2F4567"])
+  }
 }

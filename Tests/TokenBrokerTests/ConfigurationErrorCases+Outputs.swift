@@ -76,7 +76,7 @@ extension ConfigurationErrorCase {
       "file relative",
       token(#"file = "konexus.token""#),
       """
-      /etc/k.toml:5:8: error: 'file' is 'konexus.token', which is relative; give an absolute path, as in "/run/konexus-tokend/konexus.token"
+      /etc/k.toml:5:8: error: 'file' is 'konexus.token', which is relative; give an absolute path, one that begins with '/'
         5 | file = "konexus.token"
           |        ^~~~~~~~~~~~~~~
       """),
@@ -119,6 +119,26 @@ extension ConfigurationErrorCase {
       /etc/k.toml:5:8: error: [token.konexus] writes to '/etc/k.toml', which is this very configuration; give another path
         5 | file = "/etc/k.toml"
           |        ^~~~~~~~~~~~~
+      """),
+    ConfigurationErrorCase(
+      "file over the daemon's own",
+      token(
+        """
+        file = "/run/konexus-tokend/status.json"
+
+        [token.b]
+        issuer = "https://auth.alertsense.com"
+        client_id = "c"
+        client_secret = "s3cr3t-value"
+        file = "/run/konexus-tokend/konexus.state"
+        """),
+      """
+      /etc/k.toml:5:8: error: [token.konexus] writes to '/run/konexus-tokend/status.json', where the daemon keeps its status; give another path
+        5 | file = "/run/konexus-tokend/status.json"
+          |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+      /etc/k.toml:11:8: error: [token.b] writes to '/run/konexus-tokend/konexus.state', where the daemon keeps what it needs to take [token.konexus] over after a restart; give another path
+        11 | file = "/run/konexus-tokend/konexus.state"
+           |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
     ConfigurationErrorCase(
       "output single brackets",
@@ -235,7 +255,7 @@ extension ConfigurationErrorCase {
       /etc/k.toml:5:16: error: 'max_requests' is 0; give an integer from 1 to 1000
         5 | max_requests = 0
           |                ^
-      /etc/k.toml:6:16: error: 'metrics_file' is 'x.prom', which is relative; give an absolute path, as in "/run/konexus-tokend/konexus.token"
+      /etc/k.toml:6:16: error: 'metrics_file' is 'x.prom', which is relative; give an absolute path, one that begins with '/'
         6 | metrics_file = "x.prom"
           |                ^~~~~~~~
       /etc/k.toml:7:21: error: 'credential_socket' is 115 bytes long; a socket's path has 107 at most (unix(7))

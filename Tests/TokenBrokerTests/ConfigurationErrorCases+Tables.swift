@@ -8,7 +8,7 @@ extension ConfigurationErrorCase {
         [token.konexus]
         issuer = "https://auth.alertsense.com"
         client_id = "CLIENT-ID"
-        client_secret_file = "PATH"
+        client_secret = "SECRET"
       """),
     ConfigurationErrorCase(
       "only a daemon table",
@@ -21,7 +21,7 @@ extension ConfigurationErrorCase {
         [token.konexus]
         issuer = "https://auth.alertsense.com"
         client_id = "CLIENT-ID"
-        client_secret_file = "PATH"
+        client_secret = "SECRET"
       """),
     ConfigurationErrorCase(
       "misspelt key",
@@ -73,7 +73,7 @@ extension ConfigurationErrorCase {
       "key near to nothing",
       token(#"colour = "red""#),
       """
-      /etc/k.toml:5:1: error: unknown key 'colour' in [token.konexus]; known are issuer, client_id, client_auth, client_secret, client_secret_file, basic_encoding, private_key_file, key_id, assertion_audience, client_certificate_file, client_key_file, scope, resource, request_audience, extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, require_at_jwt, refresh_at, revoke_on_stop, file, mode, allow_units, min_validity, output, signal
+      /etc/k.toml:5:1: error: unknown key 'colour' in [token.konexus]; known are issuer, client_id, client_auth, client_secret, client_secret_file, basic_encoding, private_key_file, key_id, assertion_algorithm, assertion_audience, client_certificate_file, client_key_file, scope, resource, request_audience, extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, require_at_jwt, refresh_at, revoke_on_stop, file, mode, allow_units, min_validity, output, signal
         5 | colour = …
           | ^~~~~~
       """),
@@ -81,7 +81,7 @@ extension ConfigurationErrorCase {
       "quoted key with a control character",
       token(#""\u001b[31m" = 1"#),
       #"""
-      /etc/k.toml:5:1: error: unknown key '\u{1b}[31m' in [token.konexus]; known are issuer, client_id, client_auth, client_secret, client_secret_file, basic_encoding, private_key_file, key_id, assertion_audience, client_certificate_file, client_key_file, scope, resource, request_audience, extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, require_at_jwt, refresh_at, revoke_on_stop, file, mode, allow_units, min_validity, output, signal
+      /etc/k.toml:5:1: error: unknown key '\u{1b}[31m' in [token.konexus]; known are issuer, client_id, client_auth, client_secret, client_secret_file, basic_encoding, private_key_file, key_id, assertion_algorithm, assertion_audience, client_certificate_file, client_key_file, scope, resource, request_audience, extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, require_at_jwt, refresh_at, revoke_on_stop, file, mode, allow_units, min_validity, output, signal
         5 | "\u001b[31m" = …
           | ^~~~~~~~~~~~
       """#),
@@ -296,7 +296,7 @@ extension ConfigurationErrorCase {
         [token.konexus]
         issuer = "https://auth.alertsense.com"
         client_id = "CLIENT-ID"
-        client_secret_file = "PATH"
+        client_secret = "SECRET"
       """),
     ConfigurationErrorCase(
       "the wrong table first",

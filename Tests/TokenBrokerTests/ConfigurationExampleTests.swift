@@ -109,7 +109,10 @@ import Testing
       let files = [
         "client_secret_file", "private_key_file", "client_certificate_file", "client_key_file", "ca_file",
       ]
-      let alternatives = ["client_secret_file", "basic_encoding", "private_key_file", "key_id", "assertion_audience"]
+      let alternatives = [
+        "client_secret_file", "basic_encoding", "private_key_file", "key_id", "assertion_algorithm",
+        "assertion_audience",
+      ]
       let allowed = Set((files + alternatives).map { "token.konexus.\($0)" })
       #expect(error.diagnostics.allSatisfy { $0.key.map(allowed.contains) == true }, "\(error)")
     }

@@ -9,6 +9,8 @@ public struct ClientAssertionKey: Sendable {
   /// The `kid` that assertions name, if the server knows the key by one.
   public let keyID: String?
   private let key: PrivateKey
+  /// Whether the settings name the algorithm: the server's metadata does not count then.
+  private let isChosen: Bool
 
   /// Reads a private key.
   ///
@@ -21,6 +23,7 @@ public struct ClientAssertionKey: Sendable {
   public init(
     pem: Secret, algorithm: SignatureAlgorithm? = nil, keyID: String? = nil
   ) throws(ClientAssertionFailure) {
+    isChosen = algorithm != nil
     key = try PrivateKey(pem: pem)
     guard let algorithm = algorithm ?? key.algorithms.first, key.algorithms.contains(algorithm) else {
       throw ClientAssertionFailure(
@@ -33,10 +36,12 @@ public struct ClientAssertionKey: Sendable {
   }
 
   /// The same key signing by an algorithm that the server takes (`token_endpoint_auth_signing_alg_values_supported`, RFC 8414, 2), or as it
-  /// is if the server does not tell or none of them is this key's.
+  /// is if the settings name one, the server does not tell, or none of them is this key's.
   func signing(byOneOf supported: [String]?) -> ClientAssertionKey {
     let known = (supported ?? []).compactMap(SignatureAlgorithm.init(name:))
-    guard !known.contains(algorithm), let other = key.algorithms.first(where: known.contains) else { return self }
+    guard !isChosen, !known.contains(algorithm), let other = key.algorithms.first(where: known.contains) else {
+      return self
+    }
     var copy = self
     copy.algorithm = other
     return copy

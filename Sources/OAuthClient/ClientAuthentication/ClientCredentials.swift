@@ -54,8 +54,12 @@ public struct ClientCredentials: Sendable {
     var open = self
     open.method = .auto
     open.preferred = nil
-    let others = open.proofs(supported: supported ?? [], clientID: clientID)
-      .filter { $0 != proof && (!$0.isBySecret || $0.secretIndex == proof.secretIndex || !proof.isBySecret) }
+    let all = open.proofs(supported: supported ?? [], clientID: clientID).filter { $0 != proof }
+    // With the secret that was taken first; with the other one last, as it may have come into force since.
+    func isByAnotherSecret(_ other: ClientProof) -> Bool {
+      other.isBySecret && proof.isBySecret && other.secretIndex != proof.secretIndex
+    }
+    let others = all.filter { !isByAnotherSecret($0) } + all.filter(isByAnotherSecret)
     // Servers (Glewlwyd among them) take HTTP Basic alone here, whatever they take at the token endpoint.
     guard let supported, !supported.contains(proof.method.rawValue) else { return [proof] + others }
     return others + [proof]

@@ -25,7 +25,4 @@ public struct ClientProof: Hashable, Sendable, Codable {
 
   /// Whether its credential is a secret that the server knows as well.
   var isBySecret: Bool { method == .post || method == .basic }
-
-  /// Whether its credential is a certificate, shown when the TLS connection is made (RFC 8705, 2).
-  var isByCertificate: Bool { method == .tls || method == .selfSignedTLS }
 }

@@ -83,7 +83,8 @@ extension ServerMetadata {
 
   /// Reads a discovery document that must be `issuer`'s.
   ///
-  /// Endpoints that are asked for on demand only, and are no https URLs, count as not there.
+  /// Endpoints must be https, as RFC 6749, 3.2 and RFC 8414, 2 want it; where `issuer` itself is plain http, on this very host, they may be
+  /// that too. Those that are asked on demand only count as not there otherwise.
   /// - Throws: `malformedAnswer`, `discoveryIncomplete`, `issuerMismatch` or `insecureEndpoint`.
   public init(parsing document: [UInt8], issuer: String) throws(AcquisitionFailure) {
     struct Required: Decodable {
@@ -105,7 +106,7 @@ extension ServerMetadata {
       throw AcquisitionFailure(
         .discoveryIncomplete, "the discovery document of \(issuer) lacks issuer or token_endpoint")
     }
-    guard named == issuer else {
+    guard named.isExactly(issuer) else {
       throw AcquisitionFailure(
         .issuerMismatch,
         "the server at \(issuer) calls itself \(Printable.shortened(named)), which is not the same text")
@@ -117,17 +118,24 @@ extension ServerMetadata {
     self = whole
     try requireSecure(tokenEndpoint, member: "token_endpoint")
     if let jwksURI { try requireSecure(jwksURI, member: "jwks_uri") }
-    introspectionEndpoint = Self.fit(introspectionEndpoint)
-    revocationEndpoint = Self.fit(revocationEndpoint)
+    introspectionEndpoint = fit(introspectionEndpoint)
+    revocationEndpoint = fit(revocationEndpoint)
     if let aliases = mtlsEndpointAliases {
       mtlsEndpointAliases = MutualTLSAliases(
-        tokenEndpoint: Self.fit(aliases.tokenEndpoint), introspectionEndpoint: Self.fit(aliases.introspectionEndpoint),
-        revocationEndpoint: Self.fit(aliases.revocationEndpoint))
+        tokenEndpoint: fit(aliases.tokenEndpoint), introspectionEndpoint: fit(aliases.introspectionEndpoint),
+        revocationEndpoint: fit(aliases.revocationEndpoint))
     }
   }
 
-  private static func fit(_ endpoint: String?) -> String? {
-    endpoint.flatMap { (try? Endpoint($0)) == nil ? nil : $0 }
+  private func fit(_ endpoint: String?) -> String? {
+    endpoint.flatMap { isFit($0) ? $0 : nil }
+  }
+
+  /// Whether it is a URL that secrets may be sent to. One of a server elsewhere that leads to this host's own ports, in clear, is not: whoever
+  /// listens there is somebody else.
+  private func isFit(_ endpoint: String) -> Bool {
+    guard let endpoint = try? Endpoint(endpoint) else { return false }
+    return endpoint.isSecure || (try? Endpoint(issuer))?.isSecure == false
   }
 
   /// Where the keys are.
@@ -143,7 +151,7 @@ extension ServerMetadata {
   }
 
   private func requireSecure(_ endpoint: String, member: String) throws(AcquisitionFailure) {
-    do { _ = try Endpoint(endpoint) } catch {
+    guard isFit(endpoint) else {
       throw AcquisitionFailure(
         .insecureEndpoint,
         "the discovery document of \(issuer) has \(member) \(Printable.shortened(endpoint)), which is not an https URL")
@@ -161,19 +169,26 @@ extension ServerMetadata {
     return [openID, trimmed[..<host.endIndex] + "/.well-known/oauth-authorization-server" + path]
   }
 
-  /// Where a token is asked for by a client that proves itself so: one that does it by certificate has an address of its own (RFC 8705, 5).
-  func tokenEndpoint(for proof: ClientProof) -> String {
-    (proof.isByCertificate ? mtlsEndpointAliases?.tokenEndpoint : nil) ?? tokenEndpoint
+  /// Where a token is asked for: a client that shows a certificate, to prove itself or to have tokens bound to it, goes to an address of its
+  /// own, if there is one (RFC 8705, 5).
+  func tokenEndpoint(byCertificate: Bool) -> String {
+    (byCertificate ? mtlsEndpointAliases?.tokenEndpoint : nil) ?? tokenEndpoint
   }
 
   /// Where such a client asks about a token.
-  func introspectionEndpoint(for proof: ClientProof) -> String? {
-    (proof.isByCertificate ? mtlsEndpointAliases?.introspectionEndpoint : nil) ?? introspectionEndpoint
+  func introspectionEndpoint(byCertificate: Bool) -> String? {
+    (byCertificate ? mtlsEndpointAliases?.introspectionEndpoint : nil) ?? introspectionEndpoint
   }
 
   /// Where such a client revokes a token.
-  func revocationEndpoint(for proof: ClientProof) -> String? {
-    (proof.isByCertificate ? mtlsEndpointAliases?.revocationEndpoint : nil) ?? revocationEndpoint
+  func revocationEndpoint(byCertificate: Bool) -> String? {
+    (byCertificate ? mtlsEndpointAliases?.revocationEndpoint : nil) ?? revocationEndpoint
+  }
+
+  /// Whether tokens are introspected elsewhere than `other` says.
+  func introspectsElsewhere(than other: ServerMetadata) -> Bool {
+    introspectionEndpoint != other.introspectionEndpoint
+      || mtlsEndpointAliases?.introspectionEndpoint != other.mtlsEndpointAliases?.introspectionEndpoint
   }
 
   /// Whether tokens are asked for elsewhere than `other` says.

@@ -8,6 +8,8 @@ public struct TokenRequest: Sendable {
   public var scope: [String]
   /// Further parameters in their order: `resource` (RFC 8707), which may come more than once, `audience`, and whatever the server wants.
   public var parameters: [(name: String, value: String)]
+  /// Values among `parameters` that no message may show.
+  public var confidential: [Secret]
   /// How the token is verified.
   public var verification: TokenVerification
   /// What the token must be to be published.
@@ -18,12 +20,13 @@ public struct TokenRequest: Sendable {
   /// A request.
   public init(
     clientID: String, credentials: ClientCredentials, scope: [String], parameters: [(name: String, value: String)] = [],
-    verification: TokenVerification = .jwt, policy: AccessTokenPolicy, timeout: Duration
+    confidential: [Secret] = [], verification: TokenVerification = .jwt, policy: AccessTokenPolicy, timeout: Duration
   ) {
     self.clientID = clientID
     self.credentials = credentials
     self.scope = scope
     self.parameters = parameters
+    self.confidential = confidential
     self.verification = verification
     self.policy = policy
     self.timeout = timeout

@@ -115,6 +115,14 @@ struct TokenErrorResponse: Decodable {
     self = parsed
   }
 
+  /// A description of an odd type must not cost the error.
+  init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    error = try members.decode(String.self, forKey: .error)
+    let description = try? members.decode(Loose.self, forKey: .errorDescription)
+    errorDescription = description.flatMap { $0.text ?? $0.list?.joined(separator: "; ") }
+  }
+
   /// The failure it stands for. Codes that no standard registers (`scope_invalid`) are refusals as well.
   ///
   /// - Parameters:

@@ -19,6 +19,7 @@ struct CompactToken {
         .oversized(bytes: bytes.count),
         "the token is \(bytes.count) bytes long; at most \(Self.maximumBytes) are accepted")
     }
+    guard !bytes.isEmpty else { throw VerificationFailure(.malformed, "there is no token: it is empty") }
     let dots = bytes.indices.filter { bytes[$0] == UInt8(ascii: ".") }
     guard dots.count == 2 else {
       let hint =

@@ -10,6 +10,8 @@ struct JSONObjectScan {
     let name: String
     /// Where in the bytes its value stands.
     let value: Range<Int>
+    /// If the value is an array: which of its elements hold a name twice in one object, counted from 0.
+    let elementsWithDuplicate: Set<Int>
   }
 
   /// Why bytes are not one JSON object that we would read.
@@ -32,6 +34,8 @@ struct JSONObjectScan {
 
   private let bytes: [UInt8]
   private var position = 0
+  private var duplicates = 0
+  private var elementsWithDuplicate: Set<Int> = []
 
   /// Scans `bytes`, which must be one JSON object with nothing but white space round it.
   init(_ bytes: [UInt8]) throws(Failure) {
@@ -80,13 +84,20 @@ struct JSONObjectScan {
       skipWhiteSpace()
       let name = try scanString()
       // Compared as bytes: two names that differ only in their Unicode form are two names.
-      if !names.insert(Array(name.utf8)).inserted, duplicate == nil { duplicate = name }
+      if !names.insert(Array(name.utf8)).inserted {
+        duplicate = duplicate ?? name
+        duplicates += 1
+      }
       skipWhiteSpace()
       try expect(":")
       skipWhiteSpace()
       let start = position
+      if depth == 1 { elementsWithDuplicate = [] }
       try scanValue(depth: depth)
-      if depth == 1 { members.append(Member(name: name, value: start..<position)) }
+      if depth == 1 {
+        members.append(
+          Member(name: name, value: start..<position, elementsWithDuplicate: elementsWithDuplicate))
+      }
       skipWhiteSpace()
       if peek == UInt8(ascii: "}") {
         position += 1
@@ -104,9 +115,13 @@ struct JSONObjectScan {
       position += 1
       return
     }
+    var index = 0
     while true {
       skipWhiteSpace()
+      let before = duplicates
       try scanValue(depth: depth)
+      if depth == 2, duplicates > before { elementsWithDuplicate.insert(index) }
+      index += 1
       skipWhiteSpace()
       if peek == UInt8(ascii: "]") {
         position += 1

@@ -43,9 +43,14 @@ public struct KeySet: Sendable {
     }
     let document: Document
     do {
-      document = try JSONDecoder().decode(Document.self, from: Data(json))
+      let lists = try JSONObjectScan(json).members.filter { $0.name == "keys" }
+      let decoder = JSONDecoder()
+      if let place = Document.keysWithDuplicate { decoder.userInfo[place] = lists.first?.elementsWithDuplicate }
+      document = try decoder.decode(Document.self, from: Data(json))
+      // RFC 7517, 5: readers may take either.
+      guard lists.count == 1 else { throw JSONObjectScan.Failure.syntax(offset: 0) }
     } catch {
-      throw KeySetFailure(reason: .malformed, message: "the JWKS is not a JSON object with an array \"keys\"")
+      throw KeySetFailure(reason: .malformed, message: "the JWKS is not a JSON object with one array \"keys\"")
     }
     try self.init(document)
   }
@@ -113,6 +118,9 @@ extension KeySet: Codable {
 private struct Document: Decodable {
   enum CodingKeys: String, CodingKey { case keys }
 
+  /// Which keys have a member twice, for the decoder does not tell: a set of their places.
+  static let keysWithDuplicate = CodingUserInfoKey(rawValue: "keysWithDuplicate")
+
   /// An entry that may be anything.
   private struct Candidate: Decodable {
     let key: JSONWebKey?
@@ -124,11 +132,13 @@ private struct Document: Decodable {
 
   init(from decoder: any Decoder) throws {
     var keys = try decoder.container(keyedBy: CodingKeys.self).nestedUnkeyedContainer(forKey: .keys)
+    let doubtful = Self.keysWithDuplicate.flatMap { decoder.userInfo[$0] as? Set<Int> } ?? []
     while !keys.isAtEnd, keys.currentIndex < KeySet.maximumEntries, entries.count < KeySet.maximumKeys {
       let index = keys.currentIndex
       let source = try keys.decode(Candidate.self).key
       do throws(SkippedKey.Reason) {
         guard let source else { throw .malformed }
+        guard !doubtful.contains(index) else { throw .duplicateMember }
         entries.append(KeySet.Entry(source: source, key: try source.verificationKey()))
       } catch {
         if skipped.count < 10 { skipped.append(SkippedKey(index: index, reason: error)) }

@@ -4,6 +4,8 @@ public struct SkippedKey: Hashable, Sendable, CustomStringConvertible {
   public enum Reason: Error, Hashable, Sendable {
     /// Not an object with a `kty`, or a number in it is missing or impossible.
     case malformed
+    /// It has a member twice, of which readers may take either (RFC 7517, 4).
+    case duplicateMember
     /// A `kty` or `crv` that no allowed algorithm uses.
     case unsupportedType(String)
     /// Its `alg` is not on the allow-list or does not fit its `kty`.
@@ -28,6 +30,7 @@ public struct SkippedKey: Hashable, Sendable, CustomStringConvertible {
     let problem =
       switch reason {
       case .malformed: "malformed"
+      case .duplicateMember: "a member comes twice"
       case .unsupportedType(let type): "type \"\(type)\" is not supported"
       case .unsupportedAlgorithm(let algorithm): "alg \"\(algorithm)\" is not supported for this key"
       case .notForSignatures: "not meant for verifying signatures"

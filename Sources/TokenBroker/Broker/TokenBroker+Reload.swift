@@ -90,7 +90,7 @@ extension TokenBroker {
       handle(.disturbed, name)
     }
     // An attempt that was under way with the old settings was given up.
-    if former.settings.asks(differentlyFrom: keeper.settings) || !keeper.lifecycle.isWaiting {
+    if keeper.settings.asks(differentlyFrom: former.settings) || !keeper.lifecycle.isWaiting {
       handle(.settingsChanged, name)
     } else {
       handle(.woke, name)
@@ -99,15 +99,17 @@ extension TokenBroker {
 }
 
 extension TokenSettings {
-  /// Whether the other settings ask for another token, of another server, or with other credentials.
+  /// Whether these settings, which replace the other ones, ask for another token, of another server, with other credentials, or want more of it.
   func asks(differentlyFrom other: TokenSettings) -> Bool {
     requestFingerprint != other.requestFingerprint || transport != other.transport || proves(differentlyFrom: other)
+      || (requiresAccessTokenType && !other.requiresAccessTokenType)
   }
 
   /// Whether the client proves who it is by something else.
   func proves(differentlyFrom other: TokenSettings) -> Bool {
     clientAuthentication != other.clientAuthentication || secrets != other.secrets
       || basicEncoding != other.basicEncoding
-      || privateKeyFile != other.privateKeyFile || keyID != other.keyID || assertionAudience != other.assertionAudience
+      || privateKeyFile != other.privateKeyFile || keyID != other.keyID
+      || assertionAlgorithm != other.assertionAlgorithm || assertionAudience != other.assertionAudience
   }
 }

@@ -92,7 +92,7 @@ public actor TokenBroker {
     try openCredentialSockets(sockets)
     logger.notice(
       "konexus-tokend keeps \(configuration.tokens.count) token(s) fresh",
-      metadata: metadata(.started, ["config": "\(configuration.path)"]))
+      metadata: metadata(.started, ["config": "\(configuration.source)"]))
     for settings in configuration.tokens { await introduce(settings.name) }
     reportSoon()
   }
@@ -301,8 +301,7 @@ public actor TokenBroker {
       for path in outputs + [state].compactMap(\.self) where !kept.contains(path) {
         guard PublishedFile.removeOwn(path) else { continue }
         logger.notice(
-          "\(path) is of a token that is in the settings no more (\(token.name)); it was removed",
-          metadata: metadata(.started))
+          "\(path) is of a token that is in the settings no more (\(token.name)); it was removed")
       }
     }
   }

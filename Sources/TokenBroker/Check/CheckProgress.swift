@@ -61,10 +61,15 @@ final class CheckProgress: Sendable {
     let (answer, keys) = state.withLock { ($0.answer, $0.keyCount) }
     switch settings.verification {
     case .jwt:
+      let isBound = answer?.token?.claims.contains { $0.name == "cnf" } ?? false
       tell(
         step(
-          .verification, .ok, "the token is what it should be, by one of the issuer's \(keys) keys",
-          details: ClaimList.lines(answer?.token, failing: nil)))
+          .verification, isBound ? .warning : .ok,
+          "the token is what it should be, by one of the issuer's \(keys) keys",
+          details: ClaimList.lines(answer?.token, failing: nil),
+          remedy: isBound
+            ? "the token is bound to a key (cnf; RFC 8705, 3): an API takes it only from who shows that it has the key; ask for one that is not bound, or give readers the certificate"
+            : nil))
     case .introspection:
       tell(
         step(.verification, .ok, "the server's introspection calls the token active, and what it tells of it is right"))
@@ -142,9 +147,17 @@ final class CheckProgress: Sendable {
     if let scopes = metadata.scopesSupported {
       details.append("scopes: \(scopes.prefix(10).map { Printable.shortened($0) }.joined(separator: ", "))")
     }
+    if settings.verification == .introspection {
+      details.append("introspection_endpoint: \(metadata.introspectionEndpoint ?? "none")")
+    }
+    if settings.revokesOnStop { details.append("revocation_endpoint: \(metadata.revocationEndpoint ?? "none")") }
+    let cannotRevoke = settings.revokesOnStop && metadata.revocationEndpoint == nil
     tell(
       step(
-        .discovery, .ok, "\(document?.url ?? settings.issuer) is \(settings.issuer)'s", details: details,
+        .discovery, cannotRevoke ? .warning : .ok, "\(document?.url ?? settings.issuer) is \(settings.issuer)'s",
+        details: details,
+        remedy: cannotRevoke
+          ? "remove revoke_on_stop: the server names no revocation_endpoint, so tokens will not be revoked" : nil,
         took: document.map { $0.response.timings.firstByte }))
     guard let document, let skew = document.skew else {
       tell(step(.clock, .warning, "the server does not tell its time, so that this host's clock cannot be compared"))
@@ -175,7 +188,9 @@ final class CheckProgress: Sendable {
     switch code {
     case .nameResolution: .dns
     case .connection, .proxy, .timeout: .connection
-    case .tlsUnknownAuthority, .tlsExpired, .tlsNotYetValid, .tlsHostName, .tlsCAFile, .tlsOther: .tls
+    case .tlsUnknownAuthority, .tlsExpired, .tlsNotYetValid, .tlsHostName, .tlsCAFile, .tlsClientCertificate, .tlsPin,
+      .tlsOther:
+      .tls
     default: .discovery
     }
   }

@@ -24,6 +24,7 @@ extension Configuration {
     var configuration = try parse(
       text, path: shown, directory: directory(of: path), environment: environment, refusal: refusal)
     configuration.path = path
+    configuration.source = shown
     return configuration
   }
 

@@ -70,7 +70,7 @@ extension ConfigurationReader {
         "basic_encoding", "counts with client_auth = \"client_secret_basic\" or \"auto\" alone; set that, or remove it")
     }
     if method != .privateKeyJWT, method != .auto {
-      for key in ["private_key_file", "key_id", "assertion_audience"] {
+      for key in ["private_key_file", "key_id", "assertion_algorithm", "assertion_audience"] {
         report(key, "counts with client_auth = \"private_key_jwt\" or \"auto\" alone; set that, or remove it")
       }
     }

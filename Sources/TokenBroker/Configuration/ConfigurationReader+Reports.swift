@@ -39,7 +39,7 @@ extension ConfigurationReader {
     } else {
       advice = "known are \(known.joined(separator: ", "))"
     }
-    report("unknown key '\(name.printable)' in [\(table)]; \(advice)", entry, table: table, at: .name)
+    report("unknown key \(name.shown) in [\(table)]; \(advice)", entry, table: table, at: .name)
   }
 
   /// An entry at the top of the file that is neither [daemon] nor [token.NAME].
@@ -89,7 +89,7 @@ extension ConfigurationReader {
       "  [token.konexus]",
       "  issuer = \"https://auth.alertsense.com\"",
       "  client_id = \"CLIENT-ID\"",
-      "  client_secret_file = \"PATH\"",
+      "  client_secret = \"SECRET\"",
     ]
     add(
       Diagnostic(

@@ -41,6 +41,7 @@ extension ConfigurationReader {
   /// Checks the files that the table names: they must be there, and in nobody else's hands.
   private mutating func checkFiles(_ draft: TokenDraft, _ map: TOMLMap, table: String) {
     let environment = environment
+    noteRelative(draft, map)
     checkSecretFiles(draft.secretFiles, map, table: table)
     let settings = draft.settings
     if let path = settings.caFile {
@@ -69,6 +70,21 @@ extension ConfigurationReader {
         if holdsKey { try PEMFile.checkKey(path, environment: environment) }
       }
     }
+  }
+
+  private mutating func noteRelative(_ draft: TokenDraft, _ map: TOMLMap) {
+    let settings = draft.settings
+    var files = [
+      ("ca_file", settings.caFile), ("private_key_file", settings.privateKeyFile),
+      ("client_key_file", settings.clientKeyFile), ("client_certificate_file", settings.clientCertificateFile),
+    ].map { key, path in (map[key]?.value, path) }
+    if let entry = map["client_secret_file"] {
+      let nodes = if case .array(let elements) = entry.value.content { elements } else { [entry.value] }
+      for (node, file) in zip(nodes, draft.secretFiles) {
+        if case .file(let path) = file { files.append((node, path)) }
+      }
+    }
+    for case (let node?, let path?) in files where node.string?.hasPrefix("/") == false { filesBesideIt.insert(path) }
   }
 
   private mutating func checkSecretFiles(_ files: [SecretSource], _ map: TOMLMap, table: String) {

@@ -7,12 +7,16 @@ struct ConfigurationReader {
   /// Where relative paths begin.
   let directory: String
   private(set) var diagnostics: [Diagnostic] = []
+  /// The files that are named by relative paths.
+  var filesBesideIt: Set<String> = []
   /// The files that will be written, and what said so.
   var claims: [String: Claim] = [:]
 
   struct Claim {
     var table: String
     var line: Int
+    var entry: TOMLEntry
+    var pointer: ConfigurationSource.Pointer
   }
 
   init(source: ConfigurationSource, environment: RuntimeEnvironment, directory: String) {
@@ -37,6 +41,8 @@ struct ConfigurationReader {
       default: reportStray(entry)
       }
     }
+    configuration.filesBesideIt = filesBesideIt
+    claimOwnFiles(configuration)
     // With an error before it, a table may be there and merely have gone unread.
     if configuration.tokens.isEmpty, diagnostics.isEmpty { reportNoToken() }
     // Stable, so that what is said of one place keeps its order.
@@ -68,7 +74,8 @@ struct ConfigurationReader {
         continue
       }
       do throws(SettingFault) {
-        try key.apply(entry.value, directory: directory, to: &settings)
+        try key.apply(
+          entry.value, directory: directory, credentialSources: environment.credentialSources, to: &settings)
       } catch {
         report(
           "'\(entry.name)' \(error.message)", entry, table: table, at: .value(error.range ?? entry.value.range),
@@ -88,7 +95,23 @@ struct ConfigurationReader {
         "[\(table)] writes to \(path.shown), and so does [\(other.table)] (line \(other.line)); give each a file of its own",
         entry, table: table, at: pointer, showsValue: true)
     } else {
-      claims[path] = Claim(table: table, line: source.position(of: pointer.range(in: entry).lowerBound).line)
+      let line = source.position(of: pointer.range(in: entry).lowerBound).line
+      claims[path] = Claim(table: table, line: line, entry: entry, pointer: pointer)
+    }
+  }
+
+  /// What the daemon writes on its own account is no place for a token.
+  private mutating func claimOwnFiles(_ configuration: Configuration) {
+    let directory = environment.tokenDirectory
+    var own = [directory + "/" + StatusFile.name: "its status"]
+    for token in configuration.tokens where !token.outputs.isEmpty {
+      own[token.statePath] = "what it needs to take [token.\(token.name)] over after a restart"
+    }
+    for (path, what) in own.sorted(by: { $0.key < $1.key }) {
+      guard let claim = claims[path] else { continue }
+      report(
+        "[\(claim.table)] writes to \(path.shown), where the daemon keeps \(what); give another path", claim.entry,
+        table: claim.table, at: claim.pointer, showsValue: true)
     }
   }
 

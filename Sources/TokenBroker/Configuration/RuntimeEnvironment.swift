@@ -11,6 +11,10 @@ public struct RuntimeEnvironment: Hashable, Sendable {
   /// Whether files with secrets may be readable by their group: `allow_group_read`.
   public var allowsGroupRead = false
 
+  /// Files that relative names in the configuration stand for: the sources of the service's credentials, where it is not the daemon that reads
+  /// the configuration but root for it.
+  public var credentialSources: [String: String] = [:]
+
   /// An environment put together by hand, as tests do; `userID` defaults to that of the process.
   public init(runtimeDirectory: String? = nil, credentialsDirectory: String? = nil, userID: UInt32? = nil) {
     self.runtimeDirectory = runtimeDirectory
@@ -44,6 +48,20 @@ public struct RuntimeEnvironment: Hashable, Sendable {
   func configurationSource(of path: String) -> String {
     guard let credentialsDirectory, path == credentialsDirectory + "/config.toml" else { return path }
     return Self.variable("KONEXUS_TOKEND_CONFIG_SOURCE") ?? path
+  }
+
+  /// What is wrong with the file that a person changes to change `path`, if that is a copy that systemd made of it: systemd does not mind that
+  /// others may read it. Nil: nothing, or it cannot be seen from here.
+  public func refusal(ofSourceOf path: String) -> FileRefusal? {
+    let source = configurationSource(of: path)
+    var status = stat()
+    guard source != path, stat(source, &status) == 0 else { return nil }
+    let mode = status.st_mode & 0o7777
+    guard mode & 0o077 != 0 else { return nil }
+    return FileRefusal(
+      path: source,
+      problem: "may be \(mode & 0o044 == 0 ? "changed" : "read") by other users (mode \(FileMode.octal(mode)))",
+      remedy: "run: chmod 0600 \(source.shellQuoted)")
   }
 
   private static func variable(_ name: String) -> String? {

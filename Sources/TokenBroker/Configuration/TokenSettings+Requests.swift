@@ -10,15 +10,26 @@ extension TokenSettings {
 
   /// What to ask with, secrets and key read now: what was rotated in its file is used at once.
   ///
-  /// - Parameter preferred: what the server took last.
-  /// - Throws: `credentials` if a secret or the key cannot be read.
-  func request(preferring preferred: ClientProof? = nil) throws(AcquisitionFailure) -> TokenRequest {
-    TokenRequest(
-      clientID: clientID, credentials: try credentials(preferring: preferred), scope: scope, parameters: parameters,
-      verification: verification, policy: policy, timeout: timeout)
+  /// - Parameters:
+  ///   - preferred: what the server took last.
+  ///   - userID: whose files they may be, beside root's; nil: this process's user's.
+  /// - Throws: `credentials` if a secret or key cannot be read, or others can read it.
+  func request(
+    preferring preferred: ClientProof? = nil, as userID: UInt32? = nil
+  ) throws(AcquisitionFailure) -> TokenRequest {
+    var environment = RuntimeEnvironment.current
+    environment.allowsGroupRead = allowsGroupRead
+    if let userID { environment.userID = userID }
+    try checkCertificateKey(environment)
+    return TokenRequest(
+      clientID: clientID, credentials: try credentials(preferring: preferred, environment), scope: scope,
+      parameters: parameters,
+      confidential: confidential, verification: verification, policy: policy, timeout: timeout)
   }
 
-  private func credentials(preferring preferred: ClientProof?) throws(AcquisitionFailure) -> ClientCredentials {
+  private func credentials(
+    preferring preferred: ClientProof?, _ environment: RuntimeEnvironment
+  ) throws(AcquisitionFailure) -> ClientCredentials {
     var read: [Secret?] = []
     var refusal: FileRefusal?
     for secret in secrets {
@@ -31,12 +42,17 @@ extension TokenSettings {
     if let refusal, read.allSatisfy({ $0 == nil }), clientAuthentication != .auto || privateKeyFile == nil {
       throw AcquisitionFailure(.credentials, "\(refusal)")
     }
+    var key: ClientAssertionKey?
+    do throws(AcquisitionFailure) { key = try self.key(environment) } catch {
+      // A secret will do as well, where the method is left open.
+      guard clientAuthentication == .auto, read.contains(where: { $0 != nil }) else { throw error }
+    }
     return ClientCredentials(
-      method: clientAuthentication, secrets: read, basicEncoding: basicEncoding, key: try key(),
+      method: clientAuthentication, secrets: read, basicEncoding: basicEncoding, key: key,
       assertionAudience: assertionAudience, hasCertificate: clientCertificateFile != nil, preferred: preferred)
   }
 
-  private func key() throws(AcquisitionFailure) -> ClientAssertionKey? {
+  private func key(_ environment: RuntimeEnvironment) throws(AcquisitionFailure) -> ClientAssertionKey? {
     guard let privateKeyFile else { return nil }
     let pem: Secret
     do throws(FileRefusal) {
@@ -45,17 +61,18 @@ extension TokenSettings {
       throw AcquisitionFailure(.credentials, "\(error)")
     }
     do throws(ClientAssertionFailure) {
-      return try ClientAssertionKey(pem: pem, keyID: keyID)
+      return try ClientAssertionKey(pem: pem, algorithm: assertionAlgorithm, keyID: keyID)
     } catch {
       throw AcquisitionFailure(.credentials, "\(privateKeyFile): \(error.message)")
     }
   }
 
-  /// That of this process, with what the settings allow in it.
-  private var environment: RuntimeEnvironment {
-    var environment = RuntimeEnvironment.current
-    environment.allowsGroupRead = allowsGroupRead
-    return environment
+  /// The TLS library reads it for itself, whoever else may.
+  private func checkCertificateKey(_ environment: RuntimeEnvironment) throws(AcquisitionFailure) {
+    guard let path = clientKeyFile ?? clientCertificateFile else { return }
+    do throws(FileRefusal) { try PEMFile.checkKey(path, environment: environment) } catch {
+      throw AcquisitionFailure(.credentials, "\(error)")
+    }
   }
 
   /// An RSA key of 16384 bits in PEM has 13 KiB.
@@ -70,6 +87,12 @@ extension TokenSettings {
   private var parameters: [(name: String, value: String)] {
     resource.map { ("resource", $0) } + (requestAudience.map { [("audience", $0)] } ?? [])
       + extraParameters.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+  }
+
+  /// Those of the further parameters that may be secret: all that do not say what other settings say openly.
+  private var confidential: [Secret] {
+    let open = [issuer, clientID] + scope + resource + audience + (requestAudience.map { [$0] } ?? [])
+    return extraParameters.values.filter { !open.contains($0) }.map { Secret($0) }
   }
 
   /// The way to the server.

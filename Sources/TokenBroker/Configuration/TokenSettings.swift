@@ -21,6 +21,8 @@ public struct TokenSettings: Hashable, Sendable {
   public var privateKeyFile: String?
   /// The `kid` in the assertion's header, if the server wants one.
   public var keyID: String?
+  /// What assertions are signed by; nil: what the server's metadata names and the key can.
+  public var assertionAlgorithm: SignatureAlgorithm?
   /// The assertion's `aud`.
   public var assertionAudience: AssertionAudience = .tokenEndpoint
   /// The PEM file of the client's certificate for TLS, absolute path.

@@ -22,7 +22,10 @@ struct OutputDirectory: ~Copyable {
       switch code {
       case ENOENT:
         throw .system(
-          "open the directory", path, code, remedy: "create it: install -d -m 0750 -g konexus-token \(path)")
+          "open the directory", path, code,
+          remedy:
+            "create it for the daemon: install -d -m 0750 -o \(Account.user(owner)) -g konexus-token \(path) (below /run it is gone after a boot: see tmpfiles.d(5))"
+        )
       case ENOTDIR, ELOOP:
         throw PublicationFailure(
           "\(path) is not a directory, or is a symbolic link to one; name the real directory")

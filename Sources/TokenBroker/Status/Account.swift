@@ -20,6 +20,15 @@ public enum Account {
     return String(cString: found.pointee.gr_name)
   }
 
+  /// A group's number by name.
+  public static func groupID(named name: String) -> UInt32? {
+    var entry = Glibc.group()
+    var buffer = [CChar](repeating: 0, count: 16_384)
+    var found: UnsafeMutablePointer<Glibc.group>?
+    guard getgrnam_r(name, &entry, &buffer, buffer.count, &found) == 0, let found else { return nil }
+    return found.pointee.gr_gid
+  }
+
   /// A user's number by name.
   public static func userID(named name: String) -> UInt32? {
     var entry = passwd()

@@ -30,6 +30,11 @@ public struct StatusFile {
     written = timeless
   }
 
+  /// Leaves a sign of life: what is in the file still holds.
+  public func markAlive() {
+    utimensat(AT_FDCWD, file.path, nil, AT_SYMLINK_NOFOLLOW)
+  }
+
   /// What a former run of this very user left in `directory`; `nil` if nothing, or nothing that can be trusted.
   public static func left(in directory: String) -> BrokerStatus? {
     guard let content = try? PrivateFile.read(directory + "/" + name, maximum: sizeLimit) else { return nil }
@@ -45,6 +50,15 @@ public struct StatusFile {
     public var problem: String
     /// What to type next.
     public var remedy: String
+    /// Whether there is no status file at all.
+    public var isMissing = false
+    /// An account of the given parts.
+    public init(problem: String, remedy: String, isMissing: Bool = false) {
+      self.problem = problem
+      self.remedy = remedy
+      self.isMissing = isMissing
+    }
+
     /// Problem and remedy.
     public var description: String { "\(problem); \(remedy)" }
   }
@@ -60,9 +74,14 @@ public struct StatusFile {
     } catch {
       throw unavailable(path, error.reason)
     }
-    guard let status = try? JSONDecoder().decode(BrokerStatus.self, from: content.withBytes { Data($0) }) else {
+    guard var status = try? JSONDecoder().decode(BrokerStatus.self, from: content.withBytes { Data($0) }) else {
       throw Unavailable(
         problem: "\(path) is not of this version of konexus-tokend", remedy: "type: systemctl restart konexus-tokend")
+    }
+    // Heartbeats move the file's time alone.
+    var seen = stat()
+    if stat(path, &seen) == 0 {
+      status.writtenAt = max(status.writtenAt, Double(seen.st_mtim.tv_sec) + Double(seen.st_mtim.tv_nsec) / 1e9)
     }
     return status
   }
@@ -71,13 +90,15 @@ public struct StatusFile {
     var status = stat()
     if stat(path, &status) != 0, errno == ENOENT {
       return Unavailable(
-        problem: "\(path) does not exist: no konexus-tokend has run there since this host booted",
-        remedy: "type: systemctl status konexus-tokend, or name its runtime directory with --directory")
+        problem:
+          "\(path) does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then)",
+        remedy: "type: systemctl status konexus-tokend, or name its runtime directory with --directory",
+        isMissing: true)
     }
     if access(path, R_OK) != 0, errno == EACCES {
       return Unavailable(
         problem: "\(path) may not be read by this user",
-        remedy: "use sudo, or become a member of its group: usermod -aG konexus-token USER")
+        remedy: "use sudo, or the group konexus-token, whose members may read the tokens as well")
     }
     return Unavailable(problem: "\(path) cannot be read: \(reason)", remedy: "type: systemctl status konexus-tokend")
   }

@@ -11,14 +11,18 @@ extension StatusReport {
   }
 
   /// The same for a status that is not to be had.
-  public static func json(_ unavailable: StatusFile.Unavailable) -> String {
+  public static func json(_ unavailable: StatusFile.Unavailable, isCritical: Bool = false) -> String {
     struct Failure: Encodable {
-      var grade = Grade.unknown.word.lowercased()
-      var exitCode = Grade.unknown.rawValue
+      var grade: String
+      var exitCode: Int32
       var error: String
       var remedy: String
     }
-    return encode(Failure(error: unavailable.problem, remedy: unavailable.remedy))
+    let grade: Grade = isCritical ? .critical : .unknown
+    return encode(
+      Failure(
+        grade: grade.word.lowercased(), exitCode: grade.rawValue, error: unavailable.problem,
+        remedy: unavailable.remedy))
   }
 
   private static func encode(_ document: some Encodable) -> String {

@@ -37,6 +37,7 @@ extension StatusReport {
     let shown = worst.prefix(3).map { "\($0.status.name) \($0.state.rawValue)" }
     if !shown.isEmpty { text += ": " + shown.joined(separator: ", ") }
     if worst.count > 3 { text += " and \(worst.count - 3) more" }
+    if status.reloadFailure != nil { text += "; reload failed, the old settings hold" }
     return style.paint(grade.word, tone) + ": " + text
   }
 

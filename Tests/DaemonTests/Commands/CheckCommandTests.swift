@@ -58,6 +58,19 @@ import Testing
     }
   }
 
+  @Test("warns of what a token or server cannot do: be revoked, be used by who has no key")
+  func warnings() async throws {
+    try await withScene { scene in
+      scene.sandbox.inject(.removeMembers(["revocation_endpoint"]), at: [.discovery])
+      scene.sandbox.inject(.setClaims(["cnf": ["x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"]]))
+      try scene.configure(scene.table("konexus", ["revoke_on_stop": "true"]))
+      let run = try await CommandRun(["check", "--config", scene.workplace.configFile], in: scene.workplace)
+      #expect(run.code == 0, "\(run.output)")
+      #expect(run.output.contains("revocation_endpoint: none") && run.output.contains("remove revoke_on_stop"))
+      #expect(run.output.contains("bound to a key (cnf; RFC 8705, 3)"), "\(run.output)")
+    }
+  }
+
   private static let allIsWell = BrokenSituation.whole(
     BrokenSituation.output, BrokenSituation.connected, BrokenSituation.synchronous, BrokenSituation.answered,
     BrokenSituation.verified, BrokenSituation.planned, BrokenSituation.read, "\nall is well\n")

@@ -53,7 +53,7 @@ import Testing
       #expect(unstarted.output == "")
       #expect(
         unstarted.errors == """
-          konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted (waited for SPAN)
+          konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then) (waited for SPAN)
           -> type: systemctl status konexus-tokend, or name its runtime directory with --directory
 
           """)

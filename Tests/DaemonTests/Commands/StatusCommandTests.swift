@@ -142,7 +142,7 @@ import Testing
         #expect(run.output == "")
         #expect(
           run.errors == """
-            konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted
+            konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then)
             -> type: systemctl status konexus-tokend, or name its runtime directory with --directory
 
             """)
@@ -246,7 +246,7 @@ import Testing
       #expect(
         run.output == """
           {
-            "error" : "DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted",
+            "error" : "DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then)",
             "exit_code" : 3,
             "grade" : "unknown",
             "remedy" : "type: systemctl status konexus-tokend, or name its runtime directory with --directory"

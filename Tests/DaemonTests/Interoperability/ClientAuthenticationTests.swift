@@ -135,11 +135,112 @@ struct ClientAuthenticationTests {
       try await scene.ready()
       #expect(scene.sandbox.refusal(of: try #require(scene.token())) == nil)
       #expect(scene.lastTokenRequest?.authentication == "private_key_jwt")
+      let assertion = try #require(scene.lastTokenRequest?.assertion)
+      #expect(
+        assertion["kid"] == "k1" && assertion["alg"] == ["RSA": "RS256", "EC": "ES256"][algorithm, default: "EdDSA"])
+      #expect(assertion["aud"] == scene.sandbox.issuer + (audience == "issuer" ? "" : "/connect/token"))
       // The key is rotated: the file is read for each request.
       try scene.workplace.write(second.privatePEM, to: file)
       scene.sandbox.updateClients { $0[0].publicKeys = [second.publicPEM] }
       try await refresh(scene, daemon)
       #expect(scene.sandbox.counts.tokenRefusals == 0)
+    }
+  }
+
+  @Test(
+    "private_key_jwt: signed by assertion_algorithm, or by what the server alone takes",
+    arguments: [("\"PS256\"", nil), ("\"PS384\"", ["RS256"]), ("", ["PS256"])] as [(String, [String]?)])
+  func assertionAlgorithm(setting: String, advertised: [String]?) async throws {
+    try await scene { scene in
+      let key = try await KeyPair("RSA", in: scene.workplace)
+      scene.sandbox.updateClients { $0[0] = SandboxClient(id: "gauge", publicKeys: [key.publicPEM]) }
+      if let advertised {
+        let names = advertised.map { JSON.string($0) }
+        scene.sandbox.inject(
+          .setMembers(["token_endpoint_auth_signing_alg_values_supported": .array(names)]), at: [.discovery])
+      }
+      let file = scene.workplace.path + "/client.pem"
+      try scene.workplace.write(key.privatePEM, to: file)
+      try scene.configure(
+        scene.table(
+          "konexus",
+          [
+            "client_id": "\"gauge\"", "client_secret": "", "client_auth": "\"private_key_jwt\"",
+            "private_key_file": "\"\(file)\"", "assertion_algorithm": setting,
+          ]))
+      try scene.startDaemon()
+      // The sandbox knows no PS384: that it is used all the same is what counts there.
+      try await scene.wait(for: "a request") { scene.lastTokenRequest?.assertion != nil }
+      let wanted = setting.isEmpty ? advertised?.first : setting.filter { $0 != "\"" }
+      #expect(scene.lastTokenRequest?.assertion?["alg"] == wanted)
+      if wanted == "PS256" { try await scene.ready() }
+    }
+  }
+
+  @Test("auto: a key that cannot be read is passed over where there is a secret as well")
+  func unreadableKey() async throws {
+    try await withScene(options: { $0.clients = [SandboxClient(id: "gauge", secrets: ["the-secret-of-it"])] }) {
+      scene in
+      let key = try await KeyPair("EC", in: scene.workplace)
+      scene.sandbox.updateClients { $0[0].publicKeys = [key.publicPEM] }
+      let file = scene.workplace.path + "/key.pem"
+      try scene.workplace.write(key.privatePEM, to: file)
+      try scene.configure(scene.table("konexus", ["client_auth": "\"auto\"", "private_key_file": "\"\(file)\""]))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      #expect(scene.lastTokenRequest?.authentication == "private_key_jwt")
+      unlink(file)
+      try await refresh(scene, daemon)
+      #expect(scene.lastTokenRequest?.authentication == "client_secret_post")
+    }
+  }
+
+  @Test("a certificate beside a secret: the alias is asked (RFC 8705, 5), and its key must stay nobody else's")
+  func certificateBesides() async throws {
+    try await withScene(
+      lifetime: 8,
+      options: {
+        $0.mutualTLSPort = 0
+        $0.clients = [SandboxClient(id: "gauge", secrets: ["the-secret-of-it"], certificateName: "river gauge")]
+      }
+    ) { scene in
+      let pair = try scene.sandbox.issueClientCertificate(name: "river gauge")
+      let (certificate, key) = (scene.workplace.path + "/client.pem", scene.workplace.path + "/client-key.pem")
+      try scene.workplace.write(pair.certificatePEM, to: certificate)
+      try scene.workplace.write(pair.keyPEM, to: key)
+      try scene.configure(
+        scene.table("konexus", ["client_certificate_file": "\"\(certificate)\"", "client_key_file": "\"\(key)\""]))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      #expect(scene.lastTokenRequest?.authentication == "client_secret_post")
+      #expect(scene.lastTokenRequest?.showsCertificate == true)
+      #expect(chmod(key, 0o644) == 0)
+      try await scene.wait(for: "the failure") { daemon.status?.tokens.first?.failure?.code == "credentials" }
+      #expect(daemon.status?.tokens.first?.failure?.message.contains("chmod 0600 \(key)") == true)
+      #expect(chmod(key, 0o600) == 0)
+      try await scene.wait(for: "a token again") {
+        daemon.status?.tokens.first?.failure == nil && daemon.status?.tokens.first?.successes ?? 0 >= 2
+      }
+    }
+  }
+
+  @Test("pinned_public_key: a server with another key gets no request, and it is said")
+  func pin() async throws {
+    try await scene { scene in
+      try scene.configure(
+        scene.table("konexus", ["pinned_public_key": "\"sha256//\(String(repeating: "A", count: 43))=\""]))
+      let daemon = try scene.startDaemon()
+      try await scene.wait(for: "the failure") { daemon.status?.tokens.first?.failure?.code == "tls-pin" }
+      #expect(scene.sandbox.requests.isEmpty)
+      // As an administrator would get it.
+      let pin = try await scene.shell(
+        """
+        openssl s_client -connect localhost:\(scene.sandbox.port) </dev/null 2>/dev/null | openssl x509 -pubkey -noout |
+        openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64
+        """)
+      try scene.configure(scene.table("konexus", ["pinned_public_key": "\"sha256//\(pin)\""]))
+      daemon.signal(SIGHUP)
+      try await scene.ready()
     }
   }
 
@@ -284,6 +385,15 @@ struct ClientAuthenticationTests {
 }
 
 extension Scene {
+  /// What a command of the shell prints, without the line break.
+  fileprivate func shell(_ command: String) async throws -> String {
+    let output = workplace.path + "/shell.\(UInt64.random(in: .min ... .max))"
+    let process = try ChildProcess(
+      ["sh", "-c", command], environment: ["PATH": "/usr/bin:/bin"], output: output, errors: output + ".errors")
+    try await wait(for: "the shell", atMost: 30) { process.ending != nil }
+    return (Workplace.read(output) ?? "").split(separator: "\n").first.map(String.init) ?? ""
+  }
+
   /// The last request that the token endpoint saw.
   fileprivate var lastTokenRequest: RequestRecord? { sandbox.requests.last { $0.endpoint == .token } }
 }

@@ -28,6 +28,44 @@ struct IntrospectionTests {
     }
   }
 
+  @Test("by a signed assertion and by certificate, at the alias; so is revocation", arguments: [true, false])
+  func byKey(isCertificate: Bool) async throws {
+    try await withScene(options: {
+      $0.settings.tokenForm = .opaque
+      $0.mutualTLSPort = 0
+      $0.clients = [SandboxClient(id: "gauge", certificateName: "river gauge")]
+    }) { scene in
+      let file = scene.workplace.path + "/client.pem"
+      if isCertificate {
+        let pair = try scene.sandbox.issueClientCertificate(name: "river gauge")
+        try scene.workplace.write(pair.certificatePEM + pair.keyPEM, to: file)
+      } else {
+        let key = try await KeyPair("EC", in: scene.workplace)
+        scene.sandbox.updateClients { $0[0].publicKeys = [key.publicPEM] }
+        try scene.workplace.write(key.privatePEM, to: file)
+      }
+      let method = isCertificate ? "tls_client_auth" : "private_key_jwt"
+      try scene.configure(
+        scene.table(
+          "konexus",
+          [
+            "verify": "\"introspection\"", "revoke_on_stop": "true", "client_secret": "",
+            "client_auth": "\"\(method)\"",
+            isCertificate ? "client_certificate_file" : "private_key_file": "\"\(file)\"",
+          ]))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let token = try #require(scene.token())
+      daemon.signal(SIGTERM)
+      #expect(try await scene.ending(of: daemon) == .exited(0))
+      #expect(scene.sandbox.refusal(of: token) == "revoked")
+      let seen = scene.sandbox.requests.filter { [.token, .introspection, .revocation].contains($0.endpoint) }
+      #expect(seen.map(\.authentication) == [method, method, method], "\(seen)")
+      #expect(seen.allSatisfy { $0.showsCertificate == isCertificate && $0.status == 200 }, "\(seen)")
+      #expect(Set(seen.map(\.endpoint)).count == 3)
+    }
+  }
+
   struct Answer: Sendable, CustomTestStringConvertible {
     var testDescription: String
     var code: FailureCode

@@ -58,6 +58,12 @@ extension Hardship {
     Hardship("server_error with 400", .serverBusy, .oauthError("server_error")),
     Hardship("temporarily_unavailable", .serverError, .oauthError("temporarily_unavailable", status: 503)),
     Hardship("slow_down", .tooManyRequests, .oauthError("slow_down")),
+    Hardship("invalid_client with 200", .invalidClient, .body(#"{"error":"invalid_client"}"#)),
+    Hardship(
+      "an error_description that is a list", .invalidScope,
+      .status(
+        400, headers: ["Content-Type": "application/json"],
+        body: #"{"error":"invalid_scope","error_description":["no","never"]}"#)),
   ]
 
   private static let responses = [
@@ -129,6 +135,9 @@ extension Hardship {
     Hardship(
       "discovery: token_endpoint without TLS", .insecureEndpoint,
       .setMembers(["token_endpoint": "http://auth.example/token"]), at: .discovery),
+    Hardship(
+      "discovery: token_endpoint without TLS, at this very host", .insecureEndpoint,
+      .setMembers(["token_endpoint": "http://localhost:8080/token"]), at: .discovery),
     Hardship(
       "discovery: jwks_uri is a file", .insecureEndpoint, .setMembers(["jwks_uri": "file:///etc/passwd"]),
       at: .discovery

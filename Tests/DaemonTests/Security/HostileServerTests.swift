@@ -37,7 +37,7 @@ struct HostileServerTests {
       "a number beyond any",
       .body("{\"access_token\":\"a.b.c\",\"token_type\":\"Bearer\",\"expires_in\":1e999999,\"keys\":1e999999}")
     ),
-    ("not UTF-8", .rawBytes("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{\u{80}")),
+    ("not UTF-8", .rawBytes("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"keys\":\"\u{80}\"}")),
     ("NUL bytes", .body("{\"access_token\":\"a\0b\",\"token_type\":\"Bearer\",\"keys\":[]}")),
     ("60,000 members", .body("{" + (0..<60_000).map { "\"m\($0)\":\($0)" }.joined(separator: ",") + "}")),
   ]
@@ -65,12 +65,16 @@ struct HostileServerTests {
   ]
 
   private static let keySets: [(String, Fault.Kind)] = [
-    ("100,000 keys", .extraKeys(Array(repeating: ["kty": "RSA", "e": "AQAB", "n": "AQAB"], count: 100_000))),
+    (
+      "100,000 keys, more than is read",
+      .extraKeys(Array(repeating: ["kty": "RSA", "e": "AQAB", "n": "AQAB"], count: 100_000))
+    ),
     ("a megabyte of empty keys", .body("{\"keys\":[" + String(repeating: "{},", count: 340_000) + "{}]}")),
     (
       "a giant exponent",
       .setKeyMembers([
-        "kty": "RSA", "n": .string("z" + String(repeating: "A", count: 341) + "B"),
+        // 2048 bits, odd.
+        "kty": "RSA", "n": .string("z" + String(repeating: "A", count: 340) + "Q"),
         "e": .string(String(repeating: "_", count: 340)),
       ])
     ),
@@ -127,8 +131,8 @@ struct HostileServerTests {
     }
   }
 
-  /// An answer of 1 MiB is read, parsed and compared; more than this is a leak or a bomb.
-  private static let allowance = 48 << 20
+  /// An answer of 1 MiB is read, parsed and compared; more than this is a leak or a bomb. The address sanitizer keeps what was freed.
+  private static let allowance = getenv("ASAN_OPTIONS") == nil ? 48 << 20 : 384 << 20
 
   /// The most memory that the daemon had so far, in bytes.
   private static func peakMemory(of daemon: DaemonProcess) -> Int? {

@@ -8,6 +8,7 @@ import Testing
 struct LeakTests {
   private static let secret = "s3cret/with+odd&chars=%of-the-client"
   private static let next = "next-s3cret+of&the=client"
+  private static let parameter = "a-key/0123456789+of-the-gateway"
 
   /// Every form in which the secret could stand somewhere.
   private static func forms(_ secret: String, id: String) -> [String] {
@@ -66,12 +67,17 @@ struct LeakTests {
       let secrets = "[\"\(Self.secret)\", \"\(Self.next)\"]"
       try scene.configure(
         daemonTable
-          + scene.table("konexus", ["client_secret": secrets, "client_auth": "\"\(method)\"", "timeout": "\"2s\""]))
+          + scene.table(
+            "konexus",
+            [
+              "client_secret": secrets, "client_auth": "\"\(method)\"", "timeout": "\"2s\"",
+              "extra_parameters": "{ api_key = \"\(Self.parameter)\" }",
+            ]))
       let daemon = try scene.startDaemon()
       try await scene.ready()
       let good = try #require(scene.token())
       var texts: Set<String> = [good]
-      for text in [Self.secret, FormEncoding.encoded(.text(Self.secret)).exposed, good] {
+      for text in [Self.secret, FormEncoding.encoded(.text(Self.secret)).exposed, Self.parameter, good] {
         for fault in Self.echoes(text) {
           let attempts = daemon.status?.tokens.first?.requests ?? 0
           scene.sandbox.inject(fault)
@@ -84,7 +90,8 @@ struct LeakTests {
         }
       }
       texts.formUnion(scene.sandbox.issuedTokens)
-      let forms = Self.forms(Self.secret, id: "gauge") + Self.forms(Self.next, id: "gauge")
+      let forms =
+        Self.forms(Self.secret, id: "gauge") + Self.forms(Self.next, id: "gauge") + Self.forms(Self.parameter, id: "")
       let signatures = texts.compactMap { $0.split(separator: ".").last.map(String.init) }.filter { $0.count > 20 }
       for (place, text) in Self.written(scene, daemon) {
         for form in forms { #expect(!text.contains(form), "\(place) holds the secret as \(form)") }

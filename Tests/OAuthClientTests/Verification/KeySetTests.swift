@@ -45,6 +45,16 @@ import Testing
     OddKey("P-256 for ES384", .unsupportedAlgorithm("ES384")) { try SigningKey.p256.jwk(["alg": #""ES384""#]) },
   ]
 
+  private static let doubled: [OddKey] = [
+    OddKey("kty twice", .duplicateMember) { #"{"kty":"oct",\#(try SigningKey.p256.jwk().dropFirst())"# },
+    OddKey("x twice, once escaped", .duplicateMember) {
+      #"{"\u0078":"AAAA",\#(try SigningKey.p256.jwk().dropFirst())"#
+    },
+    OddKey("a member of a member twice", .duplicateMember) {
+      try SigningKey.p256.jwk(["more": #"{"a":1,"a":2}"#])
+    },
+  ]
+
   private static let rsaKeys: [OddKey] = [
     OddKey("RSA without n", .malformed) { try SigningKey.rsa.jwk(["n": nil]) },
     OddKey("RSA without e", .malformed) { try SigningKey.rsa.jwk(["e": nil]) },
@@ -87,7 +97,7 @@ import Testing
     },
   ]
 
-  @Test(arguments: wholeKeys + rsaKeys + curveKeys) func anOddKeyIsPassedOver(_ odd: OddKey) async throws {
+  @Test(arguments: wholeKeys + doubled + rsaKeys + curveKeys) func anOddKeyIsPassedOver(_ odd: OddKey) async throws {
     let keys = try Sample.keySet([odd.jwk(), SigningKey.p384.jwk(), odd.jwk()])
     #expect(keys.count == 1)
     #expect(keys.skipped == [SkippedKey(index: 0, reason: odd.reason), SkippedKey(index: 2, reason: odd.reason)])

@@ -32,7 +32,10 @@ struct ConfigurationKey<Settings>: Sendable {
   }
 
   /// Reads `node` into `settings`.
-  func apply(_ node: TOMLNode, directory: String, to settings: inout Settings) throws(SettingFault) {
-    try assign(node, SettingContext(directory: directory, isSecret: isSecret), &settings)
+  func apply(
+    _ node: TOMLNode, directory: String, credentialSources: [String: String] = [:], to settings: inout Settings
+  ) throws(SettingFault) {
+    let context = SettingContext(directory: directory, isSecret: isSecret, credentialSources: credentialSources)
+    try assign(node, context, &settings)
   }
 }

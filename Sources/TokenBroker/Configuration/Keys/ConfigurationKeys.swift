@@ -39,6 +39,7 @@ public enum ConfigurationKeys {
     ConfigurationKey("basic_encoding", .choice(), default: "\"auto\"", sets: \.settings.basicEncoding),
     ConfigurationKey("private_key_file", .inputPath, sets: \.settings.privateKeyFile),
     ConfigurationKey("key_id", .visibleText, sets: \.settings.keyID),
+    ConfigurationKey("assertion_algorithm", .choice(), sets: \.settings.assertionAlgorithm),
     ConfigurationKey(
       "assertion_audience", .choice(), default: "\"token_endpoint\"", sets: \.settings.assertionAudience),
     ConfigurationKey("client_certificate_file", .inputPath, sets: \.settings.clientCertificateFile),

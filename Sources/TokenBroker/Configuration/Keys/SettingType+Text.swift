@@ -33,7 +33,7 @@ extension SettingType<String> {
   static let inputPath = SettingType(name: "a path, as a string") { node, context throws(SettingFault) in
     guard let text = node.string else { throw mismatch("a path, as a string", node, context) }
     try text.mustBePath()
-    return text.hasPrefix("/") ? text : context.directory + "/" + text
+    return context.resolve(text)
   }
 
   /// A file to write.
@@ -42,8 +42,7 @@ extension SettingType<String> {
     try text.mustBePath()
     guard text.hasPrefix("/") else {
       throw SettingFault(
-        message:
-          "is \(text.shown), which is relative; give an absolute path, as in \"/run/konexus-tokend/konexus.token\"")
+        message: "is \(text.shown), which is relative; give an absolute path, one that begins with '/'")
     }
     let parts = text.split(separator: "/").filter { $0 != "." }
     guard let last = parts.last, !text.hasSuffix("/"), !text.hasSuffix("/.") else {

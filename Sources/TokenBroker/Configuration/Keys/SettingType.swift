@@ -23,6 +23,13 @@ struct SettingContext: Sendable {
   let directory: String
   /// Whether the value must not appear in messages.
   let isSecret: Bool
+  /// Files that relative names stand for in place of those in `directory`.
+  let credentialSources: [String: String]
+
+  /// The file that a path in the configuration means.
+  func resolve(_ path: String) -> String {
+    path.hasPrefix("/") ? path : credentialSources[path] ?? directory + "/" + path
+  }
 }
 
 extension SettingType {
