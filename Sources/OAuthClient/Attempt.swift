@@ -2,7 +2,8 @@
 struct Attempt {
   let start: BootTime
   private let timeout: Duration
-  private let limit: BootTime
+  /// When it is over, on a host that is awake.
+  let limit: BootTime
 
   /// What is waited for something that there is a substitute for, such as a newer discovery document.
   static let haste = Duration.seconds(5)

@@ -15,8 +15,8 @@ public actor AuthorizationServer {
   private var metadataReloads = ReloadLimit()
   /// What the server's clock shows when the boot-time clock shows zero, seconds since 1970, as its last answer told.
   private var serverTimeAtBoot: Double?
-  private var readingMetadata: Task<Result<ServerMetadata, AcquisitionFailure>, Never>?
-  private var readingKeys: Task<Result<KeySet, AcquisitionFailure>, Never>?
+  private var readingMetadata: Reading<ServerMetadata>?
+  private var readingKeys: Reading<KeySet>?
 
   /// A server of which nothing is known yet. `observe` is told of each step of an attempt, in order; `executor` runs what it begins itself.
   public init(
@@ -136,7 +136,9 @@ public actor AuthorizationServer {
   private func readMetadata(
     _ attempt: Attempt, longest: Duration?
   ) async throws(AcquisitionFailure) -> ServerMetadata {
-    if let readingMetadata { return try await readingMetadata.value.get() }
+    if let readingMetadata, readingMetadata.serves(issuer, at: Moment.now().boot) {
+      return try await readingMetadata.task.value.get()
+    }
     let task = Task(executorPreference: executor) { () -> Result<ServerMetadata, AcquisitionFailure> in
       do throws(AcquisitionFailure) {
         return .success(try await self.fetchMetadata(attempt, longest: longest))
@@ -144,9 +146,9 @@ public actor AuthorizationServer {
         return .failure(error)
       }
     }
-    readingMetadata = task
+    readingMetadata = Reading(of: issuer, limit: attempt.limit, task)
     let result = await task.value
-    readingMetadata = nil
+    if readingMetadata?.task == task { readingMetadata = nil }
     return try result.get()
   }
 
@@ -194,7 +196,10 @@ public actor AuthorizationServer {
   private func readKeys(
     _ metadata: ServerMetadata, _ attempt: Attempt, longest: Duration?
   ) async throws(AcquisitionFailure) -> KeySet {
-    if let readingKeys { return try await readingKeys.value.get() }
+    let location = try metadata.keyLocation
+    if let readingKeys, readingKeys.serves(location, at: Moment.now().boot) {
+      return try await readingKeys.task.value.get()
+    }
     let task = Task(executorPreference: executor) { () -> Result<KeySet, AcquisitionFailure> in
       do throws(AcquisitionFailure) {
         return .success(try await self.fetchKeys(metadata, attempt, longest: longest))
@@ -202,9 +207,9 @@ public actor AuthorizationServer {
         return .failure(error)
       }
     }
-    readingKeys = task
+    readingKeys = Reading(of: location, limit: attempt.limit, task)
     let result = await task.value
-    readingKeys = nil
+    if readingKeys?.task == task { readingKeys = nil }
     return try result.get()
   }
 

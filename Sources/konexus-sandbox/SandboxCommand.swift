@@ -16,12 +16,15 @@ struct SandboxCommand: AsyncParsableCommand {
       SIGTERM and SIGINT end it, SIGUSR1 rotates the signing key, SIGUSR2 refuses connections, or accepts them again.
 
       EXAMPLES
-        konexus-sandbox --port 8443 --control-port 8444 --ca-file ca.pem --secret-file secret
+        konexus-sandbox --port 8443 --control-port 8444 \\
+          --ca-file ca.pem --secret-file secret
         curl --cacert ca.pem https://localhost:8443/.well-known/openid-configuration
-        curl --cacert ca.pem https://localhost:8443/connect/token -d grant_type=client_credentials \\
-          -d client_id=ext-1741-sample-client --data-urlencode client_secret@secret -d scope=tamarack
+        curl --cacert ca.pem https://localhost:8443/connect/token \\
+          -d grant_type=client_credentials -d client_id=ext-1741-sample-client \\
+          --data-urlencode client_secret@secret -d scope=tamarack
         curl -X POST 'http://127.0.0.1:8444/down?seconds=5'
-        curl -X POST http://127.0.0.1:8444/faults -d '{"kind": "status", "status": 503, "at": ["token"]}'
+        curl -X POST http://127.0.0.1:8444/faults \\
+          -d '{"kind": "status", "status": 503, "at": ["token"]}'
         curl http://127.0.0.1:8444/        (all that the control endpoint can do)
       """)
 

@@ -64,19 +64,20 @@ struct Check: ParsableCommand {
 
   private func walk(_ tell: @escaping @Sendable (CheckStep) -> Void) async {
     var environment = RuntimeEnvironment.current
-    let path = config ?? environment.defaultConfigurationPath
+    let source = UnitCheck.configurationSource
+    let path = config ?? source?.path ?? environment.defaultConfigurationPath
     // The daemon's own configuration, and no other, is read with what the service hands to the daemon.
-    let readers = config == nil ? UnitCheck.readers : nil
+    let readers = source?.isEncrypted == true || source?.path == path ? UnitCheck.readers : nil
     if let readers {
       environment.userID = readers.userID
       environment.credentialSources = readers.credentialSources
     }
-    if config == nil, let source = UnitCheck.encryptedConfiguration, access(path, F_OK) != 0 {
+    if config == nil, source?.isEncrypted == true {
       return tell(
         CheckStep(
-          .config, .failed, "the configuration is kept encrypted in \(source), which is not read here",
+          .config, .failed, "the configuration is kept encrypted in \(path), which is not read here",
           remedy:
-            "type: (umask 077; systemd-creds decrypt --name=config.toml \(source) /run/config.toml); konexus-tokend check --config /run/config.toml; rm /run/config.toml"
+            "type: (umask 077; systemd-creds decrypt --name=config.toml \(path) /run/config.toml); konexus-tokend check --config /run/config.toml; rm /run/config.toml"
         ))
     }
     let settings: Configuration

@@ -57,9 +57,7 @@ enum UnitCheck {
   /// What root, who looks for the service's daemon, has to know of it to say what that could read: nil if there is no such service, or somebody
   /// else looks.
   static var readers: ServiceReaders? {
-    guard geteuid() == 0, let unit, unit.credentials["config.toml"] != nil,
-      let userID = Account.userID(named: "konexus-tokend")
-    else { return nil }
+    guard geteuid() == 0, let unit, let userID = Account.userID(named: "konexus-tokend") else { return nil }
     return ServiceReaders(
       userID: userID, groupID: Account.groupID(named: "konexus-token"),
       credentialSources: unit.credentials.filter { !$0.value.isEncrypted && $0.value.source.hasPrefix("/") }
@@ -67,10 +65,10 @@ enum UnitCheck {
       credentialNames: Set(unit.credentials.keys))
   }
 
-  /// Why the daemon's configuration cannot be looked at: it is kept encrypted.
-  static var encryptedConfiguration: String? {
-    guard let credential = unit?.credentials["config.toml"], credential.isEncrypted else { return nil }
-    return credential.source
+  /// The file of which the service hands its daemon a copy as its configuration, and whether that is encrypted.
+  static var configurationSource: (path: String, isEncrypted: Bool)? {
+    guard let credential = unit?.credentials["config.toml"], credential.source.hasPrefix("/") else { return nil }
+    return (credential.source, credential.isEncrypted)
   }
 
   /// Whom the daemon runs as: root checks for the service's user, anybody else for themselves.

@@ -1,0 +1,17 @@
+/// A document of the server's that is being read: every attempt that needs it waits for the same answer.
+struct Reading<Value: Sendable> {
+  let task: Task<Result<Value, AcquisitionFailure>, Never>
+  private let url: String
+  private let limit: BootTime
+
+  /// - Parameter limit: by when it is over, on a host that is awake.
+  init(of url: String, limit: BootTime, _ task: Task<Result<Value, AcquisitionFailure>, Never>) {
+    self.url = url
+    self.limit = limit
+    self.task = task
+  }
+
+  /// Whether it is of that document, and may still bring it: the connection of one that a suspend has interrupted is dead, which it learns only
+  /// when the time that it was awake is up.
+  func serves(_ url: String, at now: BootTime) -> Bool { self.url == url && now <= limit }
+}
