@@ -171,7 +171,6 @@ actor Daemon {
       logger.critical("a request hangs beyond its limit: no heartbeat, so that systemd restarts the daemon")
       return
     }
-    statusFile.markAlive()
   }
 
   /// Shows systemd, for ever, that the broker is alive. On the main thread, which has nothing else to do.

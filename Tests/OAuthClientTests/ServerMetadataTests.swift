@@ -53,6 +53,13 @@ import Testing
       read.tokenEndpoint == endpoint && read.introspectionEndpoint == endpoint, "an issuer on this host may be http")
   }
 
+  @Test("a byte-order mark is passed over")
+  func byteOrderMark() throws {
+    let document = #"{"issuer":"https://auth.example","token_endpoint":"https://auth.example/token"}"#
+    let read = try ServerMetadata(parsing: [0xEF, 0xBB, 0xBF] + Array(document.utf8), issuer: Self.issuer)
+    #expect(read.tokenEndpoint == "https://auth.example/token")
+  }
+
   @Test(
     "the issuer is compared to the letter",
     arguments: ["https://auth.example/", "https://Auth.example", "https://auth.example "])

@@ -41,6 +41,8 @@ public struct KeySet: Sendable {
         reason: .oversized(bytes: json.count),
         message: "the JWKS is \(json.count) bytes long; at most \(Self.maximumBytes) are read")
     }
+    // Some servers put a mark of UTF-8 before a document, which RFC 8259, 8.1 lets readers ignore.
+    let json = json.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(json.dropFirst(3)) : json
     let document: Document
     do {
       let lists = try JSONObjectScan(json).members.filter { $0.name == "keys" }

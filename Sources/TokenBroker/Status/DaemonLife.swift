@@ -6,7 +6,7 @@ public enum DaemonLife: Hashable, Sendable {
   case running
   /// It was told to stop then, seconds since 1970.
   case stopped(at: Double)
-  /// It was killed or crashed; its last sign of life is of then, seconds since 1970.
+  /// It was killed or crashed; what changed last did so then, seconds since 1970.
   case died(after: Double)
   /// The host was booted since.
   case ofAnotherBoot

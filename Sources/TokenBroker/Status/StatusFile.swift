@@ -30,11 +30,6 @@ public struct StatusFile {
     written = timeless
   }
 
-  /// Leaves a sign of life: what is in the file still holds.
-  public func markAlive() {
-    utimensat(AT_FDCWD, file.path, nil, AT_SYMLINK_NOFOLLOW)
-  }
-
   /// What a former run of this very user left in `directory`; `nil` if nothing, or nothing that can be trusted.
   public static func left(in directory: String) -> BrokerStatus? {
     guard let content = try? PrivateFile.read(directory + "/" + name, maximum: sizeLimit) else { return nil }
@@ -52,6 +47,7 @@ public struct StatusFile {
     public var remedy: String
     /// Whether there is no status file at all.
     public var isMissing = false
+
     /// An account of the given parts.
     public init(problem: String, remedy: String, isMissing: Bool = false) {
       self.problem = problem
@@ -74,14 +70,9 @@ public struct StatusFile {
     } catch {
       throw unavailable(path, error.reason)
     }
-    guard var status = try? JSONDecoder().decode(BrokerStatus.self, from: content.withBytes { Data($0) }) else {
+    guard let status = try? JSONDecoder().decode(BrokerStatus.self, from: content.withBytes { Data($0) }) else {
       throw Unavailable(
         problem: "\(path) is not of this version of konexus-tokend", remedy: "type: systemctl restart konexus-tokend")
-    }
-    // Heartbeats move the file's time alone.
-    var seen = stat()
-    if stat(path, &seen) == 0 {
-      status.writtenAt = max(status.writtenAt, Double(seen.st_mtim.tv_sec) + Double(seen.st_mtim.tv_nsec) / 1e9)
     }
     return status
   }

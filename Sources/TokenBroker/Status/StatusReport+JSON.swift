@@ -46,14 +46,14 @@ extension StatusReport {
       var pid: Int32
       var startedAt: Double
       var stoppedAt: Double?
-      var lastSignOfLife: Double
+      var lastChange: Double
 
       init(_ status: BrokerStatus, _ life: DaemonLife) {
         isRunning = life == .running
         pid = status.pid
         startedAt = status.startedAt
         stoppedAt = status.stoppedAt
-        lastSignOfLife = status.writtenAt
+        lastChange = status.writtenAt
       }
     }
 

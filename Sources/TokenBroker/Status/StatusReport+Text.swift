@@ -52,7 +52,7 @@ extension StatusReport {
     case .died(let time):
       lines.append(
         "daemon: " + style.paint("dead", .bad)
-          + ", killed or crashed after its last sign of life at \(Timestamp.full(time, now: now))")
+          + ", killed or crashed some time after its last change of status at \(Timestamp.full(time, now: now))")
     case .ofAnotherBoot:
       lines.append("daemon: " + style.paint("not started", .bad) + " since this host booted")
     }

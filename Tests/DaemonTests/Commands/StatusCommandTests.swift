@@ -58,7 +58,7 @@ import Testing
       #expect(
         run.output == """
           WARNING: 1 of 1 tokens in place: konexus unattended
-          daemon: dead, killed or crashed after its last sign of life at TIME (REL)
+          daemon: dead, killed or crashed some time after its last change of status at TIME (REL)
           config: DIR/config.toml
           konexus: unattended
             valid until: TIME (REL)
@@ -92,7 +92,7 @@ import Testing
         status.output
           == """
           CRITICAL: 0 of 1 tokens in place: konexus expired
-          daemon: dead, killed or crashed after its last sign of life at TIME (REL)
+          daemon: dead, killed or crashed some time after its last change of status at TIME (REL)
           config: DIR/config.toml
           konexus: expired
             ended at: TIME (REL)
@@ -176,7 +176,7 @@ import Testing
             "configuration" : "DIR/config.toml",
             "daemon" : {
               "is_running" : true,
-              "last_sign_of_life" : UNIX,
+              "last_change" : UNIX,
               "pid" : N,
               "started_at" : UNIX
             },

@@ -120,6 +120,19 @@ import Testing
     #expect { try KeySet(parsing: Array(json.utf8)) } throws: { ($0 as? KeySetFailure)?.reason == reason }
   }
 
+  @Test func aByteOrderMarkIsPassedOver() throws {
+    let keys = try KeySet(parsing: [0xEF, 0xBB, 0xBF] + Array(#"{"keys":[\#(try SigningKey.p256.jwk())]}"#.utf8))
+    #expect(keys.count == 1)
+  }
+
+  @Test func keysTwiceAreNone() throws {
+    let key = try SigningKey.p256.jwk()
+    let failure = #expect(throws: KeySetFailure.self) {
+      try KeySet(parsing: Array(#"{"keys":[\#(key)],"keys":[\#(key)]}"#.utf8))
+    }
+    #expect(failure?.reason == .malformed)
+  }
+
   @Test func theMessageTellsWhatWasWrongWithTheKeys() throws {
     let weak = Self.rsa(modulusBytes: 128)
     let failure = try #require(throws: KeySetFailure.self) { try Sample.keySet([weak, #"{"kty":"oct"}"#]) }
