@@ -251,18 +251,12 @@ public actor AuthorizationServer {
     _ answer: TokenAnswer, _ request: TokenRequest, _ metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> Verified {
     do throws(AcquisitionFailure) {
-      let verified = try await verify(answer, request, byKeysOf: metadata, attempt)
-      return Verified(claims: verified.claims, metadata: metadata, keys: verified.keys)
+      return try await verify(answer, request, byKeysOf: metadata, attempt)
     } catch {
       // The keys may have moved since the discovery document was read, which may be a day ago.
       guard error.suggestsMovedKeys, let moved = await rereadMetadata(attempt), moved.jwksURI != metadata.jwksURI
       else { throw error }
-      let keys = try await readKeys(moved, attempt, longest: nil)
-      do throws(VerificationFailure) {
-        return Verified(claims: try await verify(answer, request, keys), metadata: moved, keys: keys)
-      } catch {
-        throw AcquisitionFailure(error, clockSkew: answer.skew)
-      }
+      return try await verify(answer, request, byFreshKeysOf: moved, attempt)
     }
   }
 
@@ -281,10 +275,10 @@ public actor AuthorizationServer {
 
   private func verify(
     _ answer: TokenAnswer, _ request: TokenRequest, byKeysOf metadata: ServerMetadata, _ attempt: Attempt
-  ) async throws(AcquisitionFailure) -> (claims: AccessTokenClaims, keys: KeySet) {
+  ) async throws(AcquisitionFailure) -> Verified {
     let known = try await currentKeys(metadata, attempt)
     do throws(VerificationFailure) {
-      return (try await verify(answer, request, known), known)
+      return Verified(claims: try await verify(answer, request, known), metadata: metadata, keys: known)
     } catch {
       guard error.suggestsKeyReload else { throw AcquisitionFailure(error, clockSkew: answer.skew) }
       // The signing key may have been rotated since the keys were read. Another token's attempt may be reading them already.
@@ -292,9 +286,15 @@ public actor AuthorizationServer {
         throw AcquisitionFailure(error, clockSkew: answer.skew)
       }
     }
+    return try await verify(answer, request, byFreshKeysOf: metadata, attempt)
+  }
+
+  private func verify(
+    _ answer: TokenAnswer, _ request: TokenRequest, byFreshKeysOf metadata: ServerMetadata, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> Verified {
     let fresh = try await readKeys(metadata, attempt, longest: nil)
     do throws(VerificationFailure) {
-      return (try await verify(answer, request, fresh), fresh)
+      return Verified(claims: try await verify(answer, request, fresh), metadata: metadata, keys: fresh)
     } catch {
       throw AcquisitionFailure(error, clockSkew: answer.skew)
     }

@@ -7,6 +7,8 @@ public struct ServiceUnit: Sendable {
   /// The credentials that the unit hands over, by name, each with what it is made of: a path, which is not one in plain text with
   /// `LoadCredentialEncrypted=` (systemd.exec(5)).
   public var credentials: [String: Credential] = [:]
+  /// The last word of `systemd-analyze security`, from 0 (shut in) to 10 (open); `nil` if it could not be had.
+  public var exposure: String?
 
   /// What a credential is made of.
   public struct Credential: Hashable, Sendable {
@@ -15,8 +17,6 @@ public struct ServiceUnit: Sendable {
     /// Whether it is encrypted.
     public var isEncrypted: Bool
   }
-  /// The last word of `systemd-analyze security`, from 0 (shut in) to 10 (open); `nil` if it could not be had.
-  public var exposure: String?
 
   /// Whether systemd runs this host (sd_booted(3)).
   public static var isSystemdRunning: Bool {

@@ -40,20 +40,19 @@ struct Status: ParsableCommand {
 
   func run() {
     if let probe { answer(probe) }
-    guard watch else {
-      if json { runAsJSON() }
-      let report: StatusReport
-      do throws(StatusFile.Unavailable) {
-        report = StatusReport(try StatusFile.read(from: location.path), only: name)
-      } catch {
-        let verdict = location.verdict(error)
-        Complaint.end(verdict.error.problem, next: verdict.error.remedy, code: verdict.code)
-      }
-      if name != nil { _ = location.token(name, in: report) }
-      StandardOutput.write(report.text(Terminal.style(of: STDOUT_FILENO), inDetail: name != nil))
-      Glibc.exit(report.grade.rawValue)
+    if watch { follow() }
+    let report: StatusReport
+    do throws(StatusFile.Unavailable) {
+      report = StatusReport(try StatusFile.read(from: location.path), only: name)
+    } catch {
+      let verdict = location.verdict(error)
+      if json { StandardOutput.write(StatusReport.json(verdict.error, isCritical: verdict.code == 2)) }
+      Complaint.end(verdict.error.problem, next: verdict.error.remedy, code: verdict.code)
     }
-    follow()
+    if name != nil { _ = location.token(name, in: report) }
+    StandardOutput.write(
+      json ? report.json() : report.text(Terminal.style(of: STDOUT_FILENO), inDetail: name != nil))
+    Glibc.exit(report.grade.rawValue)
   }
 
   private func answer(_ probe: StatusProbe) -> Never {
@@ -65,19 +64,6 @@ struct Status: ParsableCommand {
       Glibc.exit(isWell ? 0 : 1)
     } catch {
       Complaint.end(error.problem, next: error.remedy, code: 1)
-    }
-  }
-
-  private func runAsJSON() -> Never {
-    do throws(StatusFile.Unavailable) {
-      let report = StatusReport(try StatusFile.read(from: location.path), only: name)
-      if name != nil { _ = location.token(name, in: report) }
-      StandardOutput.write(report.json())
-      Glibc.exit(report.grade.rawValue)
-    } catch {
-      let verdict = location.verdict(error)
-      StandardOutput.write(StatusReport.json(verdict.error, isCritical: verdict.code == 2))
-      Complaint.end(verdict.error.problem, next: verdict.error.remedy, code: verdict.code)
     }
   }
 

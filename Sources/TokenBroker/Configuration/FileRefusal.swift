@@ -17,6 +17,16 @@ public struct FileRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     self.isMissing = isMissing
   }
 
+  /// A refusal of a file with a secret in it, whose `mode` lets others do more than is `allowed`; nil if it does not.
+  init?(path: String, mode: UInt32, allowed: UInt32) {
+    guard mode & 0o077 & ~allowed != 0 else { return nil }
+    self.init(
+      path: path,
+      problem:
+        "may be \(mode & 0o044 == 0 ? "changed" : "read") by other users (mode \(FileMode.octal(mode & 0o7777)))",
+      remedy: "run: chmod 0600 \(path.shellQuoted)")
+  }
+
   /// Problem and remedy in one line, with the path.
   public var description: String { "'\(path.printable)' \(problem); \(remedy)" }
 }

@@ -30,13 +30,7 @@ enum ProtectedFile {
     let mode = status.st_mode & 0o7777
     let isGroupsToRead = environment.allowsGroupRead || file.isDirectly(in: environment.credentialsDirectory)
     let allowed: mode_t = isGroupsToRead ? 0o740 : 0o700
-    var refusal: FileRefusal?
-    if mode & 0o077 & ~allowed != 0 {
-      let verb = mode & 0o044 == 0 ? "changed" : "read"
-      refusal = FileRefusal(
-        path: path, problem: "may be \(verb) by other users (mode \(FileMode.octal(mode)))",
-        remedy: "run: chmod 0600 \(path.shellQuoted)")
-    }
+    let refusal = FileRefusal(path: path, mode: mode, allowed: allowed)
     if let refusal, mode & 0o037 != 0 { throw refusal }
     return (try file.read(path: path, limit: limit), refusal)
   }

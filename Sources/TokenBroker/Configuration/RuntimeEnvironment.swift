@@ -56,12 +56,7 @@ public struct RuntimeEnvironment: Hashable, Sendable {
     let source = configurationSource(of: path)
     var status = stat()
     guard source != path, stat(source, &status) == 0 else { return nil }
-    let mode = status.st_mode & 0o7777
-    guard mode & 0o077 != 0 else { return nil }
-    return FileRefusal(
-      path: source,
-      problem: "may be \(mode & 0o044 == 0 ? "changed" : "read") by other users (mode \(FileMode.octal(mode)))",
-      remedy: "run: chmod 0600 \(source.shellQuoted)")
+    return FileRefusal(path: source, mode: status.st_mode, allowed: 0o700)
   }
 
   private static func variable(_ name: String) -> String? {

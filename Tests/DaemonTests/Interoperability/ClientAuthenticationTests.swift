@@ -21,6 +21,24 @@ struct ClientAuthenticationTests {
     }
   }
 
+  /// Registers the client `gauge` by its key alone, and configures it so; tells the private key's file.
+  @discardableResult
+  private func configure(
+    _ scene: Scene, with key: KeyPair, _ more: KeyValuePairs<String, String> = [:]
+  ) throws -> String {
+    scene.sandbox.updateClients { $0[0] = SandboxClient(id: "gauge", publicKeys: [key.publicPEM]) }
+    let file = scene.workplace.path + "/client.pem"
+    try scene.workplace.write(key.privatePEM, to: file)
+    let table = scene.table(
+      "konexus",
+      [
+        "client_id": "\"gauge\"", "client_secret": "", "client_auth": "\"private_key_jwt\"",
+        "private_key_file": "\"\(file)\"",
+      ])
+    try scene.configure(table + more.map { "\($0) = \($1)\n" }.joined())
+    return file
+  }
+
   private func refresh(_ scene: Scene, _ daemon: DaemonProcess) async throws {
     let before = scene.token()
     // A request a second is the most that is granted to whoever asks by signal.
@@ -121,16 +139,8 @@ struct ClientAuthenticationTests {
       let (first, second) = (
         try await KeyPair(algorithm, in: scene.workplace), try await KeyPair(algorithm, in: scene.workplace)
       )
-      scene.sandbox.updateClients { $0[0] = SandboxClient(id: "gauge", publicKeys: [first.publicPEM]) }
-      let file = scene.workplace.path + "/client.pem"
-      try scene.workplace.write(first.privatePEM, to: file)
-      try scene.configure(
-        scene.table(
-          "konexus",
-          [
-            "client_id": "\"gauge\"", "client_secret": "", "client_auth": "\"private_key_jwt\"",
-            "private_key_file": "\"\(file)\"", "key_id": "\"k1\"", "assertion_audience": "\"\(audience)\"",
-          ]))
+      let file = try configure(
+        scene, with: first, ["key_id": "\"k1\"", "assertion_audience": "\"\(audience)\""])
       let daemon = try scene.startDaemon()
       try await scene.ready()
       #expect(scene.sandbox.refusal(of: try #require(scene.token())) == nil)
@@ -153,21 +163,12 @@ struct ClientAuthenticationTests {
   func assertionAlgorithm(setting: String, advertised: [String]?) async throws {
     try await scene { scene in
       let key = try await KeyPair("RSA", in: scene.workplace)
-      scene.sandbox.updateClients { $0[0] = SandboxClient(id: "gauge", publicKeys: [key.publicPEM]) }
       if let advertised {
         let names = advertised.map { JSON.string($0) }
         scene.sandbox.inject(
           .setMembers(["token_endpoint_auth_signing_alg_values_supported": .array(names)]), at: [.discovery])
       }
-      let file = scene.workplace.path + "/client.pem"
-      try scene.workplace.write(key.privatePEM, to: file)
-      try scene.configure(
-        scene.table(
-          "konexus",
-          [
-            "client_id": "\"gauge\"", "client_secret": "", "client_auth": "\"private_key_jwt\"",
-            "private_key_file": "\"\(file)\"", "assertion_algorithm": setting,
-          ]))
+      try configure(scene, with: key, setting.isEmpty ? [:] : ["assertion_algorithm": setting])
       try scene.startDaemon()
       // The sandbox knows no PS384: that it is used all the same is what counts there.
       try await scene.wait(for: "a request") { scene.lastTokenRequest?.assertion != nil }
@@ -249,16 +250,7 @@ struct ClientAuthenticationTests {
   func privateKeyAndClock(skew: Double) async throws {
     try await scene(settings: { $0.clockSkew = skew }) { scene in
       let key = try await KeyPair("EC", in: scene.workplace)
-      scene.sandbox.updateClients { $0[0] = SandboxClient(id: "gauge", publicKeys: [key.publicPEM]) }
-      let file = scene.workplace.path + "/client.pem"
-      try scene.workplace.write(key.privatePEM, to: file)
-      try scene.configure(
-        scene.table(
-          "konexus",
-          [
-            "client_id": "\"gauge\"", "client_secret": "", "client_auth": "\"private_key_jwt\"",
-            "private_key_file": "\"\(file)\"",
-          ]))
+      try configure(scene, with: key)
       try scene.startDaemon()
       try await scene.ready()
       #expect(scene.sandbox.counts.tokenRefusals == 0)
