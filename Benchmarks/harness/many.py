@@ -19,7 +19,6 @@ class Crowd:
         self.process = daemon.start(place, self.directory, tokens=tokens, max_requests=max_requests)
         fresh = self.wait_for_all(patience)
         self.seconds = time.monotonic() - begin if fresh == tokens else None
-        self.fresh = fresh
         self.server_cpu = readings.cpu_seconds(place.sandbox.pid) - server
 
     def wait_for_all(self, patience):
@@ -58,6 +57,27 @@ class Crowd:
     def end(self):
         self.place.stop(self.process)
         self.watch.close()
+
+
+class Start:
+    """Several cold starts with so many tokens: the longest, the most memory, and the least processor time, to which a busy
+    machine can only add."""
+
+    def __init__(self, place, daemon, tokens, times):
+        self.seconds, self.under_way, self.private_kib, self.cpu, self.server_cpu = 0, 0, 0, None, None
+        for _ in range(times):
+            crowd = Crowd(place, daemon, tokens)
+            crowd.settle()
+            cpu = crowd.cpu()
+            self.cpu = cpu if self.cpu is None else min(cpu, self.cpu)
+            self.server_cpu = crowd.server_cpu if self.server_cpu is None else min(crowd.server_cpu, self.server_cpu)
+            self.private_kib = max(self.private_kib, crowd.private_kib())
+            self.under_way = max(self.under_way, crowd.under_way)
+            crowd.end()
+            if crowd.seconds is None or self.seconds is None:
+                self.seconds = None
+            else:
+                self.seconds = max(self.seconds, crowd.seconds)
 
 
 def growth(place, daemon, tokens, rounds):

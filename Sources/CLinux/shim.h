@@ -2,6 +2,7 @@
 #pragma once
 #include <errno.h>
 #include <fnmatch.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -44,4 +45,12 @@ static inline void linux_unmap_code(void) {
   const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   const uintptr_t start = (uintptr_t)__executable_start & ~(page - 1);
   madvise((void *)start, ((uintptr_t)etext - start) & ~(page - 1), MADV_DONTNEED);
+}
+
+// One heap for all threads, and large blocks apart from it (mallopt(3)): threads come and go here, and each would leave free pages of its own
+// behind, the more the more tokens there are. To be called before there is a second thread.
+static inline void linux_share_heap(void) {
+  mallopt(M_ARENA_MAX, 1);
+  // Set once, it stays: else the first large block that is freed would raise it to its own size, and the next would tear holes into the heap.
+  mallopt(M_MMAP_THRESHOLD, 128 << 10);
 }

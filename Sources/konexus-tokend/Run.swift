@@ -1,4 +1,5 @@
 import ArgumentParser
+import CLinux
 import Dispatch
 import Glibc
 import Logging
@@ -43,6 +44,7 @@ struct Run: ParsableCommand {
   }
 
   func run() throws {
+    linux_share_heap()
     UnixSignals.ignore(SIGPIPE)
     let environment = RuntimeEnvironment.current
     let path = config ?? environment.defaultConfigurationPath

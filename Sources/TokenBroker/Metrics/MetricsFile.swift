@@ -22,8 +22,7 @@ public struct MetricsFile {
       last.writtenAt = status.writtenAt
       if last == status { return }
     }
-    let text = Secret(MetricsText.render(status))
-    try text.withBytes { bytes throws(PublicationFailure) in try file.replace(with: bytes) }
+    try file.replace(with: Array(MetricsText.render(status).utf8))
     written = status
   }
 }

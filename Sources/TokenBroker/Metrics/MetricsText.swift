@@ -7,26 +7,28 @@ enum MetricsText {
   /// The whole file.
   static func render(_ status: BrokerStatus) -> String {
     var text = ""
-    func family(_ name: String, _ type: String, _ help: String, _ samples: [String]) {
+    func family(_ name: String, _ type: String, _ help: String, _ addSamples: (_ name: String, inout String) -> Void) {
+      var samples = ""
+      addSamples(prefix + name, &samples)
       guard !samples.isEmpty else { return }
       text += "# HELP \(prefix)\(name) \(help)\n# TYPE \(prefix)\(name) \(type)\n"
-      text += samples.joined(separator: "\n") + "\n"
+      text += samples
     }
     /// One gauge a token; tokens without a value are left out.
     func gauge(_ name: String, _ help: String, _ value: (TokenStatus) -> Double?) {
-      family(
-        name, "gauge", help,
-        status.tokens.compactMap { token in
-          value(token).map { "\(prefix)\(name){token=\"\(token.name)\"} \(number($0))" }
-        })
+      family(name, "gauge", help) { name, samples in
+        for token in status.tokens {
+          if let value = value(token) { samples += "\(name){token=\"\(token.name)\"} \(number(value))\n" }
+        }
+      }
     }
     func single(_ name: String, _ help: String, _ value: Double) {
-      family(name, "gauge", help, ["\(prefix)\(name) \(number(value))"])
+      family(name, "gauge", help) { $1 += "\($0) \(number(value))\n" }
     }
 
-    family(
-      "build_info", "gauge", "The daemon's version; always 1.",
-      ["\(prefix)build_info{version=\"\(konexusTokendVersion)\"} 1"])
+    family("build_info", "gauge", "The daemon's version; always 1.") {
+      $1 += "\($0){version=\"\(konexusTokendVersion)\"} 1\n"
+    }
     single("start_timestamp_seconds", "When the daemon started, in Unix time.", status.startedAt)
     single("last_heartbeat_timestamp_seconds", "When this was written, in Unix time.", status.writtenAt)
     single("ready", "Whether the daemon has reported itself ready.", status.isReady ? 1 : 0)
@@ -43,33 +45,36 @@ enum MetricsText {
     gauge("token_obtained_timestamp_seconds", "When the last good token was asked for, in Unix time.", \.lastSuccess)
     gauge("token_next_request_timestamp_seconds", "When the next request is due, in Unix time.", \.nextAttempt)
     gauge("clock_skew_seconds", "How far the authorization server's clock is ahead of this host's.", \.clockSkew)
-    family(
-      "refresh_total", "counter", "Attempts to get a token since the daemon started, by how they ended.",
-      status.tokens.flatMap { token in
-        [
+    family("refresh_total", "counter", "Attempts to get a token since the daemon started, by how they ended.") {
+      name, samples in
+      for token in status.tokens {
+        for (result, count) in [
           ("refused", token.tally.refusals), ("success", token.tally.successes),
           ("transient", token.tally.transientFailures),
-        ].map { "\(prefix)refresh_total{token=\"\(token.name)\",result=\"\($0.0)\"} \($0.1)" }
-      })
+        ] {
+          samples += "\(name){token=\"\(token.name)\",result=\"\(result)\"} \(count)\n"
+        }
+      }
+    }
+    let bounds = DurationHistogram.bounds.map(number)
     family(
       "request_duration_seconds", "histogram",
-      "How long attempts took, from sending the request to the verified token or the failure.",
-      status.tokens.flatMap { histogram($0.tally.durations, token: $0.name) })
-    return text
-  }
-
-  private static func histogram(_ histogram: DurationHistogram, token: String) -> [String] {
-    let name = prefix + "request_duration_seconds"
-    var below = 0
-    var samples: [String] = []
-    for (bound, count) in zip(DurationHistogram.bounds, histogram.counts) {
-      below += count
-      samples.append("\(name)_bucket{token=\"\(token)\",le=\"\(number(bound))\"} \(below)")
+      "How long attempts took, from sending the request to the verified token or the failure."
+    ) { name, samples in
+      for token in status.tokens {
+        let histogram = token.tally.durations
+        let label = "token=\"\(token.name)\""
+        var below = 0
+        for (bound, count) in zip(bounds, histogram.counts) {
+          below += count
+          samples += "\(name)_bucket{\(label),le=\"\(bound)\"} \(below)\n"
+        }
+        samples += "\(name)_bucket{\(label),le=\"+Inf\"} \(histogram.total)\n"
+        samples += "\(name)_sum{\(label)} \(number(histogram.sum))\n"
+        samples += "\(name)_count{\(label)} \(histogram.total)\n"
+      }
     }
-    samples.append("\(name)_bucket{token=\"\(token)\",le=\"+Inf\"} \(histogram.total)")
-    samples.append("\(name)_sum{token=\"\(token)\"} \(number(histogram.sum))")
-    samples.append("\(name)_count{token=\"\(token)\"} \(histogram.total)")
-    return samples
+    return text
   }
 
   /// Whole numbers without a fraction, others with at most six digits of it: never an exponent.

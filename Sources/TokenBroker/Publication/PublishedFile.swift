@@ -47,6 +47,13 @@ struct PublishedFile {
     left = identity
   }
 
+  /// The same for what is no secret.
+  mutating func replace(with content: [UInt8]) throws(PublicationFailure) {
+    try content.withUnsafeBufferPointer { bytes throws(PublicationFailure) in
+      try replace(with: UnsafeRawBufferPointer(bytes))
+    }
+  }
+
   /// Checks that a file could be put in place.
   ///
   /// - Throws: `PublicationFailure` as `replace` would.

@@ -8,7 +8,7 @@ public struct StatusFile {
   public static let name = "status.json"
 
   private var file: PublishedFile
-  private var written: BrokerStatus?
+  private var written = StatusDocument()
 
   /// The file in `directory`.
   public init(directory: String, allowsPersistentStorage: Bool) {
@@ -20,14 +20,9 @@ public struct StatusFile {
   ///
   /// - Throws: `PublicationFailure`.
   public mutating func write(_ status: BrokerStatus) throws(PublicationFailure) {
-    var timeless = status
-    timeless.writtenAt = 0
-    guard timeless != written else { return }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    guard let encoded = try? encoder.encode(status) else { return }
-    try Secret(encoded).withBytes { bytes throws(PublicationFailure) in try file.replace(with: bytes) }
-    written = timeless
+    guard let document = written.updated(to: status) else { return }
+    try file.replace(with: document.bytes)
+    written = document
   }
 
   /// What a former run of this very user left in `directory`; `nil` if nothing, or nothing that can be trusted.
