@@ -14,6 +14,7 @@ actor Daemon {
   private let environment: RuntimeEnvironment
   private let configPath: String
   private var logger: Logger
+  private nonisolated let outbox: Outbox
   private let manager: ServiceManager
   private var statusFile: StatusFile
   private var metricsFile: MetricsFile?
@@ -33,6 +34,9 @@ actor Daemon {
   private static let extensionPeriod = DispatchTimeInterval.seconds(5)
   private static let extensionLength = Duration.seconds(20)
 
+  /// How long systemd may take to be told the last thing.
+  private static let lastWord = DispatchTimeInterval.seconds(2)
+
   /// From the first token on: by then the connection that brought it is closed too.
   private static let startOver = DispatchTimeInterval.seconds(3)
 
@@ -50,7 +54,8 @@ actor Daemon {
     onceLimit = endsWithFirstTokens ? Moment.now().boot + startTimeout : nil
     configPath = configuration.path
     broker = TokenBroker(configuration, http: HTTPClient(), logger: logger)
-    manager = ServiceManager(logger: logger, startTimeout: startTimeout)
+    outbox = Outbox(logger: logger)
+    manager = ServiceManager(outbox, logger: logger, startTimeout: startTimeout)
     metricsFile = configuration.daemon.metricsFile.map { MetricsFile(path: $0) }
     statusFile = StatusFile(
       directory: environment.tokenDirectory, allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
@@ -75,6 +80,7 @@ actor Daemon {
     } catch {
       logger.critical("\(error)")
       manager.failed("\(error)")
+      outbox.flush(within: Self.lastWord)
       _exit(EX_CONFIG)
     }
   }
@@ -103,6 +109,7 @@ actor Daemon {
     var last = broker.assumeIsolated { $0.status() }
     last.stoppedAt = last.writtenAt
     try? statusFile.write(last)
+    outbox.flush(within: Self.lastWord)
     // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
     // Not exit(3): its handlers would take libraries apart under threads that still use them.
     _exit(code)
@@ -166,11 +173,12 @@ actor Daemon {
     }
   }
 
-  private func beat() {
-    guard manager.beat(ifAlive: { broker.assumeIsolated { $0.beat() } }) else {
+  private func beat() -> ServiceManager.Beat {
+    let beat = manager.beat(ifAlive: { broker.assumeIsolated { $0.beat() } })
+    if !beat.lives {
       logger.critical("a request hangs beyond its limit: no heartbeat, so that systemd restarts the daemon")
-      return
     }
+    return beat
   }
 
   /// Shows systemd, for ever, that the broker is alive. On the main thread, which has nothing else to do.
@@ -188,7 +196,8 @@ actor Daemon {
       let nanoseconds = Int64(next.tv_sec) * 1_000_000_000 + Int64(next.tv_nsec) + period.nanoseconds
       next = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
       while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nil) == EINTR {}
-      broker.queue.sync { assumeIsolated { $0.beat() } }
+      let beat = broker.queue.sync { assumeIsolated { $0.beat() } }
+      outbox.sendAndWait { notifier throws(SystemCallFailure) in try beat.send(by: notifier) }
       var now = timespec()
       clock_gettime(CLOCK_MONOTONIC, &now)
       // After a time in which the process was stopped, one beat makes up for those that were missed.

@@ -1,4 +1,4 @@
-import Dispatch
+import Glibc
 import Logging
 import OAuthClient
 import Systemd
@@ -6,7 +6,7 @@ import TokenBroker
 
 /// Tells systemd how the daemon is: ready, status, still starting, alive. Belongs to the broker's queue.
 final class ServiceManager {
-  private let notifier = Notifier()
+  private let outbox: Outbox
   private let logger: Logger
   private let startLimit: BootTime
   private var isReady = false
@@ -14,17 +14,15 @@ final class ServiceManager {
   /// Whether a heartbeat is being made: what there is to tell goes along with it.
   private var isBeating = false
   private var hasUnsentLine = false
-  private var hasComplained = false
 
-  init(logger: Logger, startTimeout: Duration) {
+  init(_ outbox: Outbox, logger: Logger, startTimeout: Duration) {
+    self.outbox = outbox
     self.logger = logger
     startLimit = Moment.now().boot + startTimeout
   }
 
   /// Half of the time after which systemd takes the daemon for dead; `nil` if it does not watch.
-  var heartbeat: Duration? { notifier.watchdogInterval().map { $0 / 2 } }
-
-  var isSupervised: Bool { notifier.isSupervised }
+  var heartbeat: Duration? { outbox.notifier.watchdogInterval().map { $0 / 2 } }
 
   /// Passes on what the broker has to tell: `READY=1` once, `STATUS=` when it changed.
   func report(_ status: BrokerStatus) {
@@ -34,11 +32,11 @@ final class ServiceManager {
     if status.isReady, !isReady {
       isReady = true
       hasUnsentLine = false
-      send { () throws(SystemCallFailure) in try notifier.ready(status: line) }
+      outbox.send { notifier throws(SystemCallFailure) in try notifier.ready(status: line) }
     } else if isBeating {
       hasUnsentLine = true
     } else {
-      send { () throws(SystemCallFailure) in try notifier.status(line) }
+      outbox.send { notifier throws(SystemCallFailure) in try notifier.status(line) }
     }
   }
 
@@ -51,43 +49,52 @@ final class ServiceManager {
       logger.error("not ready within the start timeout; systemd decides what happens now")
       return false
     }
-    send { () throws(SystemCallFailure) in try notifier.extendTimeout(by: duration) }
+    outbox.send { notifier throws(SystemCallFailure) in try notifier.extendTimeout(by: duration) }
     return true
   }
 
-  /// `WATCHDOG=1` if `isAlive` says so, and what was reported meanwhile, in one message: a second one would cost a second change of
-  /// context.
-  ///
-  /// - Returns: what `isAlive` said.
-  func beat(ifAlive isAlive: () -> Bool) -> Bool {
+  /// What a heartbeat tells: `WATCHDOG=1` if `isAlive` says so, and what was reported meanwhile, in one message: a second one would cost a second
+  /// change of context.
+  func beat(ifAlive isAlive: () -> Bool) -> Beat {
     isBeating = true
     let lives = isAlive()
     isBeating = false
-    let line = hasUnsentLine ? lastLine : nil
-    hasUnsentLine = false
-    if lives {
-      send { () throws(SystemCallFailure) in try notifier.watchdog(status: line) }
-    } else if let line {
-      send { () throws(SystemCallFailure) in try notifier.status(line) }
+    defer { hasUnsentLine = false }
+    return Beat(lives: lives, line: hasUnsentLine ? lastLine : nil)
+  }
+
+  /// A heartbeat that is to be sent.
+  struct Beat: Sendable {
+    /// Whether the daemon is alive.
+    let lives: Bool
+    /// The status, if it has changed.
+    let line: String?
+
+    /// Sends it, if there is anything to tell.
+    func send(by notifier: Notifier) throws(SystemCallFailure) {
+      if lives {
+        try notifier.watchdog(status: line)
+      } else if let line {
+        try notifier.status(line)
+      }
     }
-    return lives
   }
 
   /// `RELOADING=1`; every reload ends with `reloaded`.
   func reloading() {
-    send { () throws(SystemCallFailure) in try notifier.reloading() }
+    outbox.send { notifier throws(SystemCallFailure) in try notifier.reloading() }
   }
 
   /// `READY=1` again, after a reload that succeeded or failed. A daemon that has no token yet stays "starting".
   func reloaded(_ status: BrokerStatus) {
     lastLine = status.line
     guard isReady else { return report(status) }
-    send { () throws(SystemCallFailure) in try notifier.ready(status: status.line) }
+    outbox.send { [lastLine] notifier throws(SystemCallFailure) in try notifier.ready(status: lastLine) }
   }
 
   /// Leaves in `systemctl status` why the daemon cannot start.
   func failed(_ reason: String) {
-    send { () throws(SystemCallFailure) in try notifier.status(reason) }
+    outbox.send { notifier throws(SystemCallFailure) in try notifier.status(reason) }
   }
 
   /// The name under which the credential socket is kept over a restart.
@@ -95,20 +102,19 @@ final class ServiceManager {
 
   /// Has systemd keep the credential socket, so that a unit which starts while the daemon restarts waits instead of failing.
   func keep(_ socket: Int32?) {
-    send { () throws(SystemCallFailure) in try notifier.keep(socket, named: Self.keptSocket) }
+    guard outbox.notifier.isSupervised else { return }
+    // A copy: by the time it is sent the socket itself may be closed.
+    let copy = socket.map { fcntl($0, F_DUPFD_CLOEXEC, 0) }
+    outbox.send { notifier throws(SystemCallFailure) in
+      defer { if let copy { close(copy) } }
+      try notifier.keep(copy, named: Self.keptSocket)
+    }
   }
 
   /// `STOPPING=1`.
   func stopping() {
-    send { () throws(SystemCallFailure) in try notifier.stopping(status: "stopping; the tokens stay in their files") }
-  }
-
-  /// A notification that fails is worth one line in the log, and never the daemon.
-  private func send(_ notification: () throws(SystemCallFailure) -> Void) {
-    do { try notification() } catch {
-      guard !hasComplained else { return }
-      hasComplained = true
-      logger.warning("cannot notify systemd: \(error); NotifyAccess=main must be set in the unit")
+    outbox.send { notifier throws(SystemCallFailure) in
+      try notifier.stopping(status: "stopping; the tokens stay in their files")
     }
   }
 }

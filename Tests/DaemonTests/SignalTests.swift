@@ -185,6 +185,32 @@ struct SignalTests {
     }
   }
 
+  @Test("a service manager that has frozen holds up neither a token, nor a reload, nor the end")
+  func frozenManager() async throws {
+    try await withScene(lifetime: 4) { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "1000000"])
+      try await scene.ready()
+      scene.notify.freeze()
+      let reader = try await scene.startReader()
+      try await scene.wait(for: "four tokens") { reader.report().tokens >= 4 }
+      try scene.configure(scene.table(), scene.table("added"))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the added token") { scene.token("added") != nil }
+      let beats = scene.notify.count(of: "WATCHDOG=1")
+      scene.notify.thaw()
+      try await scene.wait(for: "what it had to tell") {
+        scene.notify.count(of: "WATCHDOG=1") >= beats + 3 && scene.notify.count(of: "READY=1") == 2
+          && scene.notify.messages.contains { $0["RELOADING"] == "1" }
+      }
+      #expect(reader.finish().gaps.isEmpty)
+      scene.notify.freeze()
+      daemon.signal(SIGTERM)
+      #expect(try await scene.ending(of: daemon) == .exited(0))
+      scene.notify.thaw()
+    }
+  }
+
   @Test("neither its arguments nor its environment hold the secret, and it cannot be dumped")
   func procfs() async throws {
     try await withScene { scene in

@@ -21,25 +21,20 @@ final class NotifySocket: @unchecked Sendable {
   let path: String
   private let received = Mutex<[Message]>([])
   private let source: any DispatchSourceRead
+  private let queue = DispatchQueue(label: "notify", qos: .userInitiated)
 
   init(path: String) throws {
     self.path = path
     let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    guard descriptor >= 0, path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
+    guard descriptor >= 0, path.utf8.count < MemoryLayout.size(ofValue: sockaddr_un().sun_path) else {
       throw HarnessError("no socket for \(path)")
     }
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    let bound = withUnsafePointer(to: address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
+    guard Self.withAddress(path, { bind(descriptor, $0, $1) }) == 0 else {
+      throw HarnessError("bind \(path): \(String(cString: strerror(errno)))")
     }
-    guard bound == 0 else { throw HarnessError("bind \(path): \(String(cString: strerror(errno)))") }
     source = DispatchSource.makeReadSource(
-      fileDescriptor: descriptor, queue: DispatchQueue(label: "notify", qos: .userInitiated))
+      fileDescriptor: descriptor, queue: queue)
     source.setEventHandler { [weak self] in self?.receive(descriptor) }
     source.setCancelHandler { close(descriptor) }
     source.activate()
@@ -48,6 +43,19 @@ final class NotifySocket: @unchecked Sendable {
   deinit {
     source.cancel()
   }
+
+  /// Reads no more, and fills the queue, as when the service manager has frozen: who sends a message has to wait.
+  func freeze() {
+    source.suspend()
+    // What is being read just now.
+    queue.sync {}
+    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+    defer { close(descriptor) }
+    while Self.withAddress(path, { sendto(descriptor, "FILLER=1", 8, 0, $0, $1) }) == 8 {}
+  }
+
+  /// Reads again.
+  func thaw() { source.resume() }
 
   /// All messages so far.
   var messages: [Message] { received.withLock { $0 } }
@@ -60,6 +68,17 @@ final class NotifySocket: @unchecked Sendable {
 
   /// How many messages have this line.
   func count(of line: String) -> Int { messages.count { $0.lines.contains(line) } }
+
+  private static func withAddress<R>(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    return withUnsafePointer(to: address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+  }
 
   private func receive(_ descriptor: Int32) {
     var buffer = [UInt8](repeating: 0, count: 8192)
