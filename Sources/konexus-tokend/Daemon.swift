@@ -17,14 +17,13 @@ actor Daemon {
   private nonisolated let outbox: Outbox
   private let manager: ServiceManager
   private var statusFile: StatusFile
-  private var metricsFile: MetricsFile?
+  private var metrics: MetricsWriter?
   private var signals: UnixSignals?
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
   private var isEnding = false
   private var hasShedCode = false
   private var hasComplained = false
-  private var hasComplainedOfMetrics = false
   /// Credential sockets that were opened for the daemon.
   private let sockets: [InheritedSocket]
   /// When to give up, if it is to end with the first tokens.
@@ -56,7 +55,7 @@ actor Daemon {
     broker = TokenBroker(configuration, http: HTTPClient(), logger: logger)
     outbox = Outbox(logger: logger)
     manager = ServiceManager(outbox, logger: logger, startTimeout: startTimeout)
-    metricsFile = configuration.daemon.metricsFile.map { MetricsFile(path: $0) }
+    metrics = configuration.daemon.metricsFile.map { MetricsWriter(path: $0, logger: logger) }
     statusFile = StatusFile(
       directory: environment.tokenDirectory, allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
   }
@@ -110,6 +109,7 @@ actor Daemon {
     last.stoppedAt = last.writtenAt
     try? statusFile.write(last)
     outbox.flush(within: Self.lastWord)
+    metrics?.flush(within: Self.lastWord)
     // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
     // Not exit(3): its handlers would take libraries apart under threads that still use them.
     _exit(code)
@@ -118,7 +118,7 @@ actor Daemon {
   private func report(_ status: BrokerStatus) {
     manager.report(status)
     if status.isReady { shedCode() }
-    reportMetrics(status)
+    metrics?.write(status)
     do throws(PublicationFailure) {
       try statusFile.write(status)
       hasComplained = false
@@ -157,20 +157,6 @@ actor Daemon {
     guard !hasShedCode else { return }
     hasShedCode = true
     broker.queue.asyncAfter(deadline: .now() + Self.startOver) { linux_unmap_code() }
-  }
-
-  private func reportMetrics(_ status: BrokerStatus) {
-    do throws(PublicationFailure) {
-      try metricsFile?.write(status)
-      hasComplainedOfMetrics = false
-    } catch {
-      if !hasComplainedOfMetrics {
-        logger.warning(
-          "metrics_file is not written: \(error); its directory must be one that the daemon's user may write to: see metrics.conf among the examples"
-        )
-      }
-      hasComplainedOfMetrics = true
-    }
   }
 
   private func beat() -> ServiceManager.Beat {
@@ -228,8 +214,8 @@ actor Daemon {
     do {
       let configuration = try Configuration.load(path: configPath, environment: environment)
       try await broker.reload(configuration)
-      metricsFile = configuration.daemon.metricsFile.map { MetricsFile(path: $0) }
       logger = LogDestination.logger(configuration.daemon)
+      metrics = configuration.daemon.metricsFile.map { [logger] in MetricsWriter(path: $0, logger: logger) }
       await broker.setLogger(logger)
     } catch {
       let text = "\(error)"

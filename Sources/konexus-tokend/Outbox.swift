@@ -35,9 +35,7 @@ final class Outbox: Sendable {
   /// Waits until everything was sent, but no longer than `limit`: the process is about to end.
   func flush(within limit: DispatchTimeInterval) {
     guard notifier.isSupervised else { return }
-    let sent = DispatchSemaphore(value: 0)
-    queue.async { sent.signal() }
-    _ = sent.wait(timeout: .now() + limit)
+    queue.flush(within: limit)
   }
 
   /// A notification that fails is worth one line in the log, and never the daemon.

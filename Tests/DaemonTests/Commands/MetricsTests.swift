@@ -57,6 +57,38 @@ import Testing
     #expect(said == "")
   }
 
+  @Test(
+    "a disk that hangs under the metrics holds up no token",
+    .enabled(if: HangingDisk.isAvailable, "needs root, loop devices and mkfs.ext4"))
+  func hangingDisk() async throws {
+    try await withScene(lifetime: 4) { scene in
+      let disk = try HangingDisk(in: scene.workplace)
+      try scene.configure("[daemon]\nmetrics_file = \"\(disk.directory)/konexus.prom\"\n", scene.table())
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "1000000"], wrapper: disk.wrapper)
+      func successes() -> Int {
+        let text = disk.read("konexus.prom", for: daemon) ?? ""
+        let line = text.split(separator: "\n").first { $0.contains("refresh_total") && $0.contains("success") }
+        return line.flatMap { $0.split(separator: " ").last }.flatMap { Int($0) } ?? 0
+      }
+      try await scene.wait(for: "metrics") { successes() >= 1 }
+      try disk.freeze(for: daemon)
+      let before = successes()
+      do {
+        let reader = try await scene.startReader()
+        try await scene.wait(for: "four tokens") { reader.report().tokens >= 4 }
+        let beats = scene.notify.count(of: "WATCHDOG=1")
+        try await scene.wait(for: "beats") { scene.notify.count(of: "WATCHDOG=1") >= beats + 3 }
+        #expect(reader.finish().gaps.isEmpty)
+        #expect(successes() == before)
+      } catch {
+        try disk.thaw(for: daemon)
+        throw error
+      }
+      try disk.thaw(for: daemon)
+      try await scene.wait(for: "the metrics of now") { successes() >= before + 3 }
+    }
+  }
+
   @Test("every metric that an alert rule names is one that is written")
   func alertRulesNameMetrics() async throws {
     try await withScene { scene in

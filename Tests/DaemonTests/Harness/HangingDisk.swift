@@ -1,0 +1,60 @@
+import Glibc
+
+/// A disk that one daemon sees and that can be made to hang: whoever writes to it then waits, and no signal ends the waiting.
+///
+/// An ext4 file system in a file, mounted in a mount namespace of the daemon's own, and fsfreeze(8).
+struct HangingDisk: Sendable {
+  /// Where the daemon sees it.
+  let directory: String
+  /// Put before the daemon's command.
+  let wrapper: [String]
+
+  init(in workplace: Workplace) throws {
+    directory = workplace.path + "/disk"
+    guard mkdir(directory, 0o755) == 0 else { throw HarnessError("cannot make \(directory)") }
+    wrapper = Self.wrapper(image: workplace.path + "/image", directory: directory)
+  }
+
+  /// Everything that is written waits from now on.
+  func freeze(for daemon: DaemonProcess) throws { try run("-f", daemon) }
+
+  /// What waited goes on.
+  func thaw(for daemon: DaemonProcess) throws { try run("-u", daemon) }
+
+  /// A file's text, as the daemon sees it.
+  func read(_ name: String, for daemon: DaemonProcess) -> String? {
+    Workplace.read(path(for: daemon) + "/" + name)
+  }
+
+  private func path(for daemon: DaemonProcess) -> String { "/proc/\(daemon.process.pid)/root\(directory)" }
+
+  private func run(_ option: String, _ daemon: DaemonProcess) throws {
+    let process = try ChildProcess(
+      ["fsfreeze", option, path(for: daemon)], environment: Self.environment, errors: "/dev/null")
+    while process.ending == nil { usleep(1000) }
+    guard process.ending == .exited(0) else { throw HarnessError("fsfreeze \(option) failed") }
+  }
+
+  private static let environment = ["PATH": "/usr/bin:/bin:/usr/sbin:/sbin"]
+
+  private static func wrapper(image: String, directory: String) -> [String] {
+    [
+      "unshare", "-m", "sh", "-c",
+      #"truncate -s 16M "$0" && /sbin/mkfs.ext4 -q "$0" && mount -o loop "$0" "$1" && shift && exec "$@""#,
+      image, directory,
+    ]
+  }
+
+  /// Whether this machine grants loop devices and has the programs.
+  static let isAvailable: Bool = {
+    guard geteuid() == 0, let workplace = try? Workplace() else { return false }
+    defer { workplace.remove() }
+    guard let disk = try? HangingDisk(in: workplace),
+      let trial = try? ChildProcess(
+        disk.wrapper + ["sh", "-c", #"fsfreeze -f "$0" && fsfreeze -u "$0""#, disk.directory], environment: environment,
+        errors: "/dev/null")
+    else { return false }
+    while trial.ending == nil { usleep(1000) }
+    return trial.ending == .exited(0)
+  }()
+}
