@@ -3,7 +3,7 @@ import os
 import shutil
 import subprocess
 
-from . import stage
+from . import compiled, stage
 
 
 class Contender:
@@ -50,6 +50,13 @@ class Daemon(Contender):
         for name in ("refresh", "retry"):
             streams.pop(name, None)
         return place.start(self.command + ["--config", config], environment, **streams)
+
+
+class LibcurlAlone(Contender):
+    """What is left when nothing is parsed, verified, reported or kept: the floor for who uses libcurl."""
+
+    def __init__(self):
+        super().__init__("libcurl alone", [compiled.path("bare_post.c")], compiled.build("bare_post.c", "-lcurl", "-lpthread"))
 
 
 def all_peers():

@@ -1,5 +1,5 @@
-// LD_PRELOAD: notes when the last bytes of an answer left TLS and when a token's file became visible, and writes both to
-// RECEIVE_PROBE, in nanoseconds of CLOCK_MONOTONIC. A public function of each library is all that it looks at.
+// LD_PRELOAD: notes when the last bytes of an answer left TLS, when the first file after that and the last one were created, and when a token's
+// file became visible, and writes these to RECEIVE_PROBE, in nanoseconds of CLOCK_MONOTONIC. A public function of each library is all that it looks at.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static _Atomic long long received, opened;
+static _Atomic long long received, first, opened;
 
 static long long now(void) {
   struct timespec time;
@@ -23,7 +23,10 @@ int SSL_read(void *ssl, void *buffer, int count) {
   static int (*original)(void *, void *, int);
   if (!original) original = (int (*)(void *, void *, int))dlsym(RTLD_NEXT, "SSL_read");
   int result = original(ssl, buffer, count);
-  if (result > 0) atomic_store(&received, now());
+  if (result > 0) {
+    atomic_store(&first, 0);
+    atomic_store(&received, now());
+  }
   return result;
 }
 
@@ -34,7 +37,10 @@ int openat(int directory, const char *path, int flags, ...) {
   va_start(list, flags);
   mode_t mode = flags & O_CREAT ? va_arg(list, mode_t) : 0;
   va_end(list);
-  if (flags & O_CREAT) atomic_store(&opened, now());
+  if (flags & O_CREAT) {
+    atomic_store(&opened, now());
+    if (!atomic_load(&first)) atomic_store(&first, atomic_load(&opened));
+  }
   return original(directory, path, flags, mode);
 }
 
@@ -47,7 +53,7 @@ int renameat(int from, const char *old, int to, const char *new) {
     long long visible = now();
     FILE *file = fopen(getenv("RECEIVE_PROBE"), "ae");
     if (file) {
-      fprintf(file, "%lld %lld %lld\n", atomic_load(&received), atomic_load(&opened), visible);
+      fprintf(file, "%lld %lld %lld %lld\n", atomic_load(&received), atomic_load(&first), atomic_load(&opened), visible);
       fclose(file);
     }
   }
