@@ -45,6 +45,7 @@ build: deps-build ## Build the daemon for release
 HEAVY := (ClientAuthentication|Introspection|RealServer|Revocation|Exhaustion|HostileServer|Leak|UnreadLog)Tests
 # One target after the other: what computes must not keep what waits for answers from its turn.
 test: deps ## Run every test; those under a real systemd where root and the kernel allow it
+	Tests/Prometheus/get-promtool
 	$(SWIFT) build --build-tests
 	for target in SystemdTests OAuthClientTests TokenBrokerTests SandboxTests; do \
 	  $(SWIFT) test --skip-build --filter "^$$target\."; done

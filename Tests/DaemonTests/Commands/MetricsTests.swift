@@ -29,7 +29,7 @@ import Testing
 
   @Test(
     "promtool finds nothing to complain about in the metrics",
-    .enabled(if: Promtool.path != nil, "needs promtool: apt-get install prometheus, or PROMTOOL=FILE"))
+    .enabled(if: Promtool.path != nil, "needs promtool: Tests/Prometheus/get-promtool, or PROMTOOL=FILE"))
   func promtoolAgrees() async throws {
     try await withScene { scene in
       let path = scene.workplace.runtimeDirectory + "/konexus-tokend.prom"
@@ -51,7 +51,7 @@ import Testing
 
   @Test(
     "the alert rules fire on what they are for, and not on a healthy token, however short it lives",
-    .enabled(if: Promtool.path != nil, "needs promtool: apt-get install prometheus, or PROMTOOL=FILE"))
+    .enabled(if: Promtool.path != nil, "needs promtool: Tests/Prometheus/get-promtool, or PROMTOOL=FILE"))
   func alertRules() async throws {
     let said = try await Promtool.run(["test", "rules", Promtool.repository + "/Tests/Prometheus/rules.yml"])
     #expect(said == "")

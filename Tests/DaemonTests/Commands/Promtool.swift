@@ -2,9 +2,10 @@ import Glibc
 
 /// Prometheus' own judge of metrics and rules (Debian's package `prometheus`, of which nothing else is needed).
 enum Promtool {
-  /// `PROMTOOL`, or where packages put it; nil where it is not installed.
+  /// `PROMTOOL`, or where packages or Tests/Prometheus/get-promtool put it; nil where it is not.
   static let path: String? =
-    ([getenv("PROMTOOL").map { String(cString: $0) }].compactMap { $0 } + ["/usr/bin/promtool"])
+    ([getenv("PROMTOOL").map { String(cString: $0) }].compactMap { $0 }
+    + ["/usr/bin/promtool", repository + "/.build/promtool"])
     .first { access($0, X_OK) == 0 }
 
   /// The repository that the tests were built from.
