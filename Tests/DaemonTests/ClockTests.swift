@@ -103,8 +103,7 @@ struct ClockTests {
         ["unshare", "--time", "--fork", "--boottime", "1000", "true"], environment: ["PATH": "/usr/bin:/bin"],
         errors: "/dev/null")
     else { return false }
-    while trial.ending == nil { usleep(1000) }
-    return trial.ending == .exited(0)
+    return trial.wait() == .exited(0)
   }()
 
   private static func shifted(boottime: Int, monotonic: Int = 0) -> [String] {

@@ -207,7 +207,6 @@ struct SignalTests {
       scene.notify.freeze()
       daemon.signal(SIGTERM)
       #expect(try await scene.ending(of: daemon) == .exited(0))
-      scene.notify.thaw()
     }
   }
 

@@ -71,20 +71,18 @@ import Testing
         return line.flatMap { $0.split(separator: " ").last }.flatMap { Int($0) } ?? 0
       }
       try await scene.wait(for: "metrics") { successes() >= 1 }
-      try disk.freeze(for: daemon)
-      let before = successes()
+      let before: Int
       do {
+        try disk.freeze(for: daemon)
+        defer { try? disk.thaw(for: daemon) }
+        before = successes()
         let reader = try await scene.startReader()
         try await scene.wait(for: "four tokens") { reader.report().tokens >= 4 }
         let beats = scene.notify.count(of: "WATCHDOG=1")
         try await scene.wait(for: "beats") { scene.notify.count(of: "WATCHDOG=1") >= beats + 3 }
         #expect(reader.finish().gaps.isEmpty)
         #expect(successes() == before)
-      } catch {
-        try disk.thaw(for: daemon)
-        throw error
       }
-      try disk.thaw(for: daemon)
       try await scene.wait(for: "the metrics of now") { successes() >= before + 3 }
     }
   }

@@ -58,6 +58,10 @@ final class ChildProcess: Sendable {
   /// How it ended; nil while it runs.
   var ending: Ending? { reap(waiting: false) }
 
+  /// Waits for its end on this thread, and tells how it ended.
+  @discardableResult
+  func wait() -> Ending? { reap(waiting: true) }
+
   /// Sends it a signal, unless it has ended.
   func signal(_ number: Int32) {
     known.withLock { ending in
@@ -71,7 +75,7 @@ final class ChildProcess: Sendable {
     known.withLock { ending in
       if ending == nil { _ = Glibc.kill(-pid, SIGKILL) }
     }
-    _ = reap(waiting: true)
+    wait()
   }
 
   private func reap(waiting: Bool) -> Ending? {

@@ -12,7 +12,11 @@ struct HangingDisk: Sendable {
   init(in workplace: Workplace) throws {
     directory = workplace.path + "/disk"
     guard mkdir(directory, 0o755) == 0 else { throw HarnessError("cannot make \(directory)") }
-    wrapper = Self.wrapper(image: workplace.path + "/image", directory: directory)
+    wrapper = [
+      "unshare", "-m", "sh", "-c",
+      #"truncate -s 16M "$0" && /sbin/mkfs.ext4 -q "$0" && mount -o loop "$0" "$1" && shift && exec "$@""#,
+      workplace.path + "/image", directory,
+    ]
   }
 
   /// Everything that is written waits from now on.
@@ -31,19 +35,10 @@ struct HangingDisk: Sendable {
   private func run(_ option: String, _ daemon: DaemonProcess) throws {
     let process = try ChildProcess(
       ["fsfreeze", option, path(for: daemon)], environment: Self.environment, errors: "/dev/null")
-    while process.ending == nil { usleep(1000) }
-    guard process.ending == .exited(0) else { throw HarnessError("fsfreeze \(option) failed") }
+    guard process.wait() == .exited(0) else { throw HarnessError("fsfreeze \(option) failed") }
   }
 
   private static let environment = ["PATH": "/usr/bin:/bin:/usr/sbin:/sbin"]
-
-  private static func wrapper(image: String, directory: String) -> [String] {
-    [
-      "unshare", "-m", "sh", "-c",
-      #"truncate -s 16M "$0" && /sbin/mkfs.ext4 -q "$0" && mount -o loop "$0" "$1" && shift && exec "$@""#,
-      image, directory,
-    ]
-  }
 
   /// Whether this machine grants loop devices and has the programs.
   static let isAvailable: Bool = {
@@ -54,7 +49,6 @@ struct HangingDisk: Sendable {
         disk.wrapper + ["sh", "-c", #"fsfreeze -f "$0" && fsfreeze -u "$0""#, disk.directory], environment: environment,
         errors: "/dev/null")
     else { return false }
-    while trial.ending == nil { usleep(1000) }
-    return trial.ending == .exited(0)
+    return trial.wait() == .exited(0)
   }()
 }

@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// The service manager's side of sd_notify(3): records every datagram with the time it came.
-/// `@unchecked` for the source alone, which is made in `init` and cancelled in `deinit`, by one thread each.
+/// `@unchecked` for the source alone, which is made in `init` and cancelled in `deinit`, by one thread each; Dispatch lets any thread suspend it.
 final class NotifySocket: @unchecked Sendable {
   /// One datagram.
   struct Message: Sendable {
@@ -20,6 +20,7 @@ final class NotifySocket: @unchecked Sendable {
 
   let path: String
   private let received = Mutex<[Message]>([])
+  private let isFrozen = Atomic(false)
   private let source: any DispatchSourceRead
   private let queue = DispatchQueue(label: "notify", qos: .userInitiated)
 
@@ -33,19 +34,21 @@ final class NotifySocket: @unchecked Sendable {
     guard Self.withAddress(path, { bind(descriptor, $0, $1) }) == 0 else {
       throw HarnessError("bind \(path): \(String(cString: strerror(errno)))")
     }
-    source = DispatchSource.makeReadSource(
-      fileDescriptor: descriptor, queue: queue)
+    source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
     source.setEventHandler { [weak self] in self?.receive(descriptor) }
     source.setCancelHandler { close(descriptor) }
     source.activate()
   }
 
   deinit {
+    // A source that is released while it is suspended ends the process, and with it all other tests.
+    thaw()
     source.cancel()
   }
 
   /// Reads no more, and fills the queue, as when the service manager has frozen: who sends a message has to wait.
   func freeze() {
+    guard !isFrozen.exchange(true, ordering: .relaxed) else { return }
     source.suspend()
     // What is being read just now.
     queue.sync {}
@@ -55,7 +58,9 @@ final class NotifySocket: @unchecked Sendable {
   }
 
   /// Reads again.
-  func thaw() { source.resume() }
+  func thaw() {
+    if isFrozen.exchange(false, ordering: .relaxed) { source.resume() }
+  }
 
   /// All messages so far.
   var messages: [Message] { received.withLock { $0 } }

@@ -40,7 +40,6 @@ struct PrivateNames: Sendable {
         unshare + ["sh", "-c", "mount --bind /etc/hosts /etc/resolv.conf"],
         environment: ["PATH": "/usr/bin:/bin:/usr/sbin:/sbin"], errors: "/dev/null")
     else { return false }
-    while trial.ending == nil { usleep(1000) }
-    return trial.ending == .exited(0)
+    return trial.wait() == .exited(0)
   }()
 }

@@ -107,7 +107,7 @@ final class Scene: Sendable {
     try await wait(for: "READY=1", sourceLocation: sourceLocation) { notify.readyAt != nil }
   }
 
-  /// Waits until it is ready and `status.json` says so: systemd is told first.
+  /// Waits until it is ready and `status.json` says so: systemd may be told first.
   func settled(sourceLocation: SourceLocation = #_sourceLocation) async throws {
     try await ready(sourceLocation: sourceLocation)
     try await wait(for: "the status of a daemon that is ready", sourceLocation: sourceLocation) {

@@ -58,7 +58,7 @@ final class TokenReader: Sendable {
   func finish() -> Report {
     judge()
     process.signal(SIGTERM)
-    while process.ending == nil { usleep(2000) }
+    process.wait()
     judge()
     return report()
   }

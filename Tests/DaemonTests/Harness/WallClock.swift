@@ -33,8 +33,7 @@ struct WallClock: Sendable {
     let errors = "/dev/shm/konexus-wallclock.\(getpid())"
     defer { unlink(errors) }
     let build = try ChildProcess([directory + "/build", path], environment: ["PATH": search], errors: errors)
-    while build.ending == nil { usleep(1000) }
-    guard build.ending == .exited(0) else {
+    guard build.wait() == .exited(0) else {
       throw HarnessError("cannot make the wall clock's library: \(Workplace.read(errors) ?? "")")
     }
     return path
