@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 static char form[4096], temporary[4096];
@@ -30,6 +31,7 @@ static void *post(void *nothing) {
 
 int main(void) {
   char secret[256] = "";
+  umask(027);
   FILE *file = fopen(getenv("SECRET_FILE"), "re");
   if (!file || !fgets(secret, sizeof secret, file)) return 66;
   fclose(file);

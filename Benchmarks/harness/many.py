@@ -65,20 +65,18 @@ class Start:
     machine can only add."""
 
     def __init__(self, place, daemon, tokens, times):
-        self.seconds, self.under_way, self.private_kib, self.cpu, self.server_cpu = 0, 0, 0, None, None
-        for _ in range(times):
-            crowd = Crowd(place, daemon, tokens)
-            crowd.settle()
-            cpu = crowd.cpu()
-            self.cpu = cpu if self.cpu is None else min(cpu, self.cpu)
-            self.server_cpu = crowd.server_cpu if self.server_cpu is None else min(crowd.server_cpu, self.server_cpu)
-            self.private_kib = max(self.private_kib, crowd.private_kib())
-            self.under_way = max(self.under_way, crowd.under_way)
-            crowd.end()
-            if crowd.seconds is None or self.seconds is None:
-                self.seconds = None
-            else:
-                self.seconds = max(self.seconds, crowd.seconds)
+        starts = [self._measure(place, daemon, tokens) for _ in range(times)]
+        seconds, cpu, server_cpu, private_kib, under_way = zip(*starts)
+        self.seconds = None if None in seconds else max(seconds)
+        self.cpu, self.server_cpu = min(cpu), min(server_cpu)
+        self.private_kib, self.under_way = max(private_kib), max(under_way)
+
+    def _measure(self, place, daemon, tokens):
+        crowd = Crowd(place, daemon, tokens)
+        crowd.settle()
+        result = crowd.seconds, crowd.cpu(), crowd.server_cpu, crowd.private_kib(), crowd.under_way
+        crowd.end()
+        return result
 
 
 def growth(place, daemon, tokens, rounds):

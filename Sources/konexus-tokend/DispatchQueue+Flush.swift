@@ -3,8 +3,8 @@ import Dispatch
 extension DispatchQueue {
   /// Waits until all that was put into this serial queue is done, but no longer than `limit`: the process is about to end.
   func flush(within limit: DispatchTimeInterval) {
-    let isDone = DispatchSemaphore(value: 0)
-    async { isDone.signal() }
-    _ = isDone.wait(timeout: .now() + limit)
+    let end = DispatchWorkItem {}
+    async(execute: end)
+    _ = end.wait(timeout: .now() + limit)
   }
 }

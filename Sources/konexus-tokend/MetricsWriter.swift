@@ -11,7 +11,7 @@ final class MetricsWriter: Sendable {
   private let next = Mutex<BrokerStatus?>(nil)
   /// Locked on the queue only, so that nobody waits for it.
   private let file: Mutex<MetricsFile>
-  private let hasComplained = Mutex(false)
+  private let hasComplained = Atomic(false)
 
   init(path: String, logger: Logger) {
     file = Mutex(MetricsFile(path: path))
@@ -36,17 +36,13 @@ final class MetricsWriter: Sendable {
       return next
     }
     guard let status else { return }
-    var failure: PublicationFailure?
-    file.withLock { file in
-      do throws(PublicationFailure) { try file.write(status) } catch { failure = error }
-    }
-    let isNews = hasComplained.withLock { hasComplained in
-      defer { hasComplained = failure != nil }
-      return !hasComplained
-    }
-    if isNews, let failure {
+    do throws(PublicationFailure) {
+      try file.withLock { file throws(PublicationFailure) in try file.write(status) }
+      hasComplained.store(false, ordering: .relaxed)
+    } catch {
+      guard !hasComplained.exchange(true, ordering: .relaxed) else { return }
       logger.warning(
-        "metrics_file is not written: \(failure); its directory must be one that the daemon's user may write to: see metrics.conf among the examples"
+        "metrics_file is not written: \(error); its directory must be one that the daemon's user may write to: see metrics.conf among the examples"
       )
     }
   }

@@ -1,5 +1,4 @@
 import Dispatch
-import Glibc
 import Logging
 import Synchronization
 import Systemd
@@ -14,7 +13,7 @@ final class Outbox: Sendable {
   let notifier = Notifier()
   private let queue = DispatchQueue(label: "notify")
   private let logger: Logger
-  private let hasComplained = Mutex(false)
+  private let hasComplained = Atomic(false)
 
   init(logger: Logger) {
     self.logger = logger
@@ -41,11 +40,8 @@ final class Outbox: Sendable {
   /// A notification that fails is worth one line in the log, and never the daemon.
   private func deliver(_ message: Message) {
     do throws(SystemCallFailure) { try message(notifier) } catch {
-      let isFirst = hasComplained.withLock { hasComplained in
-        defer { hasComplained = true }
-        return !hasComplained
-      }
-      if isFirst { logger.warning("cannot notify systemd: \(error); NotifyAccess=main must be set in the unit") }
+      guard !hasComplained.exchange(true, ordering: .relaxed) else { return }
+      logger.warning("cannot notify systemd: \(error); NotifyAccess=main must be set in the unit")
     }
   }
 }

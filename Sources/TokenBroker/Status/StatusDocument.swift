@@ -7,6 +7,7 @@ import FoundationEssentials
 struct StatusDocument {
   /// The whole text.
   private(set) var bytes: [UInt8] = []
+  /// All but the tokens.
   private var head: BrokerStatus?
   private var tokens: [TokenStatus] = []
   private var lines: [Range<Int>] = []
@@ -17,21 +18,20 @@ struct StatusDocument {
   func updated(to status: BrokerStatus) -> StatusDocument? {
     var head = status
     head.tokens = []
-    head.writtenAt = 0
-    guard head != self.head || status.tokens != tokens else { return nil }
-    return try? StatusDocument(status, head: head, after: self)
+    var former = self.head
+    former?.writtenAt = head.writtenAt
+    guard head != former || status.tokens != tokens else { return nil }
+    return try? StatusDocument(head, status.tokens, after: self)
   }
 
   init() {}
 
-  private init(_ status: BrokerStatus, head: BrokerStatus, after former: StatusDocument) throws {
+  private init(_ head: BrokerStatus, _ tokens: [TokenStatus], after former: StatusDocument) throws {
     self.head = head
-    tokens = status.tokens
+    self.tokens = tokens
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    var frame = status
-    frame.tokens = []
-    let (start, end) = try Self.split(encoder.encode(frame))
+    let (start, end) = try Self.split(encoder.encode(head))
     bytes.reserveCapacity(former.bytes.count + 4096)
     lines.reserveCapacity(tokens.count)
     bytes += start
@@ -51,12 +51,12 @@ struct StatusDocument {
   }
 
   /// The two sides of the place where the tokens go. Within a string the quotes would be escaped, so there is just one.
-  private static func split(_ frame: Data) throws -> (Data, Data) {
+  private static func split(_ head: Data) throws -> (Data, Data) {
     let empty = Data(#""tokens":[]"#.utf8)
-    guard let place = frame.firstRange(of: empty) else {
-      throw EncodingError.invalidValue(frame, .init(codingPath: [], debugDescription: "no place for the tokens"))
+    guard let place = head.firstRange(of: empty) else {
+      throw EncodingError.invalidValue(head, .init(codingPath: [], debugDescription: "no place for the tokens"))
     }
-    let middle = frame.index(before: place.upperBound)
-    return (frame[..<middle], frame[middle...])
+    let middle = head.index(before: place.upperBound)
+    return (head[..<middle], head[middle...])
   }
 }
