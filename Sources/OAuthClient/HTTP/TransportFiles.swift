@@ -9,6 +9,15 @@ struct TransportFiles: Sendable {
   let certificate: Secret?
   let key: Secret?
 
+  /// No files: the system's authorities, and no client certificate.
+  static let none = TransportFiles(authorities: nil, certificate: nil, key: nil)
+
+  private init(authorities: Secret?, certificate: Secret?, key: Secret?) {
+    self.authorities = authorities
+    self.certificate = certificate
+    self.key = key
+  }
+
   init(_ settings: TransportSettings) throws(HTTPFailure) {
     authorities = try Self.read(settings.caFile, as: "ca_file", otherwise: .caFileUnreadable)
     certificate = try Self.read(
@@ -26,6 +35,7 @@ struct TransportFiles: Sendable {
     func failure(_ why: String) -> HTTPFailure {
       HTTPFailure(reason: .tls(fault), message: "the \(role) \(path) cannot be used: \(why)")
     }
+    FileCalls.note(path)
     // O_NONBLOCK: a FIFO in the file's place must not block.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw failure(String(cString: strerror(errno))) }
