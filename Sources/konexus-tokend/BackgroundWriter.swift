@@ -3,19 +3,30 @@ import Logging
 import Synchronization
 import TokenBroker
 
-/// Writes `metrics_file` beside the broker: it may lie on a disk, and a disk may hang while the tokens must not.
-final class MetricsWriter: Sendable {
-  private let queue = DispatchQueue(label: "metrics")
+/// A file that shows the daemon's status.
+protocol StatusSink: Sendable {
+  mutating func write(_ status: BrokerStatus) throws(PublicationFailure)
+}
+
+extension MetricsFile: StatusSink {}
+extension StatusFile: StatusSink {}
+
+/// Writes a file beside the broker: it may be on a disk, and a disk may hang while the tokens must not.
+final class BackgroundWriter<Sink: StatusSink>: Sendable {
+  private let queue = DispatchQueue(label: "writer")
   private let logger: Logger
-  /// What is to be written next: whatever comes while the disk hangs takes the place of what came before.
+  /// What a failure means, and what to do about it.
+  private let complaint: @Sendable (PublicationFailure) -> String
+  /// What is to be written next: what comes while the disk hangs takes the place of what came before.
   private let next = Mutex<BrokerStatus?>(nil)
-  /// Locked on the queue only, so that nobody waits for it.
-  private let file: Mutex<MetricsFile>
+  /// Locked on the queue only, so that no other thread waits for it.
+  private let sink: Mutex<Sink>
   private let hasComplained = Atomic(false)
 
-  init(path: String, logger: Logger) {
-    file = Mutex(MetricsFile(path: path))
+  init(_ sink: sending Sink, logger: Logger, complaint: @escaping @Sendable (PublicationFailure) -> String) {
+    self.sink = Mutex(sink)
     self.logger = logger
+    self.complaint = complaint
   }
 
   /// Has `status` written, unless the same was just before.
@@ -37,13 +48,21 @@ final class MetricsWriter: Sendable {
     }
     guard let status else { return }
     do throws(PublicationFailure) {
-      try file.withLock { file throws(PublicationFailure) in try file.write(status) }
+      try sink.withLock { sink throws(PublicationFailure) in try sink.write(status) }
       hasComplained.store(false, ordering: .relaxed)
     } catch {
       guard !hasComplained.exchange(true, ordering: .relaxed) else { return }
-      logger.warning(
-        "metrics_file is not written: \(error); its directory must be one that the daemon's user may write to: see metrics.conf among the examples"
-      )
+      logger.warning("\(complaint(error))")
+    }
+  }
+}
+
+extension BackgroundWriter<MetricsFile> {
+  /// A writer of `metrics_file`; `nil` if the settings name none.
+  convenience init?(_ settings: DaemonSettings, logger: Logger) {
+    guard let path = settings.metricsFile else { return nil }
+    self.init(MetricsFile(path: path), logger: logger) {
+      "metrics_file is not written: \($0); its directory must be one that the daemon's user may write to: see metrics.conf among the examples"
     }
   }
 }

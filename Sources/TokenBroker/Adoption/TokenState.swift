@@ -14,8 +14,12 @@ struct TokenState: Codable {
   var bootID: String
   /// Newest first.
   var tokens: [Token]
+  /// The files that may hold one of them.
+  var outputs: [String]
+  /// Whether these may be on a disk.
+  var arePersistent: Bool
 
-  static let currentVersion = 3
+  static let currentVersion = 4
 
   /// One token that may be in a file.
   struct Token: Codable {
@@ -50,8 +54,10 @@ struct TokenState: Codable {
     var lifetime: Duration { .nanoseconds(lifetimeNanoseconds) }
   }
 
-  init(_ tokens: [KeptToken], bootID: String) {
+  init(_ tokens: [KeptToken], outputs: [String], arePersistent: Bool, bootID: String) {
     self.bootID = bootID
+    self.arePersistent = arePersistent
+    self.outputs = outputs
     self.tokens = tokens.map(Token.init)
   }
 

@@ -3,7 +3,7 @@ import Glibc
 import OAuthClient
 
 /// `status.json` in the runtime directory: what `konexus-tokend status` reads, also after the daemon is gone. Holds no secret.
-public struct StatusFile {
+public struct StatusFile: Sendable {
   /// The file's name in the runtime directory.
   public static let name = "status.json"
 
