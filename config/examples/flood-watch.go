@@ -129,7 +129,12 @@ func call(path string, body object, name string) (value any, err error) {
 	response := lower(envelope)
 	status := lower(member(response, "status"))
 	failed := status["issuccess"] == false || response["haserrors"] == true || response["isvalid"] == false
-	why := fmt.Sprintf("/alerts%s: HTTP %d %v %v", path, code, status["errorcode"], status["errormessage"])
+	why := fmt.Sprintf("/alerts%s: HTTP %d", path, code)
+	for _, reason := range []any{status["errorcode"], status["errormessage"], response["error"]} {
+		if reason != nil {
+			why += fmt.Sprintf(" %v", reason)
+		}
+	}
 	if code >= 400 && code < 500 || code == 200 && failed {
 		return nil, fmt.Errorf("%w: %s", errRejected, why)
 	}

@@ -61,10 +61,11 @@ async function call(path, body, member) {
     response = small(JSON.parse(text))
     status = small(response.status ?? {})
   } catch { /* The text is no envelope. */ }
-  const why = `/alerts${path}: HTTP ${code} ${status.errorCode ?? ''} ${status.errorMessage ?? ''}`.trimEnd()
+  const reasons = [status.errorCode, status.errorMessage, response.error].filter(Boolean)
+  const why = [`/alerts${path}: HTTP ${code}`, ...reasons].join(' ')
   const failed = status.isSuccess === false || response.hasErrors === true || response.isValid === false
   if ((code >= 400 && code < 500) || (code === 200 && failed)) throw new Rejected(why)
-  if (code !== 200 || !(member in response)) throw new Error(`${why} without a usable response`)
+  if (code !== 200 || response[member] == null) throw new Error(`${why} without a usable response`)
   return response
 }
 

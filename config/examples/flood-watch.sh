@@ -59,7 +59,7 @@ BODY
   query "$reply" 'small | (.status // {} | small) as $status
     | if $status.isSuccess == false or .hasErrors == true or .isValid == false then
         "/alerts\($path): \($status.errorCode): \($status.errorMessage)\n" | halt_error(1)
-      elif has($member) then . else error("/alerts\($path): no usable response") end' --arg path "$1" --arg member "$3"
+      elif .[$member] != null then . else error("/alerts\($path): no usable response") end' --arg path "$1" --arg member "$3"
 }
 
 # make_form ALERT: prints the account's alert form with the text of ALERT, after the API has validated it.
@@ -81,7 +81,7 @@ deliver() {
   fi
   form=$(make_form "$(query "$state" .unsent)") || return
   request=$(query "$form" '. + {jobId: "flood-watch", correlationKey: $key[:100]}' --arg key "$subject") || return
-  change '.unsent.mayBeSent = true'
+  change '.unsent.mayBeSent = true' || return
   call '' "$request" alertId >/dev/null
   case $? in
     0) change '.unsent = null'; log "alert sent: $subject" ;;

@@ -86,11 +86,12 @@ def call(path, body, member):
         status = small(response.get("status") or {})
     except (ValueError, AttributeError, RecursionError):
         response, status = {}, {}
-    text = f"/alerts{path}: HTTP {code} {status.get('errorCode') or ''} {status.get('errorMessage') or ''}".rstrip()
+    reasons = (status.get("errorCode"), status.get("errorMessage"), response.get("error"))
+    text = " ".join([f"/alerts{path}: HTTP {code}", *(str(reason) for reason in reasons if reason)])
     failed = status.get("isSuccess") is False or response.get("hasErrors") is True or response.get("isValid") is False
     if 400 <= code < 500 or code == 200 and failed:
         raise Rejected(text)
-    if code != 200 or member not in response:
+    if code != 200 or response.get(member) is None:
         raise OSError(f"{text} without a usable response")
     return response
 
