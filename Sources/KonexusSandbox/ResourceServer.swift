@@ -23,7 +23,7 @@ struct ResourceServer {
     if let refused = refusal(of: request) { return refused }
     state.withContents { $0.counts.apiAccepted += 1 }
     var answer: Answer
-    if let failure = faults.lazy.compactMap(\.failure).first {
+    if let failure = faults.lazy.compactMap({ $0.failure(at: endpoint) }).first {
       answer = .json(failure.json)
     } else if endpoint == .api {
       answer = .json(Envelope.list(Self.subscriptions).json)
@@ -88,8 +88,16 @@ struct ResourceServer {
 
 extension Fault.Kind {
   /// The failure that the API reports on request; nil for other faults.
-  fileprivate var failure: Envelope? {
+  ///
+  /// It has the members of a success, with the values that .NET gives to a response that was never filled in.
+  fileprivate func failure(at endpoint: SandboxEndpoint) -> Envelope? {
     guard case .unsuccessful(let code, let message) = self else { return nil }
-    return .failure(code, message)
+    var envelope = Envelope.failure(code, message)
+    switch endpoint {
+    case .alerts: envelope.contents = [.init("alertId", 0), .init("sentStatus", .null)]
+    case .alertFind, .api: envelope.contents = Envelope.list([]).contents
+    default: envelope.contents = [.init("item", .null)]
+    }
+    return envelope
   }
 }

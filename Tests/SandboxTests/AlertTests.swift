@@ -143,6 +143,11 @@ struct AlertTests {
       #expect(answer.json?["status"]?["isSuccess"] == false)
       #expect(answer.json?["status"]?["errorCode"] == "QuotaExceeded")
       #expect(answer.json?["status"]?["errorMessage"] == "Too many alerts.")
+      // As .NET writes a response that was never filled in.
+      #expect(answer.json?["AlertId"] == 0)
+      sandbox.inject(.unsuccessful(code: "InternalError", message: ""), requests: 2)
+      #expect(await api.post("/find", [:]).json?["items"] == [])
+      #expect(await api.post("/defaults", [:]).json?["item"] == .null)
       #expect(sandbox.alerts.isEmpty && sandbox.counts.alerts == 0)
       #expect(await api.post("", ["settings": settings]).json?["HasErrors"] == false)
       #expect(sandbox.alerts.count == 1)
