@@ -84,11 +84,11 @@ public enum UnitFault: Equatable, Sendable {
     }
   }
 
-  /// One command that writes a drop-in and restarts the service with it.
+  /// One command that adds lines to a drop-in and restarts the service with it.
   private static func command(_ dropIn: String, of unit: String, lines: [String]) -> String {
     let directory = "/etc/systemd/system/\(unit).d"
     let text = (["[Service]"] + lines).map(quoted).joined(separator: " ")
-    return "mkdir -p \(directory) && printf '%s\\n' \(text) >\(directory)/\(dropIn)"
+    return "mkdir -p \(directory) && printf '%s\\n' \(text) >>\(directory)/\(dropIn)"
       + " && systemctl daemon-reload && systemctl restart \(unit)"
   }
 

@@ -47,7 +47,7 @@ import Testing
       fault.remedy(for: Self.name) == """
         mkdir -p /etc/systemd/system/konexus-tokend.service.d && printf '%s\\n' '[Service]' \
         'LoadCredential=config.toml:/etc/konexus-tokend/config.toml' 'LoadCredential=key:/root/it'\\''s' \
-        >/etc/systemd/system/konexus-tokend.service.d/zzzz-credentials.conf \
+        >>/etc/systemd/system/konexus-tokend.service.d/zzzz-credentials.conf \
         && systemctl daemon-reload && systemctl restart konexus-tokend.service
         """)
   }
@@ -80,7 +80,7 @@ import Testing
       fault.problem == "cannot start: PrivateUsers=yes needs a user namespace, and user.max_user_namespaces is 0")
     #expect(
       fault.remedy(for: Self.name).contains(
-        "'PrivateUsers=no' >/etc/systemd/system/konexus-tokend.service.d/zzzz-private-users.conf"))
+        "'PrivateUsers=no' >>/etc/systemd/system/konexus-tokend.service.d/zzzz-private-users.conf"))
     // A running service cannot be restarted either.
     #expect(Self.fault(Self.unit(["ActiveState": "active"]), limit: 0) == fault)
   }
