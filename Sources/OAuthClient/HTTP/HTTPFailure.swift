@@ -66,7 +66,9 @@ public struct HTTPFailure: Error, Hashable, Sendable {
   public enum Stage: Hashable, Sendable {
     /// Waiting for DNS.
     case nameLookup
-    /// Waiting for the TCP connection, a proxy's included.
+    /// Waiting for a proxy: its connection, or its answer to CONNECT.
+    case proxy
+    /// Waiting for the TCP connection to the server.
     case connect
     /// Waiting for the TLS handshake.
     case tls
