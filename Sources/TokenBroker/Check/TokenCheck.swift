@@ -31,7 +31,8 @@ public struct TokenCheck: Sendable {
     do throws(AcquisitionFailure) {
       let request = try settings.request(as: userID)
       let server = AuthorizationServer(
-        issuer: settings.issuer, transport: settings.transport, http: HTTPClient(), observe: { progress.note($0) })
+        issuer: settings.issuer, transport: settings.transport(as: userID), http: HTTPClient(),
+        observe: { progress.note($0) })
       let grant = try await server.acquire(request)
       progress.verified(grant)
       tell(refresh(grant))

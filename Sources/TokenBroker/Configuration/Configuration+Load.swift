@@ -17,7 +17,7 @@ extension Configuration {
     let text: Secret
     let refusal: FileRefusal?
     do throws(FileRefusal) {
-      (text, refusal) = try ProtectedFile.readUnlessChangeable(path, environment: environment, limit: sizeLimit)
+      (text, refusal) = try ProtectedFile.readUnlessChangeable(path, rules: environment.fileRules, limit: sizeLimit)
     } catch {
       throw ConfigurationErrors(diagnostics: [Diagnostic(file: shown, message: "\(error.problem); \(error.remedy)")])
     }

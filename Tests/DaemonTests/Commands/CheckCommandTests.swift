@@ -91,6 +91,20 @@ import Testing
     }
   }
 
+  @Test(.enabled(if: geteuid() == 0, "needs root to give files away"))
+  func refusesACAFileOfAnotherUser() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      #expect(chown(scene.workplace.caFile, 1234, 1234) == 0)
+      let run = try await CommandRun(
+        ["check", "--config", scene.workplace.configFile, "--offline"], in: scene.workplace)
+      #expect(run.code == 78, "\(run.output)")
+      #expect(
+        run.output.contains("'ca_file': 'DIR/ca.pem' belongs to another user (uid 1234); run: chown root DIR/ca.pem"),
+        "\(run.output)")
+    }
+  }
+
   @Test func offlineStopsShortOfTheNetwork() async throws {
     try await withScene { scene in
       try scene.configure()
