@@ -40,7 +40,7 @@ let package = Package(
     .target(
       name: "OAuthClient",
       dependencies: [
-        "CCurl",
+        "CCurl", "CLinux",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "JWTKit", package: "jwt-kit"),
       ],

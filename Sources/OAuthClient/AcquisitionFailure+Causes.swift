@@ -11,6 +11,7 @@ extension AcquisitionFailure {
       case .tls(.notYetValid): .tlsNotYetValid
       case .tls(.hostNameMismatch): .tlsHostName
       case .tls(.caFileUnreadable), .tls(.clientCertificateUnusable): .tlsCAFile
+      case .tls(.clientKeyUnusable): .credentials
       case .tls(.clientCertificateRequired): .tlsClientCertificate
       case .tls(.pinMismatch): .tlsPin
       case .tls: .tlsOther

@@ -32,11 +32,11 @@ final class ServiceManager {
     if status.isReady, !isReady {
       isReady = true
       hasUnsentLine = false
-      outbox.send { notifier throws(SystemCallFailure) in try notifier.ready(status: line) }
+      outbox.send(.ready) { notifier throws(SystemCallFailure) in try notifier.ready(status: line) }
     } else if isBeating {
       hasUnsentLine = true
     } else {
-      outbox.send { notifier throws(SystemCallFailure) in try notifier.status(line) }
+      outbox.send(.status) { notifier throws(SystemCallFailure) in try notifier.status(line) }
     }
   }
 
@@ -49,7 +49,7 @@ final class ServiceManager {
       logger.error("not ready within the start timeout; systemd decides what happens now")
       return false
     }
-    outbox.send { notifier throws(SystemCallFailure) in try notifier.extendTimeout(by: duration) }
+    outbox.send(.startTimeout) { notifier throws(SystemCallFailure) in try notifier.extendTimeout(by: duration) }
     return true
   }
 
@@ -82,19 +82,19 @@ final class ServiceManager {
 
   /// `RELOADING=1`; every reload ends with `reloaded`.
   func reloading() {
-    outbox.send { notifier throws(SystemCallFailure) in try notifier.reloading() }
+    outbox.send(.reloading) { notifier throws(SystemCallFailure) in try notifier.reloading() }
   }
 
   /// `READY=1` again, after a reload that succeeded or failed. A daemon that has no token yet stays "starting".
   func reloaded(_ status: BrokerStatus) {
     lastLine = status.line
     guard isReady else { return report(status) }
-    outbox.send { [lastLine] notifier throws(SystemCallFailure) in try notifier.ready(status: lastLine) }
+    outbox.send(.ready) { [lastLine] notifier throws(SystemCallFailure) in try notifier.ready(status: lastLine) }
   }
 
   /// Leaves in `systemctl status` why the daemon cannot start.
   func failed(_ reason: String) {
-    outbox.send { notifier throws(SystemCallFailure) in try notifier.status(reason) }
+    outbox.send(.status) { notifier throws(SystemCallFailure) in try notifier.status(reason) }
   }
 
   /// The name under which the credential socket is kept over a restart.
@@ -104,17 +104,22 @@ final class ServiceManager {
   func keep(_ socket: Int32?) {
     guard outbox.notifier.isSupervised else { return }
     // A copy: by the time it is sent the socket itself may be closed.
-    let copy = socket.map { fcntl($0, F_DUPFD_CLOEXEC, 0) }
-    outbox.send { notifier throws(SystemCallFailure) in
-      defer { if let copy { close(copy) } }
-      try notifier.keep(copy, named: Self.keptSocket)
+    let copy = socket.map { DescriptorCopy(of: $0) }
+    outbox.send(.socket) { notifier throws(SystemCallFailure) in
+      try notifier.keep(copy?.descriptor, named: Self.keptSocket)
     }
   }
 
   /// `STOPPING=1`.
   func stopping() {
-    outbox.send { notifier throws(SystemCallFailure) in
+    outbox.send(.stopping) { notifier throws(SystemCallFailure) in
       try notifier.stopping(status: "stopping; the tokens stay in their files")
     }
+  }
+  /// A descriptor of its own that is closed with the last reference: also if the message about it is replaced, and never sent.
+  private final class DescriptorCopy: Sendable {
+    let descriptor: Int32
+    init(of original: Int32) { descriptor = fcntl(original, F_DUPFD_CLOEXEC, 0) }
+    deinit { close(descriptor) }
   }
 }

@@ -53,6 +53,50 @@ struct ClockTests {
     }
   }
 
+  @Test("the tests' wall clock moves timers as the kernel's does", arguments: [-3600, 0, 3600])
+  func timers(ahead seconds: Int) async throws {
+    try await withScene { scene in
+      let clock = try WallClock(in: scene.workplace)
+      let output = scene.workplace.path + "/timer"
+      func start(_ wait: Int) throws -> ChildProcess {
+        try ChildProcess(
+          [WallClock.timer.get(), "\(wait)"], environment: clock.environment, output: output, errors: output)
+      }
+      try clock.set(ahead: seconds)
+      let short = try start(2)
+      try await scene.wait(for: "two seconds to pass", atMost: 30) { short.ending != nil }
+      let text = try #require(Workplace.read(output))
+      #expect(try #require(text.split(separator: "\n").last.flatMap { Int($0) }) >= 1900, "\(text)")
+      unlink(output)
+      // An hour and its half: the clock is set in between, and then past the time.
+      let long = try start(3600)
+      try await scene.wait(for: "the timer", atMost: 30) { Workplace.read(output)?.hasPrefix("set") ?? false }
+      try clock.set(ahead: seconds + 1800)
+      try await scene.pass(0.5)
+      #expect(long.ending == nil, "\(Workplace.read(output) ?? "")")
+      try clock.set(ahead: seconds + 3600)
+      try await scene.wait(for: "the timer's end", atMost: 30) { long.ending == .exited(0) }
+    }
+  }
+
+  @Test("with a clock that is an hour behind, or is set so, nothing spins", arguments: [true, false])
+  func behind(fromTheStart: Bool) async throws {
+    try await withScene { scene in
+      let clock = try WallClock(in: scene.workplace)
+      if fromTheStart { try clock.set(ahead: -3600) }
+      try scene.configure()
+      let daemon = try scene.startDaemon(environment: clock.environment.merging(["WATCHDOG_USEC": "2000000"]) { $1 })
+      try await scene.settled()
+      try clock.set(ahead: -3600)
+      try await scene.pass(1)
+      let spent = try #require(daemon.processorTime)
+      let start = Clock.monotonic
+      try await scene.pass(3)
+      let share = try (#require(daemon.processorTime) - spent) / (Clock.monotonic - start)
+      #expect(share < 0.2, "\(share) of a processor")
+    }
+  }
+
   @Test("a host that stood still as a whole asks anew once its clock is set; the token stays meanwhile")
   func paused() async throws {
     try await withScene { scene in

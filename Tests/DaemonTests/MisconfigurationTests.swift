@@ -57,6 +57,10 @@ struct MisconfigurationTests {
       try $0.workplace.write("nothing", to: path)
       try $0.configure($0.table("konexus", ["ca_file": "\"\(path)\""]))
     },
+    Kind(name: "ca_file that its group may change", words: ["ca_file", "mode 0664", "chmod go-w"]) {
+      try $0.configure()
+      #expect(chmod($0.workplace.caFile, 0o664) == 0)
+    },
     Kind(name: "two tokens in one file", words: ["[token.one]", "[token.two]"]) {
       let file = "\"\($0.workplace.runtimeDirectory)/same\""
       try $0.configure($0.table("one", ["file": file]), $0.table("two", ["file": file]))

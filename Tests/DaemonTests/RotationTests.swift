@@ -197,6 +197,34 @@ struct RotationTests {
   }
 
   @Test(
+    "a ca_file that falls into other hands while the daemon runs is not used: no server gets the secret, the token stays",
+    .enabled(if: geteuid() == 0, "needs root to give files away"))
+  func caFileInOtherHands() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.settled()
+      let before = try #require(scene.token())
+      let path = scene.workplace.caFile
+      // What an owner of the file would do: another authority, and a server of its own in the server's place.
+      let impostor = try await Sandbox.start(Self.quick)
+      try scene.workplace.write(scene.sandbox.caPEM + impostor.caPEM, to: path, mode: 0o644)
+      await impostor.stop()
+      #expect(chown(path, 1234, 1234) == 0)
+      let requests = scene.sandbox.counts[.token]
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "the failure") {
+        daemon.status?.tokens.first?.failure?.code == "tls-ca-file"
+      }
+      let message = try #require(daemon.status?.tokens.first?.failure?.message)
+      #expect(message.contains("'\(path)' belongs to another user (uid 1234); run: chown root \(path)"), "\(message)")
+      #expect(scene.token() == before && scene.sandbox.counts[.token] == requests)
+      #expect(chown(path, 0, 0) == 0)
+      try await scene.wait(for: "another token") { scene.token() != before }
+    }
+  }
+
+  @Test(
     "an outage of discovery alone is harmless: the last good documents serve on, also after a restart",
     arguments: [SandboxEndpoint.discovery, .jwks])
   func documentsOut(endpoint: SandboxEndpoint) async throws {

@@ -210,6 +210,30 @@ struct SignalTests {
     }
   }
 
+  @Test("what a frozen service manager does not read does not accumulate: the newest of each kind is sent, in order")
+  func frozenManagerBacklog() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.settled()
+      let before = scene.notify.messages.count
+      scene.notify.freeze()
+      for number in 1...12 {
+        try scene.configure(scene.table("konexus", ["unknown_key_\(number)": "1"]))
+        daemon.signal(SIGHUP)
+        try await scene.wait(for: "reload \(number)") { daemon.status?.reloads == number }
+      }
+      scene.notify.thaw()
+      try await scene.wait(for: "the end of the last reload") {
+        scene.notify.messages.last { $0["READY"] == "1" }?["STATUS"]?.contains("unknown_key_12") ?? false
+      }
+      let sent = scene.notify.messages[before...].filter { !$0.lines.contains("FILLER=1") }
+      // The one that was on its way, one of each kind, and the end of the last reload if that came after the thaw.
+      #expect(sent.count <= 5, "\(sent)")
+      #expect(sent.last?["READY"] == "1" && sent.dropFirst().contains { $0["RELOADING"] == "1" }, "\(sent)")
+    }
+  }
+
   @Test("neither its arguments nor its environment hold the secret, and it cannot be dumped")
   func procfs() async throws {
     try await withScene { scene in

@@ -79,8 +79,15 @@ import Testing
 
   @Test(
     arguments: [
-      (certificate, 0o644, ""), (certificate, 0o664, ""),
-      (certificate, 0o666, "'ca_file': 'DIR/ca.pem' may be changed by anybody (mode 0666); run: chmod o-w DIR/ca.pem"),
+      (certificate, 0o644, ""), (certificate, 0o440, ""),
+      (
+        certificate, 0o664,
+        "'ca_file': 'DIR/ca.pem' may be changed by other users (mode 0664); run: chmod go-w DIR/ca.pem"
+      ),
+      (
+        certificate, 0o646,
+        "'ca_file': 'DIR/ca.pem' may be changed by other users (mode 0646); run: chmod go-w DIR/ca.pem"
+      ),
       (key, 0o600, "'ca_file': 'DIR/ca.pem' holds no certificate; give a file with certificates in PEM form"),
       ("", 0o600, "'ca_file': 'DIR/ca.pem' holds no certificate; give a file with certificates in PEM form"),
     ] as [(String, mode_t, String)])
@@ -88,6 +95,22 @@ import Testing
     let directory = try ConfigurationDirectory()
     try directory.write("ca.pem", content, mode: mode)
     #expect(try Self.errors("client_secret = 's'\nca_file = 'ca.pem'", in: directory) == message)
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "needs root to give files away"), arguments: ["ca_file", "client_certificate_file"])
+  func certificatesOfAnotherUser(_ setting: String) throws {
+    let directory = try ConfigurationDirectory()
+    try directory.write("key.pem", Self.key)
+    let path = try directory.write("certificates.pem", Self.certificate, mode: 0o644, owner: 1234)
+    let lines =
+      "client_secret = 's'\n\(setting) = 'certificates.pem'"
+      + (setting == "ca_file" ? "" : "\nclient_key_file = 'key.pem'")
+    #expect(
+      try Self.errors(lines, in: directory)
+        == "'\(setting)': 'DIR/certificates.pem' belongs to another user (uid 1234); "
+        + "run: chown root DIR/certificates.pem")
+    #expect(chown(path, 0, 0) == 0)
+    #expect(try Self.errors(lines, in: directory) == "")
   }
 
   @Test(

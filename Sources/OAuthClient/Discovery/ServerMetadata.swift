@@ -171,17 +171,17 @@ extension ServerMetadata {
 
   /// Where a token is asked for: a client that shows a certificate, to prove itself or to have tokens bound to it, goes to an address of its
   /// own, if there is one (RFC 8705, 5).
-  func tokenEndpoint(byCertificate: Bool) -> String {
+  package func tokenEndpoint(byCertificate: Bool) -> String {
     (byCertificate ? mtlsEndpointAliases?.tokenEndpoint : nil) ?? tokenEndpoint
   }
 
   /// Where such a client asks about a token.
-  func introspectionEndpoint(byCertificate: Bool) -> String? {
+  package func introspectionEndpoint(byCertificate: Bool) -> String? {
     (byCertificate ? mtlsEndpointAliases?.introspectionEndpoint : nil) ?? introspectionEndpoint
   }
 
   /// Where such a client revokes a token.
-  func revocationEndpoint(byCertificate: Bool) -> String? {
+  package func revocationEndpoint(byCertificate: Bool) -> String? {
     (byCertificate ? mtlsEndpointAliases?.revocationEndpoint : nil) ?? revocationEndpoint
   }
 

@@ -52,11 +52,13 @@ public struct HTTPFailure: Error, Hashable, Sendable {
     /// The server says that it wants a client certificate, or rejects the one it got. (Before TLS 1.3 many say only "handshake
     /// failure", which is `other`.)
     case clientCertificateRequired
-    /// The client certificate or its key cannot be read or used.
+    /// The client certificate cannot be read or used, or its key cannot be used.
     case clientCertificateUnusable
+    /// The file with the client certificate's key is missing, cannot be read, or is open to others.
+    case clientKeyUnusable
     /// The server's public key is not the pinned one.
     case pinMismatch
-    /// The `caFile` is missing, unreadable, or holds no certificate.
+    /// The `caFile` is missing, unreadable, in other hands, or holds no certificate.
     case caFileUnreadable
     /// Anything else.
     case other
@@ -66,7 +68,9 @@ public struct HTTPFailure: Error, Hashable, Sendable {
   public enum Stage: Hashable, Sendable {
     /// Waiting for DNS.
     case nameLookup
-    /// Waiting for the TCP connection, a proxy's included.
+    /// Waiting for a proxy: its connection, or its answer to CONNECT.
+    case proxy
+    /// Waiting for the TCP connection to the server.
     case connect
     /// Waiting for the TLS handshake.
     case tls

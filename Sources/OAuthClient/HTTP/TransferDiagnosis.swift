@@ -79,11 +79,27 @@ struct TransferDiagnosis {
   var isHandshakeDone: Bool { offset(CURLINFO_APPCONNECT_TIME_T) > 0 }
 
   /// How far the transfer came.
+  ///
+  /// The times of the connection and of the handshake are 0 for a connection that is used again. The time at which the
+  /// request could be sent is not.
   private var stage: HTTPFailure.Stage {
+    guard offset(CURLINFO_PRETRANSFER_TIME_T) == 0 else {
+      let isInterim = (100..<200).contains(long(CURLINFO_RESPONSE_CODE))
+      return offset(CURLINFO_STARTTRANSFER_TIME_T) == 0 || isInterim ? .response : .body
+    }
+    if waitsForProxy { return .proxy }
     if offset(CURLINFO_NAMELOOKUP_TIME_T) == 0 { return .nameLookup }
-    if offset(CURLINFO_CONNECT_TIME_T) == 0 { return hasBegunHandshake ? .tls : .connect }
-    if prepared.endpoint.isSecure, !isHandshakeDone { return .tls }
-    return offset(CURLINFO_STARTTRANSFER_TIME_T) == 0 ? .response : .body
+    return hasBegunHandshake ? .tls : .connect
+  }
+
+  /// Whether a proxy has not opened the tunnel to the server yet.
+  private var waitsForProxy: Bool {
+    let hasTunnel = connectCode != 0 && hasBegunHandshake
+    guard prepared.endpoint.isSecure, !hasTunnel else { return false }
+    if prepared.proxy?.isEmpty == false { return true }
+    // The environment's proxy. Without one, the handshake begins as soon as the connection to the URL's port stands.
+    let port = long(CURLINFO_PRIMARY_PORT)
+    return port != 0 && (!hasBegunHandshake || port != prepared.endpoint.port)
   }
 
   private func timeout(_ stage: HTTPFailure.Stage) -> HTTPFailure {
@@ -92,6 +108,7 @@ struct TransferDiagnosis {
       switch stage {
       case .nameLookup:
         "looking up the name \(prepared.endpoint.host) took too long (port \(prepared.endpoint.port) was to be asked)"
+      case .proxy: "the proxy on the way to \(place) did not connect to it in time"
       case .connect: "connecting to \(place) took too long"
       case .tls: "the TLS handshake with \(place) took too long"
       case .response: "\(place) did not answer in time"

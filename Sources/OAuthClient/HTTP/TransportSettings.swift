@@ -13,17 +13,21 @@ public struct TransportSettings: Hashable, Sendable {
   public var pinnedPublicKey: String?
   /// The way out.
   public var proxy: ProxySetting
+  /// Whose the files must be.
+  public var fileRules: FileRules
 
-  /// The defaults: the system's authorities, no client certificate, no pin, proxies as the environment says.
+  /// The defaults: the system's authorities, no client certificate, no pin, proxies as the environment says,
+  /// files of root or of this process's user.
   public init(
     caFile: String? = nil, clientCertificateFile: String? = nil, clientKeyFile: String? = nil,
-    pinnedPublicKey: String? = nil, proxy: ProxySetting = .environment
+    pinnedPublicKey: String? = nil, proxy: ProxySetting = .environment, fileRules: FileRules = FileRules()
   ) {
     self.caFile = caFile
     self.clientCertificateFile = clientCertificateFile
     self.clientKeyFile = clientKeyFile
     self.pinnedPublicKey = pinnedPublicKey
     self.proxy = proxy
+    self.fileRules = fileRules
   }
 }
 

@@ -159,6 +159,7 @@ final class CheckProgress: Sendable {
         remedy: cannotRevoke
           ? "remove revoke_on_stop: the server names no revocation_endpoint, so tokens will not be revoked" : nil,
         took: document.map { $0.response.timings.firstByte }))
+    tellForeignEndpoints(metadata)
     guard let document, let skew = document.skew else {
       tell(step(.clock, .warning, "the server does not tell its time, so that this host's clock cannot be compared"))
       return
@@ -174,6 +175,30 @@ final class CheckProgress: Sendable {
     // Beyond the leeway of verification a token looks dead or unborn.
     let outcome: CheckStep.Outcome = seconds >= 60 ? .failed : seconds >= 5 ? .warning : .ok
     tell(step(.clock, outcome, text, remedy: outcome == .ok ? nil : remedy))
+  }
+
+  /// Reports endpoints that get the client's secret on another host than the issuer's. RFC 8414 allows them.
+  private func tellForeignEndpoints(_ metadata: ServerMetadata) {
+    let byCertificate = settings.clientCertificateFile != nil
+    let endpoints = [
+      ("token_endpoint", metadata.tokenEndpoint(byCertificate: byCertificate)),
+      (
+        "introspection_endpoint",
+        settings.verification == .introspection ? metadata.introspectionEndpoint(byCertificate: byCertificate) : nil
+      ),
+      (
+        "revocation_endpoint",
+        settings.revokesOnStop ? metadata.revocationEndpoint(byCertificate: byCertificate) : nil
+      ),
+    ]
+    let issuer = Self.place(of: settings.issuer).host
+    for case let (name, url?) in endpoints where Self.place(of: url).host != issuer {
+      let host = Self.place(of: url).host
+      tell(
+        step(
+          .discovery, .warning, "\(name) is on \(host), not on the issuer's host \(issuer): the client secret goes to \(host)",
+          remedy: "ask the operator of \(issuer) whether \(host) belongs to the server"))
+    }
   }
 
   private func step(

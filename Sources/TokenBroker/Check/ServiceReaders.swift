@@ -1,4 +1,5 @@
 import Glibc
+public import OAuthClient
 
 /// What a service's daemon could read of the files that its configuration names, as root sees it who looks for the daemon.
 public struct ServiceReaders: Sendable {

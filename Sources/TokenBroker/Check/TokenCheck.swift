@@ -25,13 +25,15 @@ public struct TokenCheck: Sendable {
   ///
   /// - Parameter isOffline: whether to stop short of the network.
   public func walk(isOffline: Bool, tell: @escaping @Sendable (CheckStep) -> Void) async {
+    if let warning = unprotectedIssuer() { tell(warning) }
     for step in outputs() { tell(step) }
     guard !isOffline else { return }
     let progress = CheckProgress(settings, tell: tell)
     do throws(AcquisitionFailure) {
       let request = try await settings.requestWithFiles(as: userID).get()
       let server = AuthorizationServer(
-        issuer: settings.issuer, transport: settings.transport, http: HTTPClient(), observe: { progress.note($0) })
+        issuer: settings.issuer, transport: settings.transport(as: userID), http: HTTPClient(),
+        observe: { progress.note($0) })
       let grant = try await server.acquire(request)
       progress.verified(grant)
       tell(refresh(grant))
@@ -39,6 +41,18 @@ public struct TokenCheck: Sendable {
     } catch {
       progress.failed(error)
     }
+  }
+
+  // MARK: Settings
+
+  /// Warns of an issuer that is not authenticated: plain http, on this very host.
+  private func unprotectedIssuer() -> CheckStep? {
+    guard let endpoint = try? Endpoint(settings.issuer), !endpoint.isSecure else { return nil }
+    return step(
+      .config, .warning,
+      "\(settings.issuer) is not authenticated: any local user who takes port \(endpoint.port), while the server is down,"
+        + " receives the client secret and can issue tokens",
+      remedy: "give the server a certificate, and set issuer to its https URL and ca_file to its authority")
   }
 
   // MARK: Files

@@ -42,7 +42,7 @@ public struct ConfigurationDraft: Sendable {
     let shown = environment.configurationSource(of: path)
     do throws(FileRefusal) {
       let (text, refusal) = try ProtectedFile.readUnlessChangeable(
-        path, environment: environment, limit: Self.sizeLimit)
+        path, rules: environment.fileRules, limit: Self.sizeLimit)
       self.init(text, path: shown, directory: Self.directory(of: path), environment: environment, refusal: refusal)
     } catch {
       self.init(unreadable: shown, because: error)

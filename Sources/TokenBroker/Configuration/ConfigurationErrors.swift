@@ -1,3 +1,5 @@
+import OAuthClient
+
 /// Everything that is wrong with a configuration, in the order of the file.
 public struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConvertible {
   /// Never empty.

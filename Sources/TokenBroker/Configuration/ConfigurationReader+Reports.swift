@@ -1,3 +1,5 @@
+import OAuthClient
+
 extension ConfigurationReader {
   /// Reports a fault of `entry`, or of a part of its value.
   mutating func report(

@@ -40,34 +40,29 @@ extension ConfigurationReader {
 
   /// Notes what is to be checked of the files that the table names: they must be there, and under the control of root or the daemon's user.
   private mutating func checkFiles(_ draft: TokenDraft, _ map: TOMLMap, table: String) {
-    let environment = environment
+    let rules = environment.fileRules
     noteRelative(draft, map)
     checkSecretFiles(draft.secretFiles, map, table: table)
     let settings = draft.settings
     if let path = settings.caFile {
       check("ca_file", map, table: table) { () throws(FileRefusal) in
-        try PEMFile.checkCertificates(path, userID: environment.userID)
+        try PEMFile.readAuthorities(path, rules: rules)
       }
     }
     if let path = settings.privateKeyFile {
       check("private_key_file", map, table: table) { () throws(FileRefusal) in
-        try PEMFile.checkKey(path, environment: environment)
+        try PEMFile.readKey(path, rules: rules)
       }
     }
     if let path = settings.clientKeyFile {
       check("client_key_file", map, table: table) { () throws(FileRefusal) in
-        try PEMFile.checkKey(path, environment: environment)
+        try PEMFile.readKey(path, rules: rules)
       }
     }
     if let path = settings.clientCertificateFile {
       let needsKey = settings.clientKeyFile == nil
       check("client_certificate_file", map, table: table) { () throws(FileRefusal) in
-        let holdsKey = try PEMFile.checkCertificates(path, userID: environment.userID)
-        guard holdsKey || !needsKey else {
-          throw FileRefusal(
-            path: path, problem: "holds no private key", remedy: "name the file that does by 'client_key_file'")
-        }
-        if holdsKey { try PEMFile.checkKey(path, environment: environment) }
+        try PEMFile.readClientCertificates(path, needsKey: needsKey, rules: rules)
       }
     }
   }

@@ -1,3 +1,5 @@
+import OAuthClient
+
 /// The text of a configuration file, for the lines and columns of messages.
 ///
 /// Excerpts are put together from the parts that are known to be harmless (keys, headers, values of settings that are no secrets); a line

@@ -1,4 +1,5 @@
 import Glibc
+public import OAuthClient
 
 /// What systemd (or whoever started the daemon) gave it to work with.
 public struct RuntimeEnvironment: Hashable, Sendable {
@@ -14,6 +15,11 @@ public struct RuntimeEnvironment: Hashable, Sendable {
   /// Files that relative names in the configuration stand for: the sources of the service's credentials, where it is not the daemon that reads
   /// the configuration but root for it.
   public var credentialSources: [String: String] = [:]
+
+  /// Whose files are believed.
+  var fileRules: FileRules {
+    FileRules(userID: userID, allowsGroupRead: allowsGroupRead, credentialsDirectory: credentialsDirectory)
+  }
 
   /// An environment put together by hand, as tests do; `userID` defaults to that of the process.
   public init(runtimeDirectory: String? = nil, credentialsDirectory: String? = nil, userID: UInt32? = nil) {

@@ -17,7 +17,7 @@ public enum SecretSource: Hashable, Sendable {
     case .literal(let secret):
       return secret
     case .file(let path):
-      let content = try ProtectedFile.read(path, environment: environment, limit: Self.sizeLimit)
+      let content = try ProtectedFile.read(path, rules: environment.fileRules, limit: Self.sizeLimit)
       var range = 0..<content.count
       let fault = content.withBytes { bytes -> String? in
         if range.last.map({ bytes[$0] }) == .lineFeed { range = range.dropLast() }

@@ -17,10 +17,7 @@ extension TokenSettings {
   func request(
     preferring preferred: ClientProof? = nil, as userID: UInt32? = nil
   ) throws(AcquisitionFailure) -> TokenRequest {
-    var environment = RuntimeEnvironment.current
-    environment.allowsGroupRead = allowsGroupRead
-    if let userID { environment.userID = userID }
-    try checkCertificateKey(environment)
+    let environment = environment(of: userID)
     return TokenRequest(
       clientID: clientID, credentials: try credentials(preferring: preferred, environment), scope: scope,
       parameters: parameters,
@@ -77,7 +74,7 @@ extension TokenSettings {
     guard let privateKeyFile else { return nil }
     let pem: Secret
     do throws(FileRefusal) {
-      pem = try ProtectedFile.read(privateKeyFile, environment: environment, limit: Self.longestKeyFile)
+      pem = try ProtectedFile.read(privateKeyFile, rules: environment.fileRules, limit: Self.longestKeyFile)
     } catch {
       throw AcquisitionFailure(.credentials, "\(error)")
     }
@@ -85,14 +82,6 @@ extension TokenSettings {
       return try ClientAssertionKey(pem: pem, algorithm: assertionAlgorithm, keyID: keyID)
     } catch {
       throw AcquisitionFailure(.credentials, "\(privateKeyFile): \(error.message)")
-    }
-  }
-
-  /// The TLS library reads it for itself, whoever else may.
-  private func checkCertificateKey(_ environment: RuntimeEnvironment) throws(AcquisitionFailure) {
-    guard let path = clientKeyFile ?? clientCertificateFile else { return }
-    do throws(FileRefusal) { try PEMFile.checkKey(path, environment: environment) } catch {
-      throw AcquisitionFailure(.credentials, "\(error)")
     }
   }
 
@@ -117,9 +106,22 @@ extension TokenSettings {
   }
 
   /// The way to the server.
-  var transport: TransportSettings {
+  ///
+  /// - Parameter userID: whose its files may be, beside root's; nil: this process's user's.
+  func transport(as userID: UInt32?) -> TransportSettings {
     TransportSettings(
       caFile: caFile, clientCertificateFile: clientCertificateFile, clientKeyFile: clientKeyFile,
-      pinnedPublicKey: pinnedPublicKey, proxy: proxy)
+      pinnedPublicKey: pinnedPublicKey, proxy: proxy, fileRules: environment(of: userID).fileRules)
+  }
+
+  /// The way to the server for this process's user.
+  var transport: TransportSettings { transport(as: nil) }
+
+  /// What its files are read in.
+  private func environment(of userID: UInt32?) -> RuntimeEnvironment {
+    var environment = RuntimeEnvironment.current
+    environment.allowsGroupRead = allowsGroupRead
+    if let userID { environment.userID = userID }
+    return environment
   }
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import OAuthClient
 
 /// An open directory that is fit to hold a token: in memory, and writable by its owner only.
 ///

@@ -1,3 +1,5 @@
+import OAuthClient
+
 /// Why a file could not be put in its place, with what to do about it.
 public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvertible {
   /// A sentence that names the path, the fault and the remedy.

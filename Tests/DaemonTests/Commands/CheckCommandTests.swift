@@ -71,6 +71,44 @@ import Testing
     }
   }
 
+  @Test(arguments: ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:9000/a"])
+  func warnsOfAnIssuerThatIsNotAuthenticated(_ issuer: String) async throws {
+    try await withScene { scene in
+      try scene.configure(scene.table("konexus", ["issuer": "\"\(issuer)\""]))
+      let check = ["check", "--config", scene.workplace.configFile, "--offline"]
+      let run = try await CommandRun(check, in: scene.workplace)
+      #expect(run.code == 0, "\(run.output)")
+      #expect(
+        run.output.contains(
+          "warning config       \(issuer.replacing("8080", with: "PORT")) is not authenticated: any local user who takes port PORT"
+        ), "\(run.output)")
+      #expect(run.output.hasSuffix("it works, with 1 warning\n"))
+      try scene.configure()
+      #expect(try await !CommandRun(check, in: scene.workplace).output.contains("warning"))
+    }
+  }
+
+  @Test func reportsEndpointsOnAnotherHost() async throws {
+    try await withScene { scene in
+      try scene.configure(scene.table("konexus", ["revoke_on_stop": "true"]))
+      let other = "https://127.0.0.1:\(scene.sandbox.port)/connect/"
+      scene.sandbox.inject(
+        .setMembers([
+          "token_endpoint": .string(other + "token"), "revocation_endpoint": .string(other + "revocation"),
+          "introspection_endpoint": .string(other + "introspect"),
+        ]), at: [.discovery])
+      let run = try await CommandRun(["check", "--config", scene.workplace.configFile], in: scene.workplace)
+      for name in ["token_endpoint", "revocation_endpoint"] {
+        #expect(
+          run.output.contains(
+            "warning discovery    \(name) is on 127.0.0.1, not on the issuer's host localhost: the client secret goes to 127.0.0.1"
+          ), "\(run.output)")
+      }
+      // The one that is not used.
+      #expect(!run.output.contains("introspection_endpoint is on"), "\(run.output)")
+    }
+  }
+
   private static let allIsWell = BrokenSituation.whole(
     BrokenSituation.output, BrokenSituation.connected, BrokenSituation.synchronous, BrokenSituation.answered,
     BrokenSituation.verified, BrokenSituation.planned, BrokenSituation.read, "\nall is well\n")
@@ -88,6 +126,20 @@ import Testing
       let terminal = try await CommandRun(
         ["check", "--config", scene.workplace.configFile], in: scene.workplace, onTerminal: true)
       #expect(terminal.output.contains("\u{1B}[32m✓\u{1B}[0m verification"))
+    }
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "needs root to give files away"))
+  func refusesACAFileOfAnotherUser() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      #expect(chown(scene.workplace.caFile, 1234, 1234) == 0)
+      let run = try await CommandRun(
+        ["check", "--config", scene.workplace.configFile, "--offline"], in: scene.workplace)
+      #expect(run.code == 78, "\(run.output)")
+      #expect(
+        run.output.contains("'ca_file': 'DIR/ca.pem' belongs to another user (uid 1234); run: chown root DIR/ca.pem"),
+        "\(run.output)")
     }
   }
 

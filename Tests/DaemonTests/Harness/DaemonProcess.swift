@@ -54,4 +54,15 @@ final class DaemonProcess: Sendable {
   }
 
   func signal(_ number: Int32) { process.signal(number) }
+
+  /// What it has spent of a processor's time, in seconds: fields 14 and 15 of proc_pid_stat(5).
+  var processorTime: Double? {
+    guard let text = Workplace.read("/proc/\(process.pid)/stat"), let end = text.lastIndex(of: ")") else {
+      return nil
+    }
+    let fields = text[end...].split(separator: " ").compactMap { Double($0) }
+    // Behind the name come the state, which is no number, and ten numbers.
+    guard fields.count > 11 else { return nil }
+    return (fields[10] + fields[11]) / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
 }

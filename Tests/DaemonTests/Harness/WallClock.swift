@@ -26,15 +26,20 @@ struct WallClock: Sendable {
   }
 
   /// The library that is put before the C library, made beside the tests' binary.
-  private static let library = Result {
+  private static let library = Result { try build(DaemonProcess.binary + ".wallclock.so") }
+
+  /// The program that waits for a time of its wall clock, made beside the tests' binary.
+  static let timer = Result { try build(DaemonProcess.binary + ".timer", "timer") }
+
+  private static func build(_ path: String, _ arguments: String...) throws -> String {
     let directory = #filePath.replacing("/DaemonTests/Harness/WallClock.swift", with: "/WallClock")
-    let path = DaemonProcess.binary + ".wallclock.so"
     let search = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
     let errors = "/dev/shm/konexus-wallclock.\(getpid())"
     defer { unlink(errors) }
-    let build = try ChildProcess([directory + "/build", path], environment: ["PATH": search], errors: errors)
+    let build = try ChildProcess(
+      [directory + "/build", path] + arguments, environment: ["PATH": search], errors: errors)
     guard build.wait() == .exited(0) else {
-      throw HarnessError("cannot make the wall clock's library: \(Workplace.read(errors) ?? "")")
+      throw HarnessError("cannot make \(path): \(Workplace.read(errors) ?? "")")
     }
     return path
   }

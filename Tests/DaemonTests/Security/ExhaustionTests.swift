@@ -22,10 +22,10 @@ struct ExhaustionTests {
       // Somebody knocks whom it cannot let in, and who stays at the door.
       let knocking = try connect(to: socket)
       defer { close(knocking) }
-      let spent = try #require(processorTime(of: daemon))
+      let spent = try #require(daemon.processorTime)
       let start = Clock.monotonic
       try await scene.pass(3)
-      let share = try (#require(processorTime(of: daemon)) - spent) / (Clock.monotonic - start)
+      let share = try (#require(daemon.processorTime) - spent) / (Clock.monotonic - start)
       // A loop that spins takes one whole, or on a busy machine its part of one.
       #expect(share < 0.2, "\(share) of a processor")
       #expect(scene.token() == token && daemon.process.ending == nil)
@@ -52,17 +52,6 @@ struct ExhaustionTests {
       errors: scene.workplace.path + "/prlimit-errors")
     try await scene.wait(for: "prlimit") { command.ending != nil }
     try #require(command.ending == .exited(0))
-  }
-
-  /// What it has spent of a processor's time, in seconds: fields 14 and 15 of proc_pid_stat(5).
-  private func processorTime(of daemon: DaemonProcess) -> Double? {
-    guard let text = Workplace.read("/proc/\(daemon.process.pid)/stat"), let end = text.lastIndex(of: ")") else {
-      return nil
-    }
-    let fields = text[end...].split(separator: " ").compactMap { Double($0) }
-    // Behind the name come the state, which is no number, and ten numbers.
-    guard fields.count > 11 else { return nil }
-    return (fields[10] + fields[11]) / Double(sysconf(Int32(_SC_CLK_TCK)))
   }
 
   private func connect(to path: String) throws -> Int32 {

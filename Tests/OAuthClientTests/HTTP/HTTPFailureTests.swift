@@ -1,6 +1,7 @@
 import Glibc
-import OAuthClient
 import Testing
+
+@testable import OAuthClient
 
 /// Servers that fail or misbehave: what the failure is called, and that it comes before the deadline and costs no memory.
 @Suite(.timeLimit(.minutes(1))) struct HTTPFailureTests {
@@ -191,6 +192,32 @@ import Testing
     let failure = try await failure(server.url, timeout: .seconds(2))
     #expect(failure.reason == .timeout(stage: .response))
     #expect(failure.message.hasPrefix("127.0.0.1 port \(server.port) did not answer in time: given up after "))
+  }
+
+  @Test(
+    "a silent server is not called unreachable, on a connection that was used before or not",
+    arguments: [
+      ("", HTTPFailure.Stage.response), ("HTTP/1.1 100 Continue\r\n\r\n", .response),
+      ("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{", .body),
+    ], [true, false])
+  func silence(_ answer: (start: String, stage: HTTPFailure.Stage), _ isUsedBefore: Bool) async throws {
+    let server = try RawServer { connection in
+      if isUsedBefore {
+        _ = connection.readRequest()
+        connection.answer("{}")
+      }
+      _ = connection.readRequest()
+      // Interim responses without end, until their header fields are as long as they may be.
+      repeat { usleep(20_000) } while connection.send(answer.start) && answer.stage == .response && answer.start != ""
+      connection.waitForClose()
+    }
+    let client = HTTPClient(maximumBodyBytes: 1000, userAgent: "test", linger: .seconds(60))
+    let request = HTTPRequest(url: server.url, timeout: .seconds(2))
+    if isUsedBefore { #expect(try await client.send(request).status == 200) }
+    let failure = try #require(await #expect(throws: HTTPFailure.self) { try await client.send(request) })
+    #expect(failure.reason == .timeout(stage: answer.stage), "\(failure)")
+    #expect(failure.message.contains("answer in time"), "\(failure)")
+    #expect(server.connections == 1)
   }
 
   @Test(arguments: [

@@ -1,6 +1,7 @@
 import Glibc
-import OAuthClient
 import Testing
+
+@testable import OAuthClient
 
 /// Proxies: a real one that tunnels, and ones that fail.
 @Suite(.timeLimit(.minutes(1))) struct HTTPProxyTests {
@@ -100,7 +101,43 @@ import Testing
     }
     let failure = try await failure("http://127.0.0.1:\(proxy.port)", .seconds(2))
     let refuses = start.contains("407")
-    #expect(failure.reason == .timeout(stage: .connect) || (refuses && failure.reason == .proxy), "\(failure)")
+    #expect(failure.reason == .timeout(stage: .proxy) || (refuses && failure.reason == .proxy), "\(failure)")
+  }
+
+  @Test func aProxyThatCannotBeReachedInTime() async throws {
+    let proxy = try RawServer(backlog: 0, accepts: false)
+    let plugs = (0..<3).map { _ in Plug(port: proxy.port) }
+    let failure = try await failure("http://127.0.0.1:\(proxy.port)", .seconds(2))
+    #expect(failure.reason == .timeout(stage: .proxy), "\(failure)")
+    #expect(failure.message.hasPrefix("the proxy on the way to auth.example.test port 443 did not connect to it in time"))
+    withExtendedLifetime(plugs) {}
+  }
+
+  @Test(arguments: ["http", "https"])
+  func aProxyOfTheEnvironmentThatIsSilent(_ scheme: String) async {
+    await #expect(processExitsWith: .success) { [scheme] in
+      let proxy = try RawServer { $0.waitForClose() }
+      setenv("https_proxy", "\(scheme)://127.0.0.1:\(proxy.port)", 1)
+      let failure = await #expect(throws: HTTPFailure.self) {
+        try await HTTPClient().send(HTTPRequest(url: "https://auth.example.test/", timeout: .seconds(2)))
+      }
+      #expect(failure?.reason == .timeout(stage: .proxy), "\(String(describing: failure))")
+    }
+  }
+
+  @Test func aServerThatFallsSilentBehindATunnel() async throws {
+    let authority = try TestAuthority()
+    let file = try TemporaryFile(authority.pem)
+    let server = try await TLSServer(authority.issue(["auth.example.test"]), answers: 1)
+    let proxy = try Self.tunnel(to: server.port)
+    let client = HTTPClient(maximumBodyBytes: 1000, userAgent: "test", linger: .seconds(60))
+    let request = HTTPRequest(
+      url: "https://auth.example.test/", timeout: .seconds(2),
+      transport: TransportSettings(caFile: file.path, proxy: .url("http://127.0.0.1:\(proxy.port)")))
+    #expect(try await client.send(request).status == 200)
+    let failure = await #expect(throws: HTTPFailure.self) { try await client.send(request) }
+    #expect(failure?.reason == .timeout(stage: .response), "\(String(describing: failure))")
+    #expect(proxy.connections == 1)
   }
 
   @Test func plainHTTPNeverTakesAProxy() async throws {

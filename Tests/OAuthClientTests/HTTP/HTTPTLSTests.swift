@@ -154,7 +154,7 @@ import Testing
   func unreadableCAFile(_ path: String) async throws {
     let failure = try await failure("https://127.0.0.1:1/", TransportSettings(caFile: path))
     #expect(failure.reason == .tls(.caFileUnreadable))
-    #expect(failure.message.hasPrefix("the ca_file \(path) cannot be used: "))
+    #expect(failure.message.hasPrefix("the ca_file '\(path)' "))
   }
 
   @Test func fifoAsCAFile() async throws {
@@ -162,7 +162,7 @@ import Testing
     #expect(mkfifo(path, 0o600) == 0)
     defer { unlink(path) }
     let failure = try await failure("https://127.0.0.1:1/", TransportSettings(caFile: path))
-    #expect(failure.message == "the ca_file \(path) cannot be used: it is not a regular file")
+    #expect(failure.message == "the ca_file '\(path)' is no regular file; name a file")
   }
 
   @Test(arguments: [
@@ -174,6 +174,41 @@ import Testing
     let failure = try await failure(server.url, TransportSettings(caFile: file.path))
     #expect(failure.reason == .tls(.caFileUnreadable), "\(failure)")
     #expect(failure.message.contains(file.path))
+  }
+
+  /// Which of the three files is in other hands, and the fault that it is.
+  enum TrustedFile: CaseIterable { case authorities, certificate, key }
+
+  @Test(
+    .enabled(if: geteuid() == 0, "needs root to give files away"), arguments: TrustedFile.allCases,
+    [(1234, 0o644), (0, 0o664), (0, 0o646)] as [(uid_t, mode_t)])
+  func aFileInOtherHandsIsNotUsed(_ which: TrustedFile, _ hands: (owner: uid_t, mode: mode_t)) async throws {
+    let server = try await TLSServer(authority.issue())
+    let identity = try authority.issue(["client"])
+    let (certificate, key) = (try TemporaryFile(identity.certificate), try TemporaryFile(identity.key))
+    var transport = trusting
+    transport.clientCertificateFile = certificate.path
+    transport.clientKeyFile = key.path
+    #expect(try await get(server.url, transport).status == 200)
+    let path = which == .authorities ? authorityFile.path : which == .certificate ? certificate.path : key.path
+    #expect(chmod(path, hands.mode) == 0 && chown(path, hands.owner, 0) == 0)
+    let requests = server.requests
+    let failure = try await failure(server.url, transport)
+    let fault: HTTPFailure.TLSFault =
+      switch which {
+      case .authorities: .caFileUnreadable
+      case .certificate: .clientCertificateUnusable
+      case .key: .clientKeyUnusable
+      }
+    #expect(failure.reason == .tls(fault), "\(failure)")
+    let remedy = hands.owner != 0 ? "chown root" : which == .key ? "chmod 0600" : "chmod go-w"
+    #expect(failure.message.contains("'\(path)'") && failure.message.hasSuffix("run: \(remedy) \(path)"), "\(failure)")
+    #expect(failure.message.contains(hands.owner != 0 ? "uid 1234" : "mode 06"), "\(failure)")
+    #expect(server.requests == requests)
+    // The user's own files serve it.
+    guard hands.owner != 0, which != .key else { return }
+    transport.fileRules.userID = hands.owner
+    #expect(try await get(server.url, transport).status == 200)
   }
 
   @Test func isReadAnewForEachRequest() async throws {
@@ -255,12 +290,16 @@ import Testing
     let server = try await TLSServer(authority.issue())
     let certificate = try TemporaryFile(authority.issue(["client"]).certificate)
     let otherKey = try TemporaryFile(authority.issue(["client"]).key)
-    for key in [nil, otherKey.path, "/nonexistent/key.pem"] {
+    let faults: [(String?, HTTPFailure.TLSFault)] = [
+      (nil, .clientKeyUnusable), (otherKey.path, .clientCertificateUnusable),
+      ("/nonexistent/key.pem", .clientKeyUnusable),
+    ]
+    for (key, fault) in faults {
       var transport = trusting
       transport.clientCertificateFile = certificate.path
       transport.clientKeyFile = key
       let failure = try await failure(server.url, transport)
-      #expect(failure.reason == .tls(.clientCertificateUnusable), "\(failure)")
+      #expect(failure.reason == .tls(fault), "\(failure)")
     }
   }
 
@@ -272,7 +311,7 @@ import Testing
     transport.clientCertificateFile = certificate.path
     transport.clientKeyFile = key.path
     let failure = try await failure(server.url, transport)
-    #expect(failure.reason == .tls(.clientCertificateUnusable), "\(failure)")
+    #expect(failure.reason == .tls(.clientKeyUnusable), "\(failure)")
   }
 
   /// A key that protects nothing: made for this test, its passphrase is `test`.

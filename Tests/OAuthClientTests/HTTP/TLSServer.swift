@@ -16,9 +16,11 @@ final class TLSServer: Sendable {
     let contents = Mutex(Contents())
   }
 
-  /// - Parameter configure: Further TLS settings: versions, client certificates.
+  /// - Parameters:
+  ///   - answers: How many requests of a connection it answers. It reads the others and stays silent.
+  ///   - configure: Further TLS settings: versions, client certificates.
   init(
-    _ identity: TestAuthority.Identity, answer: String = "{}",
+    _ identity: TestAuthority.Identity, answer: String = "{}", answers: Int = .max,
     configure: (inout TLSConfiguration) throws -> Void = { _ in }
   ) async throws {
     var configuration = TLSConfiguration.makeServerConfiguration(
@@ -33,7 +35,7 @@ final class TLSServer: Sendable {
         counts.contents.withLock { $0.connections += 1 }
         return channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandlers([
-            NIOSSLServerHandler(context: context), Answerer(answer: answer, counts: counts),
+            NIOSSLServerHandler(context: context), Answerer(answer: answer, answers: answers, counts: counts),
           ])
         }
       }
@@ -52,11 +54,13 @@ final class TLSServer: Sendable {
     typealias OutboundOut = ByteBuffer
 
     private let answer: String
+    private var answers: Int
     private let counts: Counts
     private var head = ""
 
-    init(answer: String, counts: Counts) {
+    init(answer: String, answers: Int, counts: Counts) {
       self.answer = answer
+      self.answers = answers
       self.counts = counts
     }
 
@@ -65,6 +69,8 @@ final class TLSServer: Sendable {
       guard head.hasSuffix("\r\n\r\n") else { return }
       head = ""
       counts.contents.withLock { $0.requests += 1 }
+      answers -= 1
+      guard answers >= 0 else { return }
       let bytes = ByteBuffer(string: "HTTP/1.1 200 OK\r\nContent-Length: \(answer.utf8.count)\r\n\r\n\(answer)")
       context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
     }

@@ -1,5 +1,4 @@
 import Glibc
-import OAuthClient
 
 /// A regular file, open for reading, with what was true of this very descriptor.
 struct OpenedFile {

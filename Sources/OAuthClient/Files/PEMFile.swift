@@ -1,0 +1,68 @@
+/// Files of certificates and keys in PEM form (RFC 7468), looked at as far as goes without a library. They are read in the same
+/// way when the configuration is loaded and for each request.
+package enum PEMFile {
+  /// Larger than any real bundle (Debian's is 220 KiB).
+  private static let sizeLimit = 8 << 20
+
+  /// Authorities' certificates. They are not secret, but who can write to the file decides which servers are believed: it must
+  /// belong to root or to the daemon's user, and others must not be able to change it.
+  @discardableResult
+  package static func readAuthorities(_ path: String, rules: FileRules) throws(FileRefusal) -> Secret {
+    let file = try ProtectedFile.open(path, rules: rules)
+    defer { file.close() }
+    return try readCertificates(file, path)
+  }
+
+  /// A client's certificates, with their private key if that is in the same file, which is then for nobody else to read.
+  @discardableResult
+  package static func readClientCertificates(
+    _ path: String, needsKey: Bool, rules: FileRules
+  ) throws(FileRefusal) -> Secret {
+    let file = try ProtectedFile.open(path, rules: rules)
+    defer { file.close() }
+    let content = try readCertificates(file, path)
+    if content.holds("PRIVATE KEY-----") {
+      if let refusal = ProtectedFile.refusalAsSecret(file, path, rules) { throw refusal }
+      try checkKey(content, path)
+    } else if needsKey {
+      throw FileRefusal(
+        path: path, problem: "holds no private key", remedy: "name the file that does by 'client_key_file'")
+    }
+    return content
+  }
+
+  /// A private key, which nobody else may read.
+  @discardableResult
+  package static func readKey(_ path: String, rules: FileRules) throws(FileRefusal) -> Secret {
+    let content = try ProtectedFile.read(path, rules: rules, limit: sizeLimit)
+    guard content.holds("PRIVATE KEY-----") else {
+      throw FileRefusal(path: path, problem: "holds no private key", remedy: "give a file with one in PEM form")
+    }
+    try checkKey(content, path)
+    return content
+  }
+
+  private static func readCertificates(_ file: OpenedFile, _ path: String) throws(FileRefusal) -> Secret {
+    if let refusal = FileRefusal(path: path, mode: file.status.st_mode & 0o7777, allowed: 0o755) { throw refusal }
+    let content = try file.read(path: path, limit: sizeLimit)
+    guard content.holds("-----BEGIN CERTIFICATE-----") else {
+      throw FileRefusal(
+        path: path, problem: "holds no certificate", remedy: "give a file with certificates in PEM form")
+    }
+    return content
+  }
+
+  private static func checkKey(_ content: Secret, _ path: String) throws(FileRefusal) {
+    guard !content.holds("-----BEGIN ENCRYPTED PRIVATE KEY-----"), !content.holds("Proc-Type: 4,ENCRYPTED") else {
+      throw FileRefusal(
+        path: path, problem: "holds a private key that is encrypted",
+        remedy: "decrypt it with 'openssl pkey', and keep it with mode 0600 or as a credential of systemd's")
+    }
+  }
+}
+
+extension Secret {
+  fileprivate func holds(_ mark: String) -> Bool {
+    withBytes { $0.contains(mark.utf8) }
+  }
+}
