@@ -43,7 +43,12 @@ struct TokenResponse {
       }
       expiresIn = min(seconds, 1e9)
     }
-    scope = members.scope.flatMap { $0.list ?? $0.text?.split(separator: " ").map(String.init) }
+    if let texts = members.scope.flatMap({ $0.list ?? $0.text.map { [$0] } }) {
+      scope = ScopeNames.parse(texts)
+      guard scope != nil else {
+        throw AcquisitionFailure(.malformedAnswer, "the token endpoint answered 200 with \(ScopeNames.fault)")
+      }
+    }
     accessToken = Secret(token)
   }
 
