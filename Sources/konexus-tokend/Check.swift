@@ -44,7 +44,6 @@ struct Check: ParsableCommand {
 
   private func perform() async {
     let steps = Mutex<[CheckStep]>([])
-    let style = Terminal.style(of: STDOUT_FILENO)
     let isJSON = json
     // Steps arrive in order, each as soon as it is known.
     let tell: @Sendable (CheckStep) -> Void = { step in
@@ -52,13 +51,17 @@ struct Check: ParsableCommand {
         let before = steps.last
         steps.append(step)
         guard !isJSON else { return }
-        if let name = step.token, before?.token != name { StandardOutput.write("\n\(name)\n") }
-        StandardOutput.write(CheckReport.text(step, style))
+        if let name = step.token, before?.token != name { StandardOutput.write(["", StyledLine(name)]) }
+        StandardOutput.write(CheckReport.text(step, StandardOutput.style))
       }
     }
     await walk(tell)
     let all = steps.withLock { $0 }
-    StandardOutput.write(isJSON ? CheckReport.json(all) : "\n" + CheckReport.verdict(all, style))
+    if isJSON {
+      StandardOutput.write(json: CheckReport.json(all))
+    } else {
+      StandardOutput.write(["", CheckReport.verdict(all)])
+    }
     Glibc.exit(CheckReport.exitCode(of: all))
   }
 

@@ -40,7 +40,6 @@ struct Inspect: ParsableCommand {
   }
 
   private func perform() async {
-    let style = Terminal.style(of: STDOUT_FILENO)
     var known: TokenStatus?
     let token: Secret
     if name == "-" {
@@ -61,12 +60,12 @@ struct Inspect: ParsableCommand {
     } catch {
       Complaint.end(error.message, next: "give a JWT as it stands in the file", code: 1)
     }
-    StandardOutput.write(InspectionText.text(inspection, now: Moment.now().unix, style))
+    StandardOutput.write(InspectionText.text(inspection, now: Moment.now().unix, StandardOutput.style))
     if known == nil, issuer == nil, let status = try? StatusFile.read(from: location.path) {
       known = status.tokens.first { TokenVerdict.isIssuer($0.issuer, of: inspection) }
     }
     let verdict = await TokenVerdict.judge(token, inspection, as: known, issuer: issuer, caFile: caFile)
-    StandardOutput.write("\n" + verdict.text(style) + "\n")
+    StandardOutput.write([""] + verdict.lines)
     Glibc.exit(verdict.exitCode)
   }
 }

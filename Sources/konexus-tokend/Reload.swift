@@ -26,14 +26,14 @@ struct Reload: ParsableCommand {
     let daemon = try Self.daemon(in: directory)
     let before = Self.status(of: daemon, in: directory)?.reloads ?? 0
     guard kill(daemon, SIGHUP) == 0 else {
-      throw Failure("cannot signal the daemon (process \(daemon)): \(String(cString: strerror(errno)))")
+      Self.fail("cannot signal the daemon (process \(daemon)): \(String(cString: strerror(errno)))")
     }
     while true {
       if let status = Self.status(of: daemon, in: directory), status.reloads > before {
-        if let reason = status.reloadFailure { throw Failure("the old settings hold: \(reason)") }
+        if let reason = status.reloadFailure { Self.fail("the old settings hold: \(reason)") }
         return
       }
-      guard kill(daemon, 0) == 0 else { throw Failure("the daemon (process \(daemon)) ended meanwhile") }
+      guard kill(daemon, 0) == 0 else { Self.fail("the daemon (process \(daemon)) ended meanwhile") }
       usleep(Self.pause)
     }
   }
@@ -48,10 +48,10 @@ struct Reload: ParsableCommand {
     }
     let status: BrokerStatus
     do throws(StatusFile.Unavailable) { status = try StatusFile.read(from: directory) } catch {
-      throw Failure("\(error)")
+      fail("\(error)")
     }
     guard StatusReport(status).life == .running else {
-      throw Failure("the daemon that \(directory) tells of does not run")
+      fail("the daemon that \(directory) tells of does not run")
     }
     return status.pid
   }
@@ -61,8 +61,5 @@ struct Reload: ParsableCommand {
     (try? StatusFile.read(from: directory)).flatMap { $0.pid == daemon ? $0 : nil }
   }
 
-  private struct Failure: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
-  }
+  private static func fail(_ problem: String) -> Never { Complaint.end(problem, code: EXIT_FAILURE) }
 }

@@ -19,12 +19,12 @@ public enum TokenVerdict: Sendable {
   }
 
   /// One line, and what to do.
-  public func text(_ style: TextStyle) -> String {
+  public var lines: [StyledLine] {
     switch self {
-    case .verifies(let keys): style.paint("verifies", .good) + ": signature and claims are right; keys: \(keys)"
-    case .fails(let reason): style.paint("DOES NOT VERIFY", .bad) + ": \(reason)"
+    case .verifies(let keys): [StyledLine("verifies", .good) + ": signature and claims are right; keys: \(keys)"]
+    case .fails(let reason): [StyledLine("DOES NOT VERIFY", .bad) + ": \(reason)"]
     case .unknown(let reason, let remedy):
-      style.paint("not verified", .doubtful) + ": \(reason)\n" + style.paint("-> ", .strong) + remedy
+      [StyledLine("not verified", .doubtful) + ": \(reason)", StyledLine("-> ", .strong) + StyledLine(remedy)]
     }
   }
 

@@ -243,7 +243,7 @@ struct IntrospectionTests {
       #expect(status.contains("NOT VERIFIED"), "\(status)")
       let report = try #require(first.status)
       #expect(StatusReport(report).json().contains("NOT VERIFIED"))
-      #expect(StatusReport(report).text(.plain, inDetail: true).contains("NOT VERIFIED"))
+      #expect(StatusReport(report).text(.plain, inDetail: true).rendered(.plain).contains("NOT VERIFIED"))
       first.signal(SIGKILL)
       _ = try await scene.ending(of: first)
       try scene.startDaemon()
