@@ -41,6 +41,7 @@ struct Inspect: ParsableCommand {
 
   private func perform() async {
     var known: TokenStatus?
+    var owner: UInt32 = 0
     let token: Secret
     if name == "-" {
       token = StandardInput.token()
@@ -48,8 +49,9 @@ struct Inspect: ParsableCommand {
       let report = location.report()
       let chosen = location.token(name, in: report)
       known = chosen.status
+      owner = report.found.owner
       do throws(TokenReading.Refusal) {
-        token = try TokenReading.content(of: chosen)
+        token = try TokenReading.content(of: chosen, in: report)
       } catch {
         Complaint.end(error.problem, next: error.remedy, code: 3)
       }
@@ -61,10 +63,11 @@ struct Inspect: ParsableCommand {
       Complaint.end(error.message, next: "give a JWT as it stands in the file", code: 1)
     }
     StandardOutput.write(InspectionText.text(inspection, now: Moment.now().unix, StandardOutput.style))
-    if known == nil, issuer == nil, let status = try? StatusFile.read(from: location.path) {
-      known = status.tokens.first { TokenVerdict.isIssuer($0.issuer, of: inspection) }
+    if known == nil, issuer == nil, let found = try? StatusFile.find(in: location.path) {
+      owner = found.owner
+      known = found.status.tokens.first { TokenVerdict.isIssuer($0.issuer, of: inspection) }
     }
-    let verdict = await TokenVerdict.judge(token, inspection, as: known, issuer: issuer, caFile: caFile)
+    let verdict = await TokenVerdict.judge(token, inspection, as: known, of: owner, issuer: issuer, caFile: caFile)
     StandardOutput.write([""] + verdict.lines)
     Glibc.exit(verdict.exitCode)
   }

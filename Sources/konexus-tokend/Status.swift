@@ -43,7 +43,7 @@ struct Status: ParsableCommand {
     if watch { follow() }
     let report: StatusReport
     do throws(StatusFile.Unavailable) {
-      report = StatusReport(try StatusFile.read(from: location.path), only: name)
+      report = StatusReport(try StatusFile.find(in: location.path), only: name)
     } catch {
       let verdict = location.verdict(error)
       if json { StandardOutput.write(json: StatusReport.json(verdict.error, isCritical: verdict.code == 2)) }
@@ -60,7 +60,7 @@ struct Status: ParsableCommand {
 
   private func answer(_ probe: StatusProbe) -> Never {
     do throws(StatusFile.Unavailable) {
-      let report = StatusReport(try StatusFile.read(from: location.path), only: name)
+      let report = StatusReport(try StatusFile.find(in: location.path), only: name)
       if name != nil { _ = location.token(name, in: report) }
       let isWell = probe.passes(report)
       StandardOutput.write(report.summary.preceded(by: "\(isWell ? "" : "not ")\(probe.rawValue): "))
@@ -76,7 +76,7 @@ struct Status: ParsableCommand {
       let lines: [StyledLine]
       let summary: [StyledLine]
       do throws(StatusFile.Unavailable) {
-        let report = StatusReport(try StatusFile.read(from: location.path), only: name)
+        let report = StatusReport(try StatusFile.find(in: location.path), only: name)
         lines = report.text(StandardOutput.style, inDetail: name != nil)
         summary = report.summary
       } catch {

@@ -2,7 +2,7 @@ import Glibc
 import OAuthClient
 
 /// `O_PATH`. open(2) has it; glibc's headers show it to C with _GNU_SOURCE only. The value is that of asm-generic: x86-64, arm64, riscv64.
-private let openPathOnly: Int32 = 0o10_000_000
+let openPathOnly: Int32 = 0o10_000_000
 
 /// Opens a regular file component by component, so that it is known whose symbolic links led to it.
 ///

@@ -37,10 +37,12 @@ public enum TokenVerdict: Sendable {
   ///
   /// - Parameters:
   ///   - known: what the daemon says of this token's settings, if it keeps it.
+  ///   - owner: the daemon's user.
   ///   - issuer: the issuer to hold it against, in place of the daemon's.
   ///   - caFile: the authorities to trust when keys are fetched, in place of the daemon's.
   public static func judge(
-    _ token: Secret, _ inspection: TokenInspection, as known: TokenStatus?, issuer: String?, caFile: String?
+    _ token: Secret, _ inspection: TokenInspection, as known: TokenStatus?, of owner: UInt32,
+    issuer: String?, caFile: String?
   ) async -> TokenVerdict {
     guard let issuer = issuer ?? known?.issuer else {
       return .unknown(
@@ -48,7 +50,7 @@ public enum TokenVerdict: Sendable {
     }
     var source = "\(issuer) (fetched now)"
     let keys: KeySet
-    if known?.issuer == issuer, let kept = known.flatMap(keptKeys) {
+    if known?.issuer == issuer, let kept = known.flatMap({ keptKeys($0, owner) }) {
       keys = kept
       source = "\(issuer) (kept by the daemon)"
     } else {
@@ -78,9 +80,9 @@ public enum TokenVerdict: Sendable {
   }
 
   /// The keys in the daemon's state file, if this user may read it.
-  private static func keptKeys(_ status: TokenStatus) -> KeySet? {
+  private static func keptKeys(_ status: TokenStatus, _ owner: UInt32) -> KeySet? {
     guard let output = status.outputs.first else { return nil }
-    return TokenState.keys(at: TokenSettings.statePath(of: status.name, besides: output.path))
+    return TokenState.keys(at: TokenSettings.statePath(of: status.name, besides: output.path), of: owner)
   }
 }
 

@@ -66,8 +66,8 @@ public struct StatusReport: Sendable {
     public var files: [SeenFile]
   }
 
-  /// What the file says.
-  public var status: BrokerStatus
+  /// The file that is judged.
+  public var found: FoundStatus
   /// Whether its writer is there.
   public var life: DaemonLife
   /// The tokens, judged.
@@ -75,13 +75,16 @@ public struct StatusReport: Sendable {
   /// When this was judged.
   public var now: Moment
 
-  /// Judges `status`; with `name`, that token alone.
-  public init(_ status: BrokerStatus, only name: String? = nil, now: Moment = .now()) {
-    self.status = status
+  /// What the file says.
+  public var status: BrokerStatus { found.status }
+
+  /// Judges a status file; with `name`, that token alone.
+  public init(_ found: FoundStatus, only name: String? = nil, now: Moment = .now()) {
+    self.found = found
     self.now = now
-    let life = DaemonLife(of: status)
+    let life = DaemonLife(of: found)
     self.life = life
-    tokens = status.tokens.filter { name == nil || $0.name == name }.map { Token($0, life, now) }
+    tokens = found.status.tokens.filter { name == nil || $0.name == name }.map { Token($0, life, now) }
   }
 
   /// The worst of all.
