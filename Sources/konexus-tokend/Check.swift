@@ -66,16 +66,9 @@ struct Check: ParsableCommand {
   }
 
   private func walk(_ tell: @escaping @Sendable (CheckStep) -> Void) async {
-    var environment = RuntimeEnvironment.current
-    let source = UnitCheck.configurationSource
-    let path = config ?? source?.path ?? environment.defaultConfigurationPath
-    // The daemon's own configuration, and no other, is read with what the service hands to the daemon.
-    let readers = source?.isEncrypted == true || source?.path == path ? UnitCheck.readers : nil
-    if let readers {
-      environment.userID = readers.userID
-      environment.credentialSources = readers.credentialSources
-    }
-    if config == nil, source?.isEncrypted == true {
+    let service = ServiceConfiguration(config)
+    let path = service.path
+    if service.isEncrypted {
       return tell(
         CheckStep(
           .config, .failed, "the configuration is kept encrypted in \(path), which is not read here",
@@ -85,7 +78,7 @@ struct Check: ParsableCommand {
     }
     let settings: Configuration
     do throws(ConfigurationErrors) {
-      settings = try Configuration.load(path: path, environment: environment)
+      settings = try service.load()
     } catch {
       let count = error.diagnostics.count
       tell(
@@ -103,7 +96,7 @@ struct Check: ParsableCommand {
           .config, .failed, "\(path) has no token \(Complaint.quoted(token ?? ""))", remedy: "name one of: \(names)"))
       return
     }
-    if let unreadable = readers?.unreadable(in: settings), !unreadable.isEmpty {
+    if let unreadable = service.readers?.unreadable(in: settings), !unreadable.isEmpty {
       return tell(
         CheckStep(
           .config, .failed,

@@ -178,6 +178,78 @@ struct RootCommandTests {
     }
   }
 
+  // MARK: Keys
+
+  @Test("inspect neither asks an issuer that status.json alone names, nor believes keys that the daemon's user keeps")
+  func believesNoForgedIssuer() async throws {
+    var options = SandboxOptions()
+    options.algorithm = .es256
+    let forger = try await Sandbox.start(options)
+    do {
+      try await withScene { scene in
+        try scene.configure()
+        let daemon = try await ForeignDaemon(in: scene)
+        let genuine = try #require(scene.token())
+        let kept = try await CommandRun(["inspect"], in: scene.workplace)
+        #expect(kept.code == 3 && kept.output.contains("not verified"), "\(kept.output)")
+        #expect(kept.output.contains("-> ") && kept.output.contains("inspect konexus --issuer https://localhost:PORT"))
+
+        // By the configuration that root controls, the daemon's token verifies, and not by what the daemon's user says.
+        chown(scene.workplace.configFile, 0, 0)
+        let configured = ["--config", scene.workplace.configFile]
+        let good = try await CommandRun(["inspect"] + configured, in: scene.workplace)
+        #expect(good.code == 0, "\(good.output)\(good.errors)")
+        let finding = "signature and claims are right by DIR/config.toml"
+        #expect(
+          good.output.hasSuffix("verifies: \(finding); keys: https://localhost:PORT (fetched REL)\n"), "\(good.output)")
+
+        let ca = scene.workplace.path + "/forger.pem"
+        try forger.writeCA(to: ca)
+        let token = try await Self.token(of: forger, in: scene, ca: ca)
+        try scene.workplace.write(token, to: scene.workplace.tokenFile(), mode: 0o640)
+        chown(scene.workplace.tokenFile(), ForeignDaemon.user, ForeignDaemon.user)
+        try await daemon.forge {
+          try $0.setMember("issuer", to: "\"\(forger.issuer)\"")
+          try $0.setMember("caFile", to: "\"\(ca)\"")
+        }
+        let asked = forger.requests.count
+        let forged = try await CommandRun(["inspect"], in: scene.workplace)
+        #expect(forged.code == 3 && !forged.output.contains("verifies:"), "\(forged.output)")
+        let against = try await CommandRun(["inspect"] + configured, in: scene.workplace)
+        #expect(against.code == 1 && against.output.contains("DOES NOT VERIFY"), "\(against.output)")
+        let named = try await CommandRun(
+          ["inspect", "--issuer", scene.sandbox.issuer, "--ca-file", scene.workplace.caFile], in: scene.workplace)
+        #expect(named.code == 1 && named.output.contains("DOES NOT VERIFY"), "\(named.output)")
+        #expect(forger.requests.count == asked, "the forger's server was asked")
+
+        // An issuer that root names is asked, by its own name.
+        let input = scene.workplace.path + "/input"
+        try scene.workplace.write(genuine, to: input)
+        let piped = try await CommandRun(["inspect", "-"] + configured, in: scene.workplace, input: input)
+        #expect(piped.code == 0 && piped.output.contains("by DIR/config.toml"), "\(piped.output)")
+      }
+    } catch {
+      await forger.stop()
+      throw error
+    }
+    await forger.stop()
+  }
+
+  /// A token of another authorization server.
+  private static func token(of server: Sandbox, in scene: Scene, ca: String) async throws -> String {
+    let output = scene.workplace.path + "/answer"
+    let curl = try ChildProcess(
+      [
+        "curl", "--silent", "--fail", "--cacert", ca, "--data", "grant_type=client_credentials&scope=tamarack",
+        "--data-urlencode", "client_id=\(server.clientID)", "--data-urlencode", "client_secret=\(server.clientSecret)",
+        server.issuer + "/connect/token",
+      ], environment: ["PATH": "/usr/bin:/bin"], output: output, errors: "/dev/null")
+    try await scene.wait(for: "curl's end") { curl.ending != nil }
+    let answer = try #require(Workplace.read(output))
+    let token = try #require(try /"access_token" ?: ?"([^"]+)"/.firstMatch(in: answer))
+    return String(token.output.1)
+  }
+
   // MARK: Numbers and sizes
 
   @Test(
