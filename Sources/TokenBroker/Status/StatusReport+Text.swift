@@ -115,6 +115,9 @@ extension StatusReport {
     if life != .running {
       advice.append(
         "start the daemon: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50")
+    } else if let token = tokens.first(where: { $0.state == .untold }) {
+      let room = "df -h \(found.directory.shellQuoted)"
+      advice.append("the daemon cannot write its status since the last token \(token.status.name); make room: \(room)")
     } else if tokens.contains(where: { $0.state == .overdue || $0.state == .expired }) {
       advice.append("the daemon does not do what is due: systemctl restart konexus-tokend")
     }

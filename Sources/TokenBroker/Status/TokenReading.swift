@@ -68,6 +68,11 @@ public enum TokenReading {
     }
   }
 
+  /// When the JWT in a token's file ends, seconds since 1970; `nil` for what is none, or may not be read.
+  static func expiry(of token: TokenStatus, owner: UInt32) -> Double? {
+    token.rawOutput.flatMap { try? read($0, owner: owner) }.flatMap(expiry)
+  }
+
   private static func expiry(of token: Secret) -> Double? {
     (try? TokenInspection(of: token.withBytes { Array($0) }))?.number("exp").flatMap { abs($0) < 1e12 ? $0 : nil }
   }
@@ -84,6 +89,11 @@ public enum TokenReading {
 
   private static func absent(_ token: StatusReport.Token, _ report: StatusReport) -> Refusal {
     let status = token.status
+    guard token.state != .untold else {
+      return Refusal(
+        problem: "the daemon cannot write its status, and the token \(status.name) does not say when it expires",
+        remedy: "make room: df -h \(report.found.directory.shellQuoted)", code: 3)
+    }
     var problem = "there is no valid token \(status.name)"
     if token.remaining != nil { problem = "the token \(status.name) has ended" }
     if report.life != .running { problem += ", and the daemon does not run" }
