@@ -62,8 +62,8 @@ struct TokenState: Codable {
   }
 
   /// The keys in a state file; `nil` if this user may not read it, or it is of another version.
-  static func keys(at path: String) -> KeySet? {
-    guard let content = try? PrivateFile.read(path, maximum: sizeLimit, owned: false) else { return nil }
+  static func keys(at path: String, of owner: UInt32) -> KeySet? {
+    guard let content = try? DaemonDirectory.read(path, of: owner, maximum: sizeLimit) else { return nil }
     let state = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) })
     return state?.tokens.first.flatMap { EncodedEvidence.decode($0.evidence) }?.keys
   }
