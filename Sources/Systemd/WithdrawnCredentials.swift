@@ -37,7 +37,7 @@ public struct WithdrawnCredentials: Equatable, Sendable {
     self.assignments = assignments
   }
 
-  /// A name for a drop-in that takes effect after `file`. Drop-ins are sorted by name, not by directory (systemd.unit(5)).
+  /// A name for a drop-in that takes effect after `file`. Drop-ins are sorted by name (systemd.unit(5)).
   public func nameOfDropIn(_ purpose: String) -> String {
     let name = Self.lateName(purpose)
     let last = file.split(separator: "/").last.map(String.init) ?? file
