@@ -39,7 +39,9 @@ public actor TokenBroker {
   var isReady = false
   var isStopping = false
   var reloads = 0
-  var reloadFailure: String?
+  var configurationProblem: String?
+  var configurationStamp: FileStamp?
+  var isConfigurationChanged = false
   var lastReading: Moment
   /// The tokens that are to be revoked before the process ends.
   var waitingForRevocation: [ServerKey: [String]] = [:]
@@ -82,7 +84,7 @@ public actor TokenBroker {
   ///   - onListen: called on the broker's queue with the credential socket that the settings ask for whenever it was opened, so that it can
   ///     be kept over a restart; with `nil` when it was closed.
   ///   - onChange: called on the broker's queue whenever there is something new to tell.
-  /// - Throws: `PublicationFailure` if a token's place, or that of the credential socket, is unfit: no tmpfs, open to others, missing.
+  /// - Throws: `PublicationFailure` if the place of every token is unfit: no tmpfs, open to others, missing; or if another daemon has one.
   public func start(
     after former: BrokerStatus? = nil, sockets: [InheritedSocket] = [],
     onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
@@ -91,15 +93,27 @@ public actor TokenBroker {
     self.onChange = onChange
     self.onListen = onListen
     openWatch()
+    var unfit: [PublicationFailure] = []
     for settings in configuration.tokens {
       let keeper = makeKeeper(settings, configuration.daemon)
-      try await prepare(keeper)
       keepers[settings.name] = keeper
-      pending.insert(settings.name)
+      do throws(PublicationFailure) {
+        try await prepare(keeper)
+        pending.insert(settings.name)
+      } catch {
+        // The other tables run; this one's place is tried again with each token.
+        guard !error.isOccupied else { throw error }
+        unfit.append(error)
+        logger.error("\(settings.name): \(error)", metadata: metadata(.publicationFailing, of: keeper))
+      }
     }
+    if let first = unfit.first, unfit.count == keepers.count { throw first }
     noteOwners()
     await clear(former)
-    try openCredentialSockets(sockets)
+    do throws(PublicationFailure) { try openCredentialSockets(sockets) } catch {
+      logger.error("units get no credentials: \(error)", metadata: metadata(.credentialRefused))
+      configurationProblem = configurationProblem ?? "units get no credentials: \(error)"
+    }
     logger.notice(
       "konexus-tokend keeps \(configuration.tokens.count) token(s) fresh",
       metadata: metadata(.started, ["config": "\(configuration.source)"]))
@@ -188,15 +202,17 @@ public actor TokenBroker {
           try Adoption.Leftovers(of: settings)
         }
       }.get()
-      let grant = try await Adoption.grant(from: leftovers, for: settings, now: Moment.now())
-      keep(grant, in: keeper)
+      let found = try await Adoption.grant(from: leftovers, for: settings, now: Moment.now())
+      let grant = found.grant
+      keep(grant, in: keeper, adopted: found)
       keeper.announced = grant.requestedAt.boot
       keeper.proof = grant.proof
       keeper.skew = grant.skew
       adopted = keeper.plan(grant)
       // What vouched for it was the server's word: that is asked for again, by way of a new token, and readers keep the old one until it comes.
-      if settings.verification == .introspection { adopted?.refreshAt = Moment.now().boot }
-      await access(to: keeper.server).server.adopt(grant.evidence)
+      if settings.verification == .introspection || !found.isCurrent { adopted?.refreshAt = Moment.now().boot }
+      // What former settings knew may be of another server.
+      if found.isCurrent { await access(to: keeper.server).server.adopt(grant.evidence) }
     } catch {
       guard keepers[name] === keeper, keeper.lifecycle.phase == .unstarted else { return }
       logger.debug("no token to take over: \(error.reason)", metadata: metadata(nil, of: keeper))

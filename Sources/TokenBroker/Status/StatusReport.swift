@@ -86,9 +86,16 @@ public struct StatusReport: Sendable {
 
   /// Judges a status file; with `name`, that token alone.
   public init(_ found: FoundStatus, only name: String? = nil, now: Moment = .now()) {
+    let life = DaemonLife(of: found)
+    var found = found
+    // The daemon looks once a minute; a person who has just edited the file asks sooner.
+    if life == .running, let stamp = found.status.configurationStamp,
+      let present = FileStamp(at: found.status.configuration)
+    {
+      found.status.isConfigurationChanged = present != stamp
+    }
     self.found = found
     self.now = now
-    let life = DaemonLife(of: found)
     self.life = life
     let all = found.status.tokens.map { Token($0, found, life, now) }
     isOverdue = all.contains(where: \.isOverdue)
@@ -98,7 +105,7 @@ public struct StatusReport: Sendable {
   /// The worst of all.
   public var grade: Grade {
     let worst = tokens.map(\.state.grade).max() ?? .unknown
-    return worst == .ok && status.reloadFailure != nil ? .warning : worst
+    return worst == .ok && (status.configurationProblem != nil || status.isConfigurationChanged) ? .warning : worst
   }
 }
 
