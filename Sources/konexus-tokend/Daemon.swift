@@ -114,12 +114,16 @@ actor Daemon {
   }
 
   private func receive(_ request: ControlSocket.Request, _ file: PassedFile?, _ reply: ControlReply) {
+    // A daemon whose configuration is no copy of systemd's opens it itself: the command may know another one.
+    let file = environment.configurationSource(of: configPath) == configPath ? nil : file
     switch request {
     case .reload: reload(from: file, reply)
     case .compare:
       let stored = stored
       Task(executorPreference: broker.requests) {
-        let text = try? await FileCalls.run("compare") { file?.text }
+        let text = try? await FileCalls.run("compare") { [configPath, environment] in
+          file.map(\.text) ?? ConfigurationDraft(reading: configPath, environment: environment).text
+        }
         guard let text else { return reply.send(.failed("the configuration file cannot be read")) }
         reply.send(text == stored?.text ? .ok("") : .failed("the file is not what is in effect"))
       }

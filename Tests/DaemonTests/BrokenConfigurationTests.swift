@@ -127,12 +127,14 @@ struct BrokenConfigurationTests {
   func reload() async throws {
     try await withScene { scene in
       try scene.configure()
-      let daemon = try scene.startDaemon()
-      try await scene.settled()
-      // What the service's unit says; the daemon's own path stays as it is.
+      // As in the service: the daemon has a copy that systemd made at the start.
       let source = scene.workplace.path + "/source.toml"
+      let variables = [
+        "KONEXUS_TOKEND_CONFIG_SOURCE": source, "CREDENTIALS_DIRECTORY": scene.workplace.path,
+      ]
+      let daemon = try scene.startDaemon(environment: variables)
+      try await scene.settled()
       try scene.workplace.write(scene.table() + "\n" + scene.table("added"), to: source)
-      let variables = ["KONEXUS_TOKEND_CONFIG_SOURCE": source]
       var run = try await CommandRun(["reload"], in: scene.workplace, environment: variables)
       #expect(run.code == 0, "\(run.errors)")
       #expect(daemon.status?.tokens.map(\.name) == ["konexus", "added"])
