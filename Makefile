@@ -12,6 +12,7 @@ SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 MANDIR ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share/konexus-tokend
 DOCDIR ?= $(PREFIX)/share/doc/konexus-tokend
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
@@ -81,6 +82,10 @@ demo: ## Watch it work: daemon, authorization server and a shell script that rea
 	@.ci/deps build demo
 	@Tests/Demo/run
 
+.PHONY: test-fresh
+test-fresh: ## make demo on a minimal Debian with only the Swift toolchain unpacked: as root, half an hour
+	@Tests/Fresh/run
+
 ##@ Measuring
 .PHONY: bench bench-build bench-availability fleet
 bench: build bench-build ## Side by side with curl and jq, Python, Go, oidc-agent and Envoy: ratios, a few minutes
@@ -112,4 +117,4 @@ deb: ## Build the Debian package (into .build/deb)
 	@if [[ "$(origin BINARY)" == file ]]; then $(MAKE) build; fi
 	@systemd/debian/build "$(BINARY)" "$(DEBDIR)"
 
-export PREFIX DESTDIR SYSCONFDIR UNITDIR SYSUSERSDIR MANDIR DOCDIR BASHDIR ZSHDIR FISHDIR
+export PREFIX DESTDIR SYSCONFDIR UNITDIR SYSUSERSDIR MANDIR DATADIR DOCDIR BASHDIR ZSHDIR FISHDIR

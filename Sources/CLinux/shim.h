@@ -1,6 +1,7 @@
 // What the Glibc module of Swift leaves out.
 #pragma once
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // strerrordesc_np(3): unlike strerror(3) it may be called from any thread. It needs _GNU_SOURCE, which a module is not compiled with.
@@ -86,4 +88,28 @@ static inline void linux_share_heap(void) {
   mallopt(M_ARENA_MAX, 1);
   // Set once, it stays: else the first large block that is freed would raise it to its own size, and the next would tear holes into the heap.
   mallopt(M_MMAP_THRESHOLD, 128 << 10);
+}
+
+// pidfd_open(2) and pidfd_send_signal(2): -1 and errno if they fail. glibc has functions for them from 2.36 on.
+extern long syscall(long, ...);
+
+static inline int linux_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0); }
+
+static inline int linux_pidfd_send_signal(int descriptor, int signal) {
+  return (int)syscall(SYS_pidfd_send_signal, descriptor, signal, NULL, 0);
+}
+
+// Commands of fcntl(2) for locks on open file descriptions. glibc's headers show them with _GNU_SOURCE only.
+enum { linux_ofd_getlk = 36, linux_ofd_setlk = 37 };
+
+// Takes a write lock, which ends with the descriptor or the process. The descriptor must be open for writing.
+static inline int linux_hold(int descriptor) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  return fcntl(descriptor, linux_ofd_setlk, &lock);
+}
+
+// Returns 1 if another description has a write lock on the file, else 0. Takes no lock.
+static inline int linux_is_held(int descriptor) {
+  struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+  return fcntl(descriptor, linux_ofd_getlk, &lock) == 0 && lock.l_type == F_WRLCK;
 }

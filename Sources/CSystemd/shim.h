@@ -2,6 +2,7 @@
 // its own call; with the macros off, only the function is left, and the caller's own CODE_FILE is the only one in the entry.
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <sys/prctl.h>
+#include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
 

@@ -14,6 +14,7 @@ struct ControlEndpoint: Sendable {
     DELETE /counts                    set the counts to zero, empty the log of requests
     GET    /requests                  the log of requests
     GET    /tokens                    the tokens that were issued
+    GET    /alerts                    the alerts that the API accepted
     GET    /faults                    the faults in force
     PUT    /faults                    an array of faults: these alone are in force from now on
     POST   /faults                    one fault more
@@ -24,6 +25,7 @@ struct ControlEndpoint: Sendable {
     POST   /lifetime?seconds=20       the life of tokens
     POST   /skew?seconds=-600         the server's clock against the machine's
     POST   /token-path?path=/moved    move the token endpoint
+    POST   /spelling?form=capital     spell the API's envelope as documented, small or capital
     POST   /revoke                    revoke the token in the body
     POST   /down?seconds=5            refuse connections; without seconds until /up
     POST   /silent?seconds=5          leave attempts to connect without an answer
@@ -62,6 +64,7 @@ struct ControlEndpoint: Sendable {
     case "DELETE /counts": state.resetCounts()
     case "GET /requests": return try encode(state.withContents(\.requests))
     case "GET /tokens": return try encode(state.withContents { $0.issued.map(\.text) })
+    case "GET /alerts": return try encode(state.withContents(\.alerts))
     case "GET /faults": return try encode(state.withContents { $0.faults.current(now: ServerClock.monotonic) })
     case "PUT /faults": setFaults(try decode([Fault].self, from: body), clearing: true)
     case "POST /faults": setFaults([try decode(Fault.self, from: body)], clearing: false)
@@ -82,6 +85,12 @@ struct ControlEndpoint: Sendable {
     case "POST /token-path":
       guard let path = query?["path"], path.hasPrefix("/") else { throw SandboxError("give ?path=/...") }
       state.withContents { $0.settings.tokenPath = path }
+    case "POST /spelling":
+      guard let spelling = (query?["form"]).flatMap(SandboxSettings.Spelling.init) else {
+        let names = SandboxSettings.Spelling.allCases.map(\.rawValue).joined(separator: ", ")
+        throw SandboxError("give ?form=... with one of: \(names)")
+      }
+      state.withContents { $0.settings.spelling = spelling }
     case "POST /client-certificate":
       guard let name = query?["name"] else { throw SandboxError("give ?name=...") }
       let identity = try state.authority.issue(for: .client, names: [name])

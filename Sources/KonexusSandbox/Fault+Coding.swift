@@ -6,7 +6,7 @@ extension Fault: Codable {
   fileprivate enum Key: String, CodingKey {
     case kind, at, requests, seconds
     case status, headers, body, code, location, type, name, value, members, names, keys, mebibytes, fields
-    case delay, bytes, every, shift, signature, token, after, afterDate, afterText
+    case delay, bytes, every, shift, signature, token, after, afterDate, afterText, message
   }
 
   /// Reads a fault.
@@ -35,7 +35,7 @@ extension Fault.Kind {
     "resetOnAccept", "hangOnAccept", "reset", "close", "hang", "rawBytes", "status", "retryAfter", "oauthError",
     "redirect", "html", "empty", "body", "huge", "endless", "gzipBomb", "headerFlood", "contentType", "header", "torn",
     "setMembers", "removeMembers", "insecureEndpoints", "setKeyMembers", "removeKeyMembers", "extraKeys", "delay",
-    "drip", "dripAll", "halfBody",
+    "drip", "dripAll", "halfBody", "unsuccessful", "lostResponse",
     "setTokenHeader", "removeTokenHeader", "setClaims", "removeClaims", "shiftTimes", "signature", "replaceToken",
     "opaqueToken", "expiredToken", "tokenNotYetValid", "wrongAudience", "wrongTokenIssuer", "wrongClientID",
     "wrongTokenScope", "wrongTokenType", "wrongIssuer",
@@ -90,6 +90,11 @@ extension Fault.Kind {
     case "drip": self = .drip(bytes: try optional(.bytes) ?? 1, every: try optional(.every) ?? 1)
     case "dripAll": self = .dripAll(bytes: try optional(.bytes) ?? 1, every: try optional(.every) ?? 1)
     case "halfBody": self = .halfBody
+    case "unsuccessful":
+      self = .unsuccessful(
+        code: try optional(.code) ?? "InternalError",
+        message: try optional(.message) ?? "The request could not be processed.")
+    case "lostResponse": self = .lostResponse(status: try optional(.status))
     case "setTokenHeader": self = .setTokenHeader(try value(.members))
     case "removeTokenHeader": self = .removeTokenHeader(try value(.names))
     case "setClaims": self = .setClaims(try value(.members))
@@ -155,6 +160,9 @@ extension Fault.Kind {
     case .drip(let bytes, let seconds): try put("drip", [.bytes: bytes, .every: seconds])
     case .dripAll(let bytes, let seconds): try put("dripAll", [.bytes: bytes, .every: seconds])
     case .halfBody: try put("halfBody")
+    case .unsuccessful(let code, let message): try put("unsuccessful", [.code: code, .message: message])
+    case .lostResponse(let status?): try put("lostResponse", [.status: status])
+    case .lostResponse(nil): try put("lostResponse")
     case .setTokenHeader(let members): try put("setTokenHeader", [.members: members])
     case .removeTokenHeader(let names): try put("removeTokenHeader", [.names: names])
     case .setClaims(let members): try put("setClaims", [.members: members])

@@ -29,7 +29,7 @@ public struct Fault: Sendable, Hashable {
     /// The connection is accepted, and nothing is ever answered, not even TLS.
     case hangOnAccept
 
-    // MARK: Instead of an answer
+    // MARK: Instead of an answer; no alert is accepted
 
     /// The request is read, then the connection is reset.
     case reset
@@ -40,7 +40,7 @@ public struct Fault: Sendable, Hashable {
     /// These bytes, a character up to U+00FF for each, go out inside TLS, in place of an HTTP answer, then the connection is closed.
     case rawBytes(String)
 
-    // MARK: Another answer
+    // MARK: Another answer, from something else than the endpoint: no alert is accepted
 
     /// This status, these headers, this body. Without a `Content-Type` among the headers it is `text/plain`.
     case status(Int, headers: [String: String] = [:], body: String = "")
@@ -64,6 +64,8 @@ public struct Fault: Sendable, Hashable {
     case gzipBomb(mebibytes: Int)
     /// The answer with so many more header fields of 1 KiB each.
     case headerFlood(fields: Int)
+    /// The API answers 200 with `isSuccess` false in the envelope, and does nothing.
+    case unsuccessful(code: String, message: String)
 
     // MARK: The answer, altered
 
@@ -96,6 +98,9 @@ public struct Fault: Sendable, Hashable {
     case dripAll(bytes: Int = 1, every: Double = 1)
     /// Half of the body is sent, then the connection is closed.
     case halfBody
+    /// The request is carried out, such as an alert accepted, but the client gets no response: the connection is reset.
+    /// With a status, a gateway answers that status instead.
+    case lostResponse(status: Int? = nil)
 
     // MARK: The token
 

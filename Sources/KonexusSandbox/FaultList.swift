@@ -71,6 +71,8 @@ extension Fault.Kind {
       .opaqueToken:
       [.token]
     case .setKeyMembers, .removeKeyMembers, .extraKeys: [.jwks]
+    case .unsuccessful: [.api, .alertDefaults, .alertPreview, .alerts, .alertFind, .alertStatus]
+    case .lostResponse: [.alerts]
     default: []
     }
   }

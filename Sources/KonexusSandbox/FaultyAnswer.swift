@@ -74,6 +74,8 @@ struct FaultyAnswer: Sendable {
     case .drip(let bytes, let seconds): delivery = .drip(bytes: max(1, bytes), seconds: seconds)
     case .dripAll(let bytes, let seconds): delivery = .dripAll(bytes: max(1, bytes), seconds: seconds)
     case .halfBody: delivery = .half
+    case .lostResponse(let status?): replace(status: status, body: "", type: nil)
+    case .lostResponse(nil): delivery = .reset
     default: break
     }
   }
@@ -87,6 +89,18 @@ struct FaultyAnswer: Sendable {
   private mutating func set(_ name: String, _ value: String) {
     headers.removeAll { $0.name.lowercased() == name.lowercased() }
     headers.append((name, value))
+  }
+}
+
+extension Fault.Kind {
+  /// Whether something else than the endpoint answers, as a proxy does, so that the request has no effect there.
+  var isAnsweredElsewhere: Bool {
+    switch self {
+    case .reset, .close, .hang, .rawBytes, .status, .retryAfter, .oauthError, .redirect, .html, .empty, .body, .huge,
+      .endless, .gzipBomb:
+      true
+    default: false
+    }
   }
 }
 

@@ -39,7 +39,7 @@ public struct Counts: Sendable, Hashable, Codable {
   public var apiRefused = 0
   /// The API's refusals by reason.
   public var apiRefusals: [String: Int] = [:]
-  /// Alerts that the API took.
+  /// Alerts that the API accepted.
   public var alerts = 0
 
   /// No counts yet.

@@ -2,19 +2,38 @@
 struct ResourceServer {
   let state: ServerState
 
-  func answer(_ request: Incoming, path: String) -> Answer {
-    let items: JSON
-    switch (request.method, path) {
-    case ("GET", "/api/v2/settings/subscriptions"): items = Self.subscriptions
-    case ("POST", "/api/v2/alerts"): items = []
-    case (_, "/api/v2/settings/subscriptions"): return Answer(status: 405, headers: [("Allow", "GET")])
-    case (_, "/api/v2/alerts"): return Answer(status: 405, headers: [("Allow", "POST")])
-    default: return Answer(status: 404)
+  private static let alertsPath = "/api/v2/alerts"
+
+  /// The endpoint of a path under `/api/`.
+  static func endpoint(of path: String) -> SandboxEndpoint {
+    switch path {
+    case alertsPath: .alerts
+    case alertsPath + "/defaults": .alertDefaults
+    case alertsPath + "/preview": .alertPreview
+    case alertsPath + "/find": .alertFind
+    case _ where path.hasPrefix(alertsPath + "/") && path.hasSuffix("/status"): .alertStatus
+    default: .api
     }
+  }
+
+  func answer(_ request: Incoming, at endpoint: SandboxEndpoint, path: String, faults: [Fault.Kind]) -> Answer {
+    if endpoint == .api && path != "/api/v2/settings/subscriptions" { return Answer(status: 404) }
+    let method = endpoint == .api || endpoint == .alertStatus ? "GET" : "POST"
+    guard request.method == method else { return Answer(status: 405, headers: [("Allow", method)]) }
     if let refused = refusal(of: request) { return refused }
-    if request.method == "POST" { return alert(request) }
     state.withContents { $0.counts.apiAccepted += 1 }
-    return .json(Self.envelope(items: items))
+    var answer: Answer
+    if let failure = faults.lazy.compactMap({ $0.failure(at: endpoint) }).first {
+      answer = .json(failure.json)
+    } else if endpoint == .api {
+      answer = .json(Envelope.list(Self.subscriptions).json)
+    } else {
+      answer = AlertEndpoints(state: state, faults: faults).answer(request, at: endpoint, path: path)
+    }
+    if case .json(let envelope) = answer.content {
+      answer.content = .json(envelope.spelled(state.settings.spelling, isSend: endpoint == .alerts))
+    }
+    return answer
   }
 
   /// The answer for a request without a good token (RFC 6750, section 3); nil for one with a good token.
@@ -51,21 +70,13 @@ struct ResourceServer {
       contents.counts.apiRefused += 1
       contents.counts.apiRefusals[reason, default: 0] += 1
     }
-    return Answer(status: status, headers: [("WWW-Authenticate", challenge)], refusal: reason)
+    var answer = Answer(status: status, headers: [("WWW-Authenticate", challenge)], refusal: reason)
+    // The vendor documents this body for 401 alone.
+    if status == 401 { answer.content = .json(["error": "Unauthorized."]) }
+    return answer
   }
 
-  private func alert(_ request: Incoming) -> Answer {
-    guard let alert = try? JSON(parsing: request.body), alert.members != nil else {
-      return .json(Self.envelope(items: [], failures: ["The body is not a JSON object."]), status: 400)
-    }
-    state.withContents { contents in
-      contents.counts.apiAccepted += 1
-      contents.counts.alerts += 1
-    }
-    return .json(Self.envelope(items: [alert]))
-  }
-
-  private static let subscriptions: JSON = [
+  private static let subscriptions: [JSON] = [
     [
       "id": 1, "name": "River level", "description": "Flood warnings for the river gauges", "isActive": true,
     ],
@@ -73,17 +84,20 @@ struct ResourceServer {
       "id": 2, "name": "Water supply", "description": "Boil-water notices and outages", "isActive": true,
     ],
   ]
+}
 
-  static func envelope(items: JSON, failures: JSON = []) -> JSON {
-    let count = Int64(items.array?.count ?? 0)
-    let isSuccess = failures.array?.isEmpty ?? true
-    return [
-      "totalItemCount": .integer(count), "pageCount": 1, "page": 1, "pageSize": 25, "items": items,
-      "status": [
-        "isSuccess": .bool(isSuccess), "errorCode": isSuccess ? "None" : "ValidationFailed",
-        "validationFailures": failures, "messages": [],
-      ],
-      "hasErrors": .bool(!isSuccess), "isValid": .bool(isSuccess),
-    ]
+extension Fault.Kind {
+  /// The failure that the API reports on request; nil for other faults.
+  ///
+  /// It has the members of a success, with the values that .NET gives to a response that was never filled in.
+  fileprivate func failure(at endpoint: SandboxEndpoint) -> Envelope? {
+    guard case .unsuccessful(let code, let message) = self else { return nil }
+    var envelope = Envelope.failure(code, message)
+    switch endpoint {
+    case .alerts: envelope.contents = [.init("alertId", 0), .init("sentStatus", .null)]
+    case .alertFind, .api: envelope.contents = Envelope.list([]).contents
+    default: envelope.contents = [.init("item", .null)]
+    }
+    return envelope
   }
 }

@@ -46,7 +46,7 @@ struct Responder: Sendable {
     let base = state.issuerPath.hasSuffix("/") ? String(state.issuerPath.dropLast()) : state.issuerPath
     // RFC 8414, section 3.1: the well-known part comes before the issuer's path.
     if path == "/.well-known/oauth-authorization-server" + base { return (.discovery, path) }
-    if path.hasPrefix("/api/") { return (.api, path) }
+    if path.hasPrefix("/api/") { return (ResourceServer.endpoint(of: path), path) }
     guard path.hasPrefix(base) else { return (.other, path) }
     let local = String(path.dropFirst(base.count))
     let settings = state.settings
@@ -71,7 +71,8 @@ struct Responder: Sendable {
     case .token: return try await TokenEndpoint(state: state).answer(request, faults: faults)
     case .introspection: return TokenStatus(state: state).introspection(request)
     case .revocation: return TokenStatus(state: state).revocation(request)
-    case .api: return ResourceServer(state: state).answer(request, path: path)
+    case .api, .alertDefaults, .alertPreview, .alerts, .alertFind, .alertStatus:
+      return ResourceServer(state: state).answer(request, at: endpoint, path: path, faults: faults)
     case .other:
       // Nobody logs in here; a real server would show its login page.
       return Answer(status: path == "/connect/authorize" ? 400 : 404)

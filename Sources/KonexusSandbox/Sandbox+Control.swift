@@ -108,6 +108,9 @@ extension Sandbox {
     throw CancellationError()
   }
 
+  /// The alerts that the API accepted, the oldest first, whatever the client learned; at most the last 100,000 or so.
+  public var alerts: [AcceptedAlert] { state.withContents(\.alerts) }
+
   /// Sets the counts to zero and empties the log of requests.
   public func resetCounts() { state.resetCounts() }
 

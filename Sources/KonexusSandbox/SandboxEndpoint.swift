@@ -10,7 +10,17 @@ public enum SandboxEndpoint: String, Sendable, Hashable, CaseIterable, Codable, 
   case introspection
   /// Token revocation (RFC 7009), `/connect/revocation`.
   case revocation
-  /// The resource server: everything under `/api/`.
+  /// `POST /api/v2/alerts/defaults`.
+  case alertDefaults
+  /// `POST /api/v2/alerts/preview`.
+  case alertPreview
+  /// `POST /api/v2/alerts`, which sends an alert.
+  case alerts
+  /// `POST /api/v2/alerts/find`.
+  case alertFind
+  /// `GET /api/v2/alerts/{id}/status`.
+  case alertStatus
+  /// The rest of the resource server: everything else under `/api/`.
   case api
   /// Any other path; the answer is 404.
   case other

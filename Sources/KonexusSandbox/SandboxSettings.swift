@@ -30,6 +30,8 @@ public struct SandboxSettings: Sendable {
   public var refusal = Refusal.identityServer
   /// The error code for a scope that may not be asked for.
   public var invalidScopeCode = "invalid_scope"
+  /// How the envelope of the API's responses is spelled.
+  public var spelling = Spelling.documented
   /// The client authentication methods that are advertised; nil: those that work.
   public var advertisedAuthenticationMethods: [String]?
   /// The `Cache-Control` of the discovery document; nil: none.
@@ -54,6 +56,16 @@ public struct SandboxSettings: Sendable {
     case jwt
     /// A random string that introspection (RFC 7662) explains.
     case opaque
+  }
+
+  /// Spellings of the names in the envelope of the API's responses.
+  public enum Spelling: String, Sendable, Hashable, CaseIterable {
+    /// As in the vendor's examples: capitals in the response to `POST /v2/alerts`, small letters elsewhere.
+    case documented
+    /// `hasErrors`, `alertId`.
+    case small
+    /// `HasErrors`, `AlertId`.
+    case capital
   }
 
   /// Ways to read HTTP Basic credentials.

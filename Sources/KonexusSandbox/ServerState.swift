@@ -11,6 +11,9 @@ final class ServerState: Sendable {
     /// Place of the first record since the counts were reset, so that an answer finds its record.
     var firstRequest = 0
     var issued: [IssuedToken] = []
+    /// The alerts that the API accepted, the oldest first.
+    var alerts: [AcceptedAlert] = []
+    var alertsEver = 0
     var revoked: Set<String> = []
     /// The `jti` of client assertions that were used, with their ends (RFC 7523, section 3).
     var usedAssertions: [String: Double] = [:]
@@ -26,7 +29,7 @@ final class ServerState: Sendable {
     var clientID: String
   }
 
-  /// How many tokens and requests are remembered.
+  /// How many tokens, requests and alerts are remembered.
   static let memory = 200_000
 
   let issuer: String

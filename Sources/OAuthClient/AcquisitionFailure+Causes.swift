@@ -35,6 +35,7 @@ extension AcquisitionFailure {
       case .audience, .missingClaim("aud"): .wrongAudience
       case .clientID: .wrongClient
       case .scope: .missingScope
+      case .scopeSyntax: .malformedAnswer
       case .expired: .tokenExpired
       case .notYetValid: .tokenNotYetValid
       default: .malformedToken

@@ -137,7 +137,13 @@ public actor AuthorizationServer {
     _ attempt: Attempt, longest: Duration?
   ) async throws(AcquisitionFailure) -> ServerMetadata {
     if let readingMetadata, readingMetadata.serves(issuer, at: Moment.now().boot) {
-      return try await readingMetadata.task.value.get()
+      let allowance = try attempt.allowance(at: Moment.now().boot, longest: longest)
+      if let result = await readingMetadata.task.value(within: allowance, executor: executor) {
+        return try result.get()
+      }
+      // The next attempt asks for itself: another connection may get what this one does not.
+      if self.readingMetadata?.task == readingMetadata.task { self.readingMetadata = nil }
+      throw readingMetadata.overdue(after: allowance)
     }
     let task = Task(executorPreference: executor) { () -> Result<ServerMetadata, AcquisitionFailure> in
       do throws(AcquisitionFailure) {
@@ -198,7 +204,11 @@ public actor AuthorizationServer {
   ) async throws(AcquisitionFailure) -> KeySet {
     let location = try metadata.keyLocation
     if let readingKeys, readingKeys.serves(location, at: Moment.now().boot) {
-      return try await readingKeys.task.value.get()
+      let allowance = try attempt.allowance(at: Moment.now().boot, longest: longest)
+      if let result = await readingKeys.task.value(within: allowance, executor: executor) { return try result.get() }
+      // The next attempt asks for itself: another connection may get what this one does not.
+      if self.readingKeys?.task == readingKeys.task { self.readingKeys = nil }
+      throw readingKeys.overdue(after: allowance)
     }
     let task = Task(executorPreference: executor) { () -> Result<KeySet, AcquisitionFailure> in
       do throws(AcquisitionFailure) {

@@ -104,7 +104,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
       "the authorization server turned the request down without an OAuth error: check client_id and secret"
     case .documentRejected:
       "the server must have its discovery document and keys there, without redirects (curl -i): is issuer right, is the server being deployed?"
-    case .malformedAnswer: "the answer is no JSON: a captive portal or a proxy's error page?"
+    case .malformedAnswer:
+      "the answer breaks the protocol: a captive portal, a proxy's error page, or a fault of the server?"
     case .discoveryIncomplete: "issuer must publish in its discovery document what the message names"
     case .issuerMismatch: "issuer in the config file must be exactly what the server calls itself"
     case .insecureEndpoint: "the server must publish https endpoints"

@@ -14,4 +14,9 @@ struct Reading<Value: Sendable> {
   /// Whether it is of that document, and may still bring it: the connection of one that a suspend has interrupted is dead, which it learns only
   /// when the time that it was awake is up.
   func serves(_ url: String, at now: BootTime) -> Bool { self.url == url && now <= limit }
+
+  /// The failure of an attempt that waited for it until its own time was up: the reading has another attempt's limit.
+  func overdue(after allowance: Duration) -> AcquisitionFailure {
+    AcquisitionFailure(.timeout, "\(url) did not answer within \(Int(allowance.seconds.rounded())) s")
+  }
 }

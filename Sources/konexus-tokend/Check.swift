@@ -44,7 +44,6 @@ struct Check: ParsableCommand {
 
   private func perform() async {
     let steps = Mutex<[CheckStep]>([])
-    let style = Terminal.style(of: STDOUT_FILENO)
     let isJSON = json
     // Steps arrive in order, each as soon as it is known.
     let tell: @Sendable (CheckStep) -> Void = { step in
@@ -52,27 +51,24 @@ struct Check: ParsableCommand {
         let before = steps.last
         steps.append(step)
         guard !isJSON else { return }
-        if let name = step.token, before?.token != name { StandardOutput.write("\n\(name)\n") }
-        StandardOutput.write(CheckReport.text(step, style))
+        if let name = step.token, before?.token != name { StandardOutput.write(["", StyledLine(name)]) }
+        StandardOutput.write(CheckReport.text(step, StandardOutput.style))
       }
     }
     await walk(tell)
     let all = steps.withLock { $0 }
-    StandardOutput.write(isJSON ? CheckReport.json(all) : "\n" + CheckReport.verdict(all, style))
+    if isJSON {
+      StandardOutput.write(json: CheckReport.json(all))
+    } else {
+      StandardOutput.write(["", CheckReport.verdict(all)])
+    }
     Glibc.exit(CheckReport.exitCode(of: all))
   }
 
   private func walk(_ tell: @escaping @Sendable (CheckStep) -> Void) async {
-    var environment = RuntimeEnvironment.current
-    let source = UnitCheck.configurationSource
-    let path = config ?? source?.path ?? environment.defaultConfigurationPath
-    // The daemon's own configuration, and no other, is read with what the service hands to the daemon.
-    let readers = source?.isEncrypted == true || source?.path == path ? UnitCheck.readers : nil
-    if let readers {
-      environment.userID = readers.userID
-      environment.credentialSources = readers.credentialSources
-    }
-    if config == nil, source?.isEncrypted == true {
+    let service = ServiceConfiguration(config)
+    let path = service.path
+    if service.isEncrypted {
       return tell(
         CheckStep(
           .config, .failed, "the configuration is kept encrypted in \(path), which is not read here",
@@ -82,7 +78,7 @@ struct Check: ParsableCommand {
     }
     let settings: Configuration
     do throws(ConfigurationErrors) {
-      settings = try Configuration.load(path: path, environment: environment)
+      settings = try service.load()
     } catch {
       let count = error.diagnostics.count
       tell(
@@ -100,7 +96,7 @@ struct Check: ParsableCommand {
           .config, .failed, "\(path) has no token \(Complaint.quoted(token ?? ""))", remedy: "name one of: \(names)"))
       return
     }
-    if let unreadable = readers?.unreadable(in: settings), !unreadable.isEmpty {
+    if let unreadable = service.readers?.unreadable(in: settings), !unreadable.isEmpty {
       return tell(
         CheckStep(
           .config, .failed,

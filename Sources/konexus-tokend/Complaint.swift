@@ -1,15 +1,15 @@
 import ArgumentParser
 import Glibc
 import OAuthClient
+import TokenBroker
 
 /// Errors of commands: one line on what is wrong and one on what to type next, on standard error.
 enum Complaint {
   /// Writes both and ends the process.
   static func end(_ problem: String, next: String? = nil, code: Int32) -> Never {
-    let style = Terminal.style(of: STDERR_FILENO)
-    var text = style.paint("konexus-tokend: ", .strong) + problem + "\n"
-    if let next { text += style.paint("-> ", .strong) + next + "\n" }
-    StandardError.write(text)
+    var lines = [StyledLine("konexus-tokend: ", .strong) + StyledLine(problem)]
+    if let next { lines.append(StyledLine("-> ", .strong) + StyledLine(next)) }
+    StandardError.write(lines.rendered(Terminal.style(of: STDERR_FILENO)))
     exit(code)
   }
 

@@ -17,7 +17,9 @@ actor Daemon {
   private nonisolated let outbox: Outbox
   private let manager: ServiceManager
   private var statusFile: StatusFile
-  private var metrics: MetricsWriter?
+  /// Writes the status in place of `statusFile` where the runtime directory may be on a disk.
+  private let statusWriter: BackgroundWriter<StatusFile>?
+  private var metrics: BackgroundWriter<MetricsFile>?
   private var signals: UnixSignals?
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
@@ -40,24 +42,27 @@ actor Daemon {
   private static let startOver = DispatchTimeInterval.seconds(3)
 
   /// - Parameters:
+  ///   - queue: the broker's queue.
+  ///   - locks: the directories that this process has taken already.
   ///   - startTimeout: how long the first tokens are waited for.
   ///   - endsWithFirstTokens: whether the process ends when every token is in its file: `run --once`.
   ///   - sockets: credential sockets that were opened for the daemon.
   init(
-    _ configuration: Configuration, environment: RuntimeEnvironment, logger: Logger, startTimeout: Duration,
-    endsWithFirstTokens: Bool, sockets: [InheritedSocket]
+    _ configuration: Configuration, environment: RuntimeEnvironment, logger: Logger, queue: DispatchQueue,
+    locks: DirectoryLocks, startTimeout: Duration, endsWithFirstTokens: Bool, sockets: [InheritedSocket]
   ) {
     self.environment = environment
     self.logger = logger
     self.sockets = sockets
     onceLimit = endsWithFirstTokens ? Moment.now().boot + startTimeout : nil
     configPath = configuration.path
-    broker = TokenBroker(configuration, http: HTTPClient(), logger: logger)
+    broker = TokenBroker(configuration, http: HTTPClient(), logger: logger, queue: queue, locks: locks)
     outbox = Outbox(logger: logger)
     manager = ServiceManager(outbox, logger: logger, startTimeout: startTimeout)
-    metrics = configuration.daemon.metricsFile.map { MetricsWriter(path: $0, logger: logger) }
-    statusFile = StatusFile(
-      directory: environment.tokenDirectory, allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
+    metrics = BackgroundWriter(configuration.daemon, logger: logger)
+    let mayHang = configuration.daemon.allowPersistentStorage
+    statusFile = StatusFile(directory: environment.tokenDirectory, allowsPersistentStorage: mayHang)
+    statusWriter = mayHang ? BackgroundWriter(statusFile, logger: logger, complaint: Self.statusComplaint) : nil
   }
 
   /// Starts everything; ends the process with 78 if a token's place is unfit.
@@ -80,7 +85,7 @@ actor Daemon {
       logger.critical("\(error)")
       manager.failed("\(error)")
       outbox.flush(within: Self.lastWord)
-      _exit(EX_CONFIG)
+      _exit(error.isOccupied ? EX_TEMPFAIL : EX_CONFIG)
     }
   }
 
@@ -95,9 +100,9 @@ actor Daemon {
       isEnding = true
       broker.assumeIsolated { $0.stop() }
       manager.stopping()
-      guard broker.assumeIsolated({ $0.withdrawRevocable() }) else { end() }
+      guard broker.assumeIsolated({ $0.hasRevocable }) else { end() }
       Task(executorPreference: broker.requests) {
-        await self.broker.revokeWithdrawn()
+        await self.broker.revokeOnStop()
         await self.end()
       }
     }
@@ -107,7 +112,12 @@ actor Daemon {
   private func end(_ code: Int32 = EXIT_SUCCESS) -> Never {
     var last = broker.assumeIsolated { $0.status() }
     last.stoppedAt = last.writtenAt
-    try? statusFile.write(last)
+    if let statusWriter {
+      statusWriter.write(last)
+      statusWriter.flush(within: Self.lastWord)
+    } else {
+      try? statusFile.write(last)
+    }
     outbox.flush(within: Self.lastWord)
     metrics?.flush(within: Self.lastWord)
     // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
@@ -119,14 +129,22 @@ actor Daemon {
     manager.report(status)
     if status.isReady { shedCode() }
     metrics?.write(status)
-    do throws(PublicationFailure) {
-      try statusFile.write(status)
-      hasComplained = false
-    } catch {
-      if !hasComplained { logger.warning("konexus-tokend status will not work: \(error)") }
-      hasComplained = true
+    if let statusWriter {
+      statusWriter.write(status)
+    } else {
+      do throws(PublicationFailure) {
+        try statusFile.write(status)
+        hasComplained = false
+      } catch {
+        if !hasComplained { logger.warning("\(Self.statusComplaint(error))") }
+        hasComplained = true
+      }
     }
     endIfDone(status)
+  }
+
+  @Sendable private static func statusComplaint(_ failure: PublicationFailure) -> String {
+    "konexus-tokend status does not work: \(failure)"
   }
 
   /// With `run --once`: ends with 0 when every token is in its file, with 77 (EX_NOPERM) when the server refuses one and the others are there, with 75
@@ -167,27 +185,28 @@ actor Daemon {
     return beat
   }
 
-  /// Shows systemd, for ever, that the broker is alive. On the main thread, which has nothing else to do.
+  /// Looks after files and clocks, for ever, and shows systemd that the broker is alive. On the main thread, which has nothing else to do.
   ///
   /// An idle queue runs what is asked of it by `sync` on the asking thread: a beat costs one wake-up, where a timer of the queue costs
   /// several threads theirs. A queue that does not answer holds this thread up, and then there are no beats.
   nonisolated func beatForever() -> Never {
-    guard let period = broker.queue.sync(execute: { assumeIsolated { $0.manager.heartbeat } }) else {
-      // Not dispatchMain(): on Linux it lets every signal through to this thread, where one of them now and then is lost to the sources.
-      while true { pause() }
-    }
-    var next = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &next)
+    // Not dispatchMain(): on Linux it lets every signal through to this thread, where one of them now and then is lost to the sources.
+    let heartbeat = broker.queue.sync { assumeIsolated { $0.manager.heartbeat } }
+    var next = Moment.now().monotonic
     while true {
-      let nanoseconds = Int64(next.tv_sec) * 1_000_000_000 + Int64(next.tv_nsec) + period.nanoseconds
-      next = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-      while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, nil) == EINTR {}
+      // Without a watchdog the look is still needed: in a container, or where the kernel reports no changes of files.
+      let look = broker.queue.sync { broker.assumeIsolated { $0.lookPeriod } }
+      let period = min(heartbeat ?? look, look)
+      next = next + period
+      var end = timespec(tv_sec: Int(next.nanoseconds / 1_000_000_000), tv_nsec: Int(next.nanoseconds % 1_000_000_000))
+      while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, nil) == EINTR {}
       let beat = broker.queue.sync { assumeIsolated { $0.beat() } }
-      outbox.sendAndWait { notifier throws(SystemCallFailure) in try beat.send(by: notifier) }
-      var now = timespec()
-      clock_gettime(CLOCK_MONOTONIC, &now)
+      if heartbeat != nil {
+        outbox.sendAndWait { notifier throws(SystemCallFailure) in try beat.send(by: notifier) }
+      }
       // After a time in which the process was stopped, one beat makes up for those that were missed.
-      if Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec) > nanoseconds + period.nanoseconds { next = now }
+      let now = Moment.now().monotonic
+      if now > next + period { next = now }
     }
   }
 
@@ -212,10 +231,10 @@ actor Daemon {
       )
     }
     do {
-      let configuration = try Configuration.load(path: configPath, environment: environment)
+      let configuration = try await loadConfiguration()
       try await broker.reload(configuration)
       logger = LogDestination.logger(configuration.daemon)
-      metrics = configuration.daemon.metricsFile.map { [logger] in MetricsWriter(path: $0, logger: logger) }
+      metrics = BackgroundWriter(configuration.daemon, logger: logger)
       await broker.setLogger(logger)
     } catch {
       let text = "\(error)"
@@ -224,6 +243,16 @@ actor Daemon {
       let first = text.prefix { $0 != "\n" }
       await broker.reloadFailed(String(first))
     }
+  }
+
+  /// The settings as they are now. The files may be on a file system that hangs: they are read beside the broker.
+  private func loadConfiguration() async throws -> Configuration {
+    let draft = try await FileCalls.run("configuration") { [configPath, environment] in
+      ConfigurationDraft(reading: configPath, environment: environment)
+    }
+    let (checked, overdue) = await draft.checked(within: FileCalls.usualLimit)
+    for error in overdue { logger.warning("\(error)") }
+    return try checked.get()
   }
 
   private func timer(

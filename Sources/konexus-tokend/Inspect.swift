@@ -10,14 +10,13 @@ struct Inspect: ParsableCommand {
     abstract: "Tell what a token says and whether it verifies.",
     usage: "konexus-tokend inspect [<name> | -] [<options>]",
     discussion: """
-      Never prints the signature. Without --issuer a token from standard input is held against the daemon's token of the same issuer. \
-      The keys are the daemon's, if this user may read them, else the issuer's.
+      Never prints the signature. What another user's daemon says of its token does not count: root's verdict \
+      goes by the config file, a group member's by --issuer.
 
       Exit codes: 0 it verifies; 1 it does not; 3 it cannot be told.
 
       Examples:
-        konexus-tokend inspect konexus
-        konexus-tokend inspect - < token
+        sudo konexus-tokend inspect konexus
         konexus-tokend inspect - --issuer https://auth.alertsense.com < token
       """)
 
@@ -32,7 +31,16 @@ struct Inspect: ParsableCommand {
     completion: .file())
   var caFile: String?
 
+  @Option(
+    name: [.short, .long], help: ArgumentHelp("The config file (for root: the service's).", valueName: "path"),
+    completion: .file(extensions: ["toml"]))
+  var config: String?
+
   @OptionGroup var location: StatusOptions
+
+  func validate() throws {
+    if issuer != nil, config != nil { throw ValidationError("--issuer and --config do not go together") }
+  }
 
   func run() {
     Task { await perform() }
@@ -40,17 +48,18 @@ struct Inspect: ParsableCommand {
   }
 
   private func perform() async {
-    let style = Terminal.style(of: STDOUT_FILENO)
-    var known: TokenStatus?
+    var report: StatusReport?
+    var chosen: TokenStatus?
     let token: Secret
     if name == "-" {
       token = StandardInput.token()
+      if let found = try? StatusFile.find(in: location.path) { report = StatusReport(found) }
     } else {
-      let report = location.report()
-      let chosen = location.token(name, in: report)
-      known = chosen.status
+      let found = location.report()
+      let named = location.token(name, in: found)
+      (report, chosen) = (found, named.status)
       do throws(TokenReading.Refusal) {
-        token = try TokenReading.content(of: chosen)
+        token = try TokenReading.content(of: named, in: found)
       } catch {
         Complaint.end(error.problem, next: error.remedy, code: 3)
       }
@@ -61,13 +70,55 @@ struct Inspect: ParsableCommand {
     } catch {
       Complaint.end(error.message, next: "give a JWT as it stands in the file", code: 1)
     }
-    StandardOutput.write(InspectionText.text(inspection, now: Moment.now().unix, style))
-    if known == nil, issuer == nil, let status = try? StatusFile.read(from: location.path) {
-      known = status.tokens.first { TokenVerdict.isIssuer($0.issuer, of: inspection) }
+    StandardOutput.write(InspectionText.text(inspection, now: Moment.now().unix, StandardOutput.style))
+    // A token from standard input is compared with the daemon's token of the same issuer.
+    if chosen == nil, issuer == nil {
+      chosen = report?.status.tokens.first { TokenVerdict.isIssuer($0.issuer, of: inspection) }
     }
-    let verdict = await TokenVerdict.judge(token, inspection, as: known, issuer: issuer, caFile: caFile)
-    StandardOutput.write("\n" + verdict.text(style) + "\n")
+    let verdict = await judge(token, inspection, chosen, report?.found)
+    StandardOutput.write([""] + verdict.lines)
     Glibc.exit(verdict.exitCode)
+  }
+
+  /// Judges by the command line or the configuration. The daemon's files count only if another user cannot write them.
+  private func judge(
+    _ token: Secret, _ inspection: TokenInspection, _ status: TokenStatus?, _ found: FoundStatus?
+  ) async -> TokenVerdict {
+    let expected: TokenExpectation
+    if let status, let found, found.isTrusted, config == nil {
+      expected = TokenExpectation(status, of: found, issuer: issuer, caFile: caFile)
+    } else if let issuer {
+      expected = TokenExpectation(issuer: issuer, caFile: caFile, for: inspection)
+    } else if let (settings, path) = configured(status?.name, inspection) {
+      expected = TokenExpectation(settings, of: path, caFile: caFile)
+    } else if let status, let found {
+      return .unbacked(status, of: found)
+    } else {
+      return .withoutIssuer
+    }
+    return await TokenVerdict.judge(token, by: expected)
+  }
+
+  /// The token's table in the configuration of `--config`. Without that, root gets the service's configuration for the
+  /// service's directory.
+  private func configured(
+    _ token: String?, _ inspection: TokenInspection
+  ) -> (settings: TokenSettings, path: String)? {
+    guard config != nil || (geteuid() == 0 && location.path == RuntimeEnvironment().tokenDirectory) else { return nil }
+    let service = ServiceConfiguration(config)
+    do throws(ConfigurationErrors) {
+      let configuration = try service.load()
+      let settings = configuration.tokens.first {
+        name == "-" ? TokenVerdict.isIssuer($0.issuer, of: inspection) : $0.name == token
+      }
+      if let settings { return (settings, service.path) }
+      guard config != nil else { return nil }
+      Complaint.end("\(service.path) has no table for this token", next: "name its issuer: --issuer URL", code: 3)
+    } catch {
+      guard config != nil else { return nil }
+      let fault = error.description.split(separator: "\n").first.map(String.init) ?? service.path
+      Complaint.end(fault, next: "see all faults: konexus-tokend check --offline", code: 3)
+    }
   }
 }
 

@@ -24,36 +24,35 @@ struct Reload: ParsableCommand {
   func run() throws {
     let directory = RuntimeEnvironment.current.tokenDirectory
     let daemon = try Self.daemon(in: directory)
-    let before = Self.status(of: daemon, in: directory)?.reloads ?? 0
-    guard kill(daemon, SIGHUP) == 0 else {
-      throw Failure("cannot signal the daemon (process \(daemon)): \(String(cString: strerror(errno)))")
+    let before = Self.status(of: daemon.pid, in: directory)?.reloads ?? 0
+    let refusal = daemon.signal(SIGHUP)
+    guard refusal == 0 else {
+      Self.fail("cannot signal the daemon (process \(daemon.pid)): \(String(cString: strerror(refusal)))")
     }
     while true {
-      if let status = Self.status(of: daemon, in: directory), status.reloads > before {
-        if let reason = status.reloadFailure { throw Failure("the old settings hold: \(reason)") }
+      if let status = Self.status(of: daemon.pid, in: directory), status.reloads > before {
+        if let reason = status.reloadFailure { Self.fail("the old settings hold: \(reason)") }
         return
       }
-      guard kill(daemon, 0) == 0 else { throw Failure("the daemon (process \(daemon)) ended meanwhile") }
+      guard daemon.isRunning else { Self.fail("the daemon (process \(daemon.pid)) ended meanwhile") }
       usleep(Self.pause)
     }
   }
 
-  /// The process that systemd names; else the one that `directory` tells of, as in a container.
-  private static func daemon(in directory: String) throws -> Int32 {
+  /// The process that systemd names; else the daemon that `directory` tells of, as in a container.
+  private static func daemon(in directory: String) throws -> RunningDaemon {
     if let given = getenv("MAINPID").map({ String(cString: $0) }) {
-      guard let number = Int32(given), number > 0 else {
-        throw ValidationError("MAINPID is \(Complaint.quoted(given)), which is no process")
+      // 1 is the host's init; 0 and negative numbers mean groups of processes.
+      guard let number = Int32(given), number > 1 else {
+        throw ValidationError("MAINPID is \(Complaint.quoted(given)), which is no process of a service")
       }
-      return number
+      guard let daemon = RunningDaemon(pid: number) else { fail("there is no process \(number), which MAINPID names") }
+      return daemon
     }
-    let status: BrokerStatus
-    do throws(StatusFile.Unavailable) { status = try StatusFile.read(from: directory) } catch {
-      throw Failure("\(error)")
-    }
-    guard StatusReport(status).life == .running else {
-      throw Failure("the daemon that \(directory) tells of does not run")
-    }
-    return status.pid
+    let found: FoundStatus
+    do throws(StatusFile.Unavailable) { found = try StatusFile.find(in: directory) } catch { fail("\(error)") }
+    guard let daemon = RunningDaemon.find(by: found) else { fail("the daemon that \(directory) tells of does not run") }
+    return daemon
   }
 
   /// What this very daemon wrote last; a former one's file does not count.
@@ -61,8 +60,5 @@ struct Reload: ParsableCommand {
     (try? StatusFile.read(from: directory)).flatMap { $0.pid == daemon ? $0 : nil }
   }
 
-  private struct Failure: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
-  }
+  private static func fail(_ problem: String) -> Never { Complaint.end(problem, code: EXIT_FAILURE) }
 }

@@ -3,6 +3,8 @@ import CLinux
 import Dispatch
 import Glibc
 import Logging
+import OAuthClient
+import Synchronization
 import Systemd
 import TokenBroker
 
@@ -45,30 +47,90 @@ struct Run: ParsableCommand {
 
   func run() throws {
     linux_share_heap()
+    // Before any other thread is made: the signals are blocked in all of them then. And before the configuration is read, which may take
+    // long: a signal must not end the process by its default action.
+    let queue = DispatchQueue(label: "broker")
+    let running = Mutex<Daemon?>(nil)
+    let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: queue) { signal in
+      if let daemon = running.withLock({ $0 }) {
+        daemon.assumeIsolated { $0.receive(signal) }
+      } else if signal == SIGTERM || signal == SIGINT {
+        // There is nothing to leave in order yet. The others ask for what the start does anyway.
+        _exit(EXIT_SUCCESS)
+      }
+    }
     UnixSignals.ignore(SIGPIPE)
     let environment = RuntimeEnvironment.current
     let path = config ?? environment.defaultConfigurationPath
-    let settings: Configuration
     do {
       // Before the first secret is read.
       try ProcessHardening.disableCoreDumps()
-      settings = try Configuration.load(path: path, environment: environment)
     } catch {
       fail("\(error)")
     }
+    makeTokenDirectory(environment)
+    let locks = takeTokenDirectory(environment)
+    let leftovers = LeftoverWatch(environment.tokenDirectory, queue: queue)
+    let settings = configuration(path, environment)
     let logger = LogDestination.logger(settings.daemon)
     // systemd, which made the copy that is read, does not mind.
     if let refusal = environment.refusal(ofSourceOf: path) { logger.error("\(refusal)") }
-    makeTokenDirectory(environment)
     let daemon = Daemon(
-      settings, environment: environment, logger: logger, startTimeout: .seconds(startTimeout),
-      endsWithFirstTokens: once, sockets: inheritedSockets(logger))
-    // Before any other thread is made: the signals are blocked in all of them then.
-    let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: daemon.broker.queue) { signal in
-      daemon.assumeIsolated { $0.receive(signal) }
+      settings, environment: environment, logger: logger, queue: queue, locks: locks,
+      startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: inheritedSockets(logger))
+    queue.sync { running.withLock { $0 = daemon } }
+    Task(executorPreference: daemon.broker.requests) {
+      leftovers.end()
+      await daemon.start()
     }
-    Task(executorPreference: daemon.broker.requests) { await daemon.start() }
     withExtendedLifetime(signals) { daemon.beatForever() }
+  }
+
+  /// How long the files that tables name are waited for at start. A table whose files are slower reports that itself.
+  private static let fileLimit = Duration.seconds(2)
+
+  /// The settings; ends the process with 78 if they are wrong. A file that hangs is reported meanwhile.
+  private func configuration(_ path: String, _ environment: RuntimeEnvironment) -> Configuration {
+    let found = Mutex<ConfigurationDraft?>(nil)
+    let isRead = DispatchSemaphore(value: 0)
+    // Not on this thread: a thread that hangs in the kernel could not end with the process.
+    FileCalls.start("configuration") {
+      let draft = ConfigurationDraft(reading: path, environment: environment)
+      found.withLock { $0 = draft }
+      isRead.signal()
+    }
+    if isRead.wait(timeout: .now() + .nanoseconds(Int(Self.fileLimit.nanoseconds))) == .timedOut {
+      StandardError.write("konexus-tokend: reading \(path) takes long: the file system does not answer\n")
+      try? Notifier().status("waits for \(path): the file system does not answer")
+      isRead.wait()
+    }
+    guard let draft = found.withLock({ $0 }) else { fail("\(path) was not read") }
+    let checked = Mutex<(draft: ConfigurationDraft, overdue: [FileCalls.Overdue])>((draft, []))
+    let isChecked = DispatchSemaphore(value: 0)
+    Task(executorPreference: RequestExecutor()) {
+      let result = await draft.checked(within: Self.fileLimit)
+      checked.withLock { $0 = result }
+      isChecked.signal()
+    }
+    isChecked.wait()
+    let result = checked.withLock { $0 }
+    for error in result.overdue { StandardError.write("\(error)\n") }
+    do {
+      return try result.draft.get()
+    } catch {
+      fail("\(error)")
+    }
+  }
+
+  /// Takes the runtime directory; ends with 75 (EX_TEMPFAIL) if another daemon has it, which may be about to end.
+  private func takeTokenDirectory(_ environment: RuntimeEnvironment) -> DirectoryLocks {
+    let locks = DirectoryLocks(runtimeDirectory: environment.tokenDirectory)
+    do throws(DirectoryLocks.Held) { try locks.take(environment.tokenDirectory) } catch {
+      StandardError.write("konexus-tokend: \(error)\n")
+      try? Notifier().status("\(error)")
+      Self.exit(withError: ExitCode(EX_TEMPFAIL))
+    }
+    return locks
   }
 
   /// Makes the runtime directory where nobody else does: in a terminal, in a container. What keeps it from that is told when it is used.

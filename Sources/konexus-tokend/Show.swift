@@ -44,7 +44,7 @@ struct Show: ParsableCommand {
     while true {
       let refusal: TokenReading.Refusal
       do throws(StatusFile.Unavailable) {
-        let report = StatusReport(try StatusFile.read(from: location.path))
+        let report = StatusReport(try StatusFile.find(in: location.path))
         let token = location.token(name, in: report)
         do throws(TokenReading.Refusal) {
           return print(try TokenReading.read(token, in: report, validFor: demanded))
@@ -76,7 +76,7 @@ private struct RefreshRequest {
 
   mutating func send(to report: StatusReport) {
     guard outcome == nil, report.life == .running else { return }
-    outcome = kill(report.status.pid, SIGUSR1) == 0 ? 0 : errno
+    outcome = RunningDaemon.find(by: report.found)?.signal(SIGUSR1) ?? ESRCH
   }
 
   var note: String {

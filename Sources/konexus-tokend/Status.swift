@@ -43,24 +43,27 @@ struct Status: ParsableCommand {
     if watch { follow() }
     let report: StatusReport
     do throws(StatusFile.Unavailable) {
-      report = StatusReport(try StatusFile.read(from: location.path), only: name)
+      report = StatusReport(try StatusFile.find(in: location.path), only: name)
     } catch {
       let verdict = location.verdict(error)
-      if json { StandardOutput.write(StatusReport.json(verdict.error, isCritical: verdict.code == 2)) }
+      if json { StandardOutput.write(json: StatusReport.json(verdict.error, isCritical: verdict.code == 2)) }
       Complaint.end(verdict.error.problem, next: verdict.error.remedy, code: verdict.code)
     }
     if name != nil { _ = location.token(name, in: report) }
-    StandardOutput.write(
-      json ? report.json() : report.text(Terminal.style(of: STDOUT_FILENO), inDetail: name != nil))
+    if json {
+      StandardOutput.write(json: report.json())
+    } else {
+      StandardOutput.write(report.text(StandardOutput.style, inDetail: name != nil))
+    }
     Glibc.exit(report.grade.rawValue)
   }
 
   private func answer(_ probe: StatusProbe) -> Never {
     do throws(StatusFile.Unavailable) {
-      let report = StatusReport(try StatusFile.read(from: location.path), only: name)
+      let report = StatusReport(try StatusFile.find(in: location.path), only: name)
       if name != nil { _ = location.token(name, in: report) }
       let isWell = probe.passes(report)
-      StandardOutput.write("\(isWell ? "" : "not ")\(probe.rawValue): \(report.summary)")
+      StandardOutput.write(report.summary.preceded(by: "\(isWell ? "" : "not ")\(probe.rawValue): "))
       Glibc.exit(isWell ? 0 : 1)
     } catch {
       Complaint.end(error.problem, next: error.remedy, code: 1)
@@ -68,27 +71,24 @@ struct Status: ParsableCommand {
   }
 
   private func follow() -> Never {
-    let style = Terminal.style(of: STDOUT_FILENO)
-    var last = ""
+    var last: [StyledLine] = []
     while true {
-      let text: String
-      let key: String
+      let lines: [StyledLine]
+      let summary: [StyledLine]
       do throws(StatusFile.Unavailable) {
-        let report = StatusReport(try StatusFile.read(from: location.path), only: name)
-        text = report.text(style, inDetail: name != nil)
-        key = report.summary
+        let report = StatusReport(try StatusFile.find(in: location.path), only: name)
+        lines = report.text(StandardOutput.style, inDetail: name != nil)
+        summary = report.summary
       } catch {
-        text = "\(StatusReport.Grade.unknown.word): \(error)\n"
-        key = text
+        lines = ["\(StatusReport.Grade.unknown.word): \(error)"]
+        summary = lines
       }
-      if style.columns != nil {
-        // Home, the text with each line's rest cleared, then everything below: nothing flickers.
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\u{1B}[K\n")
-        StandardOutput.write("\u{1B}[H\(lines)\u{1B}[J")
-      } else if key != last {
-        StandardOutput.write(Timestamp.zoned(Moment.now().unix) + " " + key)
+      if StandardOutput.style.columns != nil {
+        StandardOutput.redraw(lines)
+      } else if summary != last {
+        StandardOutput.write(summary.preceded(by: Timestamp.zoned(Moment.now().unix) + " "))
       }
-      last = key
+      last = summary
       sleep(1)
     }
   }

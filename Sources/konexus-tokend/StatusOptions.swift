@@ -14,9 +14,9 @@ struct StatusOptions: ParsableArguments {
   var path: String { directory ?? RuntimeEnvironment.current.tokenDirectory }
 
   /// The status, judged now; ends the command with 3 if there is none.
-  func report(only name: String? = nil) -> StatusReport {
+  func report() -> StatusReport {
     do throws(StatusFile.Unavailable) {
-      return StatusReport(try StatusFile.read(from: path), only: name)
+      return StatusReport(try StatusFile.find(in: path))
     } catch {
       Complaint.end(error.problem, next: error.remedy, code: 3)
     }
@@ -38,7 +38,8 @@ struct StatusOptions: ParsableArguments {
 
   /// The token of that name, or the only one; ends the command with 3 if there is none such.
   func token(_ name: String?, in report: StatusReport) -> StatusReport.Token {
-    let names = report.status.tokens.map(\.name)
+    // A forged status can name any number of tokens.
+    let names = report.status.tokens.prefix(20).map(\.name) + (report.status.tokens.count > 20 ? ["..."] : [])
     guard let name else {
       if report.tokens.count == 1 { return report.tokens[0] }
       Complaint.end("there are several tokens", next: "name one of: \(names.joined(separator: ", "))", code: 3)

@@ -2,11 +2,11 @@ import Glibc
 import Systemd
 import TokenBroker
 
-/// The step of `check` that looks at the service's unit.
+/// The step of `check` that looks at the service's unit, as the service manager has merged it.
 enum UnitCheck {
   static let name = "konexus-tokend.service"
 
-  /// The unit as systemd knows it; `nil` if there is no systemd, or no answer.
+  /// The unit; `nil` if there is no systemd, or no answer.
   static let unit = ServiceUnit.isSystemdRunning ? ServiceUnit(named: name) : nil
 
   /// The directory that systemd makes when it starts the service, which is not there before.
@@ -19,59 +19,63 @@ enum UnitCheck {
 
   static func step() -> CheckStep {
     guard ServiceUnit.isSystemdRunning else {
-      return CheckStep(.unit, .skipped, "no systemd here")
+      return CheckStep(.unit, .skipped, "systemd does not run here")
     }
     guard let unit else {
-      return CheckStep(.unit, .warning, "systemctl does not answer", remedy: "type: systemctl status konexus-tokend")
+      return CheckStep(.unit, .warning, "systemd does not answer", remedy: "systemctl status \(name)")
     }
-    let properties = unit.properties
-    func property(_ name: String) -> String { properties[name] ?? "" }
-    guard property("LoadState") == "loaded" else {
+    guard unit.property("LoadState") == "loaded" else {
       return CheckStep(
         .unit, .warning, "\(name) is not installed", remedy: "install the package, or run the daemon another way")
     }
     let details = [
-      "file: \(property("FragmentPath")) (\(property("UnitFileState")))",
-      "user and group: \(property("User")):\(property("Group"))",
-      "sandbox: " + (unit.exposure.map { "exposure \($0) of 10 (systemd-analyze security)" } ?? "not told"),
+      "file: \(unit.property("FragmentPath")) (\(unit.property("UnitFileState")))",
+      "user and group: \(unit.property("User")):\(unit.property("Group"))",
+      "sandbox: " + (unit.exposure.map { "exposure \($0) of 10 (systemd-analyze security)" } ?? "unknown"),
     ]
-    guard unit.credentials["config.toml"] != nil else {
+    let fault = UnitFault(unit, withdrawn: withdrawn)
+    let isOutdated = unit.property("NeedDaemonReload") == "yes"
+    if let fault {
+      // What is on the disk may be right already.
       return CheckStep(
-        .unit, .failed, "\(name) does not hand config.toml to the daemon", details: details,
-        remedy: "add to the unit: LoadCredential=config.toml:/etc/konexus-tokend/config.toml")
+        .unit, .failed, "\(name) \(fault.problem)", details: fault.details + details,
+        remedy: isOutdated ? "systemctl daemon-reload && konexus-tokend check" : fault.remedy(for: name))
     }
-    let state = "\(property("ActiveState")) (\(property("SubState")))"
-    guard property("ActiveState") == "active" else {
+    let state = "\(unit.property("ActiveState")) (\(unit.property("SubState")))"
+    guard unit.property("ActiveState") == "active" else {
       return CheckStep(
-        .unit, .warning, "\(name) is \(state), last result: \(property("Result"))", details: details,
-        remedy: "type: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50")
+        .unit, .warning, "\(name) is \(state), last result: \(unit.property("Result"))", details: details,
+        remedy: "systemctl start konexus-tokend; if it fails: journalctl -u konexus-tokend -n 50")
     }
-    guard property("NeedDaemonReload") != "yes" else {
+    guard !isOutdated else {
       return CheckStep(
         .unit, .warning, "\(name) was changed since systemd read it", details: details,
-        remedy: "type: systemctl daemon-reload")
+        remedy: "systemctl daemon-reload && systemctl restart konexus-tokend")
     }
     return CheckStep(.unit, .ok, "\(name) is \(state)", details: details)
   }
 
-  /// What root, who looks for the service's daemon, has to know of it to say what that could read: nil if there is no such service, or somebody
-  /// else looks.
+  /// The credentials that a file of the unit withdraws from it.
+  private static let withdrawn = unit.flatMap(WithdrawnCredentials.init(in:))
+
+  /// What root must know to check which files the daemon can read; `nil` for other users, and without the service.
   static var readers: ServiceReaders? {
     guard geteuid() == 0, let unit, let userID = Account.userID(named: "konexus-tokend") else { return nil }
     return ServiceReaders(
       userID: userID, groupID: Account.groupID(named: "konexus-token"),
       credentialSources: unit.credentials.filter { !$0.value.isEncrypted && $0.value.source.hasPrefix("/") }
         .mapValues(\.source),
-      credentialNames: Set(unit.credentials.keys))
+      // The step above reports the withdrawn ones, with all that were withdrawn in one drop-in.
+      credentialNames: Set(unit.credentials.keys).union(UnitFault(unit, withdrawn: withdrawn)?.lostCredentials ?? []))
   }
 
-  /// The file of which the service hands its daemon a copy as its configuration, and whether that is encrypted.
+  /// The file of which the service passes a copy to its daemon as its configuration, and whether that is encrypted.
   static var configurationSource: (path: String, isEncrypted: Bool)? {
     guard let credential = unit?.credentials["config.toml"], credential.source.hasPrefix("/") else { return nil }
     return (credential.source, credential.isEncrypted)
   }
 
-  /// Whom the daemon runs as: root checks for the service's user, anybody else for themselves.
+  /// The user that the daemon runs as: root checks for the service's user, other users check for themselves.
   static var daemonUser: UInt32 {
     guard geteuid() == 0 else { return geteuid() }
     return Account.userID(named: "konexus-tokend") ?? 0

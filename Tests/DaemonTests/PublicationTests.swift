@@ -7,6 +7,48 @@ import Testing
 @Suite("Publication", .inTurn)
 struct PublicationTests {
   @Test(
+    "without inotify and without a watchdog a deleted file is back within seconds, and that is reported once",
+    .enabled(if: geteuid() == 0, "needs root"))
+  func withoutInotify() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      // A limit of the daemon's own user namespace: the host's others are not touched.
+      let daemon = try scene.startDaemon(
+        isSupervised: false,
+        wrapper: [
+          "unshare", "--user", "--map-root-user", "sh", "-c",
+          #"echo 0 > /proc/sys/user/max_inotify_instances && exec "$0" "$@""#,
+        ])
+      try await scene.wait(for: "the token") { scene.token() != nil }
+      let token = scene.token()
+      for _ in 0..<2 {
+        unlink(scene.workplace.tokenFile())
+        try await scene.wait(for: "the file", atMost: 8) { scene.token() == token }
+      }
+      #expect(daemon.log(with: "no inotify instance left").count == 1, "\(daemon.log)")
+    }
+  }
+
+  @Test("a state file that cannot be written is reported: it costs the token at the next start")
+  func stateFile() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let state = scene.workplace.runtimeDirectory + "/konexus.state"
+      guard unlink(state) == 0, mkdir(state, 0o700) == 0 else { throw HarnessError("cannot replace \(state)") }
+      let token = scene.token()
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "another token") { scene.token() != token && scene.token() != nil }
+      try await scene.wait(for: "the report") {
+        daemon.status?.tokens.first?.notes.contains { $0.contains("konexus.state is a directory") } ?? false
+      }
+      #expect(daemon.log(with: "a restart will need a new token", "konexus.state").count == 1, "\(daemon.log)")
+      rmdir(state)
+    }
+  }
+
+  @Test(
     "a file that somebody deletes, cuts, or opens to others is put back at once",
     arguments: ["delete", "cut", "chmod", "replace"])
   func disturbed(how: String) async throws {

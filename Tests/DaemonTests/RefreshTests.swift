@@ -5,6 +5,42 @@ import Testing
 /// The token is replaced ahead of its end, again and again.
 @Suite("Refresh", .inTurn)
 struct RefreshTests {
+  @Test("a token that waits for another one's slow key request fails by its own limit, and the heartbeats go on")
+  func ownLimit() async throws {
+    try await withScene { scene in
+      try scene.configure(
+        scene.table("patient", ["timeout": "\"2m\""]), scene.table("brief", ["timeout": "\"5s\""]))
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "2000000"])
+      try await scene.ready()
+      let (patient, brief) = (scene.token("patient"), scene.token("brief"))
+      scene.sandbox.inject(.hang, at: [.jwks])
+      try await scene.sandbox.rotateKeys()
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "the failure of the brief one", atMost: 30) {
+        daemon.status?.tokens.first { $0.name == "brief" }?.failure?.code == "timeout"
+      }
+      // Twice its timeout, and five seconds for the work between: from then on heartbeats would stop.
+      try await scene.pass(18)
+      let last = try #require(scene.notify.messages.last { $0["WATCHDOG"] == "1" })
+      #expect(Clock.monotonic - last.time < 3, "\(daemon.log)")
+      #expect(daemon.log(with: "no heartbeat").isEmpty, "\(daemon.log)")
+      #expect(scene.token("patient") == patient && scene.token("brief") == brief)
+    }
+  }
+
+  @Test("a token that expires before it arrives is a failure, in the status too")
+  func expiredOnItsWay() async throws {
+    try await withScene(lifetime: 4) { scene in
+      scene.sandbox.inject(.delay(seconds: 4.5), at: [.token])
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.wait(for: "the failure") { daemon.status?.tokens.first?.failure?.code == "lifetime" }
+      let token = try #require(daemon.status?.tokens.first)
+      #expect(token.successes == 0 && token.lastFailure?.code == "lifetime", "\(token)")
+      #expect(token.failure?.message.contains("expired before it arrived") ?? false)
+    }
+  }
+
   @Test("a reader finds an accepted token at each read, through many refreshes")
   func againAndAgain() async throws {
     try await withScene(lifetime: 5) { scene in

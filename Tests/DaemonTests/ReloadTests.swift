@@ -5,6 +5,34 @@ import Testing
 /// SIGHUP with settings that changed, well or badly.
 @Suite("Reload", .inTurn)
 struct ReloadTests {
+  @Test("a table that is removed and added again during an attempt: the old attempt's token is not published")
+  func removedAndAdded() async throws {
+    let client = SandboxClient(id: "c", secrets: ["secret-of-client-c"], scopes: ["tamarack"])
+    try await withScene(options: { $0.clients = [client] }) { scene in
+      scene.secrets.withLock { $0.formUnion(client.secrets) }
+      let other = scene.table("other", ["issuer": "\"https://localhost:1\""])
+      try scene.configure(scene.table("konexus"), other)
+      // The attempt has its token and waits for the keys.
+      scene.sandbox.inject(.delay(seconds: 4), at: [.jwks], requests: 1)
+      let daemon = try scene.startDaemon()
+      try await scene.sandbox.waitForRequests(1, at: .jwks)
+      try scene.configure(other)
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the removal") { daemon.status?.reloads == 1 }
+      // The server rejects what the new table asks for.
+      try scene.configure(
+        scene.table("konexus", ["audience": "\"narrow-api\"", "scope": "\"narrow\""]), other)
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the rejection") {
+        daemon.status?.tokens.first { $0.name == "konexus" }?.failure?.code == "invalid-scope"
+      }
+      // The keys that the old attempt waits for come meanwhile.
+      try await scene.pass(4.5)
+      #expect(scene.token() == nil)
+      #expect(daemon.status?.tokens.first { $0.name == "konexus" }?.condition == .absent)
+    }
+  }
+
   @Test("a broken configuration changes nothing: it is said, systemd is answered, and the mended one is taken")
   func broken() async throws {
     try await withScene(lifetime: 6) { scene in

@@ -5,6 +5,44 @@ import Testing
 /// From the start of the process to a verified token in the file.
 @Suite("Start", .inTurn)
 struct StartTests {
+  @Test("a second daemon in the same directory ends with 75, names the first one and touches nothing")
+  func secondDaemon() async throws {
+    try await withScene { scene in
+      try scene.configure(scene.table("first"))
+      let first = try scene.startDaemon()
+      try await scene.ready()
+      let token = try #require(scene.token("first"))
+      try scene.configure(scene.table("second"))
+      let second = try scene.startDaemon(isSupervised: false)
+      #expect(try await scene.ending(of: second) == .exited(75), "\(second.log)")
+      #expect(second.log.contains("process id \(first.process.pid)"), "\(second.log)")
+      #expect(scene.token("first") == token && scene.token("second") == nil)
+      #expect(first.log(with: "it was put back").isEmpty && first.process.ending == nil)
+    }
+  }
+
+  @Test("two daemons with runtime directories of their own and one output directory: the second ends with 75")
+  func secondDaemonAtOutput() async throws {
+    try await withScene { scene in
+      let directory = scene.workplace.path + "/shared"
+      let runtime = scene.workplace.path + "/other-run"
+      guard mkdir(directory, 0o750) == 0, mkdir(runtime, 0o750) == 0 else { throw HarnessError("no directories") }
+      let place: KeyValuePairs<String, String> = ["file": "\"\(directory)/a.token\""]
+      try scene.configure(scene.table("a", place))
+      let first = try scene.startDaemon()
+      try await scene.ready()
+      try scene.configure(scene.table("b", ["file": "\"\(directory)/b.token\""]))
+      let second = try scene.startDaemon(environment: ["RUNTIME_DIRECTORY": runtime], isSupervised: false)
+      #expect(try await scene.ending(of: second) == .exited(75), "\(second.log)")
+      #expect(second.log.contains("process id \(first.process.pid)"), "\(second.log)")
+      // The directory is free as soon as the first one has ended.
+      first.signal(SIGKILL)
+      _ = try await scene.ending(of: first)
+      try scene.startDaemon(environment: ["RUNTIME_DIRECTORY": runtime], isSupervised: false)
+      try await scene.wait(for: "its token") { Workplace.read(directory + "/b.token") != nil }
+    }
+  }
+
   @Test("READY=1 comes once a token that the API accepts is in the file, and not before")
   func readyMeansToken() async throws {
     try await withScene { scene in

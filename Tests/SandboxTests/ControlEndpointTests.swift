@@ -100,7 +100,9 @@ struct ControlEndpointTests {
 
   @Test(
     "each fault has a form that can be read again",
-    arguments: FaultTests.cases.map(\.kind) + ForgedTokenTests.cases.map(\.kind))
+    arguments: FaultTests.cases.map(\.kind) + ForgedTokenTests.cases.map(\.kind) + [
+      .unsuccessful(code: "A", message: "B"), .lostResponse(), .lostResponse(status: 504),
+    ])
   func roundTrip(kind: Fault.Kind) async throws {
     try await withControl { sandbox, curl, control in
       let fault = Fault(kind, at: [.api], requests: 7)

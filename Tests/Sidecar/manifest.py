@@ -1,5 +1,5 @@
 """manifest.py DEPLOYMENT CONTAINER WHAT: prints a part of config/kubernetes.yaml, a word a line: args, probe commands (readinessProbe, ...),
-env (NAME=VALUE), user; or, with the container 'secret', the text of the secret's config.toml."""
+env (NAME=VALUE), user, readOnlyRoot; or, with the container 'secret', the text of the secret's config.toml."""
 
 import sys
 
@@ -19,6 +19,8 @@ elif what == "env":
     words = [f"{one['name']}={one['value']}" for one in found["env"]]
 elif what == "user":
     words = [found["securityContext"]["runAsUser"]]
+elif what == "readOnlyRoot":
+    words = [found["securityContext"]["readOnlyRootFilesystem"]]
 elif what == "group":
     words = [pod["securityContext"]["fsGroup"]]
 else:

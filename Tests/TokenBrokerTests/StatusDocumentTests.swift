@@ -1,4 +1,5 @@
 import Foundation
+import OAuthClient
 import Testing
 
 @testable import TokenBroker
@@ -52,7 +53,9 @@ import Testing
   }
 
   private func decode(_ document: StatusDocument) throws -> BrokerStatus {
-    try JSONDecoder().decode(BrokerStatus.self, from: Data(document.bytes))
+    let status = try JSONDecoder().decode(BrokerStatus.self, from: Data(document.bytes))
+    #expect(StatusDocument.parse(Secret(document.bytes)) == status)
+    return status
   }
 
   private func status(of tokens: [String], configuration: String = "/etc/konexus-tokend/config.toml") -> BrokerStatus {

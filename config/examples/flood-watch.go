@@ -1,101 +1,300 @@
-// flood-watch polls a river gauge and sends an alert through the Konexus API when the water is too high.
-// The token comes from a file that konexus-tokend keeps fresh: this program knows nothing of OAuth.
+// flood-watch reads a river gauge and sends one alert through the Konexus API when the water rises above LIMIT.
 //
-//	GAUGE=https://gauges.example.org/river.json go run flood-watch.go
+//	GAUGE=https://gauges.example.org/river.json PLACE="Mill Creek" GROUP_IDS=1003 go run flood-watch.go [--dry-run]
+//
+// It needs Go 1.18 and nothing else. README.md beside this file explains the settings, the rules and the messages.
+// Exit codes: 0 the dry run succeeded; 1 the dry run failed; 64 a setting is wrong. Otherwise it runs until a signal.
+// Messages: alert sent; alert was accepted before; alert not sent; older alert discarded; no reading; state not saved;
+// no state of a previous run; wrong setting; dry run succeeded; dry run failed.
 package main
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"math"
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// TokenFile puts the token from a file into each request: read anew each time, and once more on a 401.
-type TokenFile struct{ Path string }
-
-// RoundTrip implements http.RoundTripper. Without a file there is no valid token just now, and the error says so.
-func (file TokenFile) RoundTrip(request *http.Request) (*http.Response, error) {
-	token, err := os.ReadFile(file.Path)
-	if err != nil {
-		return nil, err
-	}
-	response, err := send(request, token)
-	if err != nil || response.StatusCode != http.StatusUnauthorized || request.GetBody == nil {
-		return response, err
-	}
-	newer, err := os.ReadFile(file.Path)
-	if err != nil || bytes.Equal(newer, token) {
-		return response, nil
-	}
-	response.Body.Close()
-	if request.Body, err = request.GetBody(); err != nil {
-		return nil, err
-	}
-	return send(request, newer)
-}
-
-// A RoundTripper may not change its caller's request.
-func send(request *http.Request, token []byte) (*http.Response, error) {
-	request = request.Clone(request.Context())
-	request.Header.Set("Authorization", "Bearer "+string(token))
-	return http.DefaultTransport.RoundTrip(request)
-}
-
-type reading struct {
-	ID    json.Number `json:"id"`
-	Level float64     `json:"level"`
+func report(format string, values ...any) {
+	fmt.Fprintf(os.Stderr, "flood-watch: "+format+"\n", values...)
 }
 
 func setting(name, fallback string) string {
-	if value := os.Getenv(name); value != "" {
+	if value, ok := os.LookupEnv(name); ok {
 		return value
 	}
 	return fallback
 }
 
-func main() {
-	limit, _ := strconv.ParseFloat(setting("LIMIT", "3.5"), 64)
-	interval, _ := strconv.ParseFloat(setting("INTERVAL", "30"), 64)
-	alerts := setting("API", "https://admin.alertsense.com") + "/api/v2/alerts"
-	api := &http.Client{
-		Transport: TokenFile{setting("TOKEN_FILE", "/run/konexus-tokend/konexus.token")}, Timeout: 10 * time.Second,
+// number returns NaN for a text that is not a finite number: no comparison with NaN is true.
+func number(name, fallback string) float64 {
+	value, err := strconv.ParseFloat(setting(name, fallback), 64)
+	if err != nil || math.IsInf(value, 0) {
+		return math.NaN()
 	}
-	gauge := &http.Client{Timeout: 10 * time.Second}
-	var unsent [][]byte
-	for ; ; time.Sleep(time.Duration(interval * float64(time.Second))) {
-		var now reading
-		if response, err := gauge.Get(os.Getenv("GAUGE")); err != nil {
-			fmt.Fprintln(os.Stderr, "flood-watch: no reading:", err)
+	return value
+}
+
+func seconds(value float64) time.Duration { return time.Duration(value * float64(time.Second)) }
+
+var (
+	gauge, place          = setting("GAUGE", ""), setting("PLACE", "the river")
+	limit, resetLimit     = number("LIMIT", "3.5"), number("RESET_LIMIT", "3.0")
+	minInterval, interval = number("MIN_INTERVAL", "3600"), number("INTERVAL", "30")
+	timeout, api          = number("TIMEOUT", "20"), setting("API", "https://admin.alertsense.com")
+	tokenFile             = setting("TOKEN_FILE", "/run/konexus-tokend/konexus.token")
+	stateFile             = setting("STATE_DIRECTORY", ".") + "/flood-watch.json"
+	groupIDs              []int
+)
+
+// The timeout includes reading the body. A redirect is not followed: it could take the token to another host.
+var client = http.Client{
+	Timeout:       seconds(timeout),
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// errRejected means that a call had no effect. After any other error that is unknown.
+var errRejected = errors.New("rejected")
+
+type object = map[string]any
+
+type alert struct {
+	Subject   string `json:"subject"`
+	Message   string `json:"message"`
+	MayBeSent bool   `json:"mayBeSent"`
+}
+
+type state struct {
+	IsHigh    bool    `json:"isHigh"`
+	LastAlert float64 `json:"lastAlert"`
+	Unsent    *alert  `json:"unsent"`
+}
+
+func fetch(method, url, token string, body []byte) (code int, content []byte, err error) {
+	request, err := http.NewRequest(method, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	if token != "" {
+		request.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}}
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	content, err = io.ReadAll(response.Body)
+	return response.StatusCode, content, err
+}
+
+// member returns the object that is a member of another object. It adds the member if necessary.
+func member(parent object, name string) object {
+	if _, ok := parent[name].(object); !ok {
+		parent[name] = object{}
+	}
+	return parent[name].(object)
+}
+
+// lower makes the names lower case, because the API writes both isSuccess and IsSuccess.
+func lower(members object) object {
+	result := object{}
+	for name, value := range members {
+		result[strings.ToLower(name)] = value
+	}
+	return result
+}
+
+// call returns a member of the API's response, if the response reports success and has the member.
+func call(path string, body object, name string) (value any, err error) {
+	text, err := json.Marshal(body)
+	code, content := http.StatusUnauthorized, []byte(nil)
+	for attempt := 0; attempt < 2 && code == http.StatusUnauthorized && err == nil; attempt++ {
+		var token []byte // Read again after a 401: the file may hold another token by now.
+		if token, err = os.ReadFile(tokenFile); err == nil {
+			code, content, err = fetch("POST", api+"/api/v2/alerts"+path, strings.TrimSpace(string(token)), text)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	var envelope object
+	err = json.Unmarshal(content, &envelope)
+	response := lower(envelope)
+	status := lower(member(response, "status"))
+	failed := status["issuccess"] == false || response["haserrors"] == true || response["isvalid"] == false
+	why := fmt.Sprintf("/alerts%s: HTTP %d", path, code)
+	for _, reason := range []any{status["errorcode"], status["errormessage"], response["error"]} {
+		if reason != nil {
+			why += fmt.Sprintf(" %v", reason)
+		}
+	}
+	if code >= 400 && code < 500 || code == 200 && failed {
+		return nil, fmt.Errorf("%w: %s", errRejected, why)
+	}
+	if code != 200 || err != nil || response[name] == nil {
+		return nil, fmt.Errorf("no usable response: %s", why)
+	}
+	return response[name], nil
+}
+
+// makeForm returns the account's alert form with the text of the alert, after the API has validated it.
+func makeForm(a *alert) (object, error) {
+	item, err := call("/defaults", object{}, "item")
+	if err != nil {
+		return nil, err
+	}
+	form, ok := item.(object)
+	if !ok {
+		return nil, errors.New("/alerts/defaults: the form is not an object")
+	}
+	basic := member(member(form, "message"), "basic")
+	basic["subject"], basic["message"] = a.Subject, a.Message
+	member(member(form, "channels"), "email")["send"] = true
+	if len(groupIDs) > 0 {
+		member(form, "recipients")["groupIds"] = groupIDs
+	}
+	_, err = call("/preview", object{"settings": form}, "item")
+	return form, err
+}
+
+// isAccepted looks for the alert by its subject: the vendor documents no filter for correlationKey.
+func isAccepted(subject string) (bool, error) {
+	found, err := call("/find", object{"subject": subject, "pageSize": 100}, "items")
+	items, ok := found.([]any)
+	if err == nil && !ok {
+		err = errors.New("/alerts/find: items is not a list")
+	}
+	for _, item := range items {
+		if item, ok := item.(object); ok && member(member(item, "message"), "basic")["subject"] == subject {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// deliver sends the unsent alert, unless an attempt whose response was lost has already done so.
+func deliver(s *state) error {
+	a := s.Unsent
+	if a.MayBeSent {
+		accepted, err := isAccepted(a.Subject)
+		if accepted && err == nil {
+			report("alert was accepted before: %s", a.Subject)
+			s.Unsent = nil
+		}
+		if accepted || err != nil {
+			return err
+		}
+	}
+	form, err := makeForm(a)
+	if err != nil {
+		return err
+	}
+	a.MayBeSent = true
+	save(s)
+	key := fmt.Sprintf("%.100s", a.Subject)
+	if _, err = call("", object{"settings": form, "jobId": "flood-watch", "correlationKey": key}, "alertid"); err != nil {
+		a.MayBeSent = !errors.Is(err, errRejected)
+		return err
+	}
+	report("alert sent: %s", a.Subject)
+	s.Unsent = nil
+	return nil
+}
+
+func readLevel() (float64, error) {
+	var reading struct{ Level *float64 }
+	code, content, err := fetch("GET", gauge, "", nil)
+	if err == nil {
+		err = json.Unmarshal(content, &reading)
+	}
+	if err != nil || code != 200 || reading.Level == nil {
+		return 0, fmt.Errorf("the gauge answers HTTP %d without a level: %v", code, err)
+	}
+	return *reading.Level, nil
+}
+
+func makeAlert(level float64) *alert {
+	now := time.Now().UTC().Format("2006-01-02 15:04:05 UTC")
+	text := fmt.Sprintf("The water level at %s is %v. The limit is %v. Time: %s.", place, level, limit, now)
+	return &alert{Subject: fmt.Sprintf("Flood warning %s: %s", now, place), Message: text}
+}
+
+// observe makes an alert when the level rises above LIMIT, and the next one only after it fell below RESET_LIMIT.
+func observe(s *state, level float64) {
+	now := float64(time.Now().UnixMilli()) / 1000
+	age := now - s.LastAlert
+	if level < resetLimit {
+		s.IsHigh = false
+	} else if level > limit && !s.IsHigh && (age < 0 || age >= minInterval) {
+		if s.Unsent != nil {
+			report("older alert discarded: %s", s.Unsent.Subject)
+		}
+		*s = state{IsHigh: true, LastAlert: now, Unsent: makeAlert(level)}
+	}
+}
+
+func save(s *state) {
+	text, err := json.Marshal(s)
+	if err == nil {
+		err = os.WriteFile(stateFile+".new", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(stateFile+".new", stateFile)
+	}
+	if err != nil {
+		report("state not saved: %v", err)
+	}
+}
+
+func main() {
+	isDryRun := len(os.Args) > 1
+	err := json.Unmarshal([]byte("["+setting("GROUP_IDS", "")+"]"), &groupIDs)
+	if err != nil || gauge == "" || !strings.HasPrefix(api, "https://") || !(resetLimit <= limit) ||
+		!(minInterval >= 1 && interval > 0 && timeout > 0) || len(os.Args) > 2 || isDryRun && os.Args[1] != "--dry-run" {
+		report("wrong setting: GAUGE must be set, API must start with https://, RESET_LIMIT must not be above LIMIT, " +
+			"MIN_INTERVAL must be 1 s or more, INTERVAL and TIMEOUT must be more than 0 s, " +
+			"GROUP_IDS must be numbers with commas between them, the only option is --dry-run")
+		os.Exit(64)
+	}
+	if isDryRun {
+		level, err := readLevel()
+		if err == nil {
+			_, err = makeForm(makeAlert(level))
+		}
+		if err != nil {
+			report("dry run failed: %v", err)
+			os.Exit(1)
+		}
+		report("dry run succeeded: the level is %v, the API accepts the alert; no alert was sent", level)
+		return
+	}
+	var s state
+	text, err := os.ReadFile(stateFile)
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil {
+		report("no state of a previous run: %v", err)
+		s = state{}
+	}
+	for ; ; time.Sleep(seconds(interval)) {
+		if level, err := readLevel(); err != nil {
+			report("no reading: %v", err)
 		} else {
-			err = json.NewDecoder(response.Body).Decode(&now)
-			response.Body.Close()
-			if err != nil {
-				fmt.Fprintln(os.Stderr, "flood-watch: no reading:", err)
+			observe(&s, level)
+		}
+		if s.Unsent != nil {
+			if err := deliver(&s); err != nil {
+				report("alert not sent, next attempt in %v s: %v", interval, err)
 			}
 		}
-		if now.Level > limit {
-			alert, _ := json.Marshal(map[string]any{"title": "Flood warning", "level": now.Level, "reading": now.ID})
-			unsent = append(unsent, alert)
-		}
-		// An alert is kept until the API has taken it.
-		for len(unsent) > 0 {
-			response, err := api.Post(alerts, "application/json", bytes.NewReader(unsent[0]))
-			if err == nil {
-				response.Body.Close()
-				if response.StatusCode/100 != 2 {
-					err = fmt.Errorf("the API answered %s", response.Status)
-				}
-			}
-			if err != nil {
-				fmt.Fprintln(os.Stderr, "flood-watch: alert not sent, will be tried again:", err)
-				break
-			}
-			fmt.Printf("flood-watch: alert sent: %s\n", unsent[0])
-			unsent = unsent[1:]
-		}
+		save(&s)
 	}
 }

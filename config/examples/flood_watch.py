@@ -1,86 +1,192 @@
 #!/usr/bin/env python3
-"""Polls a river gauge and sends an alert through the Konexus API when the water is too high.
+"""flood_watch.py reads a river gauge and sends one alert through the Konexus API when the water rises above LIMIT.
 
-The token comes from a file that konexus-tokend keeps fresh: this program knows nothing of OAuth. Needs python3-requests.
+    GAUGE=https://gauges.example.org/river.json PLACE="Mill Creek" GROUP_IDS=1003 flood_watch.py [--dry-run]
 
-    GAUGE=https://gauges.example.org/river.json flood_watch.py
+It needs Python 3.9 and nothing else. README.md beside this file explains the settings, the rules and the messages.
+Exit codes: 0 the dry run succeeded; 1 the dry run failed; 64 a setting is wrong. Otherwise it runs until a signal.
+Messages: alert sent; alert was accepted before; alert not sent; older alert discarded; no reading; state not saved;
+no state of a previous run; wrong setting; dry run succeeded; dry run failed.
 """
-
+import json
+import logging
+import math
 import os
+import signal
 import sys
 import time
+import urllib.error
+import urllib.request
+from pathlib import Path
 
-import requests
-import requests.auth
-
-TOKEN_FILE = os.environ.get("TOKEN_FILE", "/run/konexus-tokend/konexus.token")
-API = os.environ.get("API", "https://admin.alertsense.com")
-GAUGE = os.environ["GAUGE"]
-LIMIT = float(os.environ.get("LIMIT", "3.5"))
-INTERVAL = float(os.environ.get("INTERVAL", "30"))
-
-
-class TokenFile(requests.auth.AuthBase):
-    """Puts the token from a file into each request: read again when the file was replaced, and once more on a 401."""
-
-    def __init__(self, path):
-        self.path = path
-        self._seen = None
-        self._token = None
-
-    def token(self):
-        # The file is replaced as a whole by a rename, so it is never half a token. If there is no file, there is no valid
-        # token just now: FileNotFoundError tells the caller to try again later.
-        status = os.stat(self.path)
-        seen = (status.st_dev, status.st_ino, status.st_mtime_ns)
-        if seen != self._seen:
-            with open(self.path, encoding="ascii") as file:
-                self._token = file.read()
-            self._seen = seen
-        return self._token
-
-    def __call__(self, request):
-        request.headers["Authorization"] = f"Bearer {self.token()}"
-        request.register_hook("response", self._once_more)
-        return request
-
-    def _once_more(self, response, **options):
-        if response.status_code != 401:
-            return response
-        header = f"Bearer {self.token()}"
-        if header == response.request.headers.get("Authorization"):
-            return response  # there is no newer one
-        response.content  # reads it to its end, so that the connection can be used again
-        response.close()
-        request = response.request.copy()
-        request.headers["Authorization"] = header
-        again = response.connection.send(request, **options)
-        again.history.append(response)
-        again.request = request
-        return again
+logging.basicConfig(format="flood-watch: %(message)s")
+log = logging.warning
+setting = os.environ.get
+try:
+    GAUGE, PLACE = setting("GAUGE", ""), setting("PLACE", "the river")
+    GROUP_IDS = [int(group) for group in setting("GROUP_IDS", "").split(",") if group]
+    LIMIT, RESET_LIMIT = float(setting("LIMIT", "3.5")), float(setting("RESET_LIMIT", "3.0"))
+    MIN_INTERVAL, INTERVAL = float(setting("MIN_INTERVAL", "3600")), float(setting("INTERVAL", "30"))
+    TIMEOUT, API = float(setting("TIMEOUT", "20")), setting("API", "https://admin.alertsense.com")
+    if not (GAUGE and API.startswith("https://") and -math.inf < RESET_LIMIT <= LIMIT < math.inf):
+        raise ValueError("GAUGE must be set, API must start with https://, RESET_LIMIT must not be above LIMIT")
+    if not (1 <= MIN_INTERVAL < math.inf and 0 < INTERVAL < math.inf and 0 < TIMEOUT < math.inf):
+        raise ValueError("MIN_INTERVAL must be 1 s or more, INTERVAL and TIMEOUT must be more than 0 s")
+    if sys.argv[1:] not in ([], ["--dry-run"]):
+        raise ValueError("the only option is --dry-run")
+except ValueError as error:
+    log(f"wrong setting: {error}")
+    sys.exit(64)
+TOKEN_FILE = Path(setting("TOKEN_FILE", "/run/konexus-tokend/konexus.token"))
+STATE_FILE = Path(setting("STATE_DIRECTORY", "."), "flood-watch.json")
 
 
-def main():
-    api = requests.Session()
-    api.auth = TokenFile(TOKEN_FILE)
-    unsent = []
-    while True:
+class Rejected(Exception):
+    """The API rejected a call, so the call had no effect. After any other exception that is unknown."""
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Makes a redirect an error, because it could take the token to another host."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+def time_is_up(*_):
+    raise TimeoutError(f"no complete response within {TIMEOUT:g} s")
+
+
+def fetch(url, body=None, headers=None):
+    """Returns the HTTP status and the body. The alarm ends the exchange after TIMEOUT, however slowly bytes arrive."""
+    signal.setitimer(signal.ITIMER_REAL, TIMEOUT)
+    try:
+        with opener.open(urllib.request.Request(url, body, headers or {})) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def small(members):
+    """Gives the names a small first letter, because the API writes both isSuccess and IsSuccess."""
+    return {name[:1].lower() + name[1:]: value for name, value in members.items()}
+
+
+def call(path, body, member):
+    """Returns the API's response, if it reports success and has the member."""
+    for _ in range(2):  # After a 401 once more: the file may hold another token by now.
+        token = TOKEN_FILE.read_text().partition("\n")[0]
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        code, content = fetch(f"{API}/api/v2/alerts{path}", json.dumps(body).encode(), headers)
+        if code != 401:
+            break
+    try:
+        response = small(json.loads(content))
+        status = small(response.get("status") or {})
+    except (ValueError, AttributeError, RecursionError):
+        response, status = {}, {}
+    reasons = (status.get("errorCode"), status.get("errorMessage"), response.get("error"))
+    text = " ".join([f"/alerts{path}: HTTP {code}", *(str(reason) for reason in reasons if reason)])
+    failed = status.get("isSuccess") is False or response.get("hasErrors") is True or response.get("isValid") is False
+    if 400 <= code < 500 or code == 200 and failed:
+        raise Rejected(text)
+    if code != 200 or response.get(member) is None:
+        raise OSError(f"{text} without a usable response")
+    return response
+
+
+def make_form(alert):
+    """Returns the account's alert form with the text of the alert, after the API has validated it."""
+    form = call("/defaults", {}, "item")["item"]
+    form["message"]["basic"].update(subject=alert["subject"], message=alert["message"])
+    form["channels"]["email"]["send"] = True
+    if GROUP_IDS:
+        form["recipients"]["groupIds"] = GROUP_IDS
+    call("/preview", {"settings": form}, "item")
+    return form
+
+
+def is_accepted(subject):
+    """Looks for the alert by its subject: the vendor documents no filter for correlationKey."""
+    items = call("/find", {"subject": subject, "pageSize": 100}, "items")["items"]
+    return any(((item.get("message") or {}).get("basic") or {}).get("subject") == subject for item in items)
+
+
+def deliver(state):
+    """Sends the unsent alert, unless an attempt whose response was lost has already done so."""
+    alert, subject = state["unsent"], state["unsent"]["subject"]
+    if alert["mayBeSent"] and is_accepted(subject):
+        log(f"alert was accepted before: {subject}")
+    else:
+        form = make_form(alert)
+        alert["mayBeSent"] = True
+        attempt("state not saved", save, state)
         try:
-            reading = requests.get(GAUGE, timeout=10).json()
-            if reading["level"] > LIMIT:
-                unsent.append({"title": "Flood warning", "level": reading["level"], "reading": reading.get("id")})
-        except (requests.RequestException, ValueError, KeyError) as error:
-            print(f"flood_watch: no reading: {error}", file=sys.stderr)
-        # An alert is kept until the API has taken it.
-        while unsent:
-            try:
-                api.post(f"{API}/api/v2/alerts", json=unsent[0], timeout=10).raise_for_status()
-                print(f"flood_watch: alert sent: {unsent.pop(0)}", flush=True)
-            except (requests.RequestException, OSError) as error:
-                print(f"flood_watch: alert not sent, will be tried again: {error}", file=sys.stderr)
-                break
-        time.sleep(INTERVAL)
+            call("", {"settings": form, "jobId": "flood-watch", "correlationKey": subject[:100]}, "alertId")
+        except Rejected:
+            alert["mayBeSent"] = False
+            raise
+        log(f"alert sent: {subject}")
+    state["unsent"] = None
 
 
-if __name__ == "__main__":
-    main()
+def read_level():
+    code, content = fetch(GAUGE)
+    level = json.loads(content)["level"] if code == 200 else f"HTTP {code}"
+    if type(level) not in (int, float) or not math.isfinite(level):
+        raise ValueError(f"the gauge answers {str(level):.80}")
+    return level
+
+
+def make_alert(level):
+    now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    message = f"The water level at {PLACE} is {level}. The limit is {LIMIT:g}. Time: {now}."
+    return {"subject": f"Flood warning {now}: {PLACE}", "message": message, "mayBeSent": False}
+
+
+def observe(state):
+    """Makes an alert when the level rises above LIMIT, and the next one only after it fell below RESET_LIMIT."""
+    level = read_level()
+    if level < RESET_LIMIT:
+        state["isHigh"] = False
+    elif level > LIMIT and not state["isHigh"] and not 0 <= time.time() - state["lastAlert"] < MIN_INTERVAL:
+        if state["unsent"]:
+            log(f"older alert discarded: {state['unsent']['subject']}")
+        state.update(isHigh=True, lastAlert=time.time(), unsent=make_alert(level))
+
+
+def save(state):
+    STATE_FILE.with_suffix(".new").write_text(json.dumps(state))
+    STATE_FILE.with_suffix(".new").replace(STATE_FILE)
+
+
+def dry_run():
+    level = read_level()
+    make_form(make_alert(level))
+    log(f"dry run succeeded: the level is {level}, the API accepts the alert; no alert was sent")
+
+
+def attempt(failure, action, *arguments):
+    """Runs one step. An error of any kind is logged and must not end the watch."""
+    try:
+        action(*arguments)
+        return True
+    except Exception as error:
+        log(f"{failure}: {type(error).__name__}: {error}")
+        return False
+
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGALRM, time_is_up)
+opener = urllib.request.build_opener(NoRedirect)
+if sys.argv[1:]:
+    sys.exit(0 if attempt("dry run failed", dry_run) else 1)
+state = {"isHigh": False, "lastAlert": 0, "unsent": None}
+attempt("no state of a previous run", lambda: state.update(json.loads(STATE_FILE.read_text())))
+while True:
+    attempt("no reading", observe, state)
+    if state["unsent"]:
+        attempt(f"alert not sent, next attempt in {INTERVAL:g} s", deliver, state)
+    attempt("state not saved", save, state)
+    time.sleep(INTERVAL)

@@ -24,6 +24,7 @@ struct PathWalk {
 
   /// Opens the file at the absolute or relative `path` for reading.
   static func open(_ path: String, userID: UInt32) throws(FileRefusal) -> OpenedFile {
+    FileCalls.note(path)
     var walk = try PathWalk(path, userID: userID)
     defer { close(walk.directory) }
     while let name = walk.nextName() {

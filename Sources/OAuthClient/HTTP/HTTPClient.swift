@@ -41,7 +41,10 @@ public final class HTTPClient: Sendable {
   /// Cancelling the task ends the exchange at once, with the reason `cancelled`. After the return nothing of the exchange goes on.
   /// - Throws: `HTTPFailure` if there is no complete answer within the request's time.
   public func send(_ request: HTTPRequest) async throws(HTTPFailure) -> HTTPResponse {
-    var prepared = try PreparedRequest(request, limits: limits, userAgent: userAgent, authorities: authorities)
+    let begin = ContinuousClock.now
+    var prepared = try PreparedRequest(
+      request, files: try await files(for: request), limits: limits, userAgent: userAgent, authorities: authorities)
+    prepared.request.timeout = max(.milliseconds(1), request.timeout - (ContinuousClock.now - begin))
     guard prepared.goesBySystem, !isDirectoryShort.load(ordering: .relaxed) else { return try await exchange(prepared) }
     let start = ContinuousClock.now
     prepared.authoritiesPart = .directory
@@ -55,6 +58,23 @@ public final class HTTPClient: Sendable {
       isDirectoryShort.store(true, ordering: .relaxed)
       return response
     }
+  }
+
+  /// The files that the request's transport names. Another request's files may be on a file system that hangs: this one must not wait.
+  private func files(for request: HTTPRequest) async throws(HTTPFailure) -> TransportFiles {
+    let transport = request.transport
+    guard let lane = transport.fileLane, try Endpoint(request.url).isSecure else { return .none }
+    let result: Result<TransportFiles, HTTPFailure>
+    do throws(FileCalls.Overdue) {
+      result = try await FileCalls.run(lane, limit: min(request.timeout, FileCalls.usualLimit)) {
+        Result { () throws(HTTPFailure) in try TransportFiles(transport) }
+      }
+    } catch {
+      throw HTTPFailure(
+        reason: .tls(error.path == transport.caFile ? .caFileUnreadable : .clientCertificateUnusable),
+        message: "\(error)")
+    }
+    return try result.get()
   }
 
   private func exchange(_ prepared: PreparedRequest) async throws(HTTPFailure) -> HTTPResponse {

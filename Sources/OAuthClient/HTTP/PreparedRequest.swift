@@ -18,7 +18,7 @@ struct PreparedRequest: Sendable {
   var authoritiesPart = SystemAuthorities.Part.all
 
   init(
-    _ request: HTTPRequest, limits: TransferLimits, userAgent: String,
+    _ request: HTTPRequest, files: TransportFiles, limits: TransferLimits, userAgent: String,
     authorities: SystemAuthorities = SystemAuthorities()
   ) throws(HTTPFailure) {
     self.authorities = authorities
@@ -39,7 +39,7 @@ struct PreparedRequest: Sendable {
       }
     }
     try Self.checkProxy(request.transport.proxy)
-    files = try TransportFiles(endpoint.isSecure ? request.transport : TransportSettings())
+    self.files = files
     self.request = request
     self.limits = limits
     self.userAgent = userAgent

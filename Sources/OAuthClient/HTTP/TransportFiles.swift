@@ -7,6 +7,15 @@ struct TransportFiles: Sendable {
   let certificate: Secret?
   let key: Secret?
 
+  /// No files: the system's authorities, and no client certificate.
+  static let none = TransportFiles(authorities: nil, certificate: nil, key: nil)
+
+  private init(authorities: Secret?, certificate: Secret?, key: Secret?) {
+    self.authorities = authorities
+    self.certificate = certificate
+    self.key = key
+  }
+
   init(_ settings: TransportSettings) throws(HTTPFailure) {
     let rules = settings.fileRules
     let keyFile = settings.clientKeyFile

@@ -31,6 +31,14 @@ public struct TransportSettings: Hashable, Sendable {
   }
 }
 
+extension TransportSettings {
+  /// Which lane of ``FileCalls`` reads its files; `nil` if it names none.
+  var fileLane: String? {
+    let paths = [caFile, clientCertificateFile, clientKeyFile].compactMap(\.self)
+    return paths.isEmpty ? nil : "tls " + paths.joined(separator: " ")
+  }
+}
+
 /// The proxy of a request. A plain http request, which goes to a loopback host only, never takes one.
 public enum ProxySetting: Hashable, Sendable {
   /// As `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` and `no_proxy`, `NO_PROXY` say. A loopback host is reached directly.

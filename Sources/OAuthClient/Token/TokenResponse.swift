@@ -21,8 +21,7 @@ struct TokenResponse {
     guard let token = members.accessToken?.text, !token.isEmpty else {
       throw AcquisitionFailure(.malformedAnswer, "the token endpoint answered 200 without an access_token")
     }
-    // It goes into a file that programs paste into a header line: only what RFC 6750, 2.1 allows there.
-    guard token.utf8.count <= 65_536, token.utf8.allSatisfy(Self.isB64TokenByte) else {
+    guard BearerToken.isValid(token.utf8) else {
       throw AcquisitionFailure(
         .malformedToken, "the access_token is too long or has characters that RFC 6750 does not allow")
     }
@@ -44,7 +43,12 @@ struct TokenResponse {
       }
       expiresIn = min(seconds, 1e9)
     }
-    scope = members.scope.flatMap { $0.list ?? $0.text?.split(separator: " ").map(String.init) }
+    if let texts = members.scope.flatMap({ $0.list ?? $0.text.map { [$0] } }) {
+      scope = ScopeNames.parse(texts)
+      guard scope != nil else {
+        throw AcquisitionFailure(.malformedAnswer, "the token endpoint answered 200 with \(ScopeNames.fault)")
+      }
+    }
     accessToken = Secret(token)
   }
 
@@ -59,17 +63,6 @@ struct TokenResponse {
       case tokenType = "token_type"
       case expiresIn = "expires_in"
       case scope
-    }
-  }
-
-  private static func isB64TokenByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"),
-      UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "+"), UInt8(ascii: "/"),
-      UInt8(ascii: "="):
-      true
-    default: false
     }
   }
 }

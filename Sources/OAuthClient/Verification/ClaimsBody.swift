@@ -38,14 +38,6 @@ struct ClaimsBody: Decodable {
       case .many(let texts): texts
       }
     }
-
-    /// The scopes: a single text is separated by spaces (RFC 6749 section 3.3).
-    var scopes: [String] {
-      switch self {
-      case .one(let text): text.split(separator: " ").map(String.init)
-      case .many(let texts): texts
-      }
-    }
   }
 
   /// Seconds since 1970 (RFC 7519 section 2), between 1970 and the end of the year 9999, fractions cut off.
@@ -65,6 +57,15 @@ struct ClaimsBody: Decodable {
 }
 
 extension ClaimsBody {
+  /// The scopes of `scope`, else of `scp`: names with spaces between them (RFC 6749 section 3.3), or an array of names.
+  func grantedScopes() throws(VerificationFailure) -> [String]? {
+    guard let texts = (scope ?? scp)?.values else { return nil }
+    guard let names = ScopeNames.parse(texts) else {
+      throw VerificationFailure(.scopeSyntax, "the token has \(ScopeNames.fault)")
+    }
+    return names
+  }
+
   /// Times alone.
   init(exp: NumericDate?, iat: NumericDate?) {
     self.init(

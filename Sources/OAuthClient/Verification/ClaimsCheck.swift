@@ -13,7 +13,7 @@ extension AccessTokenPolicy {
     try checkClient(body.clientID, claim: "client_id")
     try checkClient(body.azp, claim: "azp")
     try checkTimes(expiry: expiry, notBefore: body.nbf?.seconds, issuedAt: body.iat?.seconds, now: unixTime)
-    let granted = body.scope?.scopes ?? body.scp?.scopes ?? grantedScope ?? scopes
+    let granted = try body.grantedScopes() ?? grantedScope ?? scopes
     try checkScopes(granted)
     return AccessTokenClaims(
       issuer: issuer, subject: body.sub, audience: audience, scopes: granted, clientID: body.clientID ?? body.azp,
@@ -32,7 +32,7 @@ extension AccessTokenPolicy {
     try checkClient(body.clientID, claim: "client_id")
     try checkClient(body.azp, claim: "azp")
     try checkTimes(expiry: expiry, notBefore: body.nbf?.seconds, issuedAt: body.iat?.seconds, now: unixTime)
-    return try accepted(body, body.scope?.scopes ?? body.scp?.scopes ?? grantedScope, expiry)
+    return try accepted(body, body.grantedScopes() ?? grantedScope, expiry)
   }
 
   /// Compares with this policy what the token endpoint said of a token that is not verified.

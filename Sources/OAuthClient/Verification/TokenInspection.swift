@@ -29,30 +29,15 @@ public struct TokenInspection: Hashable, Sendable {
     self.header = Self.members(of: header)
     self.claims = Self.members(of: claims)
     signatureByteCount = token.signature.count
-    duplicates = [header.duplicate, claims.duplicate].compactMap { $0.map(Self.shown) }
+    duplicates = [header.duplicate, claims.duplicate].compactMap { $0.map { Printable.escapedJSON($0) } }
   }
 
   private static func members(of scan: JSONObjectScan) -> [Member] {
     scan.members.map { member in
       // Within its strings JSON has no raw line breaks and tabs; between its tokens a space does as well.
       let flat = scan.text(of: member).unicodeScalars.map { "\t\n\r".unicodeScalars.contains($0) ? " " : $0 }
-      return Member(name: shown(member.name), json: shown(String(String.UnicodeScalarView(flat))))
+      return Member(
+        name: Printable.escapedJSON(member.name), json: Printable.escapedJSON(String(String.UnicodeScalarView(flat))))
     }
-  }
-
-  /// `text` with everything escaped, in JSON's way, that is neither visible nor a space.
-  private static func shown(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned, .surrogate:
-        for unit in String(scalar).utf16 {
-          let digits = String(unit, radix: 16)
-          result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-        }
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result
   }
 }

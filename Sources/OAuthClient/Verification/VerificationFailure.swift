@@ -33,6 +33,8 @@ public struct VerificationFailure: Error, Hashable, Sendable {
     case clientID
     /// These scopes were asked for and not granted.
     case scope(missing: [String])
+    /// A scope has characters that no scope may have (RFC 6749 section 3.3).
+    case scopeSyntax
     /// `exp` passed this many seconds ago, which is more than the leeway.
     case expired(by: Int64)
     /// `nbf` or `iat` is this many seconds ahead, which is more than the leeway.

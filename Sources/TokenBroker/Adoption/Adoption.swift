@@ -3,13 +3,27 @@ import OAuthClient
 
 /// Takes over the token that a former run left in its file, if all about it is as that run left it.
 enum Adoption {
+  /// The bytes of a former run's files.
+  struct Leftovers: Sendable {
+    let state: Secret
+    let file: Secret
+
+    /// Reads them.
+    init(of settings: TokenSettings) throws(PrivateFile.Unreadable) {
+      guard let output = settings.outputs.first else { throw .init(reason: "there is no output") }
+      state = try PrivateFile.read(settings.statePath, maximum: TokenState.sizeLimit)
+      file = try PrivateFile.read(output.path, maximum: 1 << 18)
+    }
+  }
+
   /// The grant as it was; refused if anything does not fit.
   ///
   /// - Throws: why not, for a line at info level.
   static func grant(
-    from statePath: String, for settings: TokenSettings, now: Moment
+    from leftovers: Leftovers, for settings: TokenSettings, now: Moment
   ) async throws(PrivateFile.Unreadable) -> Grant {
-    let stored = try PrivateFile.read(statePath, maximum: TokenState.sizeLimit)
+    let stored = leftovers.state
+    let file = leftovers.file
     guard let state = try? JSONDecoder().decode(TokenState.self, from: stored.withBytes { Data($0) }),
       state.version == TokenState.currentVersion
     else { throw .init(reason: "the state file is of another version") }
@@ -17,7 +31,6 @@ enum Adoption {
       throw .init(reason: "it is from before this boot")
     }
     guard let output = settings.outputs.first else { throw .init(reason: "there is no output") }
-    let file = try PrivateFile.read(output.path, maximum: 1 << 18)
     let content = RenderedToken.token(in: file, as: output).map { (token: $0, digest: TokenState.digest($0)) }
     guard let content, let kept = state.tokens.first(where: { $0.digest == content.digest }) else {
       throw .init(reason: "the file does not hold a token that was put there")

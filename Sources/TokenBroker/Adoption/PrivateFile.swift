@@ -6,25 +6,46 @@ enum PrivateFile {
   /// Why it was not read; worth a line at debug level only.
   struct Unreadable: Error {
     var reason: String
+    /// The system's error number, if the system refused.
+    var code: Int32?
+
+    init(reason: String) { self.reason = reason }
+
+    init(code: Int32) {
+      reason = SystemError.text(code)
+      self.code = code
+    }
   }
 
   /// Reads the whole file: a regular one, no symbolic link, and (if `owned`) this user's own and not writable by anybody else.
   ///
   /// - Parameter maximum: in bytes; a larger file is not read.
   static func read(_ path: String, maximum: Int, owned: Bool = true) throws(Unreadable) -> Secret {
-    let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw Unreadable(reason: SystemError.text(errno)) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw Unreadable(reason: SystemError.text(errno)) }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw Unreadable(reason: "not a regular file") }
-    if owned {
-      guard status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
+    try read(open(path, openFlags), maximum: maximum) { (status) throws(Unreadable) in
+      guard !owned || (status.st_uid == geteuid() && status.st_mode & 0o022 == 0) else {
         throw Unreadable(reason: "somebody else may have written it")
       }
     }
+  }
+
+  /// `O_NONBLOCK`: a FIFO without a writer, or a lease of another process, must not hold up the reader.
+  static let openFlags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
+
+  /// Reads the regular file behind a descriptor, and closes that. A negative one stands for `errno`.
+  ///
+  /// - Parameter check: refuses the file by what is true of this very descriptor.
+  static func read(
+    _ descriptor: Int32, maximum: Int, check: (stat) throws(Unreadable) -> Void
+  ) throws(Unreadable) -> Secret {
+    guard descriptor >= 0 else { throw Unreadable(code: errno) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw Unreadable(code: errno) }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw Unreadable(reason: "not a regular file") }
+    try check(status)
+    guard status.st_size <= maximum else { throw Unreadable(reason: "larger than \(maximum) bytes") }
     // Files of the kernel's tell no size.
-    let size = status.st_size > 0 ? min(Int(status.st_size), maximum) : maximum
+    let size = status.st_size > 0 ? Int(status.st_size) : maximum
     var bytes = [UInt8](repeating: 0, count: size + 1)
     defer { bytes.withUnsafeMutableBytes { $0.baseAddress.map { explicit_bzero($0, size + 1) } } }
     var count = 0
@@ -33,7 +54,7 @@ enum PrivateFile {
         Glibc.read(descriptor, UnsafeMutableRawBufferPointer(rebasing: $0[count...]).baseAddress, $0.count - count)
       }
       if got < 0, errno == EINTR { continue }
-      guard got >= 0 else { throw Unreadable(reason: SystemError.text(errno)) }
+      guard got >= 0 else { throw Unreadable(code: errno) }
       guard got > 0 else { break }
       count += got
     }

@@ -14,8 +14,12 @@ struct TokenState: Codable {
   var bootID: String
   /// Newest first.
   var tokens: [Token]
+  /// The files that may hold one of them.
+  var outputs: [String]
+  /// Whether these may be on a disk.
+  var arePersistent: Bool
 
-  static let currentVersion = 3
+  static let currentVersion = 4
 
   /// One token that may be in a file.
   struct Token: Codable {
@@ -50,14 +54,16 @@ struct TokenState: Codable {
     var lifetime: Duration { .nanoseconds(lifetimeNanoseconds) }
   }
 
-  init(_ tokens: [KeptToken], bootID: String) {
+  init(_ tokens: [KeptToken], outputs: [String], arePersistent: Bool, bootID: String) {
     self.bootID = bootID
+    self.arePersistent = arePersistent
+    self.outputs = outputs
     self.tokens = tokens.map(Token.init)
   }
 
   /// The keys in a state file; `nil` if this user may not read it, or it is of another version.
-  static func keys(at path: String) -> KeySet? {
-    guard let content = try? PrivateFile.read(path, maximum: sizeLimit, owned: false) else { return nil }
+  static func keys(at path: String, of owner: UInt32) -> KeySet? {
+    guard let content = try? DaemonDirectory.read(path, of: owner, maximum: sizeLimit) else { return nil }
     let state = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) })
     return state?.tokens.first.flatMap { EncodedEvidence.decode($0.evidence) }?.keys
   }

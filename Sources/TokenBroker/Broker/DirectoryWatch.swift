@@ -14,9 +14,13 @@ final class DirectoryWatch {
     case unknown
   }
 
-  private let descriptor: Int32
+  let descriptor: Int32
   private let source: any DispatchSourceRead
   private var directories: [Int32: String] = [:]
+  private var unwatched: Set<String> = []
+
+  /// Whether the kernel grants a watch of every directory that was named.
+  var isComplete: Bool { unwatched.isEmpty }
 
   /// A watch that calls `handler` on `queue` when there are changes to `read`; `nil` if the kernel has none to give.
   init?(queue: DispatchQueue, handler: @escaping @Sendable () -> Void) {
@@ -34,12 +38,27 @@ final class DirectoryWatch {
   }
 
   /// Watches `directory`. Watching it again is harmless, and needed after it was replaced.
-  func watch(_ directory: String) {
+  func watch(_ directory: String) { note(Self.add(directory, to: descriptor), directory) }
+
+  /// The first half of `watch`, for any thread: it asks the file system, which may hang.
+  ///
+  /// - Returns: the watch's number; `nil` if the kernel has none to give.
+  static func add(_ directory: String, to descriptor: Int32) -> Int32? {
     let changes =
       UInt32(IN_DELETE) | UInt32(IN_MOVED_FROM) | UInt32(IN_MOVED_TO) | UInt32(IN_ATTRIB) | UInt32(IN_CLOSE_WRITE)
       | UInt32(IN_MODIFY) | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF) | UInt32(IN_ONLYDIR)
     let watch = inotify_add_watch(descriptor, directory, changes)
-    if watch >= 0 { directories[watch] = directory }
+    return watch >= 0 ? watch : nil
+  }
+
+  /// The second half: takes the number of a watch of `directory`.
+  func note(_ number: Int32?, _ directory: String) {
+    guard let number else {
+      unwatched.insert(directory)
+      return
+    }
+    directories[number] = directory
+    unwatched.remove(directory)
   }
 
   /// The changes since the last call.

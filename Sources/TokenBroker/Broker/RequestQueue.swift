@@ -5,7 +5,8 @@ struct RequestQueue {
   /// One attempt for one token.
   struct Ticket: Hashable {
     var token: String
-    var attempt: Int
+    /// An identifier that never repeats within a process: the result of an attempt for former settings is never taken for another's.
+    var attempt: UInt64
   }
 
   var limit: Int

@@ -10,24 +10,18 @@ extension TokenBroker {
     let storageChanged = new.daemon.allowPersistentStorage != configuration.daemon.allowPersistentStorage
     let old = Dictionary(configuration.tokens.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     var fresh: [TokenKeeper] = []
-    let before = configuration
-    configuration = new
-    do throws(PublicationFailure) {
-      for settings in new.tokens where storageChanged || old[settings.name] != settings {
-        let keeper = makeKeeper(settings)
-        try keeper.prepare()
-        fresh.append(keeper)
-      }
-      try openOwnSocket(new.daemon.credentialSocket)
-    } catch {
-      configuration = before
-      throw error
+    for settings in new.tokens where storageChanged || old[settings.name] != settings {
+      let keeper = makeKeeper(settings, new.daemon)
+      try await prepare(keeper)
+      fresh.append(keeper)
     }
+    try openOwnSocket(new.daemon.credentialSocket)
+    configuration = new
     reloadFailure = nil
     reloads += 1
     for key in servers.keys { servers[key]?.queue.limit = new.daemon.maxRequests }
     let names = Set(new.tokens.map(\.name))
-    for (name, keeper) in keepers where !names.contains(name) { remove(keeper) }
+    for (name, keeper) in keepers where !names.contains(name) { await remove(keeper) }
     var formers: [TokenKeeper] = []
     for keeper in fresh {
       let name = keeper.settings.name
@@ -41,10 +35,11 @@ extension TokenBroker {
     }
     noteOwners()
     // Only now: a reader of the old path has had the new one to go to. Where another table has moved in, its token is there already.
-    let taken = Set(keepers.values.filter { $0.lifecycle.visible != nil }.flatMap(\.paths))
+    let taken = Set(keepers.values.filter { $0.lifecycle.visible != nil }.flatMap(\.files.paths))
     for former in formers {
-      former.withdraw(except: taken.union(keepers[former.settings.name]?.paths ?? []))
+      await removeFiles(of: former, except: taken.union(keepers[former.settings.name]?.files.paths ?? []))
     }
+    releaseDirectories()
     // Somebody may have mended what a server refused: it is asked again now.
     for (name, keeper) in keepers where keeper.lifecycle.trouble != nil { handle(.refresh, name) }
     reviewWaiting()
@@ -69,13 +64,13 @@ extension TokenBroker {
     reportNow()
   }
 
-  private func remove(_ keeper: TokenKeeper) {
+  private func remove(_ keeper: TokenKeeper) async {
     let name = keeper.settings.name
     abandon(keeper)
     servers[keeper.server]?.queue.forget(name)
     keepers[name] = nil
     pending.remove(name)
-    withdraw(keeper)
+    await removeFiles(of: keeper)
     logger.notice("the token was removed from the settings; its file is gone", metadata: metadata(nil, of: keeper))
   }
 
@@ -86,8 +81,10 @@ extension TokenBroker {
     servers[former.server]?.queue.forget(name)
     keepers[name] = keeper
     keeper.inherit(from: former)
-    if keeper.lifecycle.held != nil, !keeper.isUndisturbed || former.settings.outputs != keeper.settings.outputs {
+    if keeper.lifecycle.held != nil, former.settings.outputs != keeper.settings.outputs {
       handle(.disturbed, name)
+    } else {
+      checkFiles(of: keeper)
     }
     // An attempt that was under way with the old settings was given up.
     if keeper.settings.asks(differentlyFrom: former.settings) || !keeper.lifecycle.isWaiting {

@@ -163,6 +163,9 @@ extension TokenStatus {
     }
     if settings.leavesProofOpen, let proof = keeper.proof { notes.append("the server takes \(proof.description)") }
     if settings.verification == .none { notes.append("tokens are NOT VERIFIED (verify = \"none\")") }
+    if let failure = keeper.stateFailure {
+      notes.append("a restart will need a new token, as the state file was not written: \(failure)")
+    }
     if let failure = keeper.signalFailure, !failure.isAbsence {
       notes.append("the reader was not told of the new token: \(failure.problem)")
     }

@@ -14,6 +14,36 @@ extension TokenBroker {
   /// Puts a token's request into its issuer's queue. An attempt under way is given up.
   func enqueue(_ keeper: TokenKeeper) {
     abandon(keeper)
+    if keeper.settings.readsFiles { readFiles(keeper) } else { waitForTurn(keeper) }
+  }
+
+  /// Reads the secrets and keys in files, beside the broker: one that hangs keeps no other token waiting, nor a place in the issuer's queue.
+  private func readFiles(_ keeper: TokenKeeper) {
+    let name = keeper.settings.name
+    let attempt = keeper.attempt
+    let sentAt = Moment.now()
+    keeper.task = Task(executorPreference: requests) { [settings = keeper.settings, proof = keeper.proof] in
+      let result = await settings.requestWithFiles(preferring: proof)
+      await self.finishReading(name, attempt, sentAt, result)
+    }
+  }
+
+  private func finishReading(
+    _ name: String, _ attempt: UInt64, _ sentAt: Moment, _ result: Result<TokenRequest, AcquisitionFailure>
+  ) {
+    guard let keeper = keepers[name], keeper.attempt == attempt, !isStopping else { return }
+    keeper.task = nil
+    switch result {
+    case .success(let request):
+      keeper.prepared = request
+      waitForTurn(keeper)
+    case .failure(let failure):
+      fail(keeper, failure, sentAt: sentAt)
+      handle(.failed(failure), name)
+    }
+  }
+
+  private func waitForTurn(_ keeper: TokenKeeper) {
     _ = access(to: keeper.server)
     servers[keeper.server]?.queue.enqueue(keeper.settings.name)
     sendNext(keeper.server)
@@ -21,7 +51,9 @@ extension TokenBroker {
 
   /// Gives up the attempt under way, if there is one: its result will not count.
   func abandon(_ keeper: TokenKeeper) {
-    keeper.attempt += 1
+    lastAttempt += 1
+    keeper.attempt = lastAttempt
+    keeper.prepared = nil
     keeper.task?.cancel()
     keeper.task = nil
     if let (server, ticket) = keeper.ticket { servers[server]?.queue.end(ticket) }
@@ -40,20 +72,22 @@ extension TokenBroker {
   private func send(_ keeper: TokenKeeper, to key: ServerKey) {
     guard let server = servers[key]?.server else { return }
     let name = keeper.settings.name
-    keeper.attempt += 1
-    let attempt = keeper.attempt
     var request: TokenRequest
     do throws(AcquisitionFailure) {
-      request = try keeper.request()
+      // Without files there is nothing that could keep the broker waiting.
+      if let prepared = keeper.prepared {
+        request = prepared
+      } else {
+        request = try keeper.settings.request(preferring: keeper.proof)
+      }
     } catch {
-      let now = Moment.now()
-      keeper.lastFailure = (error, now)
-      keeper.tally.count(error, sentAt: now, took: .zero)
+      fail(keeper, error, sentAt: Moment.now())
       return handle(.failed(error), name)
     }
+    keeper.prepared = nil
     request.timeout = RetryPace.timeout(
       request.timeout, remaining: keeper.lifecycle.held.map { $0.expiresAt - Moment.now().boot })
-    let ticket = RequestQueue.Ticket(token: name, attempt: attempt)
+    let ticket = RequestQueue.Ticket(token: name, attempt: keeper.attempt)
     servers[key]?.queue.begin(ticket)
     keeper.ticket = (key, ticket)
     keeper.requests += 1
@@ -87,32 +121,30 @@ extension TokenBroker {
     switch result {
     case .success(let grant): accept(grant, keeper, took: duration)
     case .failure(let failure):
-      keeper.tally.count(failure, sentAt: sentAt, took: duration)
-      keeper.lastFailure = (failure, Moment.now())
+      fail(keeper, failure, sentAt: sentAt)
       if failure.kind == .refused { pending.remove(name) }
       handle(.failed(failure), name)
     }
   }
 
+  private func fail(_ keeper: TokenKeeper, _ failure: AcquisitionFailure, sentAt: Moment) {
+    let now = Moment.now()
+    keeper.tally.count(failure, sentAt: sentAt, took: now.boot - sentAt.boot)
+    keeper.lastFailure = (failure, now)
+  }
+
   private func accept(_ grant: Grant, _ keeper: TokenKeeper, took duration: Duration) {
     let name = keeper.settings.name
-    guard grant.lifetime >= RefreshSchedule.shortestLifetime else {
-      let failure = AcquisitionFailure(
-        .lifetime,
-        "the token lives for \(max(0, Int(grant.lifetime.seconds))) s, which is too short to be of use to a reader")
-      keeper.lastFailure = (failure, Moment.now())
-      keeper.tally.count(failure, sentAt: grant.requestedAt, took: duration)
+    let token = keeper.plan(grant)
+    if let failure = token.fault(at: Moment.now().boot) {
+      fail(keeper, failure, sentAt: grant.requestedAt)
       return handle(.failed(failure), name)
     }
     keeper.tally.count(nil, sentAt: grant.requestedAt, took: duration)
-    let former = keeper.kept
     keep(grant, in: keeper)
     noteSkew(grant.skew, keeper)
     noteProof(grant.proof, keeper)
-    let token = keeper.plan(grant)
     handle(.acquired(token), name)
-    // It ended while it was on its way: what is in the files is still the former one.
-    if let held = keeper.lifecycle.held, held != token { keeper.kept = former }
     refreshForWaiting(name)
   }
 

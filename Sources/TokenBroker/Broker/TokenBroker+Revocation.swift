@@ -1,41 +1,50 @@
 import OAuthClient
 
 extension TokenBroker {
-  /// The longest that the server is waited for when the daemon stops.
-  private static let revocationLimit = Duration.seconds(1)
+  /// How long one revocation may take when the daemon stops.
+  private static let revocationTimeout = Duration.seconds(1)
 
-  /// Takes the tokens with `revoke_on_stop` out of their files. To be called when the broker has stopped: nothing puts them back.
+  /// How long all revocations together may take: well below systemd's limit for a stop (`TimeoutStopSec=` of the unit).
+  private static let revocationLimit = Duration.seconds(5)
+
+  /// Whether there are tokens with `revoke_on_stop`, for `revokeOnStop`.
+  public var hasRevocable: Bool { keepers.values.contains { $0.settings.revokesOnStop && $0.grant != nil } }
+
+  /// Takes the tokens with `revoke_on_stop` out of their files and revokes them (RFC 7009): at each server at most `max_requests` at once.
   ///
-  /// - Returns: whether there are any that the server has to be told of by `revokeWithdrawn`.
-  public func withdrawRevocable() -> Bool {
+  /// To be called when the broker has stopped: nothing puts the files back. Takes at most `revocationLimit` and a little more, whatever
+  /// servers and disks do.
+  public func revokeOnStop() async {
+    let end = Moment.now().boot + Self.revocationLimit
     let revocable = keepers.values.filter { $0.settings.revokesOnStop && $0.grant != nil }
-    for keeper in revocable {
-      withdraw(keeper)
-      keeper.isWithdrawnForGood = true
-    }
-    return !revocable.isEmpty
-  }
-
-  /// Revokes the tokens that were withdrawn (RFC 7009), all at once. Takes hardly more than a second, whatever the servers do.
-  public func revokeWithdrawn() async {
+    for keeper in revocable { keeper.isWithdrawnForGood = true }
+    for keeper in revocable { await removeFiles(of: keeper) }
+    let servers = Dictionary(grouping: revocable, by: \.server)
+    waitingForRevocation = servers.mapValues { $0.map(\.settings.name) }
     await withTaskGroup(of: Void.self) { group in
-      for (name, keeper) in keepers where keeper.isWithdrawnForGood {
-        guard let grant = keeper.grant else { continue }
-        let server = access(to: keeper.server).server
-        do throws(AcquisitionFailure) {
-          let request = try keeper.request()
+      for (server, keepers) in servers {
+        for _ in 0..<min(keepers.count, configuration.daemon.maxRequests) {
           group.addTask {
-            do throws(AcquisitionFailure) {
-              try await server.revoke(grant, as: request, timeout: Self.revocationLimit)
-              await self.noteRevocation(of: name, nil)
-            } catch {
-              await self.noteRevocation(of: name, error)
-            }
+            while let name = await self.nextRevocation(at: server) { await self.revoke(name, before: end) }
           }
-        } catch {
-          noteRevocation(of: name, error)
         }
       }
+    }
+  }
+
+  private func nextRevocation(at server: ServerKey) -> String? { waitingForRevocation[server]?.popLast() }
+
+  private func revoke(_ name: String, before end: BootTime) async {
+    guard let keeper = keepers[name], let grant = keeper.grant else { return }
+    let server = access(to: keeper.server).server
+    let timeout = min(Self.revocationTimeout, end - Moment.now().boot)
+    do throws(AcquisitionFailure) {
+      guard timeout > .zero else { throw AcquisitionFailure(.timeout, "there was no time left before the stop") }
+      let request = try await keeper.settings.requestWithFiles(preferring: keeper.proof).get()
+      try await server.revoke(grant, as: request, timeout: timeout)
+      noteRevocation(of: name, nil)
+    } catch {
+      noteRevocation(of: name, error)
     }
   }
 

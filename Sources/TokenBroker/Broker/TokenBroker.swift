@@ -20,6 +20,7 @@ public actor TokenBroker {
 
   var logger: Logger
   let http: HTTPClient
+  private let locks: DirectoryLocks
   var onChange: @Sendable (BrokerStatus) -> Void = { _ in }
   var onListen: @Sendable (Int32?) -> Void = { _ in }
   var desk = CredentialDesk()
@@ -29,6 +30,8 @@ public actor TokenBroker {
   var keepers: [String: TokenKeeper] = [:]
   var servers: [ServerKey: IssuerAccess] = [:]
   var watch: DirectoryWatch?
+  /// Whether it was reported that there is no watch.
+  private var lacksWatch = false
   /// Which token each file belongs to.
   var owners: [String: String] = [:]
   /// Tokens that were neither published nor refused yet since the start.
@@ -38,6 +41,10 @@ public actor TokenBroker {
   var reloads = 0
   var reloadFailure: String?
   var lastReading: Moment
+  /// The tokens that are to be revoked before the process ends.
+  var waitingForRevocation: [ServerKey: [String]] = [:]
+  /// The identifier of the last attempt.
+  var lastAttempt: UInt64 = 0
   /// When the shell is told next what there is to tell; `nil` if there is nothing.
   var reportDue: DispatchTime?
 
@@ -50,9 +57,15 @@ public actor TokenBroker {
   }
 
   /// A broker for the given settings; it does nothing before `start`.
-  public init(_ configuration: Configuration, http: HTTPClient, logger: Logger) {
-    let queue = DispatchQueue(label: "broker")
+  ///
+  /// - Parameters:
+  ///   - queue: a serial queue.
+  ///   - locks: the directories that this process has taken already.
+  public init(
+    _ configuration: Configuration, http: HTTPClient, logger: Logger, queue: DispatchQueue, locks: DirectoryLocks
+  ) {
     self.queue = queue
+    self.locks = locks
     executor = DispatchExecutor(queue: queue)
     self.configuration = configuration
     self.http = http
@@ -77,18 +90,15 @@ public actor TokenBroker {
   ) async throws(PublicationFailure) {
     self.onChange = onChange
     self.onListen = onListen
-    watch = DirectoryWatch(queue: queue) { [weak self] in
-      self?.assumeIsolated { $0.checkChangedFiles() }
-    }
+    openWatch()
     for settings in configuration.tokens {
-      let keeper = makeKeeper(settings)
-      try keeper.prepare()
+      let keeper = makeKeeper(settings, configuration.daemon)
+      try await prepare(keeper)
       keepers[settings.name] = keeper
       pending.insert(settings.name)
     }
     noteOwners()
-    sweep()
-    if let former { removeOrphans(of: former) }
+    await clear(former)
     try openCredentialSockets(sockets)
     logger.notice(
       "konexus-tokend keeps \(configuration.tokens.count) token(s) fresh",
@@ -96,6 +106,29 @@ public actor TokenBroker {
     for settings in configuration.tokens { await introduce(settings.name) }
     reportSoon()
   }
+
+  /// Has the kernel report changes of the tokens' directories, if it grants that; reports once if it does not.
+  private func openWatch() {
+    watch = DirectoryWatch(queue: queue) { [weak self] in
+      self?.assumeIsolated { $0.checkChangedFiles() }
+    }
+    guard watch == nil, !lacksWatch else { return }
+    lacksWatch = true
+    logger.warning(
+      "the kernel has no inotify instance left for this user (see fs.inotify.max_user_instances): files are compared every few seconds instead",
+      metadata: metadata(nil))
+  }
+
+  /// Looks for a watch again where the kernel had none.
+  private func reopenWatch() {
+    openWatch()
+    guard watch != nil else { return }
+    lacksWatch = false
+    for keeper in keepers.values { watchDirectories(of: keeper) }
+  }
+
+  /// How long files may go without a look, where no watchdog asks for one sooner.
+  public var lookPeriod: Duration { watch?.isComplete == true ? .seconds(15) : .seconds(2) }
 
   /// Asks for a new token for each table now (SIGUSR1).
   public func refreshAll() {
@@ -121,6 +154,7 @@ public actor TokenBroker {
   public func beat(grace: Duration = .seconds(5)) -> Bool {
     let now = Moment.now()
     compareClocks(now)
+    if watch == nil { reopenWatch() }
     checkFiles()
     for name in keepers.keys {
       if let deadline = keepers[name]?.lifecycle.deadline, deadline <= now.boot { handle(.woke, name) }
@@ -133,13 +167,13 @@ public actor TokenBroker {
 
   // MARK: One token
 
-  func makeKeeper(_ settings: TokenSettings) -> TokenKeeper {
+  func makeKeeper(_ settings: TokenSettings, _ daemon: DaemonSettings) -> TokenKeeper {
     let name = settings.name
     let timer = DeadlineTimer(queue: queue) { [weak self] in
       self?.assumeIsolated { $0.timerFired(name) }
     }
     return TokenKeeper(
-      settings, allowsPersistentStorage: configuration.daemon.allowPersistentStorage, seed: .random(in: .min ... .max),
+      settings, allowsPersistentStorage: daemon.allowPersistentStorage, seed: .random(in: .min ... .max),
       timer: timer)
   }
 
@@ -149,7 +183,12 @@ public actor TokenBroker {
     var adopted: HeldToken?
     do throws(PrivateFile.Unreadable) {
       let settings = keeper.settings
-      let grant = try await Adoption.grant(from: settings.statePath, for: settings, now: Moment.now())
+      let leftovers = try await besideIfPersistent(keeper) {
+        Result { () throws(PrivateFile.Unreadable) in
+          try Adoption.Leftovers(of: settings)
+        }
+      }.get()
+      let grant = try await Adoption.grant(from: leftovers, for: settings, now: Moment.now())
       keep(grant, in: keeper)
       keeper.announced = grant.requestedAt.boot
       keeper.proof = grant.proof
@@ -162,15 +201,77 @@ public actor TokenBroker {
       guard keepers[name] === keeper, keeper.lifecycle.phase == .unstarted else { return }
       logger.debug("no token to take over: \(error.reason)", metadata: metadata(nil, of: keeper))
       // What nobody verified is not left for readers.
-      withdraw(keeper)
+      await removeFiles(of: keeper)
     }
     guard keepers[name] === keeper, keeper.lifecycle.phase == .unstarted else { return }
-    let filesAreRight = keeper.kept.map { keeper.adoptFiles($0) } ?? true
+    var filesAreRight = true
+    if let kept = keeper.kept {
+      let files = keeper.files
+      let examined = try? await besideIfPersistent(keeper) {
+        var files = files
+        let areRight = files.adopt(kept)
+        return (files, areRight)
+      }
+      guard keepers[name] === keeper, keeper.lifecycle.phase == .unstarted else { return }
+      if let examined { (keeper.files, filesAreRight) = examined }
+    }
     if adopted != nil { pending.remove(name) }
     handle(.started(adopted: adopted), name)
-    for directory in keeper.directories { watch?.watch(directory) }
+    watchDirectories(of: keeper)
     if !filesAreRight { handle(.disturbed, name) }
     refreshForWaiting(name)
+  }
+
+  /// What `body` finds in a token's files: in memory at once, on a disk that may hang beside the broker.
+  ///
+  /// - Throws: if the disk does not answer.
+  private func besideIfPersistent<Value: Sendable>(
+    _ keeper: TokenKeeper, _ body: @escaping @Sendable () -> Value
+  ) async throws(PrivateFile.Unreadable) -> Value {
+    guard keeper.files.arePersistent else { return body() }
+    do throws(FileCalls.Overdue) {
+      return try await FileCalls.run(keeper.files.lane, body)
+    } catch {
+      throw PrivateFile.Unreadable(reason: "\(error)")
+    }
+  }
+
+  /// Has the kernel report changes of a token's files.
+  private func watchDirectories(of keeper: TokenKeeper) {
+    guard let watch else { return }
+    for directory in keeper.files.directories {
+      guard keeper.files.arePersistent else {
+        watch.watch(directory)
+        continue
+      }
+      Task(executorPreference: requests) { [descriptor = watch.descriptor] in
+        let number = try? await FileCalls.run("watch \(directory)") { DirectoryWatch.add(directory, to: descriptor) }
+        await self.note(number, directory)
+      }
+    }
+  }
+
+  private func note(_ number: Int32?, _ directory: String) { watch?.note(number, directory) }
+
+  /// Checks that a token's files could be written.
+  func prepare(_ keeper: TokenKeeper) async throws(PublicationFailure) {
+    let files = keeper.files
+    let result: Result<Void, PublicationFailure>
+    do throws(PrivateFile.Unreadable) {
+      result = try await besideIfPersistent(keeper) { [locks] in
+        Result { () throws(PublicationFailure) in
+          try files.prepare()
+          do throws(DirectoryLocks.Held) {
+            for directory in files.directories { try locks.take(directory) }
+          } catch {
+            throw PublicationFailure(error)
+          }
+        }
+      }
+    } catch {
+      throw PublicationFailure(error.reason)
+    }
+    try result.get()
   }
 
   func timerFired(_ name: String) {
@@ -204,18 +305,88 @@ public actor TokenBroker {
     }
   }
 
-  private func publish(_ keeper: TokenKeeper) {
+  /// How long a disk may take before readers and `status` are told that it hangs.
+  private static let longestFileWork = Duration.seconds(5)
+
+  /// Does something with a token's files: at once in memory, where nothing can hang, and beside the broker on a disk.
+  private func work(_ work: TokenFiles.Work, _ keeper: TokenKeeper) {
     let name = keeper.settings.name
-    do throws(PublicationFailure) {
-      try keeper.publish()
-      for directory in keeper.directories { watch?.watch(directory) }
-      pending.remove(name)
-      handle(.published, name)
-      announce(keeper)
-    } catch {
-      handle(.publicationFailed(error.description), name)
+    let kept = keeper.kept
+    guard keeper.files.arePersistent else {
+      return finish(work, keeper, kept, keeper.files.perform(work, kept))
+    }
+    guard work != .examine || keeper.lane.running == nil else { return }
+    if let number = keeper.lane.begin() {
+      FileCalls.start(keeper.files.lane) { [files = keeper.files, weak self] in
+        var files = files
+        let outcome = files.perform(work, kept)
+        guard let self else { return }
+        self.queue.async { [files] in
+          self.assumeIsolated { $0.finish(work, number, name, kept, files, outcome) }
+        }
+      }
+    }
+    guard work != .examine, let running = keeper.lane.running else { return }
+    queue.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.longestFileWork.nanoseconds))) { [weak self] in
+      self?.assumeIsolated { $0.complain(of: running, name) }
     }
   }
+
+  /// Reports a disk that still works at what it was given.
+  private func complain(of number: UInt64, _ name: String) {
+    guard let keeper = keepers[name], keeper.lane.running == number else { return }
+    let path = keeper.settings.outputs.first?.path ?? name
+    handle(.publicationFailed("cannot write \(path): the file system does not answer"), name)
+  }
+
+  /// A disk has ended what it was given, perhaps long ago.
+  private func finish(
+    _ work: TokenFiles.Work, _ number: UInt64, _ name: String, _ kept: KeptToken?, _ files: TokenFiles,
+    _ outcome: TokenFiles.Outcome
+  ) {
+    guard let keeper = keepers[name], keeper.lane.running == number else { return }
+    let isBehind = keeper.lane.end()
+    let isCurrent = keeper.settings.outputs == files.outputs
+    if isCurrent { keeper.files = files }
+    if isBehind || !isCurrent {
+      // What was asked for last counts: the newest token, or none.
+      self.work(keeper.lifecycle.held == nil ? .remove : .publish, keeper)
+    } else {
+      finish(work, keeper, kept, outcome)
+    }
+  }
+
+  private func finish(
+    _ work: TokenFiles.Work, _ keeper: TokenKeeper, _ kept: KeptToken?, _ outcome: TokenFiles.Outcome
+  ) {
+    let name = keeper.settings.name
+    switch (work, outcome) {
+    case (_, .failed(let failure)): handle(.publicationFailed(failure.description), name)
+    case (_, .disturbed): handle(.disturbed, name)
+    case (.examine, .done): break
+    case (.remove, .done): handle(.withdrawn, name)
+    case (.publish, .done):
+      noteStateFile(of: keeper)
+      watchDirectories(of: keeper)
+      pending.remove(name)
+      // A newer token may have come while a disk was busy with this one.
+      guard kept?.grant.requestedAt.boot == keeper.grant?.requestedAt.boot else { return self.work(.publish, keeper) }
+      handle(.published, name)
+      announce(keeper)
+    }
+  }
+
+  /// Reports once that the next start will not find the token.
+  private func noteStateFile(of keeper: TokenKeeper) {
+    let failure = keeper.files.stateFailure
+    defer { keeper.stateFailure = failure }
+    guard let failure, keeper.stateFailure == nil else { return }
+    logger.warning(
+      "\(keeper.settings.name): a restart will need a new token, as the state file was not written: \(failure)",
+      metadata: metadata(nil, of: keeper))
+  }
+
+  private func publish(_ keeper: TokenKeeper) { work(.publish, keeper) }
 
   /// Tells the process of `signal` that there is a new token in the files.
   private func announce(_ keeper: TokenKeeper) {
@@ -224,8 +395,26 @@ public actor TokenBroker {
       return
     }
     keeper.announced = token
+    let name = keeper.settings.name
+    // The process's id is in a file, which may be on a disk that hangs.
+    Task(executorPreference: requests) {
+      let result: Result<Void, ReaderSignal.Failure>
+      do throws(FileCalls.Overdue) {
+        result = try await FileCalls.run("signal \(name)") {
+          Result { () throws(ReaderSignal.Failure) in try signal.send() }
+        }
+      } catch {
+        result = .failure(ReaderSignal.Failure(problem: "\(error)"))
+      }
+      await self.noteSignal(name, signal, result)
+    }
+  }
+
+  private func noteSignal(_ name: String, _ signal: ReaderSignal, _ result: Result<Void, ReaderSignal.Failure>) {
+    guard let keeper = keepers[name], keeper.settings.signal == signal else { return }
+    defer { reportSoon() }
     do throws(ReaderSignal.Failure) {
-      try signal.send()
+      try result.get()
       keeper.signalFailure = nil
     } catch {
       // A reader that does not run yet will read the new token when it does.
@@ -239,30 +428,37 @@ public actor TokenBroker {
   }
 
   /// Removes what has ended; what cannot be removed is tried again.
-  private func takeBack(_ keeper: TokenKeeper) {
+  private func takeBack(_ keeper: TokenKeeper) { work(.remove, keeper) }
+
+  /// Removes the files of a token that is not to be kept any more: all, or those that are not among `paths`.
+  ///
+  /// Waits until it is done, but not for a disk that hangs: it is done then when the disk answers.
+  func removeFiles(of keeper: TokenKeeper, except paths: Set<String> = []) async {
     let name = keeper.settings.name
-    do throws(PublicationFailure) {
-      try keeper.withdraw()
-      handle(.withdrawn, name)
-    } catch {
-      handle(.publicationFailed(error.description), name)
+    let failure: String?
+    if keeper.files.arePersistent {
+      do throws(FileCalls.Overdue) {
+        failure = try await FileCalls.run(keeper.files.lane, limit: Self.longestFileWork) { [files = keeper.files] in
+          var files = files
+          return files.remove(except: paths)?.description
+        }
+      } catch {
+        failure = "the files of the token \(name) were not removed yet: the file system does not answer"
+      }
+    } else {
+      failure = keeper.files.remove(except: paths)?.description
     }
+    if let failure { logger.critical("\(failure)", metadata: metadata(nil, of: keeper)) }
   }
 
-  func withdraw(_ keeper: TokenKeeper) {
-    do throws(PublicationFailure) { try keeper.withdraw() } catch {
-      logger.critical("\(error)", metadata: metadata(nil, of: keeper))
-    }
-  }
-
-  /// Puts back what somebody deleted, replaced or opened to others.
+  /// Puts back what someone deleted, replaced or opened to others.
   func checkFiles() {
     for keeper in keepers.values { checkFiles(of: keeper) }
   }
 
-  private func checkFiles(of keeper: TokenKeeper) {
-    guard keeper.lifecycle.visible != nil, !keeper.isUndisturbed else { return }
-    handle(.disturbed, keeper.settings.name)
+  func checkFiles(of keeper: TokenKeeper) {
+    guard keeper.lifecycle.visible != nil else { return }
+    work(.examine, keeper)
   }
 
   private func checkChangedFiles() {
@@ -275,6 +471,11 @@ public actor TokenBroker {
     }
   }
 
+  /// Releases the directories that no table names any more.
+  func releaseDirectories() {
+    locks.keep(Set(keepers.values.flatMap(\.files.directories)))
+  }
+
   /// Notes which token each file belongs to.
   func noteOwners() {
     owners = [:]
@@ -283,26 +484,23 @@ public actor TokenBroker {
     }
   }
 
-  /// Removes temporary files that a killed run left.
-  private func sweep() {
+  /// Removes what a former run left and no table names: temporary files, and files of tokens that are in the settings no more.
+  private func clear(_ former: BrokerStatus?) async {
     var names: [String: Set<String>] = [:]
-    for keeper in keepers.values {
-      for path in keeper.paths { names[FilePath.directory(of: path), default: []].insert(FilePath.name(of: path)) }
-    }
-    for (directory, names) in names { TemporaryName.sweep(directory, of: names) }
-  }
-
-  /// Removes the files of a former run's tokens that are in no table now.
-  private func removeOrphans(of former: BrokerStatus) {
-    let kept = Set(keepers.values.flatMap(\.paths))
-    for token in former.tokens {
+    let kept = Set(keepers.values.flatMap(\.files.paths))
+    for path in kept { names[FilePath.directory(of: path), default: []].insert(FilePath.name(of: path)) }
+    let orphans = (former?.tokens ?? []).flatMap { token in
       let outputs = token.outputs.map(\.path)
       let state = outputs.first.map { TokenSettings.statePath(of: token.name, besides: $0) }
-      for path in outputs + [state].compactMap(\.self) where !kept.contains(path) {
-        guard PublishedFile.removeOwn(path) else { continue }
-        logger.notice(
-          "\(path) is of a token that is in the settings no more (\(token.name)); it was removed")
-      }
+      return (outputs + [state].compactMap(\.self)).filter { !kept.contains($0) }.map { (path: $0, token: token.name) }
+    }
+    // Any of these may be on a disk that hangs.
+    let removed = try? await FileCalls.run("clear") { [names] in
+      for (directory, names) in names { TemporaryName.sweep(directory, of: names) }
+      return orphans.filter { PublishedFile.removeOwn($0.path) }
+    }
+    for orphan in removed ?? [] {
+      logger.notice("\(orphan.path) is of a token that is in the settings no more (\(orphan.token)); it was removed")
     }
   }
 

@@ -30,7 +30,7 @@ public struct TokenCheck: Sendable {
     guard !isOffline else { return }
     let progress = CheckProgress(settings, tell: tell)
     do throws(AcquisitionFailure) {
-      let request = try settings.request(as: userID)
+      let request = try await settings.requestWithFiles(as: userID).get()
       let server = AuthorizationServer(
         issuer: settings.issuer, transport: settings.transport(as: userID), http: HTTPClient(),
         observe: { progress.note($0) })

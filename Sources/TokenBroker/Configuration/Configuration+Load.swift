@@ -1,5 +1,5 @@
 import Glibc
-import OAuthClient
+public import OAuthClient
 
 extension Configuration {
   /// Far more than ten thousand tables take.
@@ -12,45 +12,113 @@ extension Configuration {
   public static func load(
     path: String, environment: RuntimeEnvironment = .current
   ) throws(ConfigurationErrors) -> Configuration {
-    // Messages name the file that a person can change, of which systemd made this copy.
-    let shown = environment.configurationSource(of: path)
-    let text: Secret
-    let refusal: FileRefusal?
-    do throws(FileRefusal) {
-      (text, refusal) = try ProtectedFile.readUnlessChangeable(path, rules: environment.fileRules, limit: sizeLimit)
-    } catch {
-      throw ConfigurationErrors(diagnostics: [Diagnostic(file: shown, message: "\(error.problem); \(error.remedy)")])
-    }
-    var configuration = try parse(
-      text, path: shown, directory: directory(of: path), environment: environment, refusal: refusal)
-    configuration.path = path
-    configuration.source = shown
-    return configuration
+    try ConfigurationDraft(reading: path, environment: environment).checked().get()
   }
 
-  /// Checks the text of a configuration file.
+  /// Checks the text of a configuration file, and the files that it names; for the parameters see `ConfigurationDraft`.
+  static func parse(
+    _ text: Secret, path: String, directory: String? = nil, environment: RuntimeEnvironment
+  ) throws(ConfigurationErrors) -> Configuration {
+    try ConfigurationDraft(text, path: path, directory: directory, environment: environment).checked().get()
+  }
+}
+
+/// A configuration file as it was read: what is right in it, what is wrong, and what is to be checked beside it.
+public struct ConfigurationDraft: Sendable {
+  /// Far more than ten thousand tables take.
+  private static let sizeLimit = 16 << 20
+
+  /// The settings; without the tables that are wrong in themselves.
+  public private(set) var configuration: Configuration
+  /// All that is wrong, in the order of the file.
+  public private(set) var diagnostics: [Diagnostic]
+  private var checks: [FileCheck] = []
+
+  /// Reads the file at `path`, and no other.
+  ///
+  /// The file must be a regular one of root or of the daemon's user, without any access for others.
+  public init(reading path: String, environment: RuntimeEnvironment = .current) {
+    // Messages name the file that a person can change, of which systemd made this copy.
+    let shown = environment.configurationSource(of: path)
+    do throws(FileRefusal) {
+      let (text, refusal) = try ProtectedFile.readUnlessChangeable(
+        path, rules: environment.fileRules, limit: Self.sizeLimit)
+      self.init(text, path: shown, directory: Self.directory(of: path), environment: environment, refusal: refusal)
+    } catch {
+      self.init(unreadable: shown, because: error)
+    }
+    configuration.path = path
+    configuration.source = shown
+  }
+
+  private init(unreadable path: String, because refusal: FileRefusal) {
+    configuration = Configuration(path: path, tokens: [])
+    diagnostics = [Diagnostic(file: path, message: "\(refusal.problem); \(refusal.remedy)")]
+  }
+
+  /// Reads the text of a configuration file.
   ///
   /// - Parameters:
   ///   - path: where messages say that it is.
   ///   - directory: where relative paths in it begin; by default the directory of `path`.
   ///   - refusal: what is wrong with a mode that its group may read it by, unless the text itself allows that.
-  static func parse(
+  init(
     _ text: Secret, path: String, directory: String? = nil, environment: RuntimeEnvironment,
     refusal: FileRefusal? = nil
-  ) throws(ConfigurationErrors) -> Configuration {
-    var (configuration, diagnostics) = text.withBytes { bytes in
+  ) {
+    let directory = directory ?? Self.directory(of: path)
+    (configuration, diagnostics, checks) = text.withBytes { bytes in
       var reader = ConfigurationReader(
-        source: ConfigurationSource(path: path, bytes: bytes), environment: environment,
-        directory: directory ?? Self.directory(of: path))
+        source: ConfigurationSource(path: path, bytes: bytes), environment: environment, directory: directory)
       let configuration = reader.read(TOMLParser.parse(bytes))
-      return (configuration, reader.diagnostics)
+      return (configuration, reader.diagnostics, reader.fileChecks)
     }
     if let refusal, !configuration.daemon.allowGroupRead {
       let message = "\(refusal.problem); \(refusal.remedy)"
       diagnostics.insert(Diagnostic(file: path, message: message), at: 0)
     }
+  }
+
+  /// What came of it: the settings if nothing is wrong, or all that is.
+  public func get() throws(ConfigurationErrors) -> Configuration {
     guard diagnostics.isEmpty else { throw ConfigurationErrors(diagnostics: diagnostics) }
     return configuration
+  }
+
+  /// The same with the faults of the files that it names, which are looked at now.
+  func checked() -> ConfigurationDraft { adding(checks.compactMap { $0.fault() }) }
+
+  /// The same, each table's files within `limit`: one that hangs keeps no other waiting.
+  ///
+  /// - Returns: also why files were not looked at in time. Nothing is known against their tables.
+  public func checked(within limit: Duration) async -> (draft: ConfigurationDraft, overdue: [FileCalls.Overdue]) {
+    let tables = Dictionary(grouping: checks) { $0.token ?? "" }
+    var faults: [Diagnostic] = []
+    var overdue: [FileCalls.Overdue] = []
+    await withTaskGroup(of: Result<[Diagnostic], FileCalls.Overdue>.self) { group in
+      for (name, checks) in tables {
+        group.addTask {
+          do throws(FileCalls.Overdue) {
+            return .success(try await FileCalls.run("check \(name)", limit: limit) { checks.compactMap { $0.fault() } })
+          } catch {
+            return .failure(error)
+          }
+        }
+      }
+      for await result in group {
+        switch result {
+        case .success(let found): faults += found
+        case .failure(let error): overdue.append(error)
+        }
+      }
+    }
+    return (adding(faults), overdue)
+  }
+
+  private func adding(_ faults: [Diagnostic]) -> ConfigurationDraft {
+    var draft = self
+    draft.diagnostics = Diagnostic.inOrder(diagnostics + faults)
+    return draft
   }
 
   /// The absolute directory that `path` lies in.

@@ -19,6 +19,8 @@ public struct Diagnostic: Hashable, Sendable, CustomStringConvertible {
   public var key: String?
   /// What is wrong, the wrong value unless it is secret, and what to do.
   public var message: String
+  /// The token whose table is at fault; nil if the fault is not in one token's table.
+  public var token: String?
   /// Lines to print below: the line at fault, cut before a value that may be secret, with a caret under the fault; or what to write.
   public var excerpt: [String] = []
 

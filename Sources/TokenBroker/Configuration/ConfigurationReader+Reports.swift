@@ -6,14 +6,22 @@ extension ConfigurationReader {
     _ message: String, _ entry: TOMLEntry, table: String?, at pointer: ConfigurationSource.Pointer,
     showsValue: Bool = false
   ) {
+    add(diagnostic(message, entry, table: table, at: pointer, showsValue: showsValue))
+  }
+
+  /// A fault of `entry`, or of a part of its value.
+  func diagnostic(
+    _ message: String, _ entry: TOMLEntry, table: String?, at pointer: ConfigurationSource.Pointer, showsValue: Bool
+  ) -> Diagnostic {
     let isTable = if case .header = entry.statement { true } else { false }
     let offset = pointer.range(in: entry).lowerBound
     let isTheTable = isTable && (table == entry.name || table?.hasSuffix(".\(entry.name)") == true)
     let key = [table, isTheTable ? nil : entry.name].compactMap(\.self)
-    add(
-      Diagnostic(
-        file: source.path, position: source.position(of: offset), key: key.joined(separator: ".").printable,
-        message: message, excerpt: source.excerpt(entry, at: pointer, showsValue: showsValue)))
+    let tables = table?.split(separator: ".") ?? []
+    return Diagnostic(
+      file: source.path, position: source.position(of: offset), key: key.joined(separator: ".").printable,
+      message: message, token: tables.count > 1 && tables[0] == "token" ? String(tables[1]) : nil,
+      excerpt: source.excerpt(entry, at: pointer, showsValue: showsValue))
   }
 
   /// Reports a syntax error. Its key is shown only if it is one that there is: what stands at a key's place may be part of a secret.

@@ -38,7 +38,7 @@ extension ConfigurationReader {
       && bytes.allSatisfy { $0.isBareKeyByte && !(0x41...0x5a).contains($0) }
   }
 
-  /// Checks the files that the table names: they must be there, and in nobody else's hands.
+  /// Notes what is to be checked of the files that the table names: they must be there, and under the control of root or the daemon's user.
   private mutating func checkFiles(_ draft: TokenDraft, _ map: TOMLMap, table: String) {
     let rules = environment.fileRules
     noteRelative(draft, map)
@@ -85,27 +85,43 @@ extension ConfigurationReader {
   private mutating func checkSecretFiles(_ files: [SecretSource], _ map: TOMLMap, table: String) {
     guard let entry = map["client_secret_file"] else { return }
     let nodes = if case .array(let elements) = entry.value.content { elements } else { [entry.value] }
+    let environment = environment
+    let directory = directory
     for (file, node) in zip(files, nodes) {
-      do throws(FileRefusal) {
-        _ = try file.read(in: environment)
-      } catch {
-        // A name without a directory that leads nowhere may be the secret itself, put down at the wrong key.
-        let isShown = !error.isMissing || node.string?.hasPrefix("/") == true
-        let message = isShown ? "\(error)" : "there is no such file in '\(directory.printable)'; give an absolute path"
-        report("'client_secret_file': \(message)", entry, table: table, at: .value(node.range), showsValue: isShown)
+      let isAbsolute = node.string?.hasPrefix("/") == true
+      func diagnostic(showsValue: Bool) -> Diagnostic {
+        self.diagnostic("", entry, table: table, at: .value(node.range), showsValue: showsValue)
       }
+      fileChecks.append(
+        FileCheck(shown: diagnostic(showsValue: true), hidden: diagnostic(showsValue: false)) {
+          do throws(FileRefusal) {
+            _ = try file.read(in: environment)
+            return nil
+          } catch {
+            // A name without a directory that leads nowhere may be the secret itself, put down at the wrong key.
+            let isShown = !error.isMissing || isAbsolute
+            let reason =
+              isShown ? "\(error)" : "there is no such file in '\(directory.printable)'; give an absolute path"
+            return FileCheck.Fault(message: "'client_secret_file': \(reason)", showsValue: isShown)
+          }
+        })
     }
   }
 
   private mutating func check(
-    _ key: String, _ map: TOMLMap, table: String, _ body: () throws(FileRefusal) -> Void
+    _ key: String, _ map: TOMLMap, table: String, _ body: @escaping @Sendable () throws(FileRefusal) -> Void
   ) {
     guard let entry = map[key] else { return }
-    do throws(FileRefusal) {
-      try body()
-    } catch {
-      report("'\(key)': \(error)", entry, table: table, at: .value(entry.value.range), showsValue: true)
-    }
+    let diagnostic = diagnostic("", entry, table: table, at: .value(entry.value.range), showsValue: true)
+    fileChecks.append(
+      FileCheck(shown: diagnostic, hidden: diagnostic) {
+        do throws(FileRefusal) {
+          try body()
+          return nil
+        } catch {
+          return FileCheck.Fault(message: "'\(key)': \(error)", showsValue: true)
+        }
+      })
   }
 
   private mutating func readSignal(_ map: TOMLMap, table: String) -> ReaderSignal? {

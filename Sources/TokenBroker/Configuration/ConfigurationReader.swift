@@ -7,6 +7,8 @@ struct ConfigurationReader {
   /// Where relative paths begin.
   let directory: String
   private(set) var diagnostics: [Diagnostic] = []
+  /// What is to be checked of the files that the tables name.
+  var fileChecks: [FileCheck] = []
   /// The files that are named by relative paths.
   var filesBesideIt: Set<String> = []
   /// The files that will be written, and what said so.
@@ -45,11 +47,7 @@ struct ConfigurationReader {
     claimOwnFiles(configuration)
     // With an error before it, a table may be there and merely have gone unread.
     if configuration.tokens.isEmpty, diagnostics.isEmpty { reportNoToken() }
-    // Stable, so that what is said of one place keeps its order.
-    let order = diagnostics.enumerated().sorted { left, right in
-      (left.element.position ?? .start, left.offset) < (right.element.position ?? .start, right.offset)
-    }
-    diagnostics = order.map(\.element)
+    diagnostics = Diagnostic.inOrder(diagnostics)
     return configuration
   }
 
@@ -116,6 +114,16 @@ struct ConfigurationReader {
   }
 
   mutating func add(_ diagnostic: Diagnostic) { diagnostics.append(diagnostic) }
+}
+
+extension Diagnostic {
+  /// By their places in the file. Stable, so that what is said of one place keeps its order.
+  static func inOrder(_ diagnostics: [Diagnostic]) -> [Diagnostic] {
+    let order = diagnostics.enumerated().sorted { left, right in
+      (left.element.position ?? .start, left.offset) < (right.element.position ?? .start, right.offset)
+    }
+    return order.map(\.element)
+  }
 }
 
 extension Diagnostic.Position {

@@ -24,6 +24,27 @@ extension TokenSettings {
       confidential: confidential, verification: verification, policy: policy, timeout: timeout)
   }
 
+  /// Whether a request needs secrets or keys that stand in files of their own.
+  var readsFiles: Bool {
+    let hasSecretFile = secrets.contains { if case .file = $0 { true } else { false } }
+    return hasSecretFile || privateKeyFile != nil || clientCertificateFile != nil
+  }
+
+  /// The same for files on a file system that may hang.
+  ///
+  /// - Returns: also `credentials` if the files were not read in time.
+  func requestWithFiles(
+    preferring preferred: ClientProof? = nil, as userID: UInt32? = nil
+  ) async -> Result<TokenRequest, AcquisitionFailure> {
+    do throws(FileCalls.Overdue) {
+      return try await FileCalls.run("secrets \(name)") {
+        Result { () throws(AcquisitionFailure) in try request(preferring: preferred, as: userID) }
+      }
+    } catch {
+      return .failure(AcquisitionFailure(.credentials, "\(error)"))
+    }
+  }
+
   private func credentials(
     preferring preferred: ClientProof?, _ environment: RuntimeEnvironment
   ) throws(AcquisitionFailure) -> ClientCredentials {

@@ -2,8 +2,8 @@ public import OAuthClient
 
 /// Whether a token may be believed.
 public enum TokenVerdict: Sendable {
-  /// It is what the daemon would publish; `keys` tells where the keys are from.
-  case verifies(keys: String)
+  /// It meets the requirements; `keys` names their issuer and where they come from.
+  case verifies(String, keys: String)
   /// It is not, for this reason.
   case fails(String)
   /// It cannot be told.
@@ -19,12 +19,12 @@ public enum TokenVerdict: Sendable {
   }
 
   /// One line, and what to do.
-  public func text(_ style: TextStyle) -> String {
+  public var lines: [StyledLine] {
     switch self {
-    case .verifies(let keys): style.paint("verifies", .good) + ": signature and claims are right; keys: \(keys)"
-    case .fails(let reason): style.paint("DOES NOT VERIFY", .bad) + ": \(reason)"
+    case .verifies(let finding, let keys): [StyledLine("verifies", .good) + ": \(finding); keys: \(keys)"]
+    case .fails(let reason): [StyledLine("DOES NOT VERIFY", .bad) + ": \(reason)"]
     case .unknown(let reason, let remedy):
-      style.paint("not verified", .doubtful) + ": \(reason)\n" + style.paint("-> ", .strong) + remedy
+      [StyledLine("not verified", .doubtful) + ": \(reason)", StyledLine("-> ", .strong) + StyledLine(remedy)]
     }
   }
 
@@ -33,61 +33,45 @@ public enum TokenVerdict: Sendable {
     token.claims.contains { $0.name == "iss" && $0.json == "\"\(issuer)\"" }
   }
 
+  /// The verdict if only the daemon's user says what the token must be.
+  public static func unbacked(_ status: TokenStatus, of found: FoundStatus) -> TokenVerdict {
+    let file = "\(found.directory)/\(StatusFile.name)"
+    let command = "konexus-tokend inspect \(status.name.shellQuoted) --issuer \(status.issuer.shellQuoted)"
+    return .unknown(
+      "only \(file) names the issuer, and user \(found.owner) can write that file",
+      remedy: "if this issuer is right, type: \(command)")
+  }
+
+  /// The verdict if nothing names an issuer.
+  public static let withoutIssuer = TokenVerdict.unknown(
+    "it is of none of the daemon's issuers", remedy: "name the issuer that it must be of: --issuer URL")
+
   /// Judges a token.
-  ///
-  /// - Parameters:
-  ///   - known: what the daemon says of this token's settings, if it keeps it.
-  ///   - issuer: the issuer to hold it against, in place of the daemon's.
-  ///   - caFile: the authorities to trust when keys are fetched, in place of the daemon's.
-  public static func judge(
-    _ token: Secret, _ inspection: TokenInspection, as known: TokenStatus?, issuer: String?, caFile: String?
-  ) async -> TokenVerdict {
-    guard let issuer = issuer ?? known?.issuer else {
-      return .unknown(
-        "it is of none of the daemon's issuers", remedy: "name the issuer that it must be of: --issuer URL")
-    }
-    var source = "\(issuer) (fetched now)"
+  public static func judge(_ token: Secret, by expected: TokenExpectation) async -> TokenVerdict {
+    let issuer = expected.policy.issuer
+    var source = "\(issuer) (kept by the daemon)"
     let keys: KeySet
-    if known?.issuer == issuer, let kept = known.flatMap(keptKeys) {
+    if let kept = expected.keys {
       keys = kept
-      source = "\(issuer) (kept by the daemon)"
     } else {
-      let server = AuthorizationServer(
-        issuer: issuer, transport: TransportSettings(caFile: caFile ?? known?.caFile), http: HTTPClient())
+      let server = AuthorizationServer(issuer: issuer, transport: expected.transport, http: HTTPClient())
       do throws(AcquisitionFailure) { keys = try await server.fetchKeys() } catch {
         return .unknown("the issuer's keys cannot be had: \(error.message)", remedy: error.code.remedy)
       }
+      source = "\(issuer) (fetched now)"
     }
-    // Without settings to hold it against, signature, issuer and times are what can be judged.
-    let policy = AccessTokenPolicy(
-      issuer: issuer, audience: known?.audience ?? inspection.texts("aud"),
-      clientID: known?.clientID ?? inspection.texts("client_id").first ?? inspection.texts("azp").first ?? "",
-      scopes: known?.requestedScope ?? [])
     do throws(VerificationFailure) {
       let claims = try await AccessTokenVerifier.verify(
-        token: token, keys: keys, policy: policy, grantedScope: known?.scope, unixTime: Moment.now().unix)
+        token: token, keys: keys, policy: expected.policy, grantedScope: expected.grantedScope,
+        unixTime: Moment.now().unix)
       // The leeway is for clocks that differ, not for a token that is over.
-      let now = Moment.now().unix + (known?.clockSkew ?? 0)
+      let now = Moment.now().unix + expected.clockSkew
       if Double(claims.expiry) <= now {
         return .fails("it ended \(Timestamp.relative(Double(claims.expiry), now: now))")
       }
-      return .verifies(keys: source)
+      return .verifies(expected.finding, keys: source)
     } catch {
       return .fails(error.message)
     }
-  }
-
-  /// The keys in the daemon's state file, if this user may read it.
-  private static func keptKeys(_ status: TokenStatus) -> KeySet? {
-    guard let output = status.outputs.first else { return nil }
-    return TokenState.keys(at: TokenSettings.statePath(of: status.name, besides: output.path))
-  }
-}
-
-extension TokenInspection {
-  /// A claim's text or texts; empty if it has none.
-  fileprivate func texts(_ name: String) -> [String] {
-    guard let json = claims.first(where: { $0.name == name })?.json else { return [] }
-    return JSONTexts.parse(json)
   }
 }

@@ -17,4 +17,18 @@ public struct HeldToken: Hashable, Sendable {
     self.refreshAt = refreshAt
     self.expiresAt = expiresAt
   }
+
+  /// Why a token with these times is of no use to a reader at `now`; `nil` if it is of use.
+  func fault(at now: BootTime) -> AcquisitionFailure? {
+    guard expiresAt > now else {
+      return AcquisitionFailure(.lifetime, "the token expired before it arrived")
+    }
+    let lifetime = expiresAt - requestedAt + RefreshSchedule.rounding
+    guard lifetime >= RefreshSchedule.shortestLifetime else {
+      let seconds = Int(lifetime.seconds)
+      return AcquisitionFailure(
+        .lifetime, "the token lives for \(seconds) s, which is too short to be of use to a reader")
+    }
+    return nil
+  }
 }

@@ -154,10 +154,7 @@ public struct TokenLifecycle: Sendable {
   }
 
   private mutating func acquire(_ token: HeldToken, at now: BootTime, _ effects: inout [LifecycleEffect]) {
-    guard token.expiresAt > now else {
-      let message = "the token ended while it was on its way"
-      return fail(AcquisitionFailure(.lifetime, message), at: now, &effects)
-    }
+    if let failure = token.fault(at: now) { return fail(failure, at: now, &effects) }
     effects.append(.report(.acquired(token, after: trouble)))
     trouble = nil
     held = token

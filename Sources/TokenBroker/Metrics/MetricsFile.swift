@@ -2,7 +2,7 @@ import OAuthClient
 
 /// The file for node_exporter's textfile collector (`metrics_file`), replaced atomically. Holds no secret, so its place may be on a disk and
 /// may belong to whoever collects.
-public struct MetricsFile {
+public struct MetricsFile: Sendable {
   private var file: PublishedFile
   private var written: BrokerStatus?
 

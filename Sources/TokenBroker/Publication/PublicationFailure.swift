@@ -4,9 +4,16 @@ import OAuthClient
 public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvertible {
   /// A sentence that names the path, the fault and the remedy.
   public var description: String
+  /// Whether another daemon has the directory: it may end soon.
+  public var isOccupied = false
 
   init(_ description: String) {
     self.description = description
+  }
+
+  init(_ held: DirectoryLocks.Held) {
+    description = held.description
+    isOccupied = true
   }
 
   static func system(_ what: String, _ path: String, _ code: Int32, remedy: String? = nil) -> PublicationFailure {

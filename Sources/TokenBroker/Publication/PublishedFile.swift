@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// One file that readers see, replaced atomically.
@@ -12,11 +13,20 @@ struct PublishedFile {
   /// Whether the directory must be fit for a secret, and the content must outlast a power cut.
   private let isGuarded: Bool
 
+  /// Whether this process keeps the file open and locked: the lock shows other processes that this one lives.
+  private let isHeld: Bool
+
+  /// The file that is held.
+  private var held: OpenDescriptor?
+
   /// What was left at the path: whether somebody has changed it since is told by comparing.
   private var left: Identity?
 
-  init(path: String, mode: UInt32, allowsPersistentStorage: Bool, isGuarded: Bool = true) {
+  init(
+    path: String, mode: UInt32, allowsPersistentStorage: Bool, isGuarded: Bool = true, isHeld: Bool = false
+  ) {
     self.isGuarded = isGuarded
+    self.isHeld = isHeld
     self.path = path
     self.mode = mode
     self.allowsPersistentStorage = allowsPersistentStorage
@@ -33,9 +43,10 @@ struct PublishedFile {
       directory, allowsPersistentStorage: allowsPersistentStorage, isGuarded: isGuarded)
     try Self.requireFile(name, in: directory)
     let temporary = TemporaryName.make(for: name)
+    let file: OpenDescriptor
     let identity: Identity
     do throws(PublicationFailure) {
-      identity = try write(content, as: temporary, in: directory)
+      (file, identity) = try write(content, as: temporary, in: directory)
       guard renameat(directory.descriptor, temporary, directory.descriptor, name) == 0 else {
         throw .system("rename a temporary file to", path, errno)
       }
@@ -45,6 +56,8 @@ struct PublishedFile {
     }
     if allowsPersistentStorage, isGuarded { fsync(directory.descriptor) }
     left = identity
+    // This releases the former file. A process that still reads that one sees that it has no name any more.
+    if isHeld { held = file }
   }
 
   /// The same for what is no secret.
@@ -126,11 +139,13 @@ struct PublishedFile {
 
   private func write(
     _ content: UnsafeRawBufferPointer, as temporary: String, in directory: borrowing OutputDirectory
-  ) throws(PublicationFailure) -> Identity {
+  ) throws(PublicationFailure) -> (OpenDescriptor, Identity) {
     let descriptor = openat(
       directory.descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("create a file in", directory.path, errno) }
-    defer { close(descriptor) }
+    let file = OpenDescriptor(descriptor)
+    // Without such locks, `DaemonLife` looks for the process itself.
+    if isHeld { _ = linux_hold(descriptor) }
     // open(2) takes the umask off its mode; fchmod(2) does not. Before the first byte, so that nobody gets to read more or less than they may.
     guard fchmod(descriptor, mode) == 0 else { throw .system("set the mode of a file in", directory.path, errno) }
     var rest = content
@@ -145,7 +160,16 @@ struct PublishedFile {
     if allowsPersistentStorage, isGuarded, fsync(descriptor) != 0 { throw .system("write", path, errno) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw .system("examine", path, errno) }
-    return Identity(status)
+    return (file, Identity(status))
+  }
+
+  /// Closes a file after its last use.
+  private final class OpenDescriptor: Sendable {
+    private let number: Int32
+
+    init(_ number: Int32) { self.number = number }
+
+    deinit { close(number) }
   }
 
   private static func requireFile(_ name: String, in directory: borrowing OutputDirectory) throws(PublicationFailure) {

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Whether the daemon that wrote a status is still there.
 public enum DaemonLife: Hashable, Sendable {
   /// Its process runs.
@@ -11,18 +9,17 @@ public enum DaemonLife: Hashable, Sendable {
   /// The host was booted since.
   case ofAnotherBoot
 
-  /// Looks for the daemon that wrote `status`.
-  init(of status: BrokerStatus) {
-    self = .running
-    guard status.bootID == BootID.current else {
+  /// Looks for the daemon that wrote a status.
+  init(of found: FoundStatus) {
+    let status = found.status
+    if status.bootID != BootID.current {
       self = .ofAnotherBoot
-      return
+    } else if let stoppedAt = status.stoppedAt {
+      self = .stopped(at: stoppedAt)
+    } else if found.isHeld || RunningDaemon.find(by: found)?.isRunning ?? false {
+      self = .running
+    } else {
+      self = .died(after: status.writtenAt)
     }
-    let exists = kill(status.pid, 0) == 0 || errno == EPERM
-    let start = ProcessStart.of(status.pid)
-    // A process of the same id that started at another time is somebody else.
-    let isSame = start == nil || status.processStart == nil || start == status.processStart
-    if exists, isSame, status.stoppedAt == nil { return }
-    self = status.stoppedAt.map { .stopped(at: $0) } ?? .died(after: status.writtenAt)
   }
 }

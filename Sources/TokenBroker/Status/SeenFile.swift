@@ -11,6 +11,12 @@ public struct SeenFile: Hashable, Sendable, Encodable {
   public var owner: String?
   /// Its group's name, or number.
   public var group: String?
+  /// When it was written, seconds since 1970.
+  var modified: Double?
+
+  private enum CodingKeys: String, CodingKey {
+    case exists, mode, owner, group
+  }
 
   /// Looks at `path`.
   public init(_ path: String) {
@@ -23,5 +29,6 @@ public struct SeenFile: Hashable, Sendable, Encodable {
     mode = FileMode.octal(status.st_mode)
     owner = Account.user(status.st_uid)
     group = Account.group(status.st_gid)
+    modified = Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) / 1e9
   }
 }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import OAuthClient
 
 /// The content of `status.json`: one JSON object, with a line for each token.
 ///
@@ -48,6 +49,40 @@ struct StatusDocument {
     bytes += "\n".utf8
     bytes += end
     bytes += "\n".utf8
+  }
+
+  /// The status in a document; `nil` if it is no such document, or has a number that no daemon writes.
+  ///
+  /// Decodes line by line, up to the first wrong line. So a forged document takes little more memory than its size.
+  static func parse(_ document: Secret) -> BrokerStatus? {
+    document.withBytes { bytes in
+      var rest = bytes[...]
+      let decoder = JSONDecoder()
+      guard var head = line(&rest) else { return nil }
+      var tokens: [TokenStatus] = []
+      while let line = line(&rest) {
+        guard line.first != UInt8(ascii: "]") else {
+          head += line
+          break
+        }
+        let object = line.last == UInt8(ascii: ",") ? line.dropLast() : line
+        guard let token = try? decoder.decode(TokenStatus.self, from: object), token.isSound else { return nil }
+        tokens.append(token)
+      }
+      guard var status = try? decoder.decode(BrokerStatus.self, from: head), status.isSound else { return nil }
+      status.tokens = tokens
+      return status
+    }
+  }
+
+  /// No daemon writes a longer line: granted scopes are limited to 64 KiB.
+  private static let longestLine = 1 << 18
+
+  /// The next line; `nil` after the last one, and for a line that is too long.
+  private static func line(_ rest: inout Slice<UnsafeRawBufferPointer>) -> Data? {
+    guard let end = rest.firstIndex(of: UInt8(ascii: "\n")), end - rest.startIndex <= longestLine else { return nil }
+    defer { rest = rest[(end + 1)...] }
+    return Data(rest[..<end])
   }
 
   /// The two sides of the place where the tokens go. Within a string the quotes would be escaped, so there is just one.

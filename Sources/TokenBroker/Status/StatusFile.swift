@@ -3,7 +3,7 @@ import Glibc
 import OAuthClient
 
 /// `status.json` in the runtime directory: what `konexus-tokend status` reads, also after the daemon is gone. Holds no secret.
-public struct StatusFile {
+public struct StatusFile: Sendable {
   /// The file's name in the runtime directory.
   public static let name = "status.json"
 
@@ -13,7 +13,7 @@ public struct StatusFile {
   /// The file in `directory`.
   public init(directory: String, allowsPersistentStorage: Bool) {
     file = PublishedFile(
-      path: directory + "/" + Self.name, mode: 0o644, allowsPersistentStorage: allowsPersistentStorage)
+      path: directory + "/" + Self.name, mode: 0o644, allowsPersistentStorage: allowsPersistentStorage, isHeld: true)
   }
 
   /// Writes `status`, unless nothing but the time has changed.
@@ -27,12 +27,11 @@ public struct StatusFile {
 
   /// What a former run of this very user left in `directory`; `nil` if nothing, or nothing that can be trusted.
   public static func left(in directory: String) -> BrokerStatus? {
-    guard let content = try? PrivateFile.read(directory + "/" + name, maximum: sizeLimit) else { return nil }
-    return try? JSONDecoder().decode(BrokerStatus.self, from: content.withBytes { Data($0) })
+    (try? PrivateFile.read(directory + "/" + name, maximum: sizeLimit)).flatMap(StatusDocument.parse)
   }
 
-  /// Far more than ten thousand tokens take.
-  private static let sizeLimit = 1 << 26
+  /// Ten thousand tokens take 6 MiB, and 12 MiB if each of them fails.
+  private static let sizeLimit = 24 << 20
 
   /// Why there is no status to be had: a sentence that says what to do.
   public struct Unavailable: Error, Hashable, Sendable, CustomStringConvertible {
@@ -56,36 +55,50 @@ public struct StatusFile {
 
   /// Reads what a daemon wrote into `directory`.
   ///
-  /// - Throws: `Unavailable` if there is nothing, it may not be read, or it is of another version.
-  public static func read(from directory: String) throws(Unavailable) -> BrokerStatus {
+  /// - Throws: `Unavailable` as `find` does.
+  public static func read(from directory: String) throws(Unavailable) -> BrokerStatus { try find(in: directory).status }
+
+  /// Finds what a daemon wrote into `directory`, and the daemon's user.
+  ///
+  /// - Throws: `Unavailable` if there is none, if this user cannot read it, if another user than the directory's owner
+  ///   can have written it, or if it is of another version.
+  public static func find(in directory: String) throws(Unavailable) -> FoundStatus {
     let path = directory + "/" + name
-    let content: Secret
+    let file: DaemonDirectory.File
+    let owner: UInt32
     do throws(PrivateFile.Unreadable) {
-      content = try PrivateFile.read(path, maximum: sizeLimit, owned: false)
+      let place = try DaemonDirectory(directory)
+      owner = place.owner
+      file = try place.read(name, maximum: sizeLimit)
     } catch {
-      throw unavailable(path, error.reason)
+      throw unavailable(path, error)
     }
-    guard let status = try? JSONDecoder().decode(BrokerStatus.self, from: content.withBytes { Data($0) }) else {
+    guard let status = StatusDocument.parse(file.content) else {
       throw Unavailable(
         problem: "\(path) is not of this version of konexus-tokend", remedy: "type: systemctl restart konexus-tokend")
     }
-    return status
+    return FoundStatus(
+      status: status, directory: directory, owner: owner, modified: file.modified, isHeld: file.isHeld)
   }
 
-  private static func unavailable(_ path: String, _ reason: String) -> Unavailable {
-    var status = stat()
-    if stat(path, &status) != 0, errno == ENOENT {
-      return Unavailable(
+  private static func unavailable(_ path: String, _ error: PrivateFile.Unreadable) -> Unavailable {
+    switch error.code {
+    case ENOENT:
+      Unavailable(
         problem:
           "\(path) does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then)",
         remedy: "type: systemctl status konexus-tokend, or name its runtime directory with --directory",
         isMissing: true)
-    }
-    if access(path, R_OK) != 0, errno == EACCES {
-      return Unavailable(
+    case EACCES:
+      Unavailable(
         problem: "\(path) may not be read by this user",
         remedy: "use sudo, or the group konexus-token, whose members may read the tokens as well")
+    case nil:
+      Unavailable(
+        problem: "\(path) is not read: \(error.reason)",
+        remedy: "see who can write there: ls -ld \(FilePath.directory(of: path).shellQuoted) \(path.shellQuoted)")
+    default:
+      Unavailable(problem: "\(path) cannot be read: \(error.reason)", remedy: "type: systemctl status konexus-tokend")
     }
-    return Unavailable(problem: "\(path) cannot be read: \(reason)", remedy: "type: systemctl status konexus-tokend")
   }
 }

@@ -9,7 +9,7 @@ public enum StatusProbe: String, CaseIterable, Sendable {
   public func passes(_ report: StatusReport) -> Bool {
     switch self {
     case .ready: report.grade < .critical
-    case .live: report.life == .running && !report.status.tokens.contains { $0.isOverdue(report.now.boot) }
+    case .live: report.life == .running && !report.isOverdue
     }
   }
 }

@@ -1,13 +1,10 @@
-import FoundationEssentials
-import OAuthClient
-
 extension StatusReport {
   /// For machines: one object, its members sorted. Names and meanings stay as they are; members may be added.
   public func json() -> String {
     let document = Document(
       grade: grade.word.lowercased(), exitCode: grade.rawValue, daemon: Document.Daemon(status, life),
       configuration: status.configuration, reloadFailure: status.reloadFailure, tokens: tokens.map(Document.Token.init))
-    return Self.encode(document)
+    return MachineText.json(document)
   }
 
   /// The same for a status that is not to be had.
@@ -19,18 +16,10 @@ extension StatusReport {
       var remedy: String
     }
     let grade: Grade = isCritical ? .critical : .unknown
-    return encode(
+    return MachineText.json(
       Failure(
         grade: grade.word.lowercased(), exitCode: grade.rawValue, error: unavailable.problem,
         remedy: unavailable.remedy))
-  }
-
-  private static func encode(_ document: some Encodable) -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    guard let data = try? encoder.encode(document) else { return "{}\n" }
-    return String(decoding: data, as: UTF8.self) + "\n"
   }
 
   private struct Document: Encodable {

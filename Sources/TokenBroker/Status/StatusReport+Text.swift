@@ -2,29 +2,28 @@ import OAuthClient
 
 extension StatusReport {
   /// For people: a table on a terminal, one fact a line elsewhere or when a single token was asked for.
-  public func text(_ style: TextStyle, inDetail: Bool) -> String {
-    var lines = [headline(style)]
-    lines += daemonLines(style)
+  public func text(_ style: TextStyle, inDetail: Bool) -> [StyledLine] {
+    var lines = [headline] + daemonLines
     if style.columns != nil, !inDetail {
       lines += [""] + table(style)
     } else {
       for token in tokens { lines += token.details(style, now: now.unix, isAttended: life == .running) }
     }
     let advice = self.advice
-    if !advice.isEmpty { lines += [""] + advice.map { style.paint("-> ", .strong) + $0 } }
-    return lines.joined(separator: "\n") + "\n"
+    if !advice.isEmpty { lines += [""] + advice.map { StyledLine("-> ", .strong) + StyledLine($0) } }
+    return lines
   }
 
   /// The headline, plain, and what is wrong below it: changes only when something happens, not as time goes by.
-  public var summary: String {
-    let troubles = tokens.compactMap { token in
-      token.status.failure.map { "\(token.status.name): \($0.message)" }
-    }
-    return ([headline(.plain)] + troubles).joined(separator: "\n") + "\n"
+  public var summary: [StyledLine] {
+    [headline]
+      + tokens.compactMap { token in
+        token.status.failure.map { "\(token.status.name): \($0.message)" }
+      }
   }
 
   /// The line that a monitoring system shows.
-  func headline(_ style: TextStyle) -> String {
+  private var headline: StyledLine {
     let tone: TextStyle.Tone =
       switch grade {
       case .ok: .good
@@ -38,32 +37,32 @@ extension StatusReport {
     if !shown.isEmpty { text += ": " + shown.joined(separator: ", ") }
     if worst.count > 3 { text += " and \(worst.count - 3) more" }
     if status.reloadFailure != nil { text += "; reload failed, the old settings hold" }
-    return style.paint(grade.word, tone) + ": " + text
+    return StyledLine(grade.word, tone) + ": \(text)"
   }
 
-  private func daemonLines(_ style: TextStyle) -> [String] {
+  private var daemonLines: [StyledLine] {
     let now = now.unix
-    var lines: [String] = []
+    var lines: [StyledLine] = []
     switch life {
     case .running:
       lines.append("daemon: running since \(Timestamp.full(status.startedAt, now: now)), pid \(status.pid)")
     case .stopped(let time):
-      lines.append("daemon: " + style.paint("stopped", .bad) + " at \(Timestamp.full(time, now: now))")
+      lines.append("daemon: " + StyledLine("stopped", .bad) + " at \(Timestamp.full(time, now: now))")
     case .died(let time):
       lines.append(
-        "daemon: " + style.paint("dead", .bad)
+        "daemon: " + StyledLine("dead", .bad)
           + ", killed or crashed some time after its last change of status at \(Timestamp.full(time, now: now))")
     case .ofAnotherBoot:
-      lines.append("daemon: " + style.paint("not started", .bad) + " since this host booted")
+      lines.append("daemon: " + StyledLine("not started", .bad) + " since this host booted")
     }
     lines.append("config: \(status.configuration)")
     if let failure = status.reloadFailure {
-      lines.append(style.paint("reload failed", .doubtful) + ", the old settings hold: \(failure)")
+      lines.append(StyledLine("reload failed", .doubtful) + ", the old settings hold: \(failure)")
     }
     return lines
   }
 
-  private func table(_ style: TextStyle) -> [String] {
+  private func table(_ style: TextStyle) -> [StyledLine] {
     let now = now.unix
     var rows = [["TOKEN", "STATE", "VALID FOR", "NEXT REFRESH", "LAST SUCCESS", "REQUESTS", "FILE"]]
     for token in tokens {
@@ -88,16 +87,17 @@ extension StatusReport {
       }
     }
     let widths = Self.widths(rows)
-    var lines: [String] = []
+    var lines: [StyledLine] = []
     for (index, row) in rows.enumerated() {
-      var cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
-      if index == 0 {
-        cells = cells.map { style.paint($0, .faint) }
-      } else {
-        cells[1] = style.paint(cells[1], tokens[index - 1].state.tone)
+      var line: StyledLine = ""
+      for (column, cell) in row.enumerated() {
+        let isLast = column == row.count - 1
+        let padded = isLast ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
+        let tone = index == 0 ? TextStyle.Tone.faint : column == 1 ? tokens[index - 1].state.tone : nil
+        line += StyledLine(padded, tone) + (isLast ? "" : "  ")
       }
-      lines.append(cells.joined(separator: "  ").trimmingTrailingSpaces)
-      if let file = files[index] { lines.append("  " + file) }
+      lines.append(line)
+      if let file = files[index] { lines.append("  \(file)") }
       guard index > 0 else { continue }
       let status = tokens[index - 1].status
       for (label, failure) in status.troubles(now: now) { lines.append("  \(label): \(failure)") }
@@ -115,6 +115,9 @@ extension StatusReport {
     if life != .running {
       advice.append(
         "start the daemon: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50")
+    } else if let token = tokens.first(where: { $0.state == .untold }) {
+      let room = "df -h \(found.directory.shellQuoted)"
+      advice.append("the daemon cannot write its status since the last token \(token.status.name); make room: \(room)")
     } else if tokens.contains(where: { $0.state == .overdue || $0.state == .expired }) {
       advice.append("the daemon does not do what is due: systemctl restart konexus-tokend")
     }
@@ -143,7 +146,7 @@ extension StatusReport.State {
 
 extension StatusReport.Token {
   /// One fact a line.
-  func details(_ style: TextStyle, now: Double, isAttended: Bool) -> [String] {
+  func details(_ style: TextStyle, now: Double, isAttended: Bool) -> [StyledLine] {
     var facts: [(String, String)] = []
     if let expiresAt = status.expiresAt, let remaining {
       // The boot-time clock decides; the time of day is for people, and the wall clock may have been set since.
@@ -176,9 +179,9 @@ extension StatusReport.Token {
     }
     for note in status.notes { facts.append(("note", note)) }
     let width = style.columns == nil ? 0 : facts.map(\.0.count).max() ?? 0
-    return ["\(status.name): " + style.paint(state.rawValue, state.tone)]
+    return ["\(status.name): " + StyledLine(state.rawValue, state.tone)]
       + facts.map { label, fact in
-        "  \(label): " + String(repeating: " ", count: max(0, width - label.count)) + fact
+        StyledLine("  \(label): " + String(repeating: " ", count: max(0, width - label.count)) + fact)
       }
   }
 }
@@ -198,12 +201,5 @@ extension TokenStatus {
     }
     if let publicationFailure { troubles.append(("cannot publish", publicationFailure)) }
     return troubles
-  }
-}
-
-extension String {
-  fileprivate var trimmingTrailingSpaces: String {
-    guard let last = lastIndex(where: { $0 != " " }) else { return "" }
-    return String(self[...last])
   }
 }

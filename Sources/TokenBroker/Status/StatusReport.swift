@@ -37,6 +37,8 @@ public struct StatusReport: Sendable {
     case unattended
     /// Good, but the daemon has not done what was due: it hangs or is stopped.
     case overdue
+    /// In its file, and newer than the status file, which the daemon cannot write.
+    case untold = "status out of date"
     /// It was there and ended.
     case expired
     /// There is none.
@@ -48,7 +50,7 @@ public struct StatusReport: Sendable {
     public var grade: Grade {
       switch self {
       case .valid: .ok
-      case .failing, .unattended, .overdue: .warning
+      case .failing, .unattended, .overdue, .untold: .warning
       case .expired, .absent, .missing: .critical
       }
     }
@@ -64,24 +66,33 @@ public struct StatusReport: Sendable {
     public var remaining: Duration?
     /// Its files, as this user sees them.
     public var files: [SeenFile]
+    /// Whether the daemon let something pass that was due.
+    public var isOverdue: Bool
   }
 
-  /// What the file says.
-  public var status: BrokerStatus
+  /// The file that is judged.
+  public var found: FoundStatus
   /// Whether its writer is there.
   public var life: DaemonLife
   /// The tokens, judged.
   public var tokens: [Token]
+  /// Whether the daemon let something pass that was due, for any token.
+  public var isOverdue: Bool
   /// When this was judged.
   public var now: Moment
 
-  /// Judges `status`; with `name`, that token alone.
-  public init(_ status: BrokerStatus, only name: String? = nil, now: Moment = .now()) {
-    self.status = status
+  /// What the file says.
+  public var status: BrokerStatus { found.status }
+
+  /// Judges a status file; with `name`, that token alone.
+  public init(_ found: FoundStatus, only name: String? = nil, now: Moment = .now()) {
+    self.found = found
     self.now = now
-    let life = DaemonLife(of: status)
+    let life = DaemonLife(of: found)
     self.life = life
-    tokens = status.tokens.filter { name == nil || $0.name == name }.map { Token($0, life, now) }
+    let all = found.status.tokens.map { Token($0, found, life, now) }
+    isOverdue = all.contains(where: \.isOverdue)
+    tokens = name == nil ? all : all.filter { $0.status.name == name }
   }
 
   /// The worst of all.
@@ -93,25 +104,34 @@ public struct StatusReport: Sendable {
 
 extension TokenStatus {
   /// Longer than a daemon that is well lets anything wait that is due, and than it takes to say so.
-  private static let patience = Duration.seconds(30)
+  fileprivate static let patience = Duration.seconds(30)
 
   /// Whether the daemon that wrote this has let something pass that was due.
-  func isOverdue(_ now: BootTime) -> Bool {
+  fileprivate func isOverdue(_ now: BootTime) -> Bool {
     guard let due = dueAtBoot.map(BootTime.init(nanoseconds:)) else { return false }
     return now > due + Self.patience
   }
 }
 
 extension StatusReport.Token {
-  init(_ status: TokenStatus, _ life: DaemonLife, _ now: Moment) {
+  init(_ status: TokenStatus, _ found: FoundStatus, _ life: DaemonLife, _ now: Moment) {
     self.status = status
     files = status.outputs.map { SeenFile($0.path) }
     // The boot-time clock of another boot says nothing; what was in memory is gone with it.
     let end = life == .ofAnotherBoot ? nil : status.expiresAtBoot.map(BootTime.init(nanoseconds:))
     remaining = end.map { $0 - now.boot }
-    let isOverdue = life == .running && status.isOverdue(now.boot)
+    // The daemon writes its status after the token. If there is no room for it, the status describes an earlier token.
+    let newer = files.first?.modified.flatMap { $0 > found.modified && life != .ofAnotherBoot ? $0 : nil }
+    let isUntold = newer.map { now.unix - $0 > TokenStatus.patience.seconds } ?? false
+    if newer != nil, let expiry = TokenReading.expiry(of: status, owner: found.owner) {
+      remaining = .seconds(expiry - now.unix - (status.clockSkew ?? 0))
+      self.status.expiresAt = expiry
+    }
+    isOverdue = life == .running && newer == nil && status.isOverdue(now.boot)
     state =
-      if let remaining {
+      if isUntold, life == .running, remaining ?? .zero > .zero || status.verification != .jwt {
+        .untold
+      } else if let remaining {
         if remaining <= .zero {
           .expired
         } else if files.contains(where: { $0.exists == false }) {
@@ -121,7 +141,7 @@ extension StatusReport.Token {
         } else if isOverdue {
           .overdue
         } else {
-          status.condition == .valid ? .valid : .failing
+          status.condition == .failing ? .failing : .valid
         }
       } else {
         .absent

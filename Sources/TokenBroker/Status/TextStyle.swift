@@ -22,9 +22,4 @@ public struct TextStyle: Hashable, Sendable {
     case strong = "1"
     case faint = "2"
   }
-
-  /// `text` in the tone's colour, if colours may be used.
-  public func paint(_ text: String, _ tone: Tone) -> String {
-    isColoured ? "\u{1B}[\(tone.rawValue)m\(text)\u{1B}[0m" : text
-  }
 }

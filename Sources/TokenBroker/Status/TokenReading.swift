@@ -32,10 +32,9 @@ public enum TokenReading {
     _ token: StatusReport.Token, in report: StatusReport, validFor demanded: Duration
   ) throws(Refusal) -> Secret {
     guard var remaining = token.remaining, remaining > .zero else { throw absent(token, report) }
-    let content = try content(of: token)
-    guard content.count > 0 else { throw absent(token, report) }
+    let content = try content(of: token, in: report)
     if report.life != .running {
-      let expiry = (try? TokenInspection(of: content.withBytes { Array($0) }))?.number("exp")
+      let expiry = expiry(of: content)
       // An opaque token tells nothing: what the daemon wrote last is all there is.
       guard expiry != nil || token.status.verification != .jwt else { throw absent(token, report) }
       if let expiry { remaining = min(remaining, .seconds(expiry - report.now.unix)) }
@@ -47,27 +46,54 @@ public enum TokenReading {
 
   /// What is in a token's first raw file, whatever it is worth.
   ///
-  /// - Throws: `Refusal` if it cannot be read.
-  public static func content(of token: StatusReport.Token) throws(Refusal) -> Secret {
+  /// - Throws: `Refusal` if it cannot be read, or the daemon could not have put it there.
+  public static func content(of token: StatusReport.Token, in report: StatusReport) throws(Refusal) -> Secret {
     let name = token.status.name
-    guard let output = token.status.outputs.first(where: { $0.format == TokenOutput.Format.raw.rawValue }) else {
+    guard let output = token.status.rawOutput else {
       throw Refusal(
         problem: "\(name) has no raw file", remedy: "read one of its files: konexus-tokend status \(name)", code: 3,
         isHopeless: true)
     }
     do throws(PrivateFile.Unreadable) {
-      return try PrivateFile.read(output.path, maximum: 1 << 18, owned: false)
+      return try read(output, owner: report.found.owner)
     } catch {
+      let place = FilePath.directory(of: output.path)
+      let access = "if there is, use sudo, or become a member of its group: usermod -aG konexus-token USER"
       throw Refusal(
         problem: "\(output.path) cannot be read: \(error.reason)",
-        remedy:
-          "see whether there is a token: konexus-tokend status \(name); if there is, use sudo, or become a member of its group: usermod -aG konexus-token USER",
+        remedy: error.code == nil
+          ? "see who can write there: ls -ld \(place.shellQuoted) \(output.path.shellQuoted)"
+          : "see whether there is a token: konexus-tokend status \(name.shellQuoted); \(access)",
         code: 3)
     }
   }
 
+  /// When the JWT in a token's file ends, seconds since 1970; `nil` for what is none, or may not be read.
+  static func expiry(of token: TokenStatus, owner: UInt32) -> Double? {
+    token.rawOutput.flatMap { try? read($0, owner: owner) }.flatMap(expiry)
+  }
+
+  private static func expiry(of token: Secret) -> Double? {
+    (try? TokenInspection(of: token.withBytes { Array($0) }))?.number("exp").flatMap { abs($0) < 1e12 ? $0 : nil }
+  }
+
+  /// Commands print the content, and programs paste it into header lines: so it must be a token.
+  private static func read(
+    _ output: TokenStatus.Output, owner: UInt32
+  ) throws(PrivateFile.Unreadable) -> Secret {
+    let content = try DaemonDirectory.read(
+      output.path, of: owner, maximum: BearerToken.longest, forbidden: 0o002)
+    guard content.withBytes({ BearerToken.isValid($0) }) else { throw .init(reason: "it holds no Bearer token") }
+    return content
+  }
+
   private static func absent(_ token: StatusReport.Token, _ report: StatusReport) -> Refusal {
     let status = token.status
+    guard token.state != .untold else {
+      return Refusal(
+        problem: "the daemon cannot write its status, and the token \(status.name) does not say when it expires",
+        remedy: "make room: df -h \(report.found.directory.shellQuoted)", code: 3)
+    }
     var problem = "there is no valid token \(status.name)"
     if token.remaining != nil { problem = "the token \(status.name) has ended" }
     if report.life != .running { problem += ", and the daemon does not run" }
@@ -90,6 +116,11 @@ public enum TokenReading {
     if let failure = status.failure { problem += ", and refresh fails: \(failure.message)" }
     return Refusal(problem: problem, remedy: "see why: konexus-tokend status \(status.name)", code: 1)
   }
+}
+
+extension TokenStatus {
+  /// The first file that holds the token alone.
+  fileprivate var rawOutput: Output? { outputs.first { $0.format == TokenOutput.Format.raw.rawValue } }
 }
 
 extension TokenInspection {

@@ -10,11 +10,12 @@ struct CommandRun: Sendable {
   /// Runs the command to its end; with `onTerminal`, on a pseudo-terminal (script(1)) of 80 columns, where output and errors are one.
   ///
   /// - Parameters:
+  ///   - wrapper: a command that ends by executing its arguments, such as `["unshare", "-m"]`.
   ///   - input: a file that is its standard input.
   ///   - meanwhile: done while it runs, such as ending it.
   init(
     _ arguments: [String], in workplace: Workplace, environment: [String: String] = [:], onTerminal: Bool = false,
-    input: String = "/dev/null", meanwhile: (Running) async throws -> Void = { _ in }
+    wrapper: [String] = [], input: String = "/dev/null", meanwhile: (Running) async throws -> Void = { _ in }
   ) async throws {
     let stem = workplace.path + "/command.\(UInt64.random(in: .min ... .max))"
     var variables = [
@@ -22,7 +23,7 @@ struct CommandRun: Sendable {
       "RUNTIME_DIRECTORY": workplace.runtimeDirectory,
     ]
     variables.merge(environment) { $1 }
-    var command = [DaemonProcess.binary] + arguments
+    var command = wrapper + [DaemonProcess.binary] + arguments
     if onTerminal {
       command = ["script", "--quiet", "--return", "--command", command.joined(separator: " "), "/dev/null"]
     }

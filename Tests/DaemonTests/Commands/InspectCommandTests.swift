@@ -70,7 +70,7 @@ import Testing
       #expect(fetched.code == 0)
       #expect(
         fetched.output == Self.shown
-          + "verifies: signature and claims are right; keys: https://localhost:PORT (fetched REL)\n")
+          + "verifies: signature, issuer and times are right; keys: https://localhost:PORT (fetched REL)\n")
       let unknown = try await CommandRun(
         ["inspect", "-"], in: scene.workplace, environment: ["RUNTIME_DIRECTORY": scene.workplace.path], input: input)
       #expect(unknown.code == 3)

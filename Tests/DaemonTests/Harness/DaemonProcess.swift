@@ -47,6 +47,12 @@ final class DaemonProcess: Sendable {
   /// What `status.json` says; nil if there is none yet.
   var status: BrokerStatus? { try? StatusFile.read(from: workplace.runtimeDirectory) }
 
+  /// Whether it has ended but for a thread that hangs in a call of the kernel's, which the parent does not get to see.
+  var isZombie: Bool {
+    let fields = (Workplace.read("/proc/\(process.pid)/stat") ?? "").split(separator: " ")
+    return fields.count > 2 && fields[2] == "Z"
+  }
+
   func signal(_ number: Int32) { process.signal(number) }
 
   /// What it has spent of a processor's time, in seconds: fields 14 and 15 of proc_pid_stat(5).

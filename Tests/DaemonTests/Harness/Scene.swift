@@ -56,9 +56,9 @@ final class Scene: Sendable {
     return daemon
   }
 
-  /// Starts a program that reads a token's file, and waits for its first look.
-  func startReader(of name: String = "konexus") async throws -> TokenReader {
-    let reader = try TokenReader(workplace.tokenFile(name), sandbox: sandbox, in: workplace)
+  /// Starts a program that reads a token's file, and waits for its first look. `server`: whose API judges the token, if not the scene's own.
+  func startReader(of name: String = "konexus", at server: Sandbox? = nil) async throws -> TokenReader {
+    let reader = try TokenReader(workplace.tokenFile(name), sandbox: server ?? sandbox, in: workplace)
     readers.withLock { $0.append(reader) }
     try await wait(for: "the reader's first look", atMost: 30) { !reader.readings.isEmpty }
     return reader

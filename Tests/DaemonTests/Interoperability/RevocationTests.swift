@@ -7,6 +7,23 @@ import Testing
 struct RevocationTests {
   private static let revoked: KeyValuePairs = ["revoke_on_stop": "true"]
 
+  @Test("at a stop at most max_requests revocations are under way at once, and none is lost")
+  func limit() async throws {
+    try await withScene { scene in
+      let tables = (1...10).map { scene.table("t\($0)", Self.revoked) }
+      try scene.configure("[daemon]\nmax_requests = 2\n" + tables.joined(separator: "\n"))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      scene.sandbox.inject(.delay(seconds: 0.3), at: [.revocation])
+      daemon.signal(SIGTERM)
+      #expect(try await scene.ending(of: daemon) == .exited(0))
+      #expect(daemon.log(with: "the token was revoked").count == 10, "\(daemon.log)")
+      // One after the other arrives no sooner than the answer to the last but one.
+      let times = scene.sandbox.requests.filter { $0.endpoint == .revocation }.map(\.time).sorted()
+      for (one, third) in zip(times, times.dropFirst(2)) { #expect(third - one > 0.25, "\(times)") }
+    }
+  }
+
   @Test(
     "SIGTERM: the files go, the server revokes the token, others stay",
     arguments: SandboxSettings.TokenForm.allCases, ["jwt", "none"])

@@ -35,7 +35,7 @@ import Testing
     let limits = TransferLimits(bodyBytes: 1000, headerBytes: 1000)
     let request = try PreparedRequest(
       HTTPRequest(url: url, timeout: timeout, connectTimeout: timeout, transport: TransportSettings(proxy: .none)),
-      limits: limits, userAgent: "x")
+      files: .none, limits: limits, userAgent: "x")
     let result: Result<HTTPResponse, HTTPFailure>? = try await withCheckedThrowingContinuation { continuation in
       do {
         try RawServer.onThread {

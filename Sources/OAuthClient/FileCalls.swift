@@ -1,0 +1,165 @@
+import Dispatch
+import Synchronization
+
+/// Calls on files that someone else configured: a file system can hang, and no signal ends such a call.
+///
+/// Each call runs on a thread of its own, and its caller waits for a limited time. A call whose caller gave up goes on until the file
+/// system answers; its result is dropped. Calls of one lane run one after the other, so that a file system that hangs holds one thread
+/// for each lane. At most ``width`` lanes run at once: systemd limits the threads of a service (`TasksMax=`).
+public enum FileCalls {
+  /// A call that did not end in time.
+  public struct Overdue: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The last path that the call opened; `nil` if it did not start, as an earlier call of its lane still hangs.
+    public var path: String?
+    /// How long the caller waited.
+    public var limit: Duration
+
+    /// What failed, and why.
+    public var description: String {
+      let path = path.map { "reading \($0)" } ?? "reading its files"
+      return "\(path) took longer than \(Int(limit.seconds.rounded())) s: the file system does not answer"
+    }
+  }
+
+  /// How long the daemon waits for a file. A disk that spins up answers within this time.
+  public static let usualLimit = Duration.seconds(5)
+
+  /// How many lanes run at once: less than systemd allows the service in threads.
+  static let width = 40
+
+  /// Runs `body` in `lane` and returns its result.
+  ///
+  /// - Throws: ``Overdue`` if there is no result within `limit`, the wait for earlier calls of the lane included.
+  public static func run<Value: Sendable>(
+    _ lane: String, limit: Duration = usualLimit, _ body: @escaping @Sendable () -> Value
+  ) async throws(Overdue) -> Value {
+    let progress = Progress()
+    let number = lastNumber.add(1, ordering: .relaxed).newValue
+    let outcome: Result<Value, Overdue> = await withCheckedContinuation { continuation in
+      let caller = Caller(continuation)
+      let timer = LimitTimer()
+      timer.start(after: limit) {
+        lanes.withLock { $0.forget(number) }
+        caller.resume(.failure(Overdue(path: progress.path.withLock { $0 }, limit: limit)))
+      }
+      let work: @Sendable () -> Void = {
+        let value = Progress.$current.withValue(progress) { body() }
+        timer.cancel()
+        caller.resume(.success(value))
+      }
+      lanes.withLock { $0.add(Lanes.Entry(number: number, lane: lane, work: work)) }
+    }
+    return try outcome.get()
+  }
+
+  /// Runs `body` in `lane`, without a limit and without a caller that waits.
+  public static func start(_ lane: String, _ body: @escaping @Sendable () -> Void) {
+    let number = lastNumber.add(1, ordering: .relaxed).newValue
+    lanes.withLock { $0.add(Lanes.Entry(number: number, lane: lane, work: body)) }
+  }
+
+  /// Notes that the call on this thread opens `path`: a call that hangs is reported with it.
+  public static func note(_ path: String) {
+    Progress.current?.path.withLock { $0 = path }
+  }
+
+  private static let lanes = Mutex(Lanes())
+  private static let lastNumber = Atomic<UInt64>(0)
+
+  /// The lanes and what waits for them.
+  private struct Lanes {
+    struct Entry {
+      var number: UInt64
+      var lane: String
+      var work: @Sendable () -> Void
+    }
+
+    private var running: Set<String> = []
+    private var waiting: [Entry] = []
+
+    mutating func add(_ entry: Entry) {
+      waiting.append(entry)
+      startNext()
+    }
+
+    /// The caller has given up: a call that has not started never does.
+    mutating func forget(_ number: UInt64) {
+      waiting.removeAll { $0.number == number }
+    }
+
+    private mutating func end(_ lane: String) {
+      running.remove(lane)
+      startNext()
+    }
+
+    private mutating func startNext() {
+      while running.count < FileCalls.width, let next = waiting.firstIndex(where: { !running.contains($0.lane) }) {
+        let entry = waiting.remove(at: next)
+        running.insert(entry.lane)
+        // A queue of its own: a thread that hangs keeps no other call waiting.
+        DispatchQueue(label: "file").async {
+          entry.work()
+          FileCalls.lanes.withLock { $0.end(entry.lane) }
+        }
+      }
+    }
+  }
+
+  /// The path that a call opened last.
+  private final class Progress: Sendable {
+    @TaskLocal static var current: Progress?
+    let path = Mutex<String?>(nil)
+  }
+}
+
+/// A limit on the time that something is waited for.
+///
+/// Proof of `Sendable`: the source is made once, and Dispatch lets any thread schedule and cancel it.
+final class LimitTimer: @unchecked Sendable {
+  private static let queue = DispatchQueue(label: "limits")
+  private let source = DispatchSource.makeTimerSource(queue: LimitTimer.queue)
+
+  /// Calls `handler` once after `time`, unless it is cancelled before.
+  func start(after time: Duration, _ handler: @escaping @Sendable () -> Void) {
+    let nanoseconds = Int(clamping: max(.zero, time).nanoseconds)
+    source.schedule(deadline: .now() + .nanoseconds(nanoseconds), leeway: .milliseconds(10))
+    source.setEventHandler(handler: handler)
+    source.activate()
+  }
+
+  /// Ends it; `handler` is not called any more, unless it runs already.
+  func cancel() { source.cancel() }
+}
+
+extension Task where Failure == Never {
+  /// The task's value if it comes within `limit`, else `nil`; the task goes on in any case.
+  func value(within limit: Duration, executor: (any TaskExecutor)?) async -> Success? {
+    await withCheckedContinuation { continuation in
+      let caller = Caller<Success?>(continuation)
+      let timer = LimitTimer()
+      timer.start(after: limit) { caller.resume(nil) }
+      Task<Void, Never>(executorPreference: executor) {
+        let value = await self.value
+        timer.cancel()
+        caller.resume(value)
+      }
+    }
+  }
+}
+
+/// A caller that waits for the first of several results; later ones are dropped.
+private final class Caller<Value: Sendable>: Sendable {
+  private let continuation: Mutex<CheckedContinuation<Value, Never>?>
+
+  init(_ continuation: CheckedContinuation<Value, Never>) {
+    self.continuation = Mutex(continuation)
+  }
+
+  func resume(_ value: Value) {
+    let waiting = continuation.withLock { continuation in
+      defer { continuation = nil }
+      return continuation
+    }
+    waiting?.resume(returning: value)
+  }
+}

@@ -1,0 +1,104 @@
+import Glibc
+
+/// Why a service cannot start as its unit stands, and the drop-in that helps.
+public enum UnitFault: Equatable, Sendable {
+  /// The unit does not pass on credentials. `assignments` are those that it had before `file` withdrew them, by name.
+  case withoutCredentials(assignments: [String: String], file: String?, dropIn: String)
+  /// The unit has `PrivateUsers=yes`, and this host does not let the service manager make user namespaces.
+  case withoutUserNamespaces(limit: Int?)
+  /// The unit's `User=` is not there.
+  case withoutUser(String)
+
+  /// The assignment that an installed unit has for its configuration.
+  static let configuration = "LoadCredential=config.toml:/etc/konexus-tokend/config.toml"
+  /// The exit status if systemd could not set up the user or its namespace (systemd.exec(5)).
+  private static let userStatus = "217"
+
+  /// Looks for a fault; `nil` if there is none.
+  public init?(_ unit: ServiceUnit, withdrawn: WithdrawnCredentials?) {
+    self.init(
+      unit, withdrawn: withdrawn, userNamespaceLimit: Self.userNamespaceLimit,
+      hasUser: { getpwnam($0) != nil || UInt32($0) != nil })
+  }
+
+  init?(
+    _ unit: ServiceUnit, withdrawn: WithdrawnCredentials?, userNamespaceLimit: Int?, hasUser: (String) -> Bool
+  ) {
+    let user = unit.property("User")
+    let failedAtUser =
+      unit.property("ActiveState") != "active" && unit.property("ExecMainStatus") == Self.userStatus
+    if !user.isEmpty, !hasUser(user) {
+      self = .withoutUser(user)
+    } else if unit.property("PrivateUsers") == "yes", userNamespaceLimit == 0 || failedAtUser {
+      self = .withoutUserNamespaces(limit: userNamespaceLimit)
+    } else if let fault = Self.lostCredentials(of: unit, withdrawn: withdrawn) {
+      self = fault
+    } else {
+      return nil
+    }
+  }
+
+  private static func lostCredentials(of unit: ServiceUnit, withdrawn: WithdrawnCredentials?) -> Self? {
+    // A drop-in for this service alone may withdraw a credential on purpose, but not the configuration.
+    let isForAll = withdrawn.map { !$0.file.contains("/konexus-tokend.service") } ?? false
+    var lost = (withdrawn?.assignments ?? [:]).filter { name, _ in
+      unit.credentials[name] == nil && (isForAll || name == "config.toml")
+    }
+    if unit.credentials["config.toml"] == nil, lost["config.toml"] == nil { lost["config.toml"] = configuration }
+    guard !lost.isEmpty else { return nil }
+    let dropIn = withdrawn?.nameOfDropIn("credentials") ?? WithdrawnCredentials.lateName("credentials")
+    return .withoutCredentials(assignments: lost, file: withdrawn?.file, dropIn: dropIn)
+  }
+
+  /// The names of the credentials that the unit should pass on and does not.
+  public var lostCredentials: Set<String> {
+    if case .withoutCredentials(let assignments, _, _) = self { Set(assignments.keys) } else { [] }
+  }
+
+  /// What is wrong, to come after the unit's name.
+  public var problem: String {
+    switch self {
+    case .withoutCredentials(let assignments, _, _):
+      "does not pass \(assignments.keys.sorted().joined(separator: ", ")) to the daemon"
+    case .withoutUserNamespaces(let limit):
+      "cannot start: PrivateUsers=yes needs a user namespace, "
+        + (limit == 0 ? "and user.max_user_namespaces is 0" : "and systemd could not create one (status=217/USER)")
+    case .withoutUser(let user): "cannot start: the user \(user) does not exist"
+    }
+  }
+
+  /// More of it, one fact a line.
+  public var details: [String] {
+    guard case .withoutCredentials(_, let file?, _) = self else { return [] }
+    return ["\(file) has an empty LoadCredential=, which withdraws the credentials"]
+  }
+
+  /// The command that helps, for root's shell.
+  public func remedy(for unit: String) -> String {
+    switch self {
+    case .withoutCredentials(let assignments, _, let dropIn):
+      Self.command(dropIn, of: unit, lines: assignments.keys.sorted().compactMap { assignments[$0] })
+    case .withoutUserNamespaces:
+      Self.command(WithdrawnCredentials.lateName("private-users"), of: unit, lines: ["PrivateUsers=no"])
+    case .withoutUser: "systemd-sysusers && systemctl restart \(unit)"
+    }
+  }
+
+  /// One command that adds lines to a drop-in and restarts the service with it.
+  private static func command(_ dropIn: String, of unit: String, lines: [String]) -> String {
+    let directory = "/etc/systemd/system/\(unit).d"
+    let text = (["[Service]"] + lines).map(quoted).joined(separator: " ")
+    return "mkdir -p \(directory) && printf '%s\\n' \(text) >>\(directory)/\(dropIn)"
+      + " && systemctl daemon-reload && systemctl restart \(unit)"
+  }
+
+  /// A word for a shell.
+  private static func quoted(_ text: String) -> String {
+    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+  }
+
+  /// How many user namespaces this one can have (namespaces(7)); `nil` if the kernel does not limit them.
+  private static var userNamespaceLimit: Int? {
+    SmallFile.text(of: "/proc/sys/user/max_user_namespaces").split(separator: "\n").first.flatMap { Int($0) }
+  }
+}
