@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <string.h>
@@ -36,6 +39,36 @@ static inline int linux_peer_credentials(int connection, pid_t *process, uid_t *
   *process = credentials.process;
   *user = credentials.user;
   return 0;
+}
+
+// Asks the kernel about the Unix socket with this inode (sock_diag(7)). Returns the attribute of this type, its length in
+// `size`, or NULL if there is none.
+static inline const void *linux_unix_attribute(
+    int diag, uint32_t inode, uint32_t show, int type, void *buffer, size_t capacity, size_t *size) {
+  const struct {
+    struct nlmsghdr header;
+    struct unix_diag_req question;
+  } request = {
+      {.nlmsg_len = sizeof request, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
+      {.sdiag_family = AF_UNIX, .udiag_states = ~0u, .udiag_ino = inode, .udiag_show = show, .udiag_cookie = {~0u, ~0u}}};
+  if (send(diag, &request, sizeof request, MSG_NOSIGNAL) != (ssize_t)sizeof request) return NULL;
+  const ssize_t length = recv(diag, buffer, capacity, MSG_DONTWAIT | MSG_TRUNC);
+  const struct nlmsghdr *header = buffer;
+  if (length < (ssize_t)sizeof *header || (size_t)length > capacity || header->nlmsg_type != SOCK_DIAG_BY_FAMILY) {
+    return NULL;
+  }
+  const size_t end = header->nlmsg_len < (size_t)length ? header->nlmsg_len : (size_t)length;
+  size_t offset = NLMSG_SPACE(sizeof(struct unix_diag_msg));
+  while (offset + NLA_HDRLEN <= end) {
+    const struct nlattr *attribute = (const struct nlattr *)((const char *)buffer + offset);
+    if (attribute->nla_len < NLA_HDRLEN || offset + attribute->nla_len > end) return NULL;
+    if ((attribute->nla_type & NLA_TYPE_MASK) == type) {
+      *size = attribute->nla_len - NLA_HDRLEN;
+      return (const char *)attribute + NLA_HDRLEN;
+    }
+    offset += NLA_ALIGN(attribute->nla_len);
+  }
+  return NULL;
 }
 
 // The program's code from its first byte to its last (ld(1)).
