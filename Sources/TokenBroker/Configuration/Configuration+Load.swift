@@ -36,6 +36,9 @@ public struct ConfigurationDraft: Sendable {
   /// The text; `nil` if the file could not be read.
   public private(set) var text: Secret?
 
+  /// What the unit's `SetCredential=` passes if systemd has no file to copy.
+  private static let absence = Secret("not-passed")
+
   /// Reads the file at `path`, and no other.
   ///
   /// The file must be a regular one of root or of the daemon's user, without any access for others.
@@ -45,6 +48,11 @@ public struct ConfigurationDraft: Sendable {
     do throws(FileRefusal) {
       let (text, refusal) = try ProtectedFile.readUnlessChangeable(
         path, rules: environment.fileRules, limit: Self.sizeLimit)
+      guard text != Self.absence else {
+        throw FileRefusal(
+          path: path, problem: "was not passed to the service: it is missing, or a drop-in withdraws LoadCredential=",
+          remedy: "run: sudo konexus-tokend check", isMissing: true)
+      }
       self.init(text, path: shown, directory: Self.directory(of: path), environment: environment, refusal: refusal)
     } catch {
       self.init(unreadable: shown, because: error)
