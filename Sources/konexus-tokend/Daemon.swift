@@ -119,9 +119,9 @@ actor Daemon {
     switch request {
     case .reload: reload(from: file, reply)
     case .compare:
-      let stored = stored
+      let (stored, configPath, environment) = (stored, configPath, environment)
       Task(executorPreference: broker.requests) {
-        let text = try? await FileCalls.run("compare") { [configPath, environment] in
+        let text = try? await FileCalls.run("compare") {
           file.map(\.text) ?? ConfigurationDraft(reading: configPath, environment: environment).text
         }
         guard let text else { return reply.send(.failed("the configuration file cannot be read")) }

@@ -57,6 +57,14 @@ enum ConfigurationFile {
     }
   }
 
+  /// Whether the running daemon uses what the file holds now; `nil` if that cannot be told.
+  static func isInEffect(in directory: String) -> Bool? {
+    guard geteuid() == 0, let source = path, let file = try? ProtectedFile.descriptor(of: source) else { return nil }
+    defer { close(file) }
+    let answer = try? ControlClient.send(.compare, passing: file, in: directory, limit: .seconds(2))
+    return answer.map { if case .ok = $0 { true } else { false } }
+  }
+
   /// As the unit names it, for `ExecReload=`; else as the service manager does.
   private static var path: String? {
     if let source = getenv("KONEXUS_TOKEND_CONFIG_SOURCE") { return String(cString: source) }

@@ -84,6 +84,15 @@ public struct StatusReport: Sendable {
   /// What the file says.
   public var status: BrokerStatus { found.status }
 
+  /// Whether the config file was changed since the daemon read it.
+  public var isConfigurationChanged: Bool {
+    get { found.status.isConfigurationChanged }
+    set { found.status.isConfigurationChanged = newValue }
+  }
+
+  /// What to do about that; `nil` if it was not changed.
+  public var changedConfiguration: String? { found.status.changedConfiguration }
+
   /// Judges a status file; with `name`, that token alone.
   public init(_ found: FoundStatus, only name: String? = nil, now: Moment = .now()) {
     let life = DaemonLife(of: found)
