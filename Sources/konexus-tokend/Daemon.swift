@@ -31,6 +31,8 @@ actor Daemon {
   private var isEnding = false
   private var hasShedCode = false
   private var hasComplained = false
+  private var isDirectoryLost = false
+  private let locks: DirectoryLocks
   /// Credential sockets that were opened for the daemon.
   private let sockets: [InheritedSocket]
   /// When to give up, if it is to end with the first tokens.
@@ -59,6 +61,7 @@ actor Daemon {
     let configuration = start.configuration
     beginning = start
     self.environment = environment
+    self.locks = locks
     self.logger = logger
     self.sockets = sockets
     onceLimit = endsWithFirstTokens ? Moment.now().boot + startTimeout : nil
@@ -89,8 +92,10 @@ actor Daemon {
     }
     do throws(PublicationFailure) {
       let listened: @Sendable (Int32?) -> Void = { [self] socket in assumeIsolated { $0.manager.keep(socket) } }
+      let looked: @Sendable () -> Void = { [self] in assumeIsolated { $0.restoreDirectory() } }
       let former = StatusFile.left(in: environment.tokenDirectory)
-      try await broker.start(after: former, sockets: sockets, onListen: listened) { [self] status in
+      try await broker.start(after: former, sockets: sockets, onListen: listened, onLook: looked) {
+        [self] status in
         assumeIsolated { $0.report(status) }
       }
     } catch {
@@ -99,6 +104,30 @@ actor Daemon {
       outbox.flush(within: Self.lastWord)
       _exit(error.isOccupied ? EX_TEMPFAIL : EX_CONFIG)
     }
+  }
+
+  /// Puts the runtime directory back if someone removed it: the tokens are written into it again.
+  private func restoreDirectory() {
+    let directory = environment.tokenDirectory
+    // On a disk, which may hang, it is not looked for.
+    guard statusWriter == nil, access(directory, F_OK) != 0, errno == ENOENT else {
+      isDirectoryLost = false
+      return
+    }
+    guard mkdir(directory, 0o750) == 0 else {
+      let reason = String(cString: strerror(errno))
+      if !isDirectoryLost {
+        logger.critical("\(directory) was removed and cannot be made again: \(reason) -> systemctl restart konexus-tokend")
+      }
+      isDirectoryLost = true
+      return
+    }
+    // mkdir(2) takes the umask off the mode.
+    chmod(directory, 0o750)
+    logger.error("\(directory) was removed; it was made again")
+    do throws(DirectoryLocks.Held) { try locks.takeAgain(directory) } catch { logger.critical("\(error)") }
+    statusFile = StatusFile(directory: directory, allowsPersistentStorage: false)
+    openControlSocket()
   }
 
   /// Listens to `konexus-tokend reload`.

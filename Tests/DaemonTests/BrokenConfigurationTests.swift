@@ -99,6 +99,54 @@ struct BrokenConfigurationTests {
     }
   }
 
+  @Test("a runtime directory that is removed is made again, with the tokens, the status and the control socket")
+  func removedDirectory() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.settled()
+      let token = scene.token()
+      let directory = scene.workplace.runtimeDirectory
+      for _ in 0..<2 {
+        for name in try Scene.files(in: directory) { unlink(directory + "/" + name) }
+        #expect(rmdir(directory) == 0)
+        try await scene.wait(for: "the token", atMost: 20) { scene.token() == token }
+        var status = stat()
+        #expect(stat(directory, &status) == 0 && status.st_mode & 0o7777 == 0o750)
+        try await scene.wait(for: "the status") { daemon.status?.tokens.first?.condition == .valid }
+      }
+      #expect(try await CommandRun(["reload"], in: scene.workplace).code == 0)
+      let second = try scene.startDaemon(isSupervised: false)
+      #expect(try await scene.ending(of: second) == .exited(75))
+      #expect(scene.sandbox.counts[.token] == 1)
+    }
+  }
+
+  @Test(
+    "one that cannot be made again is reported with the command, and the daemon goes on",
+    .enabled(if: geteuid() == 0, "needs root"))
+  func removedForGood() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let directory = scene.workplace.runtimeDirectory
+      chmod(scene.workplace.path, 0o755)
+      #expect(chown(directory, 65534, 65534) == 0 && chown(scene.workplace.configFile, 65534, 65534) == 0)
+      chmod(scene.workplace.notifySocket, 0o666)
+      let daemon = try scene.startDaemon(
+        environment: ["WATCHDOG_USEC": "1000000"], wrapper: ["setpriv", "--reuid", "65534", "--clear-groups"])
+      try await scene.settled()
+      for name in try Scene.files(in: directory) { unlink(directory + "/" + name) }
+      #expect(rmdir(directory) == 0)
+      try await scene.wait(for: "the line") {
+        !daemon.log(with: "cannot be made again", "-> systemctl restart konexus-tokend").isEmpty
+      }
+      let beats = scene.notify.count(of: "WATCHDOG=1")
+      try await scene.wait(for: "beats") { scene.notify.count(of: "WATCHDOG=1") >= beats + 3 }
+      #expect(daemon.log(with: "cannot be made again").count == 1)
+      #expect(scene.notify.status?.contains("cannot open the directory") ?? false, "\(scene.notify.status ?? "")")
+    }
+  }
+
   @Test("an edited file is reported by status, the service's status and a metric, until it is in effect")
   func edited() async throws {
     try await withScene { scene in

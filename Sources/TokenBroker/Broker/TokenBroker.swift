@@ -23,6 +23,7 @@ public actor TokenBroker {
   private let locks: DirectoryLocks
   var onChange: @Sendable (BrokerStatus) -> Void = { _ in }
   var onListen: @Sendable (Int32?) -> Void = { _ in }
+  private var onLook: @Sendable () -> Void = {}
   var desk = CredentialDesk()
   let startedAt = Moment.now()
 
@@ -83,15 +84,18 @@ public actor TokenBroker {
   ///   - sockets: credential sockets that were opened for the daemon.
   ///   - onListen: called on the broker's queue with the credential socket that the settings ask for whenever it was opened, so that it can
   ///     be kept over a restart; with `nil` when it was closed.
+  ///   - onLook: called on the broker's queue before files are compared with what they should be, such as to put their directory back.
   ///   - onChange: called on the broker's queue whenever there is something new to tell.
   /// - Throws: `PublicationFailure` if the place of every token is unfit: no tmpfs, open to others, missing; or if another daemon has one.
   public func start(
     after former: BrokerStatus? = nil, sockets: [InheritedSocket] = [],
     onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
+    onLook: @escaping @Sendable () -> Void = {},
     onChange: @escaping @Sendable (BrokerStatus) -> Void
   ) async throws(PublicationFailure) {
     self.onChange = onChange
     self.onListen = onListen
+    self.onLook = onLook
     openWatch()
     var unfit: [PublicationFailure] = []
     for settings in configuration.tokens {
@@ -169,6 +173,7 @@ public actor TokenBroker {
     let now = Moment.now()
     compareClocks(now)
     if watch == nil { reopenWatch() }
+    onLook()
     checkFiles()
     for name in keepers.keys {
       if let deadline = keepers[name]?.lifecycle.deadline, deadline <= now.boot { handle(.woke, name) }
@@ -482,7 +487,9 @@ public actor TokenBroker {
       switch change {
       case .file(let path):
         if let name = owners[path], let keeper = keepers[name] { checkFiles(of: keeper) }
-      case .unknown: checkFiles()
+      case .unknown:
+        onLook()
+        checkFiles()
       }
     }
   }
