@@ -117,7 +117,8 @@ actor Daemon {
     guard mkdir(directory, 0o750) == 0 else {
       let reason = String(cString: strerror(errno))
       if !isDirectoryLost {
-        logger.critical("\(directory) was removed and cannot be made again: \(reason) -> systemctl restart konexus-tokend")
+        logger.critical(
+          "\(directory) was removed and cannot be made again: \(reason) -> systemctl restart konexus-tokend")
       }
       isDirectoryLost = true
       return
