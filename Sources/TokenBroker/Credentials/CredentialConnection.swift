@@ -8,28 +8,32 @@ import OAuthClient
 final class CredentialConnection: @unchecked Sendable {
   /// How long a unit's start waits for a token: less than systemd lets a start take (90 s), so that it fails with a reason.
   static let patience = Duration.seconds(60)
-  /// How long systemd may take to read its answer.
-  private static let longestSending = Duration.seconds(10)
+  /// What a refusal is made of.
+  private static let zeros = Secret([UInt8](repeating: 0, count: 64 << 10))
 
   /// Who asks.
   let peer: CredentialPeer
   /// When it asked.
-  let since = Moment.now().boot
+  let since: BootTime
   /// When it is answered at the latest.
   private(set) var limit: BootTime
 
-  private let descriptor: Int32
+  let descriptor: Int32
   private let queue: DispatchQueue
   private let timer: any DispatchSourceTimer
   private var writer: (any DispatchSourceWrite)?
   private var answer: Secret?
-  private var sent = 0
+  /// How many bytes are left to be sent: the answer, over and over.
+  private var left = 0
   private var onEnd: (() -> Void)?
 
   /// Takes over the non-blocking `descriptor`. `onEnd` is called once, when the connection is closed.
-  init(_ descriptor: Int32, peer: CredentialPeer, queue: DispatchQueue, onEnd: @escaping () -> Void) {
+  init(
+    _ descriptor: Int32, peer: CredentialPeer, since: BootTime, queue: DispatchQueue, onEnd: @escaping () -> Void
+  ) {
     self.descriptor = descriptor
     self.peer = peer
+    self.since = since
     self.queue = queue
     self.onEnd = onEnd
     limit = since + Self.patience
@@ -46,39 +50,30 @@ final class CredentialConnection: @unchecked Sendable {
   /// Whether the answer was given, or the connection is closed.
   var isAnswered: Bool { answer != nil || onEnd == nil }
 
-  /// Calls `handler` if there is no answer after `time`, ``patience`` at the most.
-  func wait(for time: Duration, orElse handler: @escaping @Sendable () -> Void) {
-    let time = min(time, Self.patience)
-    limit = Moment.now().boot + time
+  /// Calls `handler` if there is no answer at `limit`.
+  func wait(until limit: BootTime, orElse handler: @escaping @Sendable () -> Void) {
+    self.limit = limit
+    let time = max(.zero, limit - Moment.now().boot)
     timer.setEventHandler(handler: handler)
     // A little later than the limit, so that it has passed by then.
     timer.schedule(deadline: .now() + .milliseconds(Int(time.nanoseconds / 1_000_000) + 1))
   }
 
-  /// Gives the credential.
-  func send(_ credential: Secret) {
-    guard !isAnswered else { return }
-    answer = credential
-    timer.setEventHandler { [weak self] in self?.close() }
-    timer.schedule(deadline: .now() + .milliseconds(Int(Self.longestSending.nanoseconds / 1_000_000)))
-    write()
-  }
+  /// Gives the credential. It is not cut short: systemd would take what came for all of it.
+  func send(_ credential: Secret) { send(credential, credential.count) }
 
   /// Lets the unit's start fail.
   ///
   /// An end without a word would not: systemd takes that for an empty credential and starts the unit with it. It does not
   /// take more than 1 MiB; so a refusal is one byte more than that, all zeros, which systemd throws away.
-  func refuse() {
-    send(Secret([UInt8](repeating: 0, count: 1 << 20 + 1)))
-  }
+  func refuse() { send(Self.zeros, 1 << 20 + 1) }
 
-  /// Refuses before it returns: for a daemon that ends now. Waits for a slow reader half a second at the most.
-  func refuseAtOnce() {
+  private func send(_ answer: Secret, _ count: Int) {
     guard !isAnswered else { return }
-    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
-    var limit = timeval(tv_sec: 0, tv_usec: 500_000)
-    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-    refuse()
+    timer.cancel()
+    self.answer = answer
+    left = count
+    write()
   }
 
   /// Ends the connection.
@@ -97,17 +92,20 @@ final class CredentialConnection: @unchecked Sendable {
     onEnd()
   }
 
-  private func write() {
+  /// Sends as much of the answer as there is room for, and closes the connection behind it.
+  func write() {
     guard let answer else { return }
-    while sent < answer.count {
+    while left > 0 {
       let count = answer.withBytes { bytes in
-        Glibc.send(
-          descriptor, bytes.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
+        // A multiple of the answer's length from its end is where the next copy begins.
+        let part = left % bytes.count == 0 ? bytes.count : left % bytes.count
+        return Glibc.send(
+          descriptor, bytes.baseAddress.map { $0 + (bytes.count - part) }, part, Int32(MSG_NOSIGNAL))
       }
       if count < 0, errno == EINTR { continue }
       if count < 0, errno == EAGAIN { return waitForRoom() }
       guard count > 0 else { break }
-      sent += count
+      left -= count
     }
     close()
   }

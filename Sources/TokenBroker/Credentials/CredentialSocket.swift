@@ -1,8 +1,17 @@
 import CLinux
 import Dispatch
 import Glibc
+import OAuthClient
 
 /// The socket that systemd gets tokens from (`LoadCredential=`): takes connections, and passes on those of root that name a unit.
+///
+/// **A connection stays in the kernel's queue until it can be answered.** If the daemon ends meanwhile, in whatever way, the
+/// kernel resets a connection that was not accepted, and the unit's start fails; if the listening socket outlives it, with
+/// systemd, the next run answers. An accepted connection would just end, which systemd takes for an empty credential: Linux
+/// resets a connected Unix socket only if the end that is closed has unread bytes, and systemd sends none.
+///
+/// Two cases are left in which a unit waits on an accepted connection. Connections are accepted in their order: one that can be
+/// answered brings out those before it. Where the kernel does not tell who waits (``ConnectionQueue``), all are accepted at once.
 ///
 /// Proof of `Sendable`: it is touched on `queue` alone, the broker's, on which its source calls it too.
 final class CredentialSocket: @unchecked Sendable {
@@ -14,25 +23,36 @@ final class CredentialSocket: @unchecked Sendable {
     case intruder(userID: UInt32, process: Int32)
   }
 
-  /// So many units may wait at once; the others wait in the kernel's queue until one is done.
+  /// So many connections are held at once; the others wait in the kernel's queue until one is done.
   static let maximumConnections = 64
+  /// How often those who wait in the kernel's queue are looked at.
+  private static let lookPeriod = DispatchTimeInterval.milliseconds(100)
 
   /// Where it listens; `nil` if it has no path.
   let path: String?
   let descriptor: Int32
   private let queue: DispatchQueue
   private let source: any DispatchSourceRead
+  private let canAnswer: (CredentialPeer, BootTime) -> Bool
   private let onArrival: (Arrival) -> Void
+  private var kernel: ConnectionQueue
   /// Those that are not closed yet: an answer that the kernel does not take at once has to be held on to.
   private var connections: [UInt64: CredentialConnection] = [:]
   private var lastNumber: UInt64 = 0
   private var isPaused = false
 
-  /// Serves a listening socket, which it takes over. `onArrival` is called on `queue`.
-  init(_ descriptor: Int32, queue: DispatchQueue, onArrival: @escaping (Arrival) -> Void) {
+  /// Serves a listening socket, which it takes over. The closures are called on `queue`.
+  ///
+  /// - Parameter canAnswer: whether a unit that has asked at this time would be answered now.
+  init(
+    _ descriptor: Int32, queue: DispatchQueue, canAnswer: @escaping (CredentialPeer, BootTime) -> Bool,
+    onArrival: @escaping (Arrival) -> Void
+  ) {
     self.descriptor = descriptor
     self.queue = queue
+    self.canAnswer = canAnswer
     self.onArrival = onArrival
+    kernel = ConnectionQueue(descriptor)
     path = UnixSocket.path(of: descriptor)
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
     source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
@@ -49,14 +69,17 @@ final class CredentialSocket: @unchecked Sendable {
 
   private func accept() {
     while connections.count < Self.maximumConnections {
-      let accepted = linux_accept(descriptor)
-      if accepted < 0 {
-        // A peer that gave up meanwhile is no fault; with anything else (no descriptors left) there is time to breathe.
-        if errno == EINTR || errno == ECONNABORTED { continue }
-        if errno != EAGAIN { pause(for: .milliseconds(200)) }
-        return
+      guard let callers = kernel.callers() else {
+        guard acceptNext(nil) else { return }
+        continue
       }
-      admit(accepted)
+      // None is in line: accept(2) says so too, and what came meanwhile is looked at with the source's next event.
+      if callers.isEmpty { return }
+      guard let last = callers.lastIndex(where: { $0.peer.map { [since = $0.since] in canAnswer($0, since) } ?? true })
+      else { return pause(for: Self.lookPeriod) }
+      for caller in callers[...last] where connections.count < Self.maximumConnections {
+        guard acceptNext(caller) else { return }
+      }
     }
     if !isPaused {
       isPaused = true
@@ -64,7 +87,26 @@ final class CredentialSocket: @unchecked Sendable {
     }
   }
 
-  private func admit(_ accepted: Int32) {
+  /// Accepts the first in line, which should be `caller`; returns whether there may be more.
+  private func acceptNext(_ caller: ConnectionQueue.Caller?) -> Bool {
+    let accepted = linux_accept(descriptor)
+    if accepted >= 0 {
+      admit(accepted, caller)
+      return true
+    }
+    // A peer that gave up meanwhile is no fault; with anything else (no descriptors left) there is time to breathe.
+    if errno == EINTR || errno == ECONNABORTED { return true }
+    if errno != EAGAIN { pause(for: .milliseconds(200)) }
+    return false
+  }
+
+  private func admit(_ accepted: Int32, _ caller: ConnectionQueue.Caller?) {
+    var end = pollfd(fd: accepted, events: 0, revents: 0)
+    // A unit's start that was given up while it waited.
+    if poll(&end, 1, 0) > 0, end.revents & Int16(POLLHUP) != 0 {
+      Glibc.close(accepted)
+      return
+    }
     let who = UnixSocket.peer(of: accepted)
     guard let who, who.userID == 0, let peer = CredentialPeer(address: UnixSocket.peerAddress(of: accepted)) else {
       Glibc.close(accepted)
@@ -72,9 +114,25 @@ final class CredentialSocket: @unchecked Sendable {
     }
     lastNumber += 1
     let number = lastNumber
-    let connection = CredentialConnection(accepted, peer: peer, queue: queue) { [weak self] in self?.leave(number) }
+    let since = caller.flatMap { $0.peer == peer ? $0.since : nil } ?? Moment.now().boot
+    let connection = CredentialConnection(accepted, peer: peer, since: since, queue: queue) { [weak self] in
+      self?.leave(number)
+    }
     connections[number] = connection
     onArrival(.request(connection))
+  }
+
+  /// Lets those fail that wait on accepted connections, all at the same time, and returns when all have their answers, at the
+  /// latest at `end`: the process is about to end.
+  func dismiss(until end: BootTime) {
+    for connection in connections.values { connection.refuse() }
+    while !connections.isEmpty {
+      let left = (end - Moment.now().boot).nanoseconds / 1_000_000
+      guard left > 0 else { return }
+      var ends = connections.values.map { pollfd(fd: $0.descriptor, events: Int16(POLLOUT), revents: 0) }
+      poll(&ends, nfds_t(ends.count), Int32(left))
+      for connection in connections.values { connection.write() }
+    }
   }
 
   private func leave(_ number: UInt64) {

@@ -28,11 +28,13 @@ struct CredentialDesk {
   var activated: [CredentialSocket] = []
   /// That of `credential_socket`.
   var own: CredentialSocket?
-  /// By the token's name.
+  /// On accepted connections, by the token's name.
   var waiting: [String: [Request]] = [:]
   /// Connections of others than root since the last line about them.
   var intruders = 0
   var lastComplaint: BootTime?
+
+  var sockets: [CredentialSocket] { activated + [own].compactMap(\.self) }
 }
 
 extension TokenBroker {
@@ -64,7 +66,10 @@ extension TokenBroker {
   }
 
   private func serve(_ descriptor: Int32) -> CredentialSocket {
-    CredentialSocket(descriptor, queue: queue) { [weak self] arrival in
+    CredentialSocket(
+      descriptor, queue: queue,
+      canAnswer: { [weak self] peer, since in self?.assumeIsolated { $0.canAnswer(peer, since: since) } ?? false }
+    ) { [weak self] arrival in
       self?.assumeIsolated { $0.receive(arrival) }
     }
   }
@@ -92,37 +97,67 @@ extension TokenBroker {
     guard !serve(request, keeper) else { return }
     let name = keeper.settings.name
     desk.waiting[name, default: []].append(request)
-    // A token that lasts no longer is better than none: it is given while half of it is left.
-    let left = keeper.lifecycle.held.map { ($0.expiresAt - Moment.now().boot) / 2 }
-    connection.wait(for: left ?? CredentialConnection.patience) { [weak self] in
+    connection.wait(until: limit(keeper, since: connection.since)) { [weak self] in
       self?.assumeIsolated { $0.giveUpWaiting(name) }
     }
     refreshForWaiting(name)
   }
 
-  /// Asks for a newer token if somebody waits for one: when they come, and again when a token came that had been asked for before.
-  func refreshForWaiting(_ name: String) {
-    guard desk.waiting[name] != nil, let lifecycle = keepers[name]?.lifecycle else { return }
-    // Not against the pace of a row of failures: a unit that is restarted in a loop must not lock the client out.
-    if lifecycle.held != nil, lifecycle.trouble == nil { handle(.refresh, name) }
+  /// Whether a unit that has asked at that time would get its token, or a refusal, now. If not, a newer token is asked for.
+  private func canAnswer(_ peer: CredentialPeer, since: BootTime) -> Bool {
+    // Those who wait are left to the next run.
+    guard !isStopping else { return false }
+    guard let (keeper, _) = wanted(peer.credential), keeper.settings.admits(peer.unit) else { return true }
+    if hasToken(keeper, since: since) || limit(keeper, since: since) <= Moment.now().boot { return true }
+    if keeper.lifecycle.isWaiting { askForNewer(keeper) }
+    return false
   }
 
-  /// Gives the token out if it is there and good for long enough, or as new as can be.
+  /// When a unit that has asked at that time is answered at the latest.
+  private func limit(_ keeper: TokenKeeper, since: BootTime) -> BootTime {
+    // A token that lasts no longer is better than none: it is given while half of it is left.
+    let half = keeper.lifecycle.held.map { ($0.expiresAt - since) / 2 }
+    return since + min(half ?? CredentialConnection.patience, CredentialConnection.patience)
+  }
+
+  /// Whether there is a token that a unit which has asked at that time may have: good for long enough, or as new as can be.
+  private func hasToken(_ keeper: TokenKeeper, since: BootTime) -> Bool {
+    guard let left = timeLeft(keeper), let held = keeper.lifecycle.held else { return false }
+    return left >= keeper.settings.minValidity || held.requestedAt >= since
+  }
+
+  /// For how long the token is good that could be given now; `nil` if there is none.
+  private func timeLeft(_ keeper: TokenKeeper) -> Duration? {
+    let now = Moment.now().boot
+    guard let held = keeper.lifecycle.held, held.requestedAt == keeper.grant?.requestedAt.boot, held.expiresAt > now
+    else { return nil }
+    return held.expiresAt - now
+  }
+
+  /// Asks for a newer token if a unit waits for one: when it comes, and again when a token came that had been asked for before.
+  func refreshForWaiting(_ name: String) {
+    if desk.waiting[name] != nil, let keeper = keepers[name] { askForNewer(keeper) }
+  }
+
+  private func askForNewer(_ keeper: TokenKeeper) {
+    // Not against the pace of a row of failures: a unit that is restarted in a loop must not lock the client out.
+    let lifecycle = keeper.lifecycle
+    if lifecycle.held != nil, lifecycle.trouble == nil { handle(.refresh, keeper.settings.name) }
+  }
+
+  /// Gives the token out if it is there and good for long enough, or as new as can be, or at last.
   ///
   /// - Returns: whether it did.
   private func serve(_ request: CredentialDesk.Request, _ keeper: TokenKeeper, atLast: Bool = false) -> Bool {
-    let now = Moment.now().boot
-    guard let grant = keeper.grant, let held = keeper.lifecycle.held, held.requestedAt == grant.requestedAt.boot,
-      held.expiresAt > now
+    guard atLast || hasToken(keeper, since: request.connection.since), let left = timeLeft(keeper),
+      let grant = keeper.grant
     else { return false }
-    let left = held.expiresAt - now
-    let isNew = held.requestedAt >= request.connection.since
-    guard left >= keeper.settings.minValidity || isNew || atLast else { return false }
     let peer = request.connection.peer
     request.connection.send(RenderedToken.content(of: grant, as: request.output))
+    let shortfall = atLast ? ", which is less than min_validity, for want of a newer one" : ""
     logger.log(
       level: atLast ? .warning : .info,
-      "\(keeper.settings.name): \(peer.unit) got the token as its credential \(peer.credential), good for \(Timestamp.span(left))\(atLast ? ", which is less than min_validity, for want of a newer one" : "")",
+      "\(keeper.settings.name): \(peer.unit) got the token as its credential \(peer.credential), good for \(Timestamp.span(left))\(shortfall)",
       metadata: metadata(.credentialServed, of: keeper, ["consumer_unit": "\(peer.unit)"]))
     return true
   }
@@ -161,11 +196,21 @@ extension TokenBroker {
     }
   }
 
-  /// Lets every start that waits fail: the daemon stops, and a connection that just ended would pass for an empty credential.
+  /// Answers those who wait on accepted connections, as the daemon stops: with a token that is good, however short, or with a
+  /// refusal. A connection that just ended would pass for an empty credential. Those who are not accepted yet are left to the next
+  /// run, or to the kernel.
   func dismissWaiting() {
-    for request in desk.waiting.values.joined() { request.connection.refuseAtOnce() }
+    for (name, requests) in desk.waiting {
+      guard let keeper = keepers[name] else { continue }
+      for request in requests where !request.connection.isAnswered { _ = serve(request, keeper, atLast: true) }
+    }
     desk.waiting = [:]
+    let end = Moment.now().boot + Self.longestDismissal
+    for socket in desk.sockets { socket.dismiss(until: end) }
   }
+
+  /// How long a stop waits for units that are slow to read a refusal.
+  private static let longestDismissal = Duration.milliseconds(500)
 
   private func refuse(_ connection: CredentialConnection, _ reason: String, of keeper: TokenKeeper? = nil) {
     connection.refuse()

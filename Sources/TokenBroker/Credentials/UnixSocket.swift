@@ -21,11 +21,37 @@ enum UnixSocket {
     }
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
     guard descriptor >= 0 else { throw .system("make a socket for", path, errno) }
-    let isBound = withAddress(of: path) { bind(descriptor, $0, $1) == 0 } ?? false
-    guard isBound, chmod(path, 0o600) == 0, Glibc.listen(descriptor, SOMAXCONN) == 0 else {
+    do throws(PublicationFailure) {
+      // The file of a Unix socket gets the mode of the unbound socket: it is never open to others, not even for an instant.
+      guard fchmod(descriptor, 0o600) == 0, withAddress(of: path, { bind(descriptor, $0, $1) == 0 }) ?? false else {
+        throw .system("listen at", path, errno)
+      }
+      // Bound by its path, as that is what systemd connects to and what a later run knows it by: so it is looked for in the
+      // directory that was checked.
+      guard fstatat(directory.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
+        status.st_mode & S_IFMT == S_IFSOCK, status.st_mode & 0o177 == 0, status.st_uid == geteuid()
+      else {
+        throw PublicationFailure("\(directory.path) was replaced while \(path) was made; reload or restart the daemon")
+      }
+      guard Glibc.listen(descriptor, SOMAXCONN) == 0 else { throw .system("listen at", path, errno) }
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    return descriptor
+  }
+
+  /// Connects to the socket at `path`.
+  ///
+  /// - Throws: `PublicationFailure` if no process listens there.
+  static func connect(to path: String) throws(PublicationFailure) -> Int32 {
+    guard isThere(path) else { throw .system("connect to", path, errno == 0 ? ENOTSOCK : errno) }
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard descriptor >= 0 else { throw .system("make a socket for", path, errno) }
+    guard withAddress(of: path, { Glibc.connect(descriptor, $0, $1) == 0 }) ?? false else {
       let code = errno
       close(descriptor)
-      throw .system("listen at", path, code)
+      throw .system("connect to", path, code)
     }
     return descriptor
   }

@@ -101,7 +101,7 @@ import Testing
       for name in ["token_endpoint", "revocation_endpoint"] {
         #expect(
           run.output.contains(
-            "warning discovery    \(name) is on 127.0.0.1, not on the issuer's host localhost: the client secret goes to 127.0.0.1"
+            "warning discovery    \(name) is on 127.0.0.1, not on the issuer's host localhost: the client secret goes there"
           ), "\(run.output)")
       }
       // The one that is not used.
