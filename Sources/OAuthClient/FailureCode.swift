@@ -88,7 +88,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .tlsExpired: "the server's certificate must be renewed; check this host's clock as well (timedatectl)"
     case .tlsNotYetValid: "check this host's clock (timedatectl)"
     case .tlsHostName: "issuer must name the host as the server's certificate does"
-    case .tlsCAFile: "ca_file (or the client certificate or its key) must be a readable PEM file"
+    case .tlsCAFile:
+      "ca_file and the client certificate must be PEM files that the daemon can read, and others cannot change"
     case .tlsClientCertificate:
       "the server must know the client's certificate: is client_certificate_file set, still valid, and registered for this client?"
     case .tlsPin:

@@ -97,7 +97,9 @@ import Testing
     #expect(try Self.errors("client_secret = 's'\nca_file = 'ca.pem'", in: directory) == message)
   }
 
-  @Test(.enabled(if: geteuid() == 0, "needs root to give files away"), arguments: ["ca_file", "client_certificate_file"])
+  @Test(
+    .enabled(if: geteuid() == 0, "needs root to give files away"),
+    arguments: ["ca_file", "client_certificate_file"])
   func certificatesOfAnotherUser(_ setting: String) throws {
     let directory = try ConfigurationDirectory()
     try directory.write("key.pem", Self.key)

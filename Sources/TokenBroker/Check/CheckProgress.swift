@@ -196,7 +196,8 @@ final class CheckProgress: Sendable {
       let host = Self.place(of: url).host
       tell(
         step(
-          .discovery, .warning, "\(name) is on \(host), not on the issuer's host \(issuer): the client secret goes to \(host)",
+          .discovery, .warning,
+          "\(name) is on \(host), not on the issuer's host \(issuer): the client secret goes to \(host)",
           remedy: "ask the operator of \(issuer) whether \(host) belongs to the server"))
     }
   }
