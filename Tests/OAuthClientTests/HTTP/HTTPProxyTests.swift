@@ -111,6 +111,7 @@ import Testing
     #expect(failure.reason == .timeout(stage: .proxy), "\(failure)")
     #expect(
       failure.message.hasPrefix("the proxy on the way to auth.example.test port 443 did not connect to it in time"))
+    #expect(AcquisitionFailure(failure, while: "token").code == .proxy)
     withExtendedLifetime(plugs) {}
   }
 
