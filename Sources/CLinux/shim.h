@@ -117,3 +117,52 @@ static inline int linux_is_held(int descriptor) {
   struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
   return fcntl(descriptor, linux_ofd_getlk, &lock) == 0 && lock.l_type == F_WRLCK;
 }
+
+// A file in memory without a name (memfd_create(2)) that can be sealed; -1 and errno if there is none. It needs _GNU_SOURCE.
+static inline int linux_memory_file(const char *name) {
+  extern int memfd_create(const char *, unsigned);
+  return memfd_create(name, 1 /* MFD_CLOEXEC */ | 2 /* MFD_ALLOW_SEALING */);
+}
+
+// Seals such a file against every change (F_ADD_SEALS in fcntl(2)); -1 and errno if that fails.
+static inline int linux_seal(int descriptor) { return fcntl(descriptor, 1033, 1 | 2 | 4 | 8); }
+
+// Whether a file is sealed so (F_GET_SEALS).
+static inline int linux_is_sealed(int descriptor) { return (fcntl(descriptor, 1034) & 15) == 15; }
+
+// Receives bytes and at most one descriptor (SCM_RIGHTS in unix(7)); `*passed` is -1 if none came. Further ones are closed.
+static inline ssize_t linux_receive(int connection, void *buffer, size_t size, int *passed) {
+  union { struct cmsghdr header; char bytes[CMSG_SPACE(16 * sizeof(int))]; } control;
+  struct iovec part = {buffer, size};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  *passed = -1;
+  const ssize_t count = recvmsg(connection, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (count < 0) return count;
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const size_t descriptors = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t index = 0; index < descriptors; index++) {
+      int descriptor;
+      memcpy(&descriptor, CMSG_DATA(header) + index * sizeof(int), sizeof descriptor);
+      if (*passed < 0) *passed = descriptor; else close(descriptor);
+    }
+  }
+  return count;
+}
+
+// Sends bytes and, unless it is negative, a descriptor.
+static inline ssize_t linux_send(int connection, const void *bytes, size_t size, int passed) {
+  union { struct cmsghdr header; char bytes[CMSG_SPACE(sizeof(int))]; } control;
+  struct iovec part = {(void *)bytes, size};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (passed >= 0) {
+    memset(&control, 0, sizeof control);
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(&control.header), &passed, sizeof passed);
+  }
+  return sendmsg(connection, &message, MSG_NOSIGNAL);
+}

@@ -65,6 +65,15 @@ struct Check: ParsableCommand {
     Glibc.exit(CheckReport.exitCode(of: all))
   }
 
+  /// What to do if the running daemon has not read the file that is checked.
+  private var changedConfiguration: String? {
+    let directory = RuntimeEnvironment.current.tokenDirectory
+    guard config == nil, let found = try? StatusFile.find(in: directory),
+      let changed = StatusReport(found).changedConfiguration, ConfigurationFile.isInEffect(in: directory) != true
+    else { return nil }
+    return changed
+  }
+
   private func walk(_ tell: @escaping @Sendable (CheckStep) -> Void) async {
     let service = ServiceConfiguration(config)
     let path = service.path
@@ -110,6 +119,7 @@ struct Check: ParsableCommand {
         .config, .ok,
         "\(path): \(settings.tokens.count) \(settings.tokens.count == 1 ? "token" : "tokens"), mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
       ))
+    if let changed = changedConfiguration { tell(CheckStep(.config, .warning, changed)) }
     tell(UnitCheck.step())
     for step in settings.daemon.placeSteps(userID: UnitCheck.daemonUser, toCome: UnitCheck.directoryToCome) {
       tell(step)

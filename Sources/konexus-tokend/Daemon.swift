@@ -11,6 +11,7 @@ actor Daemon {
   nonisolated let broker: TokenBroker
   nonisolated var unownedExecutor: UnownedSerialExecutor { broker.unownedExecutor }
 
+  private let beginning: StartConfiguration
   private let environment: RuntimeEnvironment
   private let configPath: String
   private var logger: Logger
@@ -23,9 +24,15 @@ actor Daemon {
   private var signals: UnixSignals?
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
+  private var control: ControlSocket?
+  /// The text in effect, for the next start and for comparisons.
+  private var stored: StoredConfiguration?
+  private var lastComparison = Moment.now().boot
   private var isEnding = false
   private var hasShedCode = false
   private var hasComplained = false
+  private var isDirectoryLost = false
+  private let locks: DirectoryLocks
   /// Credential sockets that were opened for the daemon.
   private let sockets: [InheritedSocket]
   /// When to give up, if it is to end with the first tokens.
@@ -48,10 +55,13 @@ actor Daemon {
   ///   - endsWithFirstTokens: whether the process ends when every token is in its file: `run --once`.
   ///   - sockets: credential sockets that were opened for the daemon.
   init(
-    _ configuration: Configuration, environment: RuntimeEnvironment, logger: Logger, queue: DispatchQueue,
+    _ start: StartConfiguration, environment: RuntimeEnvironment, logger: Logger, queue: DispatchQueue,
     locks: DirectoryLocks, startTimeout: Duration, endsWithFirstTokens: Bool, sockets: [InheritedSocket]
   ) {
+    let configuration = start.configuration
+    beginning = start
     self.environment = environment
+    self.locks = locks
     self.logger = logger
     self.sockets = sockets
     onceLimit = endsWithFirstTokens ? Moment.now().boot + startTimeout : nil
@@ -65,11 +75,16 @@ actor Daemon {
     statusWriter = mayHang ? BackgroundWriter(statusFile, logger: logger, complaint: Self.statusComplaint) : nil
   }
 
-  /// Starts everything; ends the process with 78 if a token's place is unfit.
+  /// Starts everything; ends the process with 78 if the place of every token is unfit.
   func start() async {
+    if let problem = beginning.problem { await broker.startsWith(problem) }
+    stored = beginning.stored
+    manager.keep(stored)
+    await broker.note(FileStamp(at: environment.configurationSource(of: configPath)))
     startExtension = timer(every: Self.extensionPeriod) { daemon in
       if !daemon.manager.extendStart(by: Self.extensionLength) { daemon.startExtension = nil }
     }
+    openControlSocket()
     if onceLimit != nil {
       startExtension = timer(every: .seconds(1)) { daemon in
         daemon.endIfDone(daemon.broker.assumeIsolated { $0.status() })
@@ -77,8 +92,10 @@ actor Daemon {
     }
     do throws(PublicationFailure) {
       let listened: @Sendable (Int32?) -> Void = { [self] socket in assumeIsolated { $0.manager.keep(socket) } }
+      let looked: @Sendable () -> Void = { [self] in assumeIsolated { $0.restoreDirectory() } }
       let former = StatusFile.left(in: environment.tokenDirectory)
-      try await broker.start(after: former, sockets: sockets, onListen: listened) { [self] status in
+      try await broker.start(after: former, sockets: sockets, onListen: listened, onLook: looked) {
+        [self] status in
         assumeIsolated { $0.report(status) }
       }
     } catch {
@@ -86,6 +103,60 @@ actor Daemon {
       manager.failed("\(error)")
       outbox.flush(within: Self.lastWord)
       _exit(error.isOccupied ? EX_TEMPFAIL : EX_CONFIG)
+    }
+  }
+
+  /// Puts the runtime directory back if someone removed it: the tokens are written into it again.
+  private func restoreDirectory() {
+    let directory = environment.tokenDirectory
+    // On a disk, which may hang, it is not looked for.
+    guard statusWriter == nil, access(directory, F_OK) != 0, errno == ENOENT else {
+      isDirectoryLost = false
+      return
+    }
+    guard mkdir(directory, 0o750) == 0 else {
+      let reason = String(cString: strerror(errno))
+      if !isDirectoryLost {
+        logger.critical(
+          "\(directory) was removed and cannot be made again: \(reason) -> systemctl restart konexus-tokend")
+      }
+      isDirectoryLost = true
+      return
+    }
+    // mkdir(2) takes the umask off the mode.
+    chmod(directory, 0o750)
+    logger.error("\(directory) was removed; it was made again")
+    do throws(DirectoryLocks.Held) { try locks.takeAgain(directory) } catch { logger.critical("\(error)") }
+    statusFile = StatusFile(directory: directory, allowsPersistentStorage: false)
+    openControlSocket()
+  }
+
+  /// Listens to `konexus-tokend reload`.
+  private func openControlSocket() {
+    do throws(PublicationFailure) {
+      control = try ControlSocket(in: environment.tokenDirectory, queue: broker.queue) {
+        [weak self] request, file, reply in
+        self?.assumeIsolated { $0.receive(request, file, reply) }
+      }
+    } catch {
+      logger.warning("konexus-tokend reload does not work: \(error)")
+    }
+  }
+
+  private func receive(_ request: ControlSocket.Request, _ file: PassedFile?, _ reply: ControlReply) {
+    // A daemon whose configuration is no copy of systemd's opens it itself: the command may know another one.
+    let file = environment.configurationSource(of: configPath) == configPath ? nil : file
+    switch request {
+    case .reload: reload(from: file, reply)
+    case .compare:
+      let (stored, configPath, environment) = (stored, configPath, environment)
+      Task(executorPreference: broker.requests) {
+        let text = try? await FileCalls.run("compare") {
+          file.map(\.text) ?? ConfigurationDraft(reading: configPath, environment: environment).text
+        }
+        guard let text else { return reply.send(.failed("the configuration file cannot be read")) }
+        reply.send(text == stored?.text ? .ok("") : .failed("the file is not what is in effect"))
+      }
     }
   }
 
@@ -178,6 +249,7 @@ actor Daemon {
   }
 
   private func beat() -> ServiceManager.Beat {
+    compareConfiguration()
     let beat = manager.beat(ifAlive: { broker.assumeIsolated { $0.beat() } })
     if !beat.lives {
       logger.critical("a request hangs beyond its limit: no heartbeat, so that systemd restarts the daemon")
@@ -210,13 +282,15 @@ actor Daemon {
     }
   }
 
-  private func reload() {
+  /// Reads the settings again, from `file` if a command passed one, and answers.
+  private func reload(from file: PassedFile? = nil, _ reply: ControlReply? = nil) {
     manager.reloading()
     let former = lastReload
     lastReload = Task(executorPreference: broker.requests) {
       await former?.value
-      await self.readAgain()
+      let problem = await self.readAgain(file)
       await self.endReload()
+      reply?.send(problem.map { .failed($0) } ?? .ok(""))
     }
   }
 
@@ -224,35 +298,57 @@ actor Daemon {
     manager.reloaded(broker.assumeIsolated { $0.status() })
   }
 
-  private func readAgain() async {
-    if let directory = environment.credentialsDirectory, configPath.hasPrefix(directory + "/") {
+  /// - Returns: why the settings are not used, if they are not.
+  private func readAgain(_ file: PassedFile?) async -> String? {
+    let source = environment.configurationSource(of: configPath)
+    if file == nil, source != configPath {
       logger.notice(
-        "the settings are a systemd credential, of which systemd makes its copy at start only: after a change type konexus-tokend check --offline && systemctl restart konexus-tokend (readers notice nothing)"
-      )
+        "SIGHUP reads the copy of \(source) that systemd made at the start -> systemctl reload konexus-tokend")
     }
     do {
-      let configuration = try await loadConfiguration()
+      let (configuration, text) = try await loadConfiguration(file)
       try await broker.reload(configuration)
+      stored = text.flatMap(StoredConfiguration.init)
+      manager.keep(stored)
+      if let file {
+        await broker.note(file.stamp)
+      } else if source == configPath {
+        await broker.note(FileStamp(at: configPath))
+      }
       logger = LogDestination.logger(configuration.daemon)
       metrics = BackgroundWriter(configuration.daemon, logger: logger)
       await broker.setLogger(logger)
+      return nil
     } catch {
       let text = "\(error)"
       // One line for each fault, so that each can be found in the journal; the status has room for the first.
       for line in text.split(separator: "\n") { logger.error("\(line)") }
-      let first = text.prefix { $0 != "\n" }
-      await broker.reloadFailed(String(first))
+      await broker.reloadFailed(String(text.prefix { $0 != "\n" }))
+      return text
     }
   }
 
   /// The settings as they are now. The files may be on a file system that hangs: they are read beside the broker.
-  private func loadConfiguration() async throws -> Configuration {
+  private func loadConfiguration(_ file: PassedFile?) async throws -> (Configuration, text: Secret?) {
     let draft = try await FileCalls.run("configuration") { [configPath, environment] in
-      ConfigurationDraft(reading: configPath, environment: environment)
+      guard let file else { return ConfigurationDraft(reading: configPath, environment: environment) }
+      // Root's command has checked whose file it is; this user may not be able to open it.
+      return ConfigurationDraft(file, standingFor: configPath, environment: environment)
     }
     let (checked, overdue) = await draft.checked(within: FileCalls.usualLimit)
     for error in overdue { logger.warning("\(error)") }
-    return try checked.get()
+    return (try checked.get(), checked.text)
+  }
+
+  /// Looks once a minute whether the config file was changed since it was read.
+  private func compareConfiguration() {
+    let now = Moment.now().boot
+    guard now - lastComparison >= .seconds(60) else { return }
+    lastComparison = now
+    let source = environment.configurationSource(of: configPath)
+    Task(executorPreference: broker.requests) {
+      if let stamp = try? await FileCalls.run("compare", { FileStamp(at: source) }) { await self.broker.compare(stamp) }
+    }
   }
 
   private func timer(

@@ -13,7 +13,7 @@ final class Outbox: Sendable {
   /// What a message is about. A message that waits is replaced by the next of its kind, which is sent after those
   /// before it.
   enum Kind {
-    case ready, reloading, stopping, status, startTimeout, socket
+    case ready, reloading, stopping, status, startTimeout, socket, configuration
   }
 
   let notifier = Notifier()

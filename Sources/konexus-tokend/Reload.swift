@@ -1,64 +1,74 @@
 import ArgumentParser
 import Glibc
+import OAuthClient
 import TokenBroker
 
 /// `konexus-tokend reload`: the unit's `ExecReload=`.
 ///
-/// A bare `kill -HUP` returns before the daemon has read anything. With `Type=notify`, systemd takes the reload for done as soon as the
-/// command of `ExecReload=` ends and no `RELOADING=1` has come yet, and has no way to hear that it failed: so this waits, and fails.
+/// systemd's copy of the configuration is of the service's start. So root opens the file itself and passes it to the daemon. A bare `kill -HUP`
+/// would also return before the daemon has read anything: this waits for the result, and fails if the settings are wrong.
 struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Have the service read its settings again, and wait.",
     discussion: """
-      This is what `systemctl reload konexus-tokend` runs, with MAINPID and RUNTIME_DIRECTORY set by systemd; without them it \
-      asks the daemon that the status file names. It fails if the settings are wrong; the old ones stay in force then.
+      This is what `systemctl reload konexus-tokend` runs. The settings of the file take effect, or the command fails with \
+      the reason and the previous ones stay in effect.
+
+      Exit codes: 0 in effect; 1 not in effect.
 
       Examples:
         sudo systemctl reload konexus-tokend
         konexus-tokend reload    (in the daemon's container)
       """)
 
-  /// A file on tmpfs is looked at this often, in microseconds, until it tells of the reload. systemd ends a reload that takes too long.
-  private static let pause: UInt32 = 20_000
+  /// systemd ends a reload that takes longer itself.
+  private static let limit = Duration.seconds(60)
 
   func run() throws {
-    let directory = RuntimeEnvironment.current.tokenDirectory
-    let daemon = try Self.daemon(in: directory)
-    let before = Self.status(of: daemon.pid, in: directory)?.reloads ?? 0
-    let refusal = daemon.signal(SIGHUP)
-    guard refusal == 0 else {
-      Self.fail("cannot signal the daemon (process \(daemon.pid)): \(String(cString: strerror(refusal)))")
+    let environment = RuntimeEnvironment.current
+    let file = ConfigurationFile.opened()
+    defer { file.map { _ = close($0) } }
+    do throws(ControlClient.Failure) {
+      let answer = try ControlClient.send(.reload, passing: file, in: environment.tokenDirectory, limit: Self.limit)
+      guard case .failed(let reason) = answer else { return }
+      let lines = reason.split(separator: "\n", omittingEmptySubsequences: false).map { StyledLine("\($0)") }
+      StandardError.write(lines.rendered(Terminal.style(of: STDERR_FILENO)))
+      Complaint.end(
+        "the previous configuration stays in use", next: "sudo konexus-tokend check --offline", code: EXIT_FAILURE)
+    } catch {
+      Complaint.end("\(error)", next: "systemctl status konexus-tokend", code: EXIT_FAILURE)
     }
-    while true {
-      if let status = Self.status(of: daemon.pid, in: directory), status.reloads > before {
-        if let reason = status.reloadFailure { Self.fail("the old settings hold: \(reason)") }
-        return
-      }
-      guard daemon.isRunning else { Self.fail("the daemon (process \(daemon.pid)) ended meanwhile") }
-      usleep(Self.pause)
+  }
+}
+
+/// The service's configuration file, which only root can open.
+enum ConfigurationFile {
+  /// The open file; `nil` if the daemon opens its configuration itself, as in a container. Ends the command if root cannot use the file.
+  static func opened() -> Int32? {
+    guard geteuid() == 0, let source = path else { return nil }
+    if UnitCheck.configurationSource?.isEncrypted == true {
+      Complaint.end(
+        "\(source) is encrypted: only a restart reads it", next: "systemctl restart konexus-tokend", code: EXIT_FAILURE)
+    }
+    do throws(FileRefusal) {
+      return try ProtectedFile.descriptor(of: source)
+    } catch {
+      Complaint.end("previous configuration in use: \(error.description)", code: EXIT_FAILURE)
     }
   }
 
-  /// The process that systemd names; else the daemon that `directory` tells of, as in a container.
-  private static func daemon(in directory: String) throws -> RunningDaemon {
-    if let given = getenv("MAINPID").map({ String(cString: $0) }) {
-      // 1 is the host's init; 0 and negative numbers mean groups of processes.
-      guard let number = Int32(given), number > 1 else {
-        throw ValidationError("MAINPID is \(Complaint.quoted(given)), which is no process of a service")
-      }
-      guard let daemon = RunningDaemon(pid: number) else { fail("there is no process \(number), which MAINPID names") }
-      return daemon
-    }
-    let found: FoundStatus
-    do throws(StatusFile.Unavailable) { found = try StatusFile.find(in: directory) } catch { fail("\(error)") }
-    guard let daemon = RunningDaemon.find(by: found) else { fail("the daemon that \(directory) tells of does not run") }
-    return daemon
+  /// Whether the running daemon uses what the file holds now; `nil` if that cannot be told.
+  static func isInEffect(in directory: String) -> Bool? {
+    guard geteuid() == 0, let source = path, let file = try? ProtectedFile.descriptor(of: source) else { return nil }
+    defer { close(file) }
+    let answer = try? ControlClient.send(.compare, passing: file, in: directory, limit: .seconds(2))
+    return answer.map { if case .ok = $0 { true } else { false } }
   }
 
-  /// What this very daemon wrote last; a former one's file does not count.
-  private static func status(of daemon: Int32, in directory: String) -> BrokerStatus? {
-    (try? StatusFile.read(from: directory)).flatMap { $0.pid == daemon ? $0 : nil }
+  /// As the unit names it, for `ExecReload=`; else as the service manager does.
+  private static var path: String? {
+    if let source = getenv("KONEXUS_TOKEND_CONFIG_SOURCE") { return String(cString: source) }
+    guard RuntimeEnvironment.current.tokenDirectory == RuntimeEnvironment().tokenDirectory else { return nil }
+    return UnitCheck.configurationSource?.path
   }
-
-  private static func fail(_ problem: String) -> Never { Complaint.end(problem, code: EXIT_FAILURE) }
 }

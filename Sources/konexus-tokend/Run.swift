@@ -68,16 +68,19 @@ struct Run: ParsableCommand {
     } catch {
       fail("\(error)")
     }
+    // Before another thread reads the environment.
+    let inherited = Result { () throws(SystemCallFailure) in try ListenDescriptor.takeAll() }
     makeTokenDirectory(environment)
     let locks = takeTokenDirectory(environment)
     let leftovers = LeftoverWatch(environment.tokenDirectory, queue: queue)
-    let settings = configuration(path, environment)
-    let logger = LogDestination.logger(settings.daemon)
+    let former = (try? inherited.get())?.first { $0.name == StoredConfiguration.name }
+    let start = configuration(path, environment, former: former)
+    let logger = LogDestination.logger(start.configuration.daemon)
     // systemd, which made the copy that is read, does not mind.
     if let refusal = environment.refusal(ofSourceOf: path) { logger.error("\(refusal)") }
     let daemon = Daemon(
-      settings, environment: environment, logger: logger, queue: queue, locks: locks,
-      startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: inheritedSockets(logger))
+      start, environment: environment, logger: logger, queue: queue, locks: locks,
+      startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: sockets(inherited, logger))
     queue.sync { running.withLock { $0 = daemon } }
     Task(executorPreference: daemon.broker.requests) {
       leftovers.end()
@@ -89,8 +92,11 @@ struct Run: ParsableCommand {
   /// How long the files that tables name are waited for at start. A table whose files are slower reports that itself.
   private static let fileLimit = Duration.seconds(2)
 
-  /// The settings; ends the process with 78 if they are wrong. A file that hangs is reported meanwhile.
-  private func configuration(_ path: String, _ environment: RuntimeEnvironment) -> Configuration {
+  /// What to start with; ends the process with 78 if there is nothing. A file that hangs is reported meanwhile.
+  private func configuration(
+    _ path: String, _ environment: RuntimeEnvironment, former: ListenDescriptor?
+  ) -> StartConfiguration {
+    let former = former.map { StoredConfiguration(takingOver: $0.descriptor) }
     let found = Mutex<ConfigurationDraft?>(nil)
     let isRead = DispatchSemaphore(value: 0)
     // Not on this thread: a thread that hangs in the kernel could not end with the process.
@@ -116,7 +122,10 @@ struct Run: ParsableCommand {
     let result = checked.withLock { $0 }
     for error in result.overdue { StandardError.write("\(error)\n") }
     do {
-      return try result.draft.get()
+      let start = try StartConfiguration(
+        result.draft, former: former, environment: environment, isPartAllowed: !once)
+      for diagnostic in start.diagnostics { StandardError.write("\(diagnostic)\n") }
+      return start
     } catch {
       fail("\(error)")
     }
@@ -133,15 +142,18 @@ struct Run: ParsableCommand {
     return locks
   }
 
-  /// Makes the runtime directory where nobody else does: in a terminal, in a container. What keeps it from that is told when it is used.
+  /// Makes the runtime directory where systemd does not: in a terminal, in a container. What prevents it is reported when it is used.
   private func makeTokenDirectory(_ environment: RuntimeEnvironment) {
-    _ = mkdir(environment.tokenDirectory, 0o750)
+    // mkdir(2) takes the umask off the mode. A directory that was there before keeps its own.
+    if mkdir(environment.tokenDirectory, 0o750) == 0 { chmod(environment.tokenDirectory, 0o750) }
   }
 
   /// The listening sockets that systemd hands over: a socket unit's, or the one that a former run had it keep.
-  private func inheritedSockets(_ logger: Logger) -> [InheritedSocket] {
+  private func sockets(
+    _ inherited: Result<[ListenDescriptor], SystemCallFailure>, _ logger: Logger
+  ) -> [InheritedSocket] {
     do throws(SystemCallFailure) {
-      return try ListenDescriptor.takeAll().map {
+      return try inherited.get().filter { $0.name != StoredConfiguration.name }.map {
         InheritedSocket(descriptor: $0.descriptor, isActivated: $0.name != ServiceManager.keptSocket)
       }
     } catch {

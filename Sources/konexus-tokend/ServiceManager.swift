@@ -110,12 +110,20 @@ final class ServiceManager {
     }
   }
 
+  /// Has systemd keep the text of the configuration over a restart. Nothing of the former text stays.
+  func keep(_ configuration: StoredConfiguration?) {
+    outbox.send(.configuration) { notifier throws(SystemCallFailure) in
+      try notifier.keep(configuration?.descriptor, named: StoredConfiguration.name)
+    }
+  }
+
   /// `STOPPING=1`.
   func stopping() {
     outbox.send(.stopping) { notifier throws(SystemCallFailure) in
       try notifier.stopping(status: "stopping; the tokens stay in their files")
     }
   }
+
   /// A descriptor of its own that is closed with the last reference: also if the message about it is replaced, and
   /// never sent.
   private final class DescriptorCopy: Sendable {

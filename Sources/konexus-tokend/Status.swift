@@ -41,7 +41,7 @@ struct Status: ParsableCommand {
   func run() {
     if let probe { answer(probe) }
     if watch { follow() }
-    let report: StatusReport
+    var report: StatusReport
     do throws(StatusFile.Unavailable) {
       report = StatusReport(try StatusFile.find(in: location.path), only: name)
     } catch {

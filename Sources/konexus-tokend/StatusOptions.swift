@@ -26,8 +26,15 @@ struct StatusOptions: ParsableArguments {
   func verdict(_ error: StatusFile.Unavailable) -> (error: StatusFile.Unavailable, code: Int32) {
     guard error.isMissing, path == RuntimeEnvironment().tokenDirectory, ServiceUnit.isSystemdRunning,
       let properties = ServiceUnit(named: UnitCheck.name, inDetail: false)?.properties,
-      properties["LoadState"] == "loaded", let state = properties["ActiveState"], state != "active"
+      properties["LoadState"] == "loaded", let state = properties["ActiveState"]
     else { return (error, 3) }
+    guard state != "active" else {
+      return (
+        StatusFile.Unavailable(
+          problem: "readers have no token: \(path) was removed while \(UnitCheck.name) is active",
+          remedy: "systemctl restart konexus-tokend"), 2
+      )
+    }
     let result = properties["Result"].map { $0 == "success" ? "" : ", last result: \($0)" } ?? ""
     return (
       StatusFile.Unavailable(

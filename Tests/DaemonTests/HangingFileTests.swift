@@ -134,7 +134,7 @@ struct HangingFileTests {
       try await scene.wait(for: "the end of the reload") { scene.notify.count(of: "READY=1") == 2 }
       try await scene.wait(for: "beats") { scene.notify.count(of: "WATCHDOG=1") >= beats + 8 }
       if isConfiguration {
-        #expect(daemon.status?.reloadFailure?.contains("the file system does not answer") ?? false)
+        #expect(daemon.status?.configurationProblem?.contains("the file system does not answer") ?? false)
       }
       let report = reader.finish()
       #expect(report.gaps.isEmpty && report.refused.isEmpty && report.tokens >= 2, "\(report)")

@@ -61,10 +61,6 @@ struct MisconfigurationTests {
       try $0.configure()
       #expect(chmod($0.workplace.caFile, 0o664) == 0)
     },
-    Kind(name: "two tokens in one file", words: ["[token.one]", "[token.two]"]) {
-      let file = "\"\($0.workplace.runtimeDirectory)/same\""
-      try $0.configure($0.table("one", ["file": file]), $0.table("two", ["file": file]))
-    },
     Kind(name: "directory missing", words: ["nowhere", "install -d"]) {
       try $0.configure($0.table("konexus", ["file": "\"\($0.workplace.path)/nowhere/token\""]))
     },

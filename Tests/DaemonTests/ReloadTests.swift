@@ -44,14 +44,14 @@ struct ReloadTests {
       daemon.signal(SIGHUP)
       try await scene.wait(for: "the answer to systemd") { scene.notify.count(of: "READY=1") == 2 }
       let status = try #require(scene.notify.messages.last { $0["READY"] == "1" }?["STATUS"])
-      #expect(status.contains("reload failed") && status.contains("mode"), "\(status)")
-      #expect(daemon.status?.reloadFailure != nil)
+      #expect(status.contains("previous configuration in use") && status.contains("mode"), "\(status)")
+      #expect(daemon.status?.configurationProblem != nil)
       try await scene.wait(for: "a refresh with the old settings") { reader.report().tokens >= 2 }
       #expect(scene.token("added") == nil)
       try scene.configure(scene.table(), scene.table("added"))
       daemon.signal(SIGHUP)
       try await scene.wait(for: "the added token") { scene.token("added") != nil }
-      try await scene.wait(for: "no more complaint") { daemon.status.map { $0.reloadFailure == nil } ?? false }
+      try await scene.wait(for: "no more complaint") { daemon.status.map { $0.configurationProblem == nil } ?? false }
       let report = reader.finish()
       #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
     }
@@ -80,7 +80,7 @@ struct ReloadTests {
     try await withScene { scene in
       try scene.configure()
       var run = try await CommandRun(["reload"], in: scene.workplace)
-      #expect(run.code == 1 && run.errors.contains("status.json does not exist"), "\(run.errors)")
+      #expect(run.code == 1 && run.errors.contains("does not run"), "\(run.errors)")
       let daemon = try scene.startDaemon(isSupervised: false)
       try await scene.wait(for: "its status") { daemon.status?.isReady ?? false }
       try scene.configure(scene.table(), scene.table("added"))
@@ -89,7 +89,7 @@ struct ReloadTests {
       #expect(daemon.status?.tokens.map(\.name) == ["konexus", "added"])
       try scene.configure(scene.table("konexus", ["mode": "640"]))
       run = try await CommandRun(["reload"], in: scene.workplace)
-      #expect(run.code == 1 && run.errors.contains("the old settings hold"), "\(run.errors)")
+      #expect(run.code == 1 && run.errors.contains("previous configuration stays in use"), "\(run.errors)")
       daemon.signal(SIGKILL)
       _ = try await scene.ending(of: daemon)
       run = try await CommandRun(["reload"], in: scene.workplace)

@@ -135,7 +135,8 @@ journal() {
 
 # journal_has PATTERN
 journal_has() {
-  journal | grep --quiet --extended-regexp -- "$1"
+  # Not by a pipe: grep ends at the first match, and the journal would fail to write the rest.
+  grep --quiet --extended-regexp -- "$1" < <(journal)
 }
 
 # has_state UNIT PATTERN

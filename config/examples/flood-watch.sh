@@ -59,7 +59,8 @@ BODY
   query "$reply" 'small | (.status // {} | small) as $status
     | if $status.isSuccess == false or .hasErrors == true or .isValid == false then
         "/alerts\($path): \($status.errorCode): \($status.errorMessage)\n" | halt_error(1)
-      elif .[$member] != null then . else error("/alerts\($path): no usable response") end' --arg path "$1" --arg member "$3"
+      elif .[$member] != null then . else error("/alerts\($path): no usable response") end' \
+    --arg path "$1" --arg member "$3"
 }
 
 # make_form ALERT: prints the account's alert form with the text of ALERT, after the API has validated it.

@@ -2,7 +2,7 @@ import Glibc
 
 /// A regular file, open for reading, with what was true of this very descriptor.
 struct OpenedFile {
-  fileprivate let descriptor: Int32
+  let descriptor: Int32
   let status: stat
   fileprivate let parent: stat
 

@@ -28,6 +28,21 @@ package enum ProtectedFile {
     return (try file.read(path: path, limit: limit), refusal)
   }
 
+  /// An open file with secrets, for another process to read: of root or of this process's user, without access for
+  /// others.
+  ///
+  /// - Returns: its descriptor, which the caller closes.
+  package static func descriptor(of path: String) throws(FileRefusal) -> Int32 {
+    let rules = FileRules()
+    let file = try open(path, rules: rules)
+    // The configuration itself can allow its group to read it: the daemon judges that.
+    if let refusal = refusalAsSecret(file, path, rules), file.status.st_mode & 0o037 != 0 {
+      file.close()
+      throw refusal
+    }
+    return file.descriptor
+  }
+
   /// Opens a file of root or of the daemon's user, whatever its mode.
   static func open(_ path: String, rules: FileRules) throws(FileRefusal) -> OpenedFile {
     let file = try PathWalk.open(path, userID: rules.userID)

@@ -1,5 +1,5 @@
 /// What an access token must say to be accepted.
-public struct AccessTokenPolicy: Hashable, Sendable {
+public struct AccessTokenPolicy: Hashable, Sendable, Codable {
   /// The issuer: `iss` must be this, code point for code point (RFC 8414 section 2, RFC 9068 section 4).
   public var issuer: String
   /// At least one of these must be in `aud`. Empty, it accepts no token.

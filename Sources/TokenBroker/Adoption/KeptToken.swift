@@ -5,6 +5,8 @@ struct KeptToken {
   var grant: Grant
   /// `TokenSettings.requestFingerprint` of the settings then.
   var fingerprint: String
+  /// What it was verified by: `TokenSettings.policy` of the settings then.
+  var policy: AccessTokenPolicy
   /// `grant.evidence` as the state file has it.
   var evidence: EncodedEvidence
 }

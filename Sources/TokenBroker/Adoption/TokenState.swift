@@ -27,6 +27,8 @@ struct TokenState: Codable {
     var digest: String
     /// What it was asked for with (`TokenSettings.requestFingerprint`).
     var fingerprint: String
+    /// What it was verified by then.
+    var policy: AccessTokenPolicy
     var requestedAt: BootTime
     var lifetimeNanoseconds: Int64
     /// The server's clock when the request was sent, seconds since 1970, as well as it is known: a wrong host clock does not matter then.
@@ -42,6 +44,7 @@ struct TokenState: Codable {
       let grant = kept.grant
       digest = TokenState.digest(grant.accessToken)
       fingerprint = kept.fingerprint
+      policy = kept.policy
       requestedAt = grant.requestedAt.boot
       lifetimeNanoseconds = grant.lifetime.nanoseconds
       serverTime = grant.requestedAt.unix + (grant.skew?.seconds ?? 0)

@@ -17,7 +17,7 @@ extension TokenBroker {
     }
     try openOwnSocket(new.daemon.credentialSocket)
     configuration = new
-    reloadFailure = nil
+    configurationProblem = nil
     reloads += 1
     for key in servers.keys { servers[key]?.queue.limit = new.daemon.maxRequests }
     let names = Set(new.tokens.map(\.name))
@@ -56,12 +56,36 @@ extension TokenBroker {
     self.logger = logger
   }
 
-  /// Notes that a reload failed: the status tells it until one succeeds.
+  /// Notes which file the settings in effect are from; `nil` if that cannot be seen.
+  public func note(_ stamp: FileStamp?) {
+    configurationStamp = stamp
+    isConfigurationChanged = false
+    reportSoon()
+  }
+
+  /// Notes what the file is now.
+  public func compare(_ stamp: FileStamp?) {
+    guard let stamp, let configurationStamp, isConfigurationChanged != (stamp != configurationStamp) else { return }
+    isConfigurationChanged = stamp != configurationStamp
+    if isConfigurationChanged {
+      logger.warning("\(status().changedConfiguration ?? "")", metadata: metadata(.configurationChanged))
+    }
+    reportSoon()
+  }
+
+  /// Notes that a reload failed: the status shows it until one succeeds.
   public func reloadFailed(_ reason: String) {
-    reloadFailure = reason
+    let problem = ConfigurationProblem.previous(reason).description
+    configurationProblem = problem
     reloads += 1
-    logger.error("reload failed, the old settings hold: \(reason)", metadata: metadata(.reloadFailed))
+    logger.error("reload failed: \(problem)", metadata: metadata(.reloadFailed))
     reportNow()
+  }
+
+  /// Notes before the start that the configuration is not used as it is.
+  public func startsWith(_ problem: ConfigurationProblem) {
+    configurationProblem = problem.description
+    logger.error("\(problem)", metadata: metadata(.configurationBroken))
   }
 
   private func remove(_ keeper: TokenKeeper) async {

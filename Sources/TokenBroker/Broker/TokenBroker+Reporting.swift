@@ -112,7 +112,8 @@ extension TokenBroker {
     let now = Moment.now()
     return BrokerStatus(
       pid: getpid(), bootID: BootID.current, writtenAt: now.unix, startedAt: startedAt.unix, isReady: isReady,
-      configuration: configuration.source, reloads: reloads, reloadFailure: reloadFailure,
+      configuration: configuration.source, reloads: reloads, configurationProblem: configurationProblem,
+      configurationStamp: configurationStamp, isConfigurationChanged: isConfigurationChanged,
       tokens: configuration.tokens.compactMap { settings in keepers[settings.name].map { TokenStatus($0, now: now) } })
   }
 }

@@ -148,13 +148,15 @@ extension TokenBroker {
     refreshForWaiting(name)
   }
 
-  /// Makes `grant` the newest token, as it was asked for with the present settings.
-  func keep(_ grant: Grant, in keeper: TokenKeeper) {
+  /// Makes `grant` the newest token, as it was asked for with the present settings, or with those of a former run.
+  func keep(_ grant: Grant, in keeper: TokenKeeper, adopted: Adoption.Adopted? = nil) {
     let known = access(to: keeper.server).evidence
     let evidence = known?.evidence == grant.evidence ? known : nil
     let encoded = evidence ?? EncodedEvidence(grant.evidence)
     if evidence == nil { servers[keeper.server]?.evidence = encoded }
-    keeper.kept = KeptToken(grant: grant, fingerprint: keeper.settings.requestFingerprint, evidence: encoded)
+    keeper.kept = KeptToken(
+      grant: grant, fingerprint: adopted?.fingerprint ?? keeper.settings.requestFingerprint,
+      policy: adopted?.policy ?? keeper.settings.policy, evidence: encoded)
   }
 
   private func noteProof(_ proof: ClientProof, _ keeper: TokenKeeper) {

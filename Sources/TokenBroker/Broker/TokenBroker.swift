@@ -23,6 +23,7 @@ public actor TokenBroker {
   private let locks: DirectoryLocks
   var onChange: @Sendable (BrokerStatus) -> Void = { _ in }
   var onListen: @Sendable (Int32?) -> Void = { _ in }
+  private var onLook: @Sendable () -> Void = {}
   var desk = CredentialDesk()
   let startedAt = Moment.now()
 
@@ -39,7 +40,9 @@ public actor TokenBroker {
   var isReady = false
   var isStopping = false
   var reloads = 0
-  var reloadFailure: String?
+  var configurationProblem: String?
+  var configurationStamp: FileStamp?
+  var isConfigurationChanged = false
   var lastReading: Moment
   /// The tokens that are to be revoked before the process ends.
   var waitingForRevocation: [ServerKey: [String]] = [:]
@@ -81,25 +84,40 @@ public actor TokenBroker {
   ///   - sockets: credential sockets that were opened for the daemon.
   ///   - onListen: called on the broker's queue with the credential socket that the settings ask for whenever it was opened, so that it can
   ///     be kept over a restart; with `nil` when it was closed.
+  ///   - onLook: called on the broker's queue before files are compared with what they should be, such as to put their directory back.
   ///   - onChange: called on the broker's queue whenever there is something new to tell.
-  /// - Throws: `PublicationFailure` if a token's place, or that of the credential socket, is unfit: no tmpfs, open to others, missing.
+  /// - Throws: `PublicationFailure` if the place of every token is unfit: no tmpfs, open to others, missing; or if another daemon has one.
   public func start(
     after former: BrokerStatus? = nil, sockets: [InheritedSocket] = [],
     onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
+    onLook: @escaping @Sendable () -> Void = {},
     onChange: @escaping @Sendable (BrokerStatus) -> Void
   ) async throws(PublicationFailure) {
     self.onChange = onChange
     self.onListen = onListen
+    self.onLook = onLook
     openWatch()
+    var unfit: [PublicationFailure] = []
     for settings in configuration.tokens {
       let keeper = makeKeeper(settings, configuration.daemon)
-      try await prepare(keeper)
       keepers[settings.name] = keeper
-      pending.insert(settings.name)
+      do throws(PublicationFailure) {
+        try await prepare(keeper)
+        pending.insert(settings.name)
+      } catch {
+        // The other tables run; this one's place is tried again with each token.
+        guard !error.isOccupied else { throw error }
+        unfit.append(error)
+        logger.error("\(settings.name): \(error)", metadata: metadata(.publicationFailing, of: keeper))
+      }
     }
+    if let first = unfit.first, unfit.count == keepers.count { throw first }
     noteOwners()
     await clear(former)
-    try openCredentialSockets(sockets)
+    do throws(PublicationFailure) { try openCredentialSockets(sockets) } catch {
+      logger.error("units get no credentials: \(error)", metadata: metadata(.credentialRefused))
+      configurationProblem = configurationProblem ?? "units get no credentials: \(error)"
+    }
     logger.notice(
       "konexus-tokend keeps \(configuration.tokens.count) token(s) fresh",
       metadata: metadata(.started, ["config": "\(configuration.source)"]))
@@ -155,6 +173,7 @@ public actor TokenBroker {
     let now = Moment.now()
     compareClocks(now)
     if watch == nil { reopenWatch() }
+    onLook()
     checkFiles()
     for name in keepers.keys {
       if let deadline = keepers[name]?.lifecycle.deadline, deadline <= now.boot { handle(.woke, name) }
@@ -188,15 +207,17 @@ public actor TokenBroker {
           try Adoption.Leftovers(of: settings)
         }
       }.get()
-      let grant = try await Adoption.grant(from: leftovers, for: settings, now: Moment.now())
-      keep(grant, in: keeper)
+      let found = try await Adoption.grant(from: leftovers, for: settings, now: Moment.now())
+      let grant = found.grant
+      keep(grant, in: keeper, adopted: found)
       keeper.announced = grant.requestedAt.boot
       keeper.proof = grant.proof
       keeper.skew = grant.skew
       adopted = keeper.plan(grant)
       // What vouched for it was the server's word: that is asked for again, by way of a new token, and readers keep the old one until it comes.
-      if settings.verification == .introspection { adopted?.refreshAt = Moment.now().boot }
-      await access(to: keeper.server).server.adopt(grant.evidence)
+      if settings.verification == .introspection || !found.isCurrent { adopted?.refreshAt = Moment.now().boot }
+      // What former settings knew may be of another server.
+      if found.isCurrent { await access(to: keeper.server).server.adopt(grant.evidence) }
     } catch {
       guard keepers[name] === keeper, keeper.lifecycle.phase == .unstarted else { return }
       logger.debug("no token to take over: \(error.reason)", metadata: metadata(nil, of: keeper))
@@ -466,7 +487,9 @@ public actor TokenBroker {
       switch change {
       case .file(let path):
         if let name = owners[path], let keeper = keepers[name] { checkFiles(of: keeper) }
-      case .unknown: checkFiles()
+      case .unknown:
+        onLook()
+        checkFiles()
       }
     }
   }

@@ -194,10 +194,10 @@ final class CheckProgress: Sendable {
     let issuer = Self.place(of: settings.issuer).host
     for case let (name, url?) in endpoints where Self.place(of: url).host != issuer {
       let host = Self.place(of: url).host
+      let problem = "\(name) is on \(host), not on the issuer's host \(issuer): the client secret goes there"
       tell(
         step(
-          .discovery, .warning,
-          "\(name) is on \(host), not on the issuer's host \(issuer): the client secret goes to \(host)",
+          .discovery, .warning, problem,
           remedy: "ask the operator of \(issuer) whether \(host) belongs to the server"))
     }
   }

@@ -3,7 +3,7 @@ public import OAuthClient
 
 extension Configuration {
   /// Far more than ten thousand tables take.
-  private static let sizeLimit = 16 << 20
+  static let sizeLimit = 16 << 20
 
   /// Reads and checks the file at `path`, and the files it names, as far as that goes without the network.
   ///
@@ -26,13 +26,18 @@ extension Configuration {
 /// A configuration file as it was read: what is right in it, what is wrong, and what is to be checked beside it.
 public struct ConfigurationDraft: Sendable {
   /// Far more than ten thousand tables take.
-  private static let sizeLimit = 16 << 20
+  static let sizeLimit = 16 << 20
 
   /// The settings; without the tables that are wrong in themselves.
   public private(set) var configuration: Configuration
   /// All that is wrong, in the order of the file.
   public private(set) var diagnostics: [Diagnostic]
   private var checks: [FileCheck] = []
+  /// The text; `nil` if the file could not be read.
+  public private(set) var text: Secret?
+
+  /// What the unit's `SetCredential=` passes if systemd has no file to copy.
+  private static let absence = Secret("not-passed")
 
   /// Reads the file at `path`, and no other.
   ///
@@ -43,9 +48,37 @@ public struct ConfigurationDraft: Sendable {
     do throws(FileRefusal) {
       let (text, refusal) = try ProtectedFile.readUnlessChangeable(
         path, rules: environment.fileRules, limit: Self.sizeLimit)
+      guard text != Self.absence else {
+        throw FileRefusal(
+          path: path, problem: "was not passed to the service: it is missing, or a drop-in withdraws LoadCredential=",
+          remedy: "run: sudo konexus-tokend check", isMissing: true)
+      }
       self.init(text, path: shown, directory: Self.directory(of: path), environment: environment, refusal: refusal)
     } catch {
       self.init(unreadable: shown, because: error)
+    }
+    configuration.path = path
+    configuration.source = shown
+  }
+
+  /// Reads a text that stands for the file at `path`: the previous one, or one that root passed on.
+  public init(_ text: Secret, standingFor path: String, environment: RuntimeEnvironment) {
+    let shown = environment.configurationSource(of: path)
+    self.init(text, path: shown, directory: Self.directory(of: path), environment: environment)
+    configuration.path = path
+    configuration.source = shown
+  }
+
+  /// Reads a file that a command of root's opened in place of the one at `path`, which this user may not be able to open.
+  public init(_ file: PassedFile, standingFor path: String, environment: RuntimeEnvironment) {
+    let shown = environment.configurationSource(of: path)
+    if let text = file.text {
+      self.init(
+        text, path: shown, directory: Self.directory(of: path), environment: environment, refusal: file.refusal(shown))
+    } else {
+      self.init(
+        unreadable: shown,
+        because: FileRefusal(path: shown, problem: "cannot be read, or is no regular file", remedy: "name a file"))
     }
     configuration.path = path
     configuration.source = shown
@@ -66,6 +99,7 @@ public struct ConfigurationDraft: Sendable {
     _ text: Secret, path: String, directory: String? = nil, environment: RuntimeEnvironment,
     refusal: FileRefusal? = nil
   ) {
+    self.text = text
     let directory = directory ?? Self.directory(of: path)
     (configuration, diagnostics, checks) = text.withBytes { bytes in
       var reader = ConfigurationReader(
@@ -79,10 +113,21 @@ public struct ConfigurationDraft: Sendable {
     }
   }
 
+  /// The file, as it was asked for.
+  var path: String { configuration.path }
+
   /// What came of it: the settings if nothing is wrong, or all that is.
   public func get() throws(ConfigurationErrors) -> Configuration {
     guard diagnostics.isEmpty else { throw ConfigurationErrors(diagnostics: diagnostics) }
     return configuration
+  }
+
+  /// The settings without the tables that are wrong; `nil` if no table is left.
+  public var usable: Configuration? {
+    let faulty = Set(diagnostics.compactMap(\.token))
+    var usable = configuration
+    usable.tokens.removeAll { faulty.contains($0.name) }
+    return usable.tokens.isEmpty ? nil : usable
   }
 
   /// The same with the faults of the files that it names, which are looked at now.

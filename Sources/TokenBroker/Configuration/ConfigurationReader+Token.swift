@@ -27,7 +27,8 @@ extension ConfigurationReader {
     checkFiles(draft, map, table: table)
     readOutputs(&draft, map, entry, table: table)
     draft.settings.signal = readSignal(map, table: table)
-    return diagnostics.count == faultsBefore ? draft.settings : nil
+    // A statement that could not be read may be the very one that makes the table what it should be.
+    return diagnostics.count == faultsBefore && !map.isDamaged ? draft.settings : nil
   }
 
   /// `[a-z0-9][a-z0-9_-]{0,62}`: it becomes a file's name, a field of the log and a label.

@@ -51,7 +51,7 @@ public struct RuntimeEnvironment: Hashable, Sendable {
 
   /// The file that a person changes to change `path`: what `$KONEXUS_TOKEND_CONFIG_SOURCE` names, if `path` is the credential
   /// `config.toml`; else `path` itself. The unit sets it beside its `LoadCredential=`.
-  func configurationSource(of path: String) -> String {
+  public func configurationSource(of path: String) -> String {
     guard let credentialsDirectory, path == credentialsDirectory + "/config.toml" else { return path }
     return Self.variable("KONEXUS_TOKEND_CONFIG_SOURCE") ?? path
   }

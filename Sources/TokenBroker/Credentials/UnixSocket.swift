@@ -41,6 +41,21 @@ enum UnixSocket {
     return descriptor
   }
 
+  /// Connects to the socket at `path`.
+  ///
+  /// - Throws: `PublicationFailure` if no process listens there.
+  static func connect(to path: String) throws(PublicationFailure) -> Int32 {
+    guard isThere(path) else { throw .system("connect to", path, errno == 0 ? ENOTSOCK : errno) }
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard descriptor >= 0 else { throw .system("make a socket for", path, errno) }
+    guard withAddress(of: path, { Glibc.connect(descriptor, $0, $1) == 0 }) ?? false else {
+      let code = errno
+      close(descriptor)
+      throw .system("connect to", path, code)
+    }
+    return descriptor
+  }
+
   /// Whether there is a socket at `path`.
   static func isThere(_ path: String) -> Bool {
     var status = stat()

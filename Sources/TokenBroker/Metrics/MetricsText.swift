@@ -34,7 +34,10 @@ enum MetricsText {
     single("ready", "Whether the daemon has reported itself ready.", status.isReady ? 1 : 0)
     single(
       "config_last_reload_successful", "Whether the settings in force are those of the config file.",
-      status.reloadFailure == nil ? 1 : 0)
+      status.configurationProblem == nil ? 1 : 0)
+    single(
+      "config_file_changed", "Whether the config file was changed since it was read.",
+      status.isConfigurationChanged ? 1 : 0)
     gauge("token_valid", "Whether the token's file holds a good token.") { $0.condition == .absent ? 0 : 1 }
     gauge("token_refresh_failing", "Whether attempts to get or publish the next token fail.") {
       $0.failure == nil && $0.publicationFailure == nil ? 0 : 1

@@ -50,6 +50,14 @@ public final class DirectoryLocks: Sendable {
     }
   }
 
+  /// Takes `directory` once more: it was removed and made again, and its lock file with it.
+  public func takeAgain(_ directory: String) throws(Held) {
+    descriptors.withLock { descriptors in
+      if let former = descriptors.removeValue(forKey: directory) { close(former) }
+    }
+    try take(directory)
+  }
+
   /// Releases all directories but these and the runtime directory.
   func keep(_ directories: Set<String>) {
     descriptors.withLock { descriptors in

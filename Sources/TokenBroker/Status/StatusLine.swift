@@ -4,7 +4,8 @@ extension BrokerStatus {
   /// One line for `systemctl status`, the worst first.
   public var line: String {
     var parts: [String] = []
-    if let reloadFailure { parts.append("reload failed, the old settings hold: \(reloadFailure)") }
+    if let configurationProblem { parts.append(configurationProblem) }
+    if let changedConfiguration { parts.append(changedConfiguration) }
     if tokens.count == 1, let only = tokens.first {
       parts.append(only.line(now: writtenAt))
     } else {
@@ -21,6 +22,12 @@ extension BrokerStatus {
       }
     }
     return parts.joined(separator: "; ")
+  }
+
+  /// What to do about a config file that was changed since it was read; `nil` if it was not.
+  var changedConfiguration: String? {
+    isConfigurationChanged
+      ? "\(configuration) is newer than the running configuration -> systemctl reload konexus-tokend" : nil
   }
 }
 

@@ -3,7 +3,8 @@ extension StatusReport {
   public func json() -> String {
     let document = Document(
       grade: grade.word.lowercased(), exitCode: grade.rawValue, daemon: Document.Daemon(status, life),
-      configuration: status.configuration, reloadFailure: status.reloadFailure, tokens: tokens.map(Document.Token.init))
+      configuration: status.configuration, configurationProblem: status.configurationProblem,
+      isConfigurationChanged: status.isConfigurationChanged, tokens: tokens.map(Document.Token.init))
     return MachineText.json(document)
   }
 
@@ -27,7 +28,8 @@ extension StatusReport {
     var exitCode: Int32
     var daemon: Daemon
     var configuration: String
-    var reloadFailure: String?
+    var configurationProblem: String?
+    var isConfigurationChanged: Bool
     var tokens: [Token]
 
     struct Daemon: Encodable {

@@ -36,7 +36,8 @@ extension StatusReport {
     let shown = worst.prefix(3).map { "\($0.status.name) \($0.state.rawValue)" }
     if !shown.isEmpty { text += ": " + shown.joined(separator: ", ") }
     if worst.count > 3 { text += " and \(worst.count - 3) more" }
-    if status.reloadFailure != nil { text += "; reload failed, the old settings hold" }
+    if let problem = status.configurationProblem { text += "; \(problem.prefix { $0 != ":" })" }
+    if status.isConfigurationChanged { text += "; the config file is newer than the running configuration" }
     return StyledLine(grade.word, tone) + ": \(text)"
   }
 
@@ -56,8 +57,10 @@ extension StatusReport {
       lines.append("daemon: " + StyledLine("not started", .bad) + " since this host booted")
     }
     lines.append("config: \(status.configuration)")
-    if let failure = status.reloadFailure {
-      lines.append(StyledLine("reload failed", .doubtful) + ", the old settings hold: \(failure)")
+    if let changed = status.changedConfiguration { lines.append(StyledLine("\(changed)", .doubtful)) }
+    if let problem = status.configurationProblem {
+      let summary = String(problem.prefix { $0 != ":" })
+      lines.append(StyledLine(summary, .doubtful) + "\(problem.dropFirst(summary.count))")
     }
     return lines
   }
@@ -127,7 +130,7 @@ extension StatusReport {
     if let first = tokens.first(where: { $0.status.failure != nil }) {
       advice.append("try it step by step: konexus-tokend check --token \(first.status.name)")
     }
-    if status.reloadFailure != nil {
+    if status.configurationProblem != nil {
       advice.append("see every fault in the config file: konexus-tokend check --offline")
     }
     return advice

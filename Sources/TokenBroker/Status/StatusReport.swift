@@ -84,11 +84,27 @@ public struct StatusReport: Sendable {
   /// What the file says.
   public var status: BrokerStatus { found.status }
 
+  /// Whether the config file was changed since the daemon read it.
+  public var isConfigurationChanged: Bool {
+    get { found.status.isConfigurationChanged }
+    set { found.status.isConfigurationChanged = newValue }
+  }
+
+  /// What to do about that; `nil` if it was not changed.
+  public var changedConfiguration: String? { found.status.changedConfiguration }
+
   /// Judges a status file; with `name`, that token alone.
   public init(_ found: FoundStatus, only name: String? = nil, now: Moment = .now()) {
+    let life = DaemonLife(of: found)
+    var found = found
+    // The daemon looks once a minute; a person who has just edited the file asks sooner.
+    if life == .running, let stamp = found.status.configurationStamp,
+      let present = FileStamp(at: found.status.configuration)
+    {
+      found.status.isConfigurationChanged = present != stamp
+    }
     self.found = found
     self.now = now
-    let life = DaemonLife(of: found)
     self.life = life
     let all = found.status.tokens.map { Token($0, found, life, now) }
     isOverdue = all.contains(where: \.isOverdue)
@@ -98,7 +114,7 @@ public struct StatusReport: Sendable {
   /// The worst of all.
   public var grade: Grade {
     let worst = tokens.map(\.state.grade).max() ?? .unknown
-    return worst == .ok && status.reloadFailure != nil ? .warning : worst
+    return worst == .ok && (status.configurationProblem != nil || status.isConfigurationChanged) ? .warning : worst
   }
 }
 

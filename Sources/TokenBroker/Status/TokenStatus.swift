@@ -107,8 +107,12 @@ public struct BrokerStatus: Hashable, Sendable, Codable {
   public var configuration: String
   /// How many reloads have ended since the start, well or badly: who asked for one sees by it that it is done.
   public var reloads: Int
-  /// What is wrong with the config file that the last reload found, if it kept the old one.
-  public var reloadFailure: String?
+  /// What is wrong with the config file, if the daemon does not use all of it: a sentence that begins with what the daemon uses instead.
+  public var configurationProblem: String?
+  /// The config file as it was when it was read; `nil` if the daemon cannot see it.
+  public var configurationStamp: FileStamp?
+  /// Whether the config file was changed since.
+  public var isConfigurationChanged = false
   /// Each token's status, in the order of the config file.
   public var tokens: [TokenStatus]
   /// When the daemon's process started, in the kernel's ticks since boot (proc_pid_stat(5)): tells it from a later process of the same id.

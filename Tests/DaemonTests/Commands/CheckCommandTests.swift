@@ -102,7 +102,7 @@ import Testing
         #expect(
           run.output.contains(
             "warning discovery    \(name) is on 127.0.0.1, not on the issuer's host localhost: "
-              + "the client secret goes to 127.0.0.1"), "\(run.output)")
+              + "the client secret goes there"), "\(run.output)")
       }
       // The one that is not used.
       #expect(!run.output.contains("introspection_endpoint is on"), "\(run.output)")

@@ -137,6 +137,34 @@ struct RootCommandTests {
     }
   }
 
+  @Test("a file that is swapped while a command reads it is printed only if it is the daemon's")
+  func printsNoSwappedFile() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try await ForeignDaemon(in: scene)
+      daemon.process.process.kill()
+      let (file, secret) = (scene.workplace.tokenFile(), scene.workplace.path + "/secret")
+      let token = try #require(scene.token())
+      try scene.workplace.write("root-s3cret", to: secret)
+      let script = #"""
+        while :; do
+          ln -s "$0" "$1.new"; mv -fT "$1.new" "$1"; ln "$0" "$1.new"; mv -fT "$1.new" "$1"
+          printf %s "$2" > "$1.new"; chown \#(ForeignDaemon.user) "$1.new"; mv -fT "$1.new" "$1"
+        done
+        """#
+      let swapper = try ChildProcess(
+        ["sh", "-c", script, secret, file, token], environment: ["PATH": "/usr/bin:/bin"], errors: "/dev/null")
+      var codes: Set<Int32> = []
+      for _ in 0..<60 {
+        let run = try await CommandRun(["show"], in: scene.workplace)
+        codes.insert(run.code)
+        #expect(run.output == (run.code == 0 ? token + "\n" : ""), "\(run.output)")
+      }
+      #expect(codes.isSubset(of: [0, 3]) && codes.contains(3), "\(codes)")
+      swapper.kill()
+    }
+  }
+
   /// What is wrong with the status file or its directory.
   enum Unfit: String, CaseIterable {
     case fileOfRoot, fileOfAnother, fileOfGroup, link, hardLink, pipe, openDirectory, groupsDirectory, linkedDirectory

@@ -69,7 +69,7 @@ struct TerminalTests {
       for member in ["notes", "scope"] { try text.setMember(member, to: "[\"\(Self.json)\"]") }
       text.addMember("failure", failure, before: "issuer")
       text.addMember("publicationFailure", "\"\(Self.json)\"", before: "requestedScope")
-      text.addMember("reloadFailure", "\"\(Self.json)\"", before: "reloads")
+      text.addMember("configurationProblem", "\"\(Self.json)\"", before: "reloads")
       try scene.workplace.write(text, to: file, mode: 0o644)
 
       let commands = [

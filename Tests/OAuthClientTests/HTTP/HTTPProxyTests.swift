@@ -109,8 +109,8 @@ import Testing
     let plugs = (0..<3).map { _ in Plug(port: proxy.port) }
     let failure = try await failure("http://127.0.0.1:\(proxy.port)", .seconds(2))
     #expect(failure.reason == .timeout(stage: .proxy), "\(failure)")
-    #expect(
-      failure.message.hasPrefix("the proxy on the way to auth.example.test port 443 did not connect to it in time"))
+    let expected = "the proxy on the way to auth.example.test port 443 did not connect to it in time"
+    #expect(failure.message.hasPrefix(expected))
     #expect(AcquisitionFailure(failure, while: "token").code == .proxy)
     withExtendedLifetime(plugs) {}
   }

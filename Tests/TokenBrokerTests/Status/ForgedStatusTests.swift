@@ -144,7 +144,7 @@ import Testing
     token.tally.lastSuccess = 1_764_000_000
     let status = BrokerStatus(
       pid: 7, bootID: BootID.current, writtenAt: 1_764_000_000, startedAt: 1_763_999_000, isReady: true,
-      configuration: "/etc/config.toml", reloads: 1, reloadFailure: "bad", tokens: [token],
+      configuration: "/etc/config.toml", reloads: 1, configurationProblem: "bad", tokens: [token],
       processStart: 5, stoppedAt: 1_764_000_000)
     let data = try JSONEncoder().encode(status)
     return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
