@@ -41,7 +41,7 @@ build: deps-build ## Build the daemon for release
 	$(SWIFT) build $(RELEASE) konexus-tokend
 
 ##@ Checking
-.PHONY: test soak lint demo
+.PHONY: test soak soak-admin lint demo
 # Suites whose own work (keys, hostile answers of megabytes) takes the sandbox's turn, for which others' readers wait.
 HEAVY := (ClientAuthentication|Introspection|RealServer|Revocation|Exhaustion|HostileServer|Leak|UnreadLog)Tests
 # One target after the other: what computes must not keep what waits for answers from its turn.
@@ -62,6 +62,9 @@ DURATION ?= 60
 soak: deps ## A daemon under random faults, kill -9 and reloads for DURATION=60 seconds; SOAK_SEED= replays one
 	$(SWIFT) build --build-tests
 	SOAK_SECONDS=$(DURATION) $(SWIFT) test --skip-build --filter DaemonTests.SoakTests
+
+soak-admin: deps ## Edits, restarts, upgrades, stray signals under a reader for DURATION=60 seconds: SEED= WITHOUT=
+	SHOW=1 SOAK_SECONDS=$(DURATION) SEED=$(SEED) WITHOUT="$(WITHOUT)" Tests/Systemd/run Tests/Systemd/soak-admin.test
 
 FUZZ_SECONDS ?= 300
 MUTATIONS ?= 1000000
