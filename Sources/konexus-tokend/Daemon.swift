@@ -180,8 +180,9 @@ actor Daemon {
   }
 
   /// Leaves word that nobody looks after the tokens any more, and ends.
-  private func end(_ code: Int32 = EXIT_SUCCESS) -> Never {
+  private func end(_ code: Int32? = nil) -> Never {
     var last = broker.assumeIsolated { $0.status() }
+    let isComplete = onceLimit == nil || !last.tokens.isEmpty && last.tokens.allSatisfy { $0.condition != .absent }
     last.stoppedAt = last.writtenAt
     if let statusWriter {
       statusWriter.write(last)
@@ -193,7 +194,7 @@ actor Daemon {
     metrics?.flush(within: Self.lastWord)
     // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
     // Not exit(3): its handlers would take libraries apart under threads that still use them.
-    _exit(code)
+    _exit(code ?? (isComplete ? EXIT_SUCCESS : EX_TEMPFAIL))
   }
 
   private func report(_ status: BrokerStatus) {
@@ -219,9 +220,10 @@ actor Daemon {
   }
 
   /// With `run --once`: ends with 0 when every token is in its file, with 77 (EX_NOPERM) when the server refuses one and the others are there, with 75
-  /// (EX_TEMPFAIL) when time is up.
+  /// (EX_TEMPFAIL) when time is up or it is told to stop before.
   private func endIfDone(_ status: BrokerStatus) {
-    guard let onceLimit else { return }
+    // At first the broker has no tokens: it still looks at their places.
+    guard let onceLimit, !status.tokens.isEmpty else { return }
     let missing = status.tokens.filter { $0.condition == .absent }
     let code: Int32
     if missing.isEmpty {

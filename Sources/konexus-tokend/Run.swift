@@ -16,7 +16,7 @@ struct Run: ParsableCommand {
       SIGHUP reads the config file again, SIGUSR1 gets new tokens now, SIGTERM and SIGINT stop; the token files stay.
 
       Exits with 0 when stopped, 78 if the configuration is wrong; with --once 75 if a \
-      token does not come in time, 77 if it is refused.
+      token does not come in time or before a stop, 77 if it is refused.
 
       Examples:
         konexus-tokend run
@@ -51,12 +51,12 @@ struct Run: ParsableCommand {
     // long: a signal must not end the process by its default action.
     let queue = DispatchQueue(label: "broker")
     let running = Mutex<Daemon?>(nil)
-    let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: queue) { signal in
+    let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: queue) { [once] signal in
       if let daemon = running.withLock({ $0 }) {
         daemon.assumeIsolated { $0.receive(signal) }
       } else if signal == SIGTERM || signal == SIGINT {
         // There is nothing to leave in order yet. The others ask for what the start does anyway.
-        _exit(EXIT_SUCCESS)
+        _exit(once ? EX_TEMPFAIL : EXIT_SUCCESS)
       }
     }
     UnixSignals.ignore(SIGPIPE)

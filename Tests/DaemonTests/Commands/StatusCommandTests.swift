@@ -285,6 +285,32 @@ import Testing
     }
   }
 
+  @Test("with -q it exits with the same code and prints nothing", arguments: ["-q", "--quiet"])
+  func isQuiet(_ option: String) async throws {
+    try await withScene { scene in
+      func codes(_ arguments: String...) async throws -> [Int32] {
+        let aloud = try await CommandRun(["status"] + arguments, in: scene.workplace)
+        let quiet = try await CommandRun(["status"] + arguments + [option], in: scene.workplace)
+        #expect(quiet.output == "" && quiet.errors == "", "\(arguments): \(quiet.output)\(quiet.errors)")
+        return [aloud.code, quiet.code]
+      }
+      #expect(try await codes() == [3, 3])
+      let daemon = try await refused(scene)
+      #expect(try await codes() == [1, 1])
+      #expect(try await codes("konexus") == [1, 1])
+      #expect(try await codes("nonesuch") == [3, 3])
+      #expect(try await codes("--probe", "ready") == [0, 0])
+      #expect(try await codes("--probe", "ready", "nonesuch") == [3, 3])
+      daemon.process.kill()
+      #expect(try await codes("--probe", "live") == [1, 1])
+      try #require(unlink(scene.workplace.tokenFile()) == 0)
+      #expect(try await codes() == [2, 2])
+      for other in ["--json", "--watch"] {
+        #expect(try await CommandRun(["status", option, other], in: scene.workplace).code == 64)
+      }
+    }
+  }
+
   @Test func answersAsAProbe() async throws {
     try await withScene(lifetime: 20) { scene in
       try scene.configure()
