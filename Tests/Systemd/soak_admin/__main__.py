@@ -1,7 +1,8 @@
 """soak_admin SECONDS SEED [--without KIND,...] PACKAGE...: the actions of an administrator, at random, under a reader.
 
 It runs under the systemd of a test, with the sandbox and the service started. It exits with 1 if a read was rejected,
-torn, or found no token; if a package was not installed; or if no fresh token came after the last action.
+torn, or found no token; if a restart, a reload of a file that is right, or an installation failed; or if no fresh
+token came after the last action.
 """
 
 import argparse
@@ -23,7 +24,8 @@ DECK = {
     "restart": 2, "reload": 2, "package": 2, "manager": 1,
     "sigterm": 2, "sigkill": 2, "sighup": 2, "sigusr1": 2,
     "full_run": 2, "clock": 2, "outage": 2,
-    "remove_token": 2, "damage_token": 1, "remove_other": 1, "remove_directory": 1,
+    "remove_token": 2, "damage_token": 1, "remove_state": 1, "remove_other": 1,
+    "remove_directory": 1,
 }
 
 
@@ -52,6 +54,7 @@ class Readings:
         # Runs of reads that are wrong: [first, last, how many, what].
         self.gaps = []
         self.is_gap = False
+        self.is_over = False
         threading.Thread(target=self.receive, daemon=True).start()
 
     def receive(self):
@@ -60,7 +63,8 @@ class Readings:
                 at, verdict, why = self.pipe.recv()
             except EOFError:
                 self.process.join()
-                self.log(f"NOT OK      the reader ended with {self.process.exitcode}")
+                if not self.is_over:
+                    self.log(f"NOT OK      the reader ended with {self.process.exitcode}")
                 return
             self.note(at, verdict, why)
 
@@ -186,7 +190,7 @@ def main():
     checks["no read was rejected"] = counts["rejected"] == 0
     checks["no token was missing"] = counts["missing"] == 0
     checks["no token was torn"] = counts["torn"] == 0
-    checks["each package was installed"] = not administrator.faults
+    checks["each command that must succeed did"] = not administrator.faults
 
     failed = not all(checks.values())
     if failed:
@@ -194,7 +198,7 @@ def main():
             show_journal(gap, log)
         if not checks["then a restart leaves no trouble to report"]:
             print("--- konexus-tokend status\n" + administrator.run("konexus-tokend", "status")[1])
-        for fault in administrator.faults:
+        for fault in administrator.faults[:5]:
             print(f"--- {fault}")
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(actions.items()))
     print(f"""soak-admin: {seconds:.0f} s, seed {options.seed}
@@ -209,6 +213,7 @@ not counted {counts['excused']}, while a file was removed
     if failed:
         print(f"to replay: make soak-admin DURATION={options.seconds:.0f} SEED={options.seed}"
               + (f' WITHOUT="{" ".join(sorted(without))}"' if without else ""))
+    readings.is_over = True
     process.kill()
     sys.exit(failed)
 

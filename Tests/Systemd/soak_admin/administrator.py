@@ -21,6 +21,8 @@ CLOCK = "/etc/konexus-tokend.clock"
 
 # What keeps new tokens away ends this long before the token in the file expires: the daemon must be able to recover.
 MARGIN = 15
+# No restart and no reload takes longer.
+COMMAND_LIMIT = 15
 # A removed file must be back within this time. The action ends as soon as it is back.
 RESTORE_LIMIT = 3
 
@@ -44,6 +46,8 @@ class Administrator:
         self.removals = []
         self.longest_restoration = 0
         self.faults = []
+        # The last process that a signal ended. It may still run for a moment.
+        self.killed = None
         self.outcome = ""
 
     # --- Tools
@@ -63,6 +67,11 @@ class Administrator:
     def say(self, status):
         """Adds the exit status of a command to what the log says of this action."""
         self.outcome += f" -> {status}"
+
+    def fault(self, text):
+        """Notes a command that failed and must not."""
+        self.faults.append(text)
+        self.outcome += " NOT OK"
 
     def property(self, name):
         return self.run("systemctl", "show", "--value", f"--property={name}", SERVICE)[1].strip()
@@ -164,8 +173,7 @@ class Administrator:
         end = time.monotonic() + seconds
         text = self.configuration.text(**configuration.REJECTED[name])
         configuration.write(text.encode(), 0o600, random)
-        # No token may come from this: a start without one would wait for it for ten minutes.
-        how[0](random, limit=max(5, seconds))
+        how[0](random)
         if stray:
             stray(random)
         time.sleep(max(0, end - time.monotonic()))
@@ -175,13 +183,23 @@ class Administrator:
 
     # --- The service
 
-    def restart(self, random, limit=30):
+    def restart(self, random):
+        """A restart succeeds with any file: the previous configuration stays in effect if the file is broken."""
         self.outcome += "; restart"
-        self.say(self.run("systemctl", "restart", SERVICE, limit=limit)[0])
+        status, output = self.run("systemctl", "restart", SERVICE, limit=COMMAND_LIMIT)
+        self.say(status)
+        if status != 0:
+            self.fault(f"restart ended with {status}:\n{output}")
 
-    def reload(self, random, limit=30):
+    def reload(self, random):
+        """A reload succeeds if the file is right and the service runs. A broken file may make it fail."""
+        runs = self.is_active() and self.property("MainPID") != self.killed
+        must_succeed = runs and self.broken_for is None
         self.outcome += "; reload"
-        self.say(self.run("systemctl", "reload", SERVICE, limit=limit)[0])
+        status, output = self.run("systemctl", "reload", SERVICE, limit=COMMAND_LIMIT)
+        self.say(status)
+        if status != 0 and must_succeed:
+            self.fault(f"reload of a file that is right ended with {status}:\n{output}")
 
     def package(self, random):
         path = random.choice(self.packages)
@@ -189,7 +207,7 @@ class Administrator:
         status, output = self.run("dpkg", "--install", path, limit=180)
         self.say(status)
         if status != 0:
-            self.faults.append(f"dpkg --install {path} ended with {status}:\n{output}")
+            self.fault(f"dpkg --install {path} ended with {status}:\n{output}")
 
     def manager(self, random):
         verb = random.choice(["daemon-reload", "daemon-reexec"])
@@ -208,6 +226,8 @@ class Administrator:
         if not self.wait(5, has_process):
             raise Skipped("the service has no process")
         self.outcome += f"; {signal.Signals(number).name} to {pid}"
+        if number in (signal.SIGTERM, signal.SIGKILL):
+            self.killed = str(pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
@@ -324,15 +344,21 @@ class Administrator:
                     file.write("something else\n")
             self.await_restoration()
 
-    def remove_other(self, random):
-        """Removes what no reader needs. No read may fail."""
-        pattern = random.choice([".*.state", "status.json", ".*.lock"])
+    def remove(self, pattern):
         found = glob.glob(f"{RUNTIME}/{pattern}")
         self.outcome += f" ({', '.join(map(os.path.basename, found)) or pattern})"
         if not found:
             raise Skipped("there is none")
         for path in found:
             os.unlink(path)
+
+    def remove_state(self, random):
+        """Removes what the next start needs in order to reuse the token. The daemon must put it back."""
+        self.remove("*.state")
+
+    def remove_other(self, random):
+        """Removes what no reader needs."""
+        self.remove(random.choice(["status.json", ".*.lock", "control"]))
 
     def remove_directory(self, random):
         seconds = random.uniform(0, 2)
