@@ -111,7 +111,7 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .issuerMismatch: "issuer in the config file must be exactly what the server calls itself"
     case .insecureEndpoint: "the server must publish https endpoints"
     case .invalidClient:
-      "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart"
+      "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload"
     case .unauthorizedClient: "the client must be allowed the client_credentials grant"
     case .invalidScope: "scope names something this client may not have"
     case .oauthError: "see the error the server gave"

@@ -163,7 +163,7 @@ actor Daemon {
   /// Takes a signal, on the broker's queue.
   func receive(_ signal: Int32) {
     switch signal {
-    case SIGHUP: reload()
+    case SIGHUP: hangUp()
     case SIGUSR1: broker.assumeIsolated { $0.refreshAll() }
     default:
       // Who asks twice does not want to wait.
@@ -284,6 +284,15 @@ actor Daemon {
     }
   }
 
+  /// Reads the settings again; unless the daemon has only systemd's copy of them, which is of the start: a stray signal must not undo
+  /// a reload that passed a newer file.
+  private func hangUp() {
+    let source = environment.configurationSource(of: configPath)
+    guard source != configPath else { return reload() }
+    logger.notice("SIGHUP does not read \(source), which only root can open -> systemctl reload konexus-tokend")
+    broker.assumeIsolated { $0.retryFailing() }
+  }
+
   /// Reads the settings again, from `file` if a command passed one, and answers.
   private func reload(from file: PassedFile? = nil, _ reply: ControlReply? = nil) {
     manager.reloading()
@@ -303,10 +312,6 @@ actor Daemon {
   /// - Returns: why the settings are not used, if they are not.
   private func readAgain(_ file: PassedFile?) async -> String? {
     let source = environment.configurationSource(of: configPath)
-    if file == nil, source != configPath {
-      logger.notice(
-        "SIGHUP reads the copy of \(source) that systemd made at the start -> systemctl reload konexus-tokend")
-    }
     do {
       let (configuration, text) = try await loadConfiguration(file)
       try await broker.reload(configuration)
