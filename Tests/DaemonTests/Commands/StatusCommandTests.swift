@@ -192,7 +192,7 @@ import Testing
                   "count" : 1,
                   "kind" : "refused",
                   "message" : "the token endpoint answered 400 'invalid_client'",
-                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart",
+                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload",
                   "since" : UNIX
                 },
                 "grade" : "warning",
@@ -202,7 +202,7 @@ import Testing
                   "count" : 1,
                   "kind" : "refused",
                   "message" : "the token endpoint answered 400 'invalid_client'",
-                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart",
+                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload",
                   "since" : UNIX
                 },
                 "last_success" : UNIX,
