@@ -247,7 +247,9 @@ class Administrator:
 
     def full_run(self, random):
         seconds = random.uniform(2, 10)
-        self.outcome += f" ({seconds:.1f} s)"
+        # Full, or with room for a small file and none for a large one.
+        room = random.choice([0, 0, 4096, 8192, 16384])
+        self.outcome += f" ({seconds:.1f} s, {room} bytes left)"
         self.block(seconds)
         # The daemon may wait ten more seconds before it writes again.
         self.full_until = time.monotonic() + seconds
@@ -256,6 +258,7 @@ class Administrator:
             with contextlib.suppress(OSError):
                 while os.write(descriptor, bytes(size)) == size:
                     pass
+        os.truncate(descriptor, os.fstat(descriptor).st_size - room)
         os.close(descriptor)
         # Not by the next action: an upgrade may take longer.
         timer = threading.Timer(seconds, self.empty_run)
