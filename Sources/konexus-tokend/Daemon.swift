@@ -32,7 +32,11 @@ actor Daemon {
   private var hasShedCode = false
   private var hasComplained = false
   private var isDirectoryLost = false
+  private var isStarted = false
+  private var waitingReloads: [@Sendable () -> Void] = []
+  private var metricsFile: String?
   private let locks: DirectoryLocks
+  private let leftovers: LeftoverWatch
   /// Credential sockets that were opened for the daemon.
   private let sockets: [InheritedSocket]
   /// When to give up, if it is to end with the first tokens.
@@ -51,17 +55,20 @@ actor Daemon {
   /// - Parameters:
   ///   - queue: the broker's queue.
   ///   - locks: the directories that this process has taken already.
+  ///   - leftovers: what looks after the tokens of a former run until each is taken over.
   ///   - startTimeout: how long the first tokens are waited for.
   ///   - endsWithFirstTokens: whether the process ends when every token is in its file: `run --once`.
   ///   - sockets: credential sockets that were opened for the daemon.
   init(
     _ start: StartConfiguration, environment: RuntimeEnvironment, logger: Logger, queue: DispatchQueue,
-    locks: DirectoryLocks, startTimeout: Duration, endsWithFirstTokens: Bool, sockets: [InheritedSocket]
+    locks: DirectoryLocks, leftovers: LeftoverWatch, startTimeout: Duration, endsWithFirstTokens: Bool,
+    sockets: [InheritedSocket]
   ) {
     let configuration = start.configuration
     beginning = start
     self.environment = environment
     self.locks = locks
+    self.leftovers = leftovers
     self.logger = logger
     self.sockets = sockets
     onceLimit = endsWithFirstTokens ? Moment.now().boot + startTimeout : nil
@@ -70,6 +77,7 @@ actor Daemon {
     outbox = Outbox(logger: logger)
     manager = ServiceManager(outbox, logger: logger, startTimeout: startTimeout)
     metrics = BackgroundWriter(configuration.daemon, logger: logger)
+    metricsFile = configuration.daemon.metricsFile
     let mayHang = configuration.daemon.allowPersistentStorage
     statusFile = StatusFile(directory: environment.tokenDirectory, allowsPersistentStorage: mayHang)
     statusWriter = mayHang ? BackgroundWriter(statusFile, logger: logger, complaint: Self.statusComplaint) : nil
@@ -79,8 +87,6 @@ actor Daemon {
   func start() async {
     if let problem = beginning.problem { await broker.startsWith(problem) }
     stored = beginning.stored
-    manager.keep(stored)
-    await broker.note(FileStamp(at: environment.configurationSource(of: configPath)))
     startExtension = timer(every: Self.extensionPeriod) { daemon in
       if !daemon.manager.extendStart(by: Self.extensionLength) { daemon.startExtension = nil }
     }
@@ -93,8 +99,10 @@ actor Daemon {
     do throws(PublicationFailure) {
       let listened: @Sendable (Int32?) -> Void = { [self] socket in assumeIsolated { $0.manager.keep(socket) } }
       let looked: @Sendable () -> Void = { [self] in assumeIsolated { $0.restoreDirectory() } }
+      let takenOver: @Sendable (String) -> Void = { [leftovers] in leftovers.release($0) }
       let former = StatusFile.left(in: environment.tokenDirectory)
-      try await broker.start(after: former, sockets: sockets, onListen: listened, onLook: looked) {
+      try await broker.start(after: former, sockets: sockets, onListen: listened, onLook: looked, onTakeover: takenOver)
+      {
         [self] status in
         assumeIsolated { $0.report(status) }
       }
@@ -104,6 +112,16 @@ actor Daemon {
       outbox.flush(within: Self.lastWord)
       _exit(error.isOccupied ? EX_TEMPFAIL : EX_CONFIG)
     }
+    manager.keep(stored)
+    isStarted = true
+    for reload in waitingReloads { reload() }
+    waitingReloads = []
+    await noteConfigurationFile()
+    // systemd, which made the copy that is read, does not mind.
+    let refusal = try? await FileCalls.run("compare") { [environment, configPath] in
+      environment.refusal(ofSourceOf: configPath)
+    }
+    if let refusal { logger.error("\(refusal)") }
   }
 
   /// Puts the runtime directory back if someone removed it: the tokens are written into it again.
@@ -295,6 +313,14 @@ actor Daemon {
 
   /// Reads the settings again, from `file` if a command passed one, and answers.
   private func reload(from file: PassedFile? = nil, _ reply: ControlReply? = nil) {
+    guard !isEnding else {
+      reply?.send(.failed("the daemon is stopping"))
+      return
+    }
+    // A reload during the start would be undone by what the start has yet to do.
+    guard isStarted else {
+      return waitingReloads.append { [weak self] in self?.assumeIsolated { $0.reload(from: file, reply) } }
+    }
     manager.reloading()
     let former = lastReload
     lastReload = Task(executorPreference: broker.requests) {
@@ -311,19 +337,22 @@ actor Daemon {
 
   /// - Returns: why the settings are not used, if they are not.
   private func readAgain(_ file: PassedFile?) async -> String? {
-    let source = environment.configurationSource(of: configPath)
     do {
       let (configuration, text) = try await loadConfiguration(file)
       try await broker.reload(configuration)
-      stored = text.flatMap(StoredConfiguration.init)
+      stored = text.flatMap(StoredConfiguration.init) ?? stored
       manager.keep(stored)
       if let file {
         await broker.note(file.stamp)
-      } else if source == configPath {
-        await broker.note(FileStamp(at: configPath))
+      } else {
+        await noteConfigurationFile()
       }
       logger = LogDestination.logger(configuration.daemon)
-      metrics = BackgroundWriter(configuration.daemon, logger: logger)
+      // A writer that hangs on its disk is not left behind at each reload.
+      if configuration.daemon.metricsFile != metricsFile {
+        metrics = BackgroundWriter(configuration.daemon, logger: logger)
+      }
+      metricsFile = configuration.daemon.metricsFile
       await broker.setLogger(logger)
       return nil
     } catch {
@@ -345,6 +374,13 @@ actor Daemon {
     let (checked, overdue) = await draft.checked(within: FileCalls.usualLimit)
     for error in overdue { logger.warning("\(error)") }
     return (try checked.get(), checked.text)
+  }
+
+  /// Notes which file the settings are from. Its file system may hang.
+  private func noteConfigurationFile() async {
+    let source = environment.configurationSource(of: configPath)
+    let stamp = try? await FileCalls.run("compare") { FileStamp(at: source) }
+    await broker.note(stamp ?? nil)
   }
 
   /// Looks once a minute whether the config file was changed since it was read.

@@ -76,16 +76,11 @@ struct Run: ParsableCommand {
     let former = (try? inherited.get())?.first { $0.name == StoredConfiguration.name }
     let start = configuration(path, environment, former: former)
     let logger = LogDestination.logger(start.configuration.daemon)
-    // systemd, which made the copy that is read, does not mind.
-    if let refusal = environment.refusal(ofSourceOf: path) { logger.error("\(refusal)") }
     let daemon = Daemon(
-      start, environment: environment, logger: logger, queue: queue, locks: locks,
+      start, environment: environment, logger: logger, queue: queue, locks: locks, leftovers: leftovers,
       startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: sockets(inherited, logger))
     queue.sync { running.withLock { $0 = daemon } }
-    Task(executorPreference: daemon.broker.requests) {
-      leftovers.end()
-      await daemon.start()
-    }
+    Task(executorPreference: daemon.broker.requests) { await daemon.start() }
     withExtendedLifetime(signals) { daemon.beatForever() }
   }
 
@@ -114,7 +109,11 @@ struct Run: ParsableCommand {
     let checked = Mutex<(draft: ConfigurationDraft, overdue: [FileCalls.Overdue])>((draft, []))
     let isChecked = DispatchSemaphore(value: 0)
     Task(executorPreference: RequestExecutor()) {
-      let result = await draft.checked(within: Self.fileLimit)
+      var result = await draft.checked(within: Self.fileLimit)
+      // Without a former text there is nothing better: a place can still be made later.
+      if let text = former?.text, text != draft.text {
+        result.draft = await result.draft.withPlaces(within: Self.fileLimit)
+      }
       checked.withLock { $0 = result }
       isChecked.signal()
     }

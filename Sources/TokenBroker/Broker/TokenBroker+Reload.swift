@@ -98,8 +98,10 @@ extension TokenBroker {
     servers[keeper.server]?.queue.forget(name)
     keepers[name] = nil
     pending.remove(name)
-    await removeFiles(of: keeper)
-    logger.notice("the token was removed from the settings; its file is gone", metadata: metadata(nil, of: keeper))
+    let isGone = await removeFiles(of: keeper)
+    logger.notice(
+      "the token was removed from the settings\(isGone ? "; its file is gone" : "")",
+      metadata: metadata(nil, of: keeper))
   }
 
   /// The new keeper takes over the good token: a reader finds it until its successor, asked for with the new settings, is there.
