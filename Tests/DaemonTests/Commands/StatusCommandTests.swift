@@ -182,6 +182,7 @@ import Testing
             },
             "exit_code" : 1,
             "grade" : "warning",
+            "is_configuration_changed" : false,
             "tokens" : [
               {
                 "client_id" : "ext-1741-sample-client",
