@@ -143,6 +143,8 @@ def main():
     parser.add_argument("--without", default="")
     options = parser.parse_args()
     without = set(options.without.replace(",", " ").split())
+    if DECK.keys() <= without:
+        parser.error("--without leaves no action")
     if unknown := without - DECK.keys():
         parser.error(f"no such kind: {', '.join(unknown)}; there are: {', '.join(DECK)}")
 
@@ -159,11 +161,11 @@ def main():
     end = time.monotonic() + options.seconds
     for kind, numbers in deal(options.seed):
         pause = numbers.choice([0, 0, numbers.uniform(0, 0.3), numbers.uniform(0, 3)])
+        if kind in without:
+            continue
         if time.monotonic() + pause > end:
             break
         time.sleep(pause)
-        if kind in without:
-            continue
         perform(administrator, kind, numbers, log, actions)
         if administrator.broken_for is not None:
             administrator.broken_for -= 1
