@@ -41,8 +41,8 @@ static inline int linux_peer_credentials(int connection, pid_t *process, uid_t *
   return 0;
 }
 
-// Asks the kernel about the Unix socket with this inode (sock_diag(7)). Returns the attribute of this type, its length in
-// `size`, or NULL if there is none.
+// Asks the kernel about the Unix socket with this inode (sock_diag(7)). Returns the attribute of this type, its
+// length in `size`, or NULL if there is none.
 static inline const void *linux_unix_attribute(
     int diag, uint32_t inode, uint32_t show, int type, void *buffer, size_t capacity, size_t *size) {
   const struct {
@@ -50,7 +50,11 @@ static inline const void *linux_unix_attribute(
     struct unix_diag_req question;
   } request = {
       {.nlmsg_len = sizeof request, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
-      {.sdiag_family = AF_UNIX, .udiag_states = ~0u, .udiag_ino = inode, .udiag_show = show, .udiag_cookie = {~0u, ~0u}}};
+      {.sdiag_family = AF_UNIX,
+       .udiag_states = ~0u,
+       .udiag_ino = inode,
+       .udiag_show = show,
+       .udiag_cookie = {~0u, ~0u}}};
   if (send(diag, &request, sizeof request, MSG_NOSIGNAL) != (ssize_t)sizeof request) return NULL;
   const ssize_t length = recv(diag, buffer, capacity, MSG_DONTWAIT | MSG_TRUNC);
   const struct nlmsghdr *header = buffer;

@@ -5,7 +5,7 @@ extension AcquisitionFailure {
       switch failure.reason {
       case .nameResolution: .nameResolution
       case .connectionRefused, .connectionFailed, .cancelled, .other: .connection
-      case .proxy: .proxy
+      case .proxy, .timeout(stage: .proxy): .proxy
       case .tls(.unknownAuthority), .tls(.selfSigned): .tlsUnknownAuthority
       case .tls(.expired): .tlsExpired
       case .tls(.notYetValid): .tlsNotYetValid

@@ -88,7 +88,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .tlsExpired: "the server's certificate must be renewed; check this host's clock as well (timedatectl)"
     case .tlsNotYetValid: "check this host's clock (timedatectl)"
     case .tlsHostName: "issuer must name the host as the server's certificate does"
-    case .tlsCAFile: "ca_file (or the client certificate or its key) must be a readable PEM file"
+    case .tlsCAFile:
+      "ca_file and the client certificate must be PEM files that the daemon can read, and others cannot change"
     case .tlsClientCertificate:
       "the server must know the client's certificate: is client_certificate_file set, still valid, and registered for this client?"
     case .tlsPin:
@@ -110,7 +111,7 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .issuerMismatch: "issuer in the config file must be exactly what the server calls itself"
     case .insecureEndpoint: "the server must publish https endpoints"
     case .invalidClient:
-      "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart"
+      "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload"
     case .unauthorizedClient: "the client must be allowed the client_credentials grant"
     case .invalidScope: "scope names something this client may not have"
     case .oauthError: "see the error the server gave"

@@ -133,7 +133,7 @@ final class LimitTimer: @unchecked Sendable {
 
 extension Task where Failure == Never {
   /// The task's value if it comes within `limit`, else `nil`; the task goes on in any case.
-  func value(within limit: Duration, executor: (any TaskExecutor)?) async -> Success? {
+  package func value(within limit: Duration, executor: (any TaskExecutor)?) async -> Success? {
     await withCheckedContinuation { continuation in
       let caller = Caller<Success?>(continuation)
       let timer = LimitTimer()

@@ -13,6 +13,17 @@ enum Complaint {
     exit(code)
   }
 
+  /// Writes why a command got no token, and ends the process.
+  ///
+  /// - Parameters:
+  ///   - patience: how long the command waited.
+  ///   - note: what it did meanwhile.
+  static func end(_ refusal: TokenReading.Refusal, after patience: Duration, note: String = "") -> Never {
+    let hasWaited = patience > .zero && !refusal.isHopeless
+    let waited = hasWaited ? " (waited for \(Timestamp.span(patience))\(note))" : ""
+    end(refusal.problem + waited, next: refusal.remedy, code: refusal.code)
+  }
+
   /// Text from the command line, fit for a message.
   static func quoted(_ text: String) -> String { Printable.shortened(text) }
 }

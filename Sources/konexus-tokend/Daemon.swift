@@ -32,7 +32,11 @@ actor Daemon {
   private var hasShedCode = false
   private var hasComplained = false
   private var isDirectoryLost = false
+  private var isStarted = false
+  private var waitingReloads: [@Sendable () -> Void] = []
+  private var metricsFile: String?
   private let locks: DirectoryLocks
+  private let leftovers: LeftoverWatch
   /// Credential sockets that were opened for the daemon.
   private let sockets: [InheritedSocket]
   /// When to give up, if it is to end with the first tokens.
@@ -51,17 +55,20 @@ actor Daemon {
   /// - Parameters:
   ///   - queue: the broker's queue.
   ///   - locks: the directories that this process has taken already.
+  ///   - leftovers: what looks after the tokens of a former run until each is taken over.
   ///   - startTimeout: how long the first tokens are waited for.
   ///   - endsWithFirstTokens: whether the process ends when every token is in its file: `run --once`.
   ///   - sockets: credential sockets that were opened for the daemon.
   init(
     _ start: StartConfiguration, environment: RuntimeEnvironment, logger: Logger, queue: DispatchQueue,
-    locks: DirectoryLocks, startTimeout: Duration, endsWithFirstTokens: Bool, sockets: [InheritedSocket]
+    locks: DirectoryLocks, leftovers: LeftoverWatch, startTimeout: Duration, endsWithFirstTokens: Bool,
+    sockets: [InheritedSocket]
   ) {
     let configuration = start.configuration
     beginning = start
     self.environment = environment
     self.locks = locks
+    self.leftovers = leftovers
     self.logger = logger
     self.sockets = sockets
     onceLimit = endsWithFirstTokens ? Moment.now().boot + startTimeout : nil
@@ -70,6 +77,7 @@ actor Daemon {
     outbox = Outbox(logger: logger)
     manager = ServiceManager(outbox, logger: logger, startTimeout: startTimeout)
     metrics = BackgroundWriter(configuration.daemon, logger: logger)
+    metricsFile = configuration.daemon.metricsFile
     let mayHang = configuration.daemon.allowPersistentStorage
     statusFile = StatusFile(directory: environment.tokenDirectory, allowsPersistentStorage: mayHang)
     statusWriter = mayHang ? BackgroundWriter(statusFile, logger: logger, complaint: Self.statusComplaint) : nil
@@ -79,8 +87,6 @@ actor Daemon {
   func start() async {
     if let problem = beginning.problem { await broker.startsWith(problem) }
     stored = beginning.stored
-    manager.keep(stored)
-    await broker.note(FileStamp(at: environment.configurationSource(of: configPath)))
     startExtension = timer(every: Self.extensionPeriod) { daemon in
       if !daemon.manager.extendStart(by: Self.extensionLength) { daemon.startExtension = nil }
     }
@@ -93,8 +99,10 @@ actor Daemon {
     do throws(PublicationFailure) {
       let listened: @Sendable (Int32?) -> Void = { [self] socket in assumeIsolated { $0.manager.keep(socket) } }
       let looked: @Sendable () -> Void = { [self] in assumeIsolated { $0.restoreDirectory() } }
+      let takenOver: @Sendable (String) -> Void = { [leftovers] in leftovers.release($0) }
       let former = StatusFile.left(in: environment.tokenDirectory)
-      try await broker.start(after: former, sockets: sockets, onListen: listened, onLook: looked) {
+      try await broker.start(after: former, sockets: sockets, onListen: listened, onLook: looked, onTakeover: takenOver)
+      {
         [self] status in
         assumeIsolated { $0.report(status) }
       }
@@ -104,6 +112,16 @@ actor Daemon {
       outbox.flush(within: Self.lastWord)
       _exit(error.isOccupied ? EX_TEMPFAIL : EX_CONFIG)
     }
+    manager.keep(stored)
+    isStarted = true
+    for reload in waitingReloads { reload() }
+    waitingReloads = []
+    await noteConfigurationFile()
+    // systemd, which made the copy that is read, does not mind.
+    let refusal = try? await FileCalls.run("compare") { [environment, configPath] in
+      environment.refusal(ofSourceOf: configPath)
+    }
+    if let refusal { logger.error("\(refusal)") }
   }
 
   /// Puts the runtime directory back if someone removed it: the tokens are written into it again.
@@ -163,7 +181,7 @@ actor Daemon {
   /// Takes a signal, on the broker's queue.
   func receive(_ signal: Int32) {
     switch signal {
-    case SIGHUP: reload()
+    case SIGHUP: hangUp()
     case SIGUSR1: broker.assumeIsolated { $0.refreshAll() }
     default:
       // Who asks twice does not want to wait.
@@ -180,8 +198,9 @@ actor Daemon {
   }
 
   /// Leaves word that nobody looks after the tokens any more, and ends.
-  private func end(_ code: Int32 = EXIT_SUCCESS) -> Never {
+  private func end(_ code: Int32? = nil) -> Never {
     var last = broker.assumeIsolated { $0.status() }
+    let isComplete = onceLimit == nil || !last.tokens.isEmpty && last.tokens.allSatisfy { $0.condition != .absent }
     last.stoppedAt = last.writtenAt
     if let statusWriter {
       statusWriter.write(last)
@@ -193,7 +212,7 @@ actor Daemon {
     metrics?.flush(within: Self.lastWord)
     // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
     // Not exit(3): its handlers would take libraries apart under threads that still use them.
-    _exit(code)
+    _exit(code ?? (isComplete ? EXIT_SUCCESS : EX_TEMPFAIL))
   }
 
   private func report(_ status: BrokerStatus) {
@@ -219,9 +238,10 @@ actor Daemon {
   }
 
   /// With `run --once`: ends with 0 when every token is in its file, with 77 (EX_NOPERM) when the server refuses one and the others are there, with 75
-  /// (EX_TEMPFAIL) when time is up.
+  /// (EX_TEMPFAIL) when time is up or it is told to stop before.
   private func endIfDone(_ status: BrokerStatus) {
-    guard let onceLimit else { return }
+    // At first the broker has no tokens: it still looks at their places.
+    guard let onceLimit, !status.tokens.isEmpty else { return }
     let missing = status.tokens.filter { $0.condition == .absent }
     let code: Int32
     if missing.isEmpty {
@@ -282,8 +302,25 @@ actor Daemon {
     }
   }
 
+  /// Reads the settings again; unless the daemon has only systemd's copy of them, which is of the start: a stray signal must not undo
+  /// a reload that passed a newer file.
+  private func hangUp() {
+    let source = environment.configurationSource(of: configPath)
+    guard source != configPath else { return reload() }
+    logger.notice("SIGHUP does not read \(source), which only root can open -> systemctl reload konexus-tokend")
+    broker.assumeIsolated { $0.retryFailing() }
+  }
+
   /// Reads the settings again, from `file` if a command passed one, and answers.
   private func reload(from file: PassedFile? = nil, _ reply: ControlReply? = nil) {
+    guard !isEnding else {
+      reply?.send(.failed("the daemon is stopping"))
+      return
+    }
+    // A reload during the start would be undone by what the start has yet to do.
+    guard isStarted else {
+      return waitingReloads.append { [weak self] in self?.assumeIsolated { $0.reload(from: file, reply) } }
+    }
     manager.reloading()
     let former = lastReload
     lastReload = Task(executorPreference: broker.requests) {
@@ -300,23 +337,22 @@ actor Daemon {
 
   /// - Returns: why the settings are not used, if they are not.
   private func readAgain(_ file: PassedFile?) async -> String? {
-    let source = environment.configurationSource(of: configPath)
-    if file == nil, source != configPath {
-      logger.notice(
-        "SIGHUP reads the copy of \(source) that systemd made at the start -> systemctl reload konexus-tokend")
-    }
     do {
       let (configuration, text) = try await loadConfiguration(file)
       try await broker.reload(configuration)
-      stored = text.flatMap(StoredConfiguration.init)
+      stored = text.flatMap(StoredConfiguration.init) ?? stored
       manager.keep(stored)
       if let file {
         await broker.note(file.stamp)
-      } else if source == configPath {
-        await broker.note(FileStamp(at: configPath))
+      } else {
+        await noteConfigurationFile()
       }
       logger = LogDestination.logger(configuration.daemon)
-      metrics = BackgroundWriter(configuration.daemon, logger: logger)
+      // A writer that hangs on its disk is not left behind at each reload.
+      if configuration.daemon.metricsFile != metricsFile {
+        metrics = BackgroundWriter(configuration.daemon, logger: logger)
+      }
+      metricsFile = configuration.daemon.metricsFile
       await broker.setLogger(logger)
       return nil
     } catch {
@@ -338,6 +374,13 @@ actor Daemon {
     let (checked, overdue) = await draft.checked(within: FileCalls.usualLimit)
     for error in overdue { logger.warning("\(error)") }
     return (try checked.get(), checked.text)
+  }
+
+  /// Notes which file the settings are from. Its file system may hang.
+  private func noteConfigurationFile() async {
+    let source = environment.configurationSource(of: configPath)
+    let stamp = try? await FileCalls.run("compare") { FileStamp(at: source) }
+    await broker.note(stamp ?? nil)
   }
 
   /// Looks once a minute whether the config file was changed since it was read.

@@ -14,5 +14,5 @@ struct KonexusTokend: ParsableCommand {
         man konexus-tokend    (exit codes, what happens when)
       """,
     version: konexusTokendVersion,
-    subcommands: [Run.self, Reload.self, Status.self, Show.self, Inspect.self, Check.self])
+    subcommands: [Run.self, Reload.self, Status.self, Wait.self, Show.self, Inspect.self, Check.self])
 }

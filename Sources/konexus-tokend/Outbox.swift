@@ -10,7 +10,8 @@ import Systemd
 final class Outbox: Sendable {
   typealias Message = @Sendable (Notifier) throws(SystemCallFailure) -> Void
 
-  /// What a message is about. A message that waits is replaced by the next of its kind, which is sent after those before it.
+  /// What a message is about. A message that waits is replaced by the next of its kind, which is sent after those
+  /// before it.
   enum Kind {
     case ready, reloading, stopping, status, startTimeout, socket, configuration
   }
@@ -38,8 +39,8 @@ final class Outbox: Sendable {
     if isFirst { queue.async { self.deliverWaiting() } }
   }
 
-  /// Sends `message` after those before it, and returns when that is done. If nothing else is on its way, it does so on the
-  /// calling thread, so that no other is woken for it.
+  /// Sends `message` after those before it, and returns when that is done. If nothing else is on its way, it does so
+  /// on the calling thread, so that no other is woken for it.
   func sendAndWait(_ message: Message) {
     guard notifier.isSupervised else { return }
     queue.sync { deliver(message) }

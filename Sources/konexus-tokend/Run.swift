@@ -16,7 +16,7 @@ struct Run: ParsableCommand {
       SIGHUP reads the config file again, SIGUSR1 gets new tokens now, SIGTERM and SIGINT stop; the token files stay.
 
       Exits with 0 when stopped, 78 if the configuration is wrong; with --once 75 if a \
-      token does not come in time, 77 if it is refused.
+      token does not come in time or before a stop, 77 if it is refused.
 
       Examples:
         konexus-tokend run
@@ -51,12 +51,12 @@ struct Run: ParsableCommand {
     // long: a signal must not end the process by its default action.
     let queue = DispatchQueue(label: "broker")
     let running = Mutex<Daemon?>(nil)
-    let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: queue) { signal in
+    let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: queue) { [once] signal in
       if let daemon = running.withLock({ $0 }) {
         daemon.assumeIsolated { $0.receive(signal) }
       } else if signal == SIGTERM || signal == SIGINT {
         // There is nothing to leave in order yet. The others ask for what the start does anyway.
-        _exit(EXIT_SUCCESS)
+        _exit(once ? EX_TEMPFAIL : EXIT_SUCCESS)
       }
     }
     UnixSignals.ignore(SIGPIPE)
@@ -76,16 +76,11 @@ struct Run: ParsableCommand {
     let former = (try? inherited.get())?.first { $0.name == StoredConfiguration.name }
     let start = configuration(path, environment, former: former)
     let logger = LogDestination.logger(start.configuration.daemon)
-    // systemd, which made the copy that is read, does not mind.
-    if let refusal = environment.refusal(ofSourceOf: path) { logger.error("\(refusal)") }
     let daemon = Daemon(
-      start, environment: environment, logger: logger, queue: queue, locks: locks,
+      start, environment: environment, logger: logger, queue: queue, locks: locks, leftovers: leftovers,
       startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: sockets(inherited, logger))
     queue.sync { running.withLock { $0 = daemon } }
-    Task(executorPreference: daemon.broker.requests) {
-      leftovers.end()
-      await daemon.start()
-    }
+    Task(executorPreference: daemon.broker.requests) { await daemon.start() }
     withExtendedLifetime(signals) { daemon.beatForever() }
   }
 
@@ -114,7 +109,11 @@ struct Run: ParsableCommand {
     let checked = Mutex<(draft: ConfigurationDraft, overdue: [FileCalls.Overdue])>((draft, []))
     let isChecked = DispatchSemaphore(value: 0)
     Task(executorPreference: RequestExecutor()) {
-      let result = await draft.checked(within: Self.fileLimit)
+      var result = await draft.checked(within: Self.fileLimit)
+      // Without a former text there is nothing better: a place can still be made later.
+      if let text = former?.text, text != draft.text {
+        result.draft = await result.draft.withPlaces(within: Self.fileLimit)
+      }
       checked.withLock { $0 = result }
       isChecked.signal()
     }

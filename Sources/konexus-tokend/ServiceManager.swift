@@ -124,7 +124,8 @@ final class ServiceManager {
     }
   }
 
-  /// A descriptor of its own that is closed with the last reference: also if the message about it is replaced, and never sent.
+  /// A descriptor of its own that is closed with the last reference: also if the message about it is replaced, and
+  /// never sent.
   private final class DescriptorCopy: Sendable {
     let descriptor: Int32
     init(of original: Int32) { descriptor = fcntl(original, F_DUPFD_CLOEXEC, 0) }

@@ -39,28 +39,19 @@ struct Show: ParsableCommand {
   func run() {
     let demanded = minValidity?.duration ?? .zero
     let patience = wait?.duration ?? (minValidity == nil ? .zero : .seconds(30))
-    let deadline = Moment.now().boot + patience
     var request = RefreshRequest()
-    while true {
-      let refusal: TokenReading.Refusal
-      do throws(StatusFile.Unavailable) {
-        let report = StatusReport(try StatusFile.find(in: location.path))
-        let token = location.token(name, in: report)
-        do throws(TokenReading.Refusal) {
-          return print(try TokenReading.read(token, in: report, validFor: demanded))
-        } catch {
-          refusal = error
-        }
-        if refusal.isHopeless { Complaint.end(refusal.problem, next: refusal.remedy, code: refusal.code) }
-        if patience > .zero, refusal.code == 1 { request.send(to: report) }
-      } catch {
-        refusal = TokenReading.Refusal(problem: error.problem, remedy: error.remedy, code: 3)
-      }
-      if Moment.now().boot >= deadline {
-        let waited = patience > .zero ? " (waited for \(Timestamp.span(patience))\(request.note))" : ""
-        Complaint.end(refusal.problem + waited, next: refusal.remedy, code: refusal.code)
-      }
-      usleep(100_000)
+    do throws(TokenReading.Refusal) {
+      print(
+        try location.patiently(for: patience) { (report) throws(TokenReading.Refusal) in
+          do throws(TokenReading.Refusal) {
+            return try TokenReading.read(location.sought(name, in: report), in: report, validFor: demanded)
+          } catch {
+            if patience > .zero, error.code == 1, !error.isHopeless { request.send(to: report) }
+            throw error
+          }
+        })
+    } catch {
+      Complaint.end(error, after: patience, note: request.note)
     }
   }
 

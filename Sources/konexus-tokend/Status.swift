@@ -9,14 +9,13 @@ struct Status: ParsableCommand {
     abstract: "Tell how every token is, and if it is not good, why.",
     usage: "konexus-tokend status [<name>] [<options>]",
     discussion: """
-      Answers whoever may read the runtime directory; when the daemon is dead, too.
-      Exit codes: 0 all is well; 1 readers have tokens, but refresh fails or the daemon is gone; 2 readers lack a token; 3 it \
-      cannot be told. With --probe: 0 yes, 1 no (ready: readers have tokens; live: the daemon does what is due).
+      Exit codes: 0 all is well; 1 readers have tokens, but refresh fails or the daemon is gone; 2 readers lack a token; \
+      3 it cannot be told; with --probe 0 yes, 1 no: readers have tokens (ready), the daemon does what is due (live).
 
       Examples:
         konexus-tokend status
         konexus-tokend status konexus --json | jq '.tokens[].valid_for_seconds'
-        konexus-tokend status --probe ready
+        konexus-tokend status --probe ready -q || exit 1
       """)
 
   @Argument(help: "The token's name in the config file; without it, all.")
@@ -31,14 +30,19 @@ struct Status: ParsableCommand {
   @Option(help: ArgumentHelp("Answer an orchestrator.", valueName: "kind"))
   var probe: StatusProbe?
 
+  @Flag(name: [.short, .long], help: "Print nothing: the exit code is the answer.")
+  var quiet = false
+
   @OptionGroup var location: StatusOptions
 
   func validate() throws {
+    if quiet, watch || json { throw ValidationError("--quiet goes with neither --json nor --watch") }
     if probe != nil, watch || json { throw ValidationError("--probe goes with neither --json nor --watch") }
     if watch, json { throw ValidationError("--watch and --json do not go together; call --json as often as you like") }
   }
 
   func run() {
+    if quiet { Glibc.exit(code) }
     if let probe { answer(probe) }
     if watch { follow() }
     var report: StatusReport
@@ -56,6 +60,18 @@ struct Status: ParsableCommand {
       StandardOutput.write(report.text(StandardOutput.style, inDetail: name != nil))
     }
     Glibc.exit(report.grade.rawValue)
+  }
+
+  /// The exit code alone.
+  private var code: Int32 {
+    do throws(StatusFile.Unavailable) {
+      let report = StatusReport(try StatusFile.find(in: location.path), only: name)
+      // Of a token that there is not, it cannot be told.
+      guard let probe, !report.tokens.isEmpty else { return report.grade.rawValue }
+      return probe.passes(report) ? 0 : 1
+    } catch {
+      return probe == nil ? location.verdict(error).code : 1
+    }
   }
 
   private func answer(_ probe: StatusProbe) -> Never {

@@ -11,7 +11,11 @@ struct StatusOptions: ParsableArguments {
   var directory: String?
 
   /// The directory to look in.
-  var path: String { directory ?? RuntimeEnvironment.current.tokenDirectory }
+  var path: String {
+    // In a unit, RUNTIME_DIRECTORY names the directory of that unit, such as that of a program which reads the token.
+    let environment = getenv("INVOCATION_ID") == nil ? RuntimeEnvironment.current : RuntimeEnvironment()
+    return directory ?? environment.tokenDirectory
+  }
 
   /// The status, judged now; ends the command with 3 if there is none.
   func report() -> StatusReport {
@@ -36,26 +40,35 @@ struct StatusOptions: ParsableArguments {
       )
     }
     let result = properties["Result"].map { $0 == "success" ? "" : ", last result: \($0)" } ?? ""
+    // What the daemon reported last. After a stop, that is no reason.
+    let text = state == "inactive" ? "" : properties["StatusText"].map { $0.isEmpty ? "" : ": \($0)" } ?? ""
     return (
       StatusFile.Unavailable(
-        problem: "readers have no token: \(UnitCheck.name) is \(state)\(result)",
+        problem: "readers have no token: \(UnitCheck.name) is \(state)\(result)\(text)",
         remedy: "type: journalctl -u konexus-tokend -n 50"), 2
     )
   }
 
   /// The token of that name, or the only one; ends the command with 3 if there is none such.
   func token(_ name: String?, in report: StatusReport) -> StatusReport.Token {
+    do throws(TokenReading.Refusal) { return try sought(name, in: report) } catch {
+      Complaint.end(error, after: .zero)
+    }
+  }
+
+  /// The token of that name, or the only one.
+  ///
+  /// - Throws: a refusal if there is none such. It is hopeless if the daemon runs and is ready. While the daemon starts,
+  ///   its status may not have every token yet.
+  func sought(_ name: String?, in report: StatusReport) throws(TokenReading.Refusal) -> StatusReport.Token {
+    if name == nil, report.tokens.count == 1 { return report.tokens[0] }
+    if let name, let token = report.tokens.first(where: { $0.status.name == name }) { return token }
     // A forged status can name any number of tokens.
     let names = report.status.tokens.prefix(20).map(\.name) + (report.status.tokens.count > 20 ? ["..."] : [])
-    guard let name else {
-      if report.tokens.count == 1 { return report.tokens[0] }
-      Complaint.end("there are several tokens", next: "name one of: \(names.joined(separator: ", "))", code: 3)
-    }
-    guard let token = report.tokens.first(where: { $0.status.name == name }) else {
-      Complaint.end(
-        "there is no token \(Complaint.quoted(name))", next: "name one of: \(names.joined(separator: ", "))", code: 3)
-    }
-    return token
+    throw TokenReading.Refusal(
+      problem: name.map { "there is no token \(Complaint.quoted($0))" } ?? "there are several tokens",
+      remedy: "name one of: \(names.joined(separator: ", "))", code: 3,
+      isHopeless: report.life == .running && report.status.isReady)
   }
 }
 

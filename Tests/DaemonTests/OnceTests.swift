@@ -62,6 +62,70 @@ struct OnceTests {
     }
   }
 
+  @Test("ends with 75 when it is stopped before there is a token", arguments: [SIGTERM, SIGINT])
+  func stopped(signal: Int32) async throws {
+    try await withScene { scene in
+      scene.sandbox.inject(.hang, at: [.token])
+      try scene.configure()
+      let run = try await CommandRun(["run", "--once", "--config", scene.workplace.configFile], in: scene.workplace) {
+        running in
+        try await scene.wait(for: "the request") { scene.sandbox.counts[.token] == 1 }
+        running.process.signal(signal)
+      }
+      #expect(run.code == 75, "\(run.errors)")
+      #expect(scene.token() == nil)
+    }
+  }
+
+  @Test(
+    "is not done while the directory of its token does not answer",
+    .enabled(if: FaultyDisk.isAvailable, "needs root, /dev/fuse and python3-fusepy"))
+  func hangingDirectory() async throws {
+    try await withScene { scene in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      try scene.configure(
+        "[daemon]\nallow_persistent_storage = true\n",
+        scene.table("konexus", ["file": "\"\(disk.directory)/konexus.token\""]))
+      try disk.set(.hang)
+      let run = try await CommandRun(["run", "--once", "--config", scene.workplace.configFile], in: scene.workplace) {
+        running in
+        try await scene.pass(5)
+        #expect(running.process.ending == nil)
+        try disk.set(nil)
+      }
+      #expect(run.code == 0, "\(run.errors)")
+      #expect(scene.sandbox.refusal(of: try #require(Workplace.read(disk.backing + "/konexus.token"))) == nil)
+    }
+  }
+
+  @Test(
+    "ends with 75 when it is stopped before the configuration is read",
+    .enabled(if: FaultyDisk.isAvailable, "needs root, /dev/fuse and python3-fusepy"))
+  func stoppedAtOnce() async throws {
+    try await withScene { scene in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      try scene.configure()
+      guard rename(scene.workplace.configFile, disk.backing + "/config.toml") == 0 else {
+        throw HarnessError("cannot move the configuration")
+      }
+      try disk.set(.hang)
+      let configuration = disk.directory + "/config.toml"
+      let run = try await CommandRun(["run", "--once", "--config", configuration], in: scene.workplace) { running in
+        try await scene.wait(for: "a line about it") { running.errors.contains("the file system does not answer") }
+        running.process.signal(SIGTERM)
+        try await scene.wait(for: "the end", atMost: 20) {
+          let state = Workplace.read("/proc/\(running.process.pid)/stat") ?? ""
+          return running.process.ending != nil || state.contains(") Z ")
+        }
+        // Until then, a thread in a call of the file system keeps the process from being reaped.
+        disk.end()
+      }
+      #expect(run.code == 75, "\(run.errors)")
+    }
+  }
+
   @Test("makes its runtime directory where nobody else does")
   func directory() async throws {
     try await withScene { scene in

@@ -133,20 +133,23 @@ struct PublicationTests {
   @Test("a directory that is removed and made again gets its token back")
   func directoryRemoved() async throws {
     try await withScene(lifetime: 8) { scene in
-      try scene.configure()
+      // Not the runtime directory, which the daemon makes itself.
+      let directory = scene.workplace.path + "/elsewhere"
+      let file = directory + "/konexus.token"
+      #expect(mkdir(directory, 0o750) == 0)
+      try scene.configure(scene.table("konexus", ["file": "\"\(file)\""]))
       let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "2000000"])
       try await scene.ready()
-      let directory = scene.workplace.runtimeDirectory
       #expect(rename(directory, scene.workplace.path + "/old") == 0)
       try await scene.wait(for: "the complaint") {
         !daemon.log(with: "cannot open the directory").isEmpty
       }
       #expect(mkdir(directory, 0o750) == 0)
       try await scene.wait(for: "a good token") {
-        scene.token().map { scene.sandbox.refusal(of: $0) == nil } ?? false
+        Workplace.read(file).map { scene.sandbox.refusal(of: $0) == nil } ?? false
       }
-      unlink(scene.workplace.tokenFile())
-      try await scene.wait(for: "the file again: the new directory is watched") { scene.token() != nil }
+      unlink(file)
+      try await scene.wait(for: "the file again: the new directory is watched") { Workplace.read(file) != nil }
     }
   }
 

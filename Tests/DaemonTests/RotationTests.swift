@@ -197,7 +197,7 @@ struct RotationTests {
   }
 
   @Test(
-    "a ca_file that falls into other hands while the daemon runs is not used: no server gets the secret, the token stays",
+    "a ca_file that falls into other hands is not used: no server gets the secret, the token stays",
     .enabled(if: geteuid() == 0, "needs root to give files away"))
   func caFileInOtherHands() async throws {
     try await withScene { scene in

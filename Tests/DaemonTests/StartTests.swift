@@ -35,6 +35,19 @@ struct StartTests {
       let second = try scene.startDaemon(environment: ["RUNTIME_DIRECTORY": runtime], isSupervised: false)
       #expect(try await scene.ending(of: second) == .exited(75), "\(second.log)")
       #expect(second.log.contains("process id \(first.process.pid)"), "\(second.log)")
+      // Another path of the same directory neither locks the first one out of it, nor releases it.
+      guard symlink(scene.workplace.path, scene.workplace.path + "/alias") == 0 else { throw HarnessError("no link") }
+      let alias = scene.table("alias", ["file": "\"\(scene.workplace.path)/alias/shared/alias.token\""])
+      for tables in [[scene.table("a", place), alias], [scene.table("a", place)]] {
+        let reloads = first.status?.reloads ?? 0
+        try scene.configure(tables.joined(separator: "\n"))
+        first.signal(SIGHUP)
+        try await scene.wait(for: "the reload") { first.status.map { $0.reloads == reloads + 1 } ?? false }
+        #expect(first.status?.configurationProblem == nil)
+      }
+      try scene.configure(scene.table("b", ["file": "\"\(directory)/b.token\""]))
+      let third = try scene.startDaemon(environment: ["RUNTIME_DIRECTORY": runtime], isSupervised: false)
+      #expect(try await scene.ending(of: third) == .exited(75), "\(third.log)")
       // The directory is free as soon as the first one has ended.
       first.signal(SIGKILL)
       _ = try await scene.ending(of: first)

@@ -68,7 +68,8 @@ import Testing
 
   @Test(arguments: [0o644, 0o444, 0o440] as [mode_t])
   func aSecretOfKubernetesIsBelieved(_ mode: mode_t) throws {
-    // As kubelet lays out a volume with fsGroup: root's, the group's to read, links to a directory that is replaced as a whole.
+    // As kubelet lays out a volume with fsGroup: root's, the group's to read, links to a directory that is replaced
+    // as a whole.
     let volume = directory.path + "/volume"
     let data = volume + "/..2026_11_26"
     for path in [volume, data] { try #require(mkdir(path, 0o755) == 0 && chown(path, 0, 2000) == 0) }

@@ -98,7 +98,8 @@ import Testing
   }
 
   @Test(
-    .enabled(if: geteuid() == 0, "needs root to give files away"), arguments: ["ca_file", "client_certificate_file"])
+    .enabled(if: geteuid() == 0, "needs root to give files away"),
+    arguments: ["ca_file", "client_certificate_file"])
   func certificatesOfAnotherUser(_ setting: String) throws {
     let directory = try ConfigurationDirectory()
     try directory.write("key.pem", Self.key)

@@ -40,7 +40,7 @@ extension FileRefusal {
     let remedy =
       switch code {
       case ENOENT: "create it, or correct the path"
-      case EACCES: "use sudo; under systemd, hand it over by LoadCredential="
+      case EACCES: "use sudo; for the service, sudo konexus-tokend check names the LoadCredential= that is missing"
       case ELOOP: "name the file itself"
       case ENOTDIR: "correct the path"
       default: "see to it that uid \(userID) can read it"

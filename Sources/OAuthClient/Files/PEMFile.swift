@@ -1,11 +1,11 @@
-/// Files of certificates and keys in PEM form (RFC 7468), looked at as far as goes without a library. They are read in the same
-/// way when the configuration is loaded and for each request.
+/// Files of certificates and keys in PEM form (RFC 7468), looked at as far as goes without a library. They are read
+/// in the same way when the configuration is loaded and for each request.
 package enum PEMFile {
   /// Larger than any real bundle (Debian's is 220 KiB).
   private static let sizeLimit = 8 << 20
 
-  /// Authorities' certificates. They are not secret, but who can write to the file decides which servers are believed: it must
-  /// belong to root or to the daemon's user, and others must not be able to change it.
+  /// Authorities' certificates. They are not secret, but the owner of the file decides which servers are trusted. It
+  /// must belong to root or to the daemon's user, and other users must not be able to change it.
   @discardableResult
   package static func readAuthorities(_ path: String, rules: FileRules) throws(FileRefusal) -> Secret {
     let file = try ProtectedFile.open(path, rules: rules)
@@ -13,7 +13,8 @@ package enum PEMFile {
     return try readCertificates(file, path)
   }
 
-  /// A client's certificates, with their private key if that is in the same file, which is then for nobody else to read.
+  /// A client's certificates, with their private key if that is in the same file. Other users must then not be able to
+  /// read it.
   @discardableResult
   package static func readClientCertificates(
     _ path: String, needsKey: Bool, rules: FileRules
@@ -31,7 +32,7 @@ package enum PEMFile {
     return content
   }
 
-  /// A private key, which nobody else may read.
+  /// A private key. Other users must not be able to read it.
   @discardableResult
   package static func readKey(_ path: String, rules: FileRules) throws(FileRefusal) -> Secret {
     let content = try ProtectedFile.read(path, rules: rules, limit: sizeLimit)

@@ -1,22 +1,23 @@
 import Glibc
 
-/// Reads files that must be in the hands of root or of the daemon's user: checks and reads the very same descriptor, so that
-/// nothing can be swapped between the two.
+/// Reads files that must be in the hands of root or of the daemon's user: checks and reads the very same descriptor,
+/// so that nothing can be swapped between the two.
 ///
 /// A symbolic link is followed if it is in the hands of root or of the daemon's user (``PathWalk``).
 package enum ProtectedFile {
   /// The content of the file at `path`, which is a secret.
   ///
-  /// It must be a regular file that belongs to root or to the daemon's user and that nobody else may read or write. Directly in
-  /// systemd's credentials directory mode 0440 will do, for systemd adds an ACL for the service's user there, whose mask shows as the
-  /// group's bits; elsewhere only if ``FileRules/allowsGroupRead`` says so.
+  /// It must be a regular file of root or of the daemon's user. Other users must not be able to read or write it.
+  /// Directly in systemd's credentials directory mode 0440 will do, for systemd adds an ACL for the service's user
+  /// there, whose mask shows as the group's bits; elsewhere only if ``FileRules/allowsGroupRead`` says so.
   package static func read(_ path: String, rules: FileRules, limit: Int) throws(FileRefusal) -> Secret {
     let (content, refusal) = try readUnlessChangeable(path, rules: rules, limit: limit)
     if let refusal { throw refusal }
     return content
   }
 
-  /// The same for a file that may itself say that its group may read it: what is said against its mode otherwise comes beside the content.
+  /// The same for a file that may itself say that its group may read it: what is said against its mode otherwise
+  /// comes beside the content.
   package static func readUnlessChangeable(
     _ path: String, rules: FileRules, limit: Int
   ) throws(FileRefusal) -> (content: Secret, refusal: FileRefusal?) {
@@ -27,7 +28,8 @@ package enum ProtectedFile {
     return (try file.read(path: path, limit: limit), refusal)
   }
 
-  /// An open file with secrets, for another process to read: of root or of this process's user, without access for others.
+  /// An open file with secrets, for another process to read: of root or of this process's user, without access for
+  /// others.
   ///
   /// - Returns: its descriptor, which the caller closes.
   package static func descriptor(of path: String) throws(FileRefusal) -> Int32 {
@@ -41,7 +43,7 @@ package enum ProtectedFile {
     return file.descriptor
   }
 
-  /// Opens a file of root or of the daemon's user, whoever may read or change it.
+  /// Opens a file of root or of the daemon's user, whatever its mode.
   static func open(_ path: String, rules: FileRules) throws(FileRefusal) -> OpenedFile {
     let file = try PathWalk.open(path, userID: rules.userID)
     let (owner, mode) = (file.status.st_uid, file.status.st_mode)

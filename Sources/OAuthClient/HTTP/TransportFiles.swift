@@ -1,7 +1,7 @@
 /// The contents of the files that `TransportSettings` names, checked and read for one request.
 ///
-/// libcurl gets contents instead of names: what was checked is what is used, and it tells connections apart by them, so that a
-/// connection made under an older `caFile` is not used again.
+/// libcurl gets contents instead of names: what was checked is what is used, and it tells connections apart by them,
+/// so that a connection made under an older `caFile` is not used again.
 struct TransportFiles: Sendable {
   let authorities: Secret?
   let certificate: Secret?

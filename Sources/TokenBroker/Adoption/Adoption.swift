@@ -58,7 +58,8 @@ enum Adoption {
     let isCurrent = kept.fingerprint == settings.requestFingerprint
     let policy = isCurrent ? settings.policy : kept.policy
     let claims = try await claims(
-      of: token, kept, evidence, settings, policy, unixTime: kept.serverTime + age.seconds)
+      of: token, kept, evidence, isCurrent ? settings.verification : kept.claims == nil ? .jwt : .none, policy,
+      unixTime: kept.serverTime + age.seconds)
     var requestedAt = now
     requestedAt.boot = kept.requestedAt
     requestedAt.unix -= age.seconds
@@ -71,10 +72,10 @@ enum Adoption {
   /// What the token says. A JWT is verified again, by the keys that it was verified with. Of other tokens nobody but the server can tell more than the digest:
   /// it shows that this is the token that was published, and the state file is this user's own.
   private static func claims(
-    of token: Secret, _ kept: TokenState.Token, _ evidence: Grant.Evidence, _ settings: TokenSettings,
+    of token: Secret, _ kept: TokenState.Token, _ evidence: Grant.Evidence, _ verification: TokenVerification,
     _ policy: AccessTokenPolicy, unixTime: Double
   ) async throws(PrivateFile.Unreadable) -> AccessTokenClaims {
-    guard settings.verification == .jwt else {
+    guard verification == .jwt else {
       guard let known = kept.claims else { throw .init(reason: "its state does not tell what is known of it") }
       return known
     }

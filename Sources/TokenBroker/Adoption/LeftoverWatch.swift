@@ -10,13 +10,15 @@ import Synchronization
 public final class LeftoverWatch: Sendable {
   /// The files of one former token, and when the last token that they may hold expires.
   private struct Leftover: Sendable {
+    var state: String
     var paths: [String]
     var expiresAt: BootTime
   }
 
   private struct State {
     var leftovers: [Leftover] = []
-    var isOver = false
+    /// The state files of tokens that the broker looks after.
+    var released: Set<String> = []
   }
 
   private let state = Mutex(State())
@@ -41,9 +43,12 @@ public final class LeftoverWatch: Sendable {
     }
   }
 
-  /// Ends it: from now on the broker looks after the files.
-  public func end() {
-    state.withLock { $0.isOver = true }
+  /// Ends it for one token, by its state file: from now on the broker looks after its files.
+  public func release(_ path: String) {
+    state.withLock { state in
+      state.released.insert(path)
+      state.leftovers.removeAll { $0.state == path }
+    }
   }
 
   private static func states(in directory: String) -> [String] {
@@ -62,12 +67,14 @@ public final class LeftoverWatch: Sendable {
       let former = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) }),
       former.version == TokenState.currentVersion, !former.arePersistent, let end = former.end(at: Moment.now())
     else { return }
-    state.withLock { $0.leftovers.append(Leftover(paths: former.outputs + [path], expiresAt: end)) }
+    state.withLock { state in
+      guard !state.released.contains(path) else { return }
+      state.leftovers.append(Leftover(state: path, paths: former.outputs + [path], expiresAt: end))
+    }
   }
 
   private func removeExpired() {
     let next = state.withLock { state -> BootTime? in
-      guard !state.isOver else { return nil }
       let now = Moment.now().boot
       // Files in memory: these calls cannot hang.
       for leftover in state.leftovers where leftover.expiresAt <= now {

@@ -40,8 +40,7 @@ extension TokenBroker {
       await removeFiles(of: former, except: taken.union(keepers[former.settings.name]?.files.paths ?? []))
     }
     releaseDirectories()
-    // Somebody may have mended what a server refused: it is asked again now.
-    for (name, keeper) in keepers where keeper.lifecycle.trouble != nil { handle(.refresh, name) }
+    retryFailing()
     reviewWaiting()
     let used = Set(keepers.values.map(\.server))
     servers = servers.filter { used.contains($0.key) }
@@ -49,6 +48,11 @@ extension TokenBroker {
       "the settings were read again: \(new.tokens.count) token(s), \(fresh.count) of them new or changed",
       metadata: metadata(.reloaded))
     reportNow()
+  }
+
+  /// Asks at once for what fails: someone may have corrected what a server rejected.
+  public func retryFailing() {
+    for (name, keeper) in keepers where keeper.lifecycle.trouble != nil { handle(.refresh, name) }
   }
 
   /// Takes another logger: a level or format that a reload changed.
@@ -94,8 +98,10 @@ extension TokenBroker {
     servers[keeper.server]?.queue.forget(name)
     keepers[name] = nil
     pending.remove(name)
-    await removeFiles(of: keeper)
-    logger.notice("the token was removed from the settings; its file is gone", metadata: metadata(nil, of: keeper))
+    let isGone = await removeFiles(of: keeper)
+    logger.notice(
+      "the token was removed from the settings\(isGone ? "; its file is gone" : "")",
+      metadata: metadata(nil, of: keeper))
   }
 
   /// The new keeper takes over the good token: a reader finds it until its successor, asked for with the new settings, is there.

@@ -24,6 +24,7 @@ public actor TokenBroker {
   var onChange: @Sendable (BrokerStatus) -> Void = { _ in }
   var onListen: @Sendable (Int32?) -> Void = { _ in }
   private var onLook: @Sendable () -> Void = {}
+  private var onTakeover: @Sendable (String) -> Void = { _ in }
   var desk = CredentialDesk()
   let startedAt = Moment.now()
 
@@ -85,17 +86,20 @@ public actor TokenBroker {
   ///   - onListen: called on the broker's queue with the credential socket that the settings ask for whenever it was opened, so that it can
   ///     be kept over a restart; with `nil` when it was closed.
   ///   - onLook: called on the broker's queue before files are compared with what they should be, such as to put their directory back.
+  ///   - onTakeover: called with a token's state file when the broker begins to look after the token's files.
   ///   - onChange: called on the broker's queue whenever there is something new to tell.
   /// - Throws: `PublicationFailure` if the place of every token is unfit: no tmpfs, open to others, missing; or if another daemon has one.
   public func start(
     after former: BrokerStatus? = nil, sockets: [InheritedSocket] = [],
     onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
     onLook: @escaping @Sendable () -> Void = {},
+    onTakeover: @escaping @Sendable (String) -> Void = { _ in },
     onChange: @escaping @Sendable (BrokerStatus) -> Void
   ) async throws(PublicationFailure) {
     self.onChange = onChange
     self.onListen = onListen
     self.onLook = onLook
+    self.onTakeover = onTakeover
     openWatch()
     var unfit: [PublicationFailure] = []
     for settings in configuration.tokens {
@@ -121,7 +125,14 @@ public actor TokenBroker {
     logger.notice(
       "konexus-tokend keeps \(configuration.tokens.count) token(s) fresh",
       metadata: metadata(.started, ["config": "\(configuration.source)"]))
-    for settings in configuration.tokens { await introduce(settings.name) }
+    if configuration.daemon.allowPersistentStorage {
+      // One table's disk may hang: the others do not wait for it.
+      await withTaskGroup(of: Void.self) { group in
+        for settings in configuration.tokens { group.addTask { await self.introduce(settings.name) } }
+      }
+    } else {
+      for settings in configuration.tokens { await introduce(settings.name) }
+    }
     reportSoon()
   }
 
@@ -237,6 +248,7 @@ public actor TokenBroker {
       if let examined { (keeper.files, filesAreRight) = examined }
     }
     if adopted != nil { pending.remove(name) }
+    onTakeover(keeper.settings.statePath)
     handle(.started(adopted: adopted), name)
     watchDirectories(of: keeper)
     if !filesAreRight { handle(.disturbed, name) }
@@ -333,11 +345,13 @@ public actor TokenBroker {
   private func work(_ work: TokenFiles.Work, _ keeper: TokenKeeper) {
     let name = keeper.settings.name
     let kept = keeper.kept
+    // At a stop, what was taken out of a file must not come back.
+    guard !isStopping else { return }
     guard keeper.files.arePersistent else {
       return finish(work, keeper, kept, keeper.files.perform(work, kept))
     }
     guard work != .examine || keeper.lane.running == nil else { return }
-    if let number = keeper.lane.begin() {
+    if let number = keeper.lane.begin(after: &lastAttempt) {
       FileCalls.start(keeper.files.lane) { [files = keeper.files, weak self] in
         var files = files
         let outcome = files.perform(work, kept)
@@ -365,7 +379,7 @@ public actor TokenBroker {
     _ work: TokenFiles.Work, _ number: UInt64, _ name: String, _ kept: KeptToken?, _ files: TokenFiles,
     _ outcome: TokenFiles.Outcome
   ) {
-    guard let keeper = keepers[name], keeper.lane.running == number else { return }
+    guard !isStopping, let keeper = keepers[name], keeper.lane.running == number else { return }
     let isBehind = keeper.lane.end()
     let isCurrent = keeper.settings.outputs == files.outputs
     if isCurrent { keeper.files = files }
@@ -454,22 +468,29 @@ public actor TokenBroker {
   /// Removes the files of a token that is not to be kept any more: all, or those that are not among `paths`.
   ///
   /// Waits until it is done, but not for a disk that hangs: it is done then when the disk answers.
-  func removeFiles(of keeper: TokenKeeper, except paths: Set<String> = []) async {
+  ///
+  /// - Returns: whether the files are gone.
+  @discardableResult
+  func removeFiles(of keeper: TokenKeeper, except paths: Set<String> = []) async -> Bool {
     let name = keeper.settings.name
     let failure: String?
     if keeper.files.arePersistent {
-      do throws(FileCalls.Overdue) {
-        failure = try await FileCalls.run(keeper.files.lane, limit: Self.longestFileWork) { [files = keeper.files] in
-          var files = files
-          return files.remove(except: paths)?.description
+      let removal = Task(executorPreference: requests) { [files = keeper.files] in
+        await withCheckedContinuation { continuation in
+          // Without a limit: what waits behind a call that hangs is not forgotten.
+          FileCalls.start(files.lane) {
+            var files = files
+            continuation.resume(returning: files.remove(except: paths)?.description)
+          }
         }
-      } catch {
-        failure = "the files of the token \(name) were not removed yet: the file system does not answer"
       }
+      let outcome = await removal.value(within: Self.longestFileWork, executor: requests)
+      failure = outcome ?? "the files of the token \(name) were not removed yet: the file system does not answer"
     } else {
       failure = keeper.files.remove(except: paths)?.description
     }
     if let failure { logger.critical("\(failure)", metadata: metadata(nil, of: keeper)) }
+    return failure == nil
   }
 
   /// Puts back what someone deleted, replaced or opened to others.

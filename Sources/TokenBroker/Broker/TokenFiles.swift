@@ -155,10 +155,9 @@ struct FileLane {
   private(set) var running: UInt64?
   /// Whether other work was asked for meanwhile.
   private(set) var isBehind = false
-  private var last: UInt64 = 0
 
-  /// Takes the lane; `nil` if something is running.
-  mutating func begin() -> UInt64? {
+  /// Takes the lane; `nil` if something is running. The number, the next after `last`, never repeats within a process.
+  mutating func begin(after last: inout UInt64) -> UInt64? {
     guard running == nil else {
       isBehind = true
       return nil

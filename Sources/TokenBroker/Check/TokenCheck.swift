@@ -50,8 +50,8 @@ public struct TokenCheck: Sendable {
     guard let endpoint = try? Endpoint(settings.issuer), !endpoint.isSecure else { return nil }
     return step(
       .config, .warning,
-      "\(settings.issuer) is not authenticated: any local user who takes port \(endpoint.port), while the server is down,"
-        + " receives the client secret and can issue tokens",
+      "\(settings.issuer) is not authenticated: any local user who takes port \(endpoint.port), "
+        + "while the server is down, receives the client secret and can issue tokens",
       remedy: "give the server a certificate, and set issuer to its https URL and ca_file to its authority")
   }
 

@@ -160,6 +160,24 @@ public struct ConfigurationDraft: Sendable {
     return (adding(faults), overdue)
   }
 
+  /// The same with the faults of the places that tokens are written to, as far as they are known within `limit`.
+  public func withPlaces(within limit: Duration) async -> ConfigurationDraft {
+    let configuration = configuration
+    let faults = try? await FileCalls.run("places", limit: limit) {
+      configuration.tokens.compactMap { settings -> Diagnostic? in
+        let files = TokenFiles(settings, allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
+        do throws(PublicationFailure) {
+          try files.prepare()
+          return nil
+        } catch {
+          let key = "token.\(settings.name)"
+          return Diagnostic(file: configuration.source, key: key, message: "\(error)", token: settings.name)
+        }
+      }
+    }
+    return adding(faults ?? [])
+  }
+
   private func adding(_ faults: [Diagnostic]) -> ConfigurationDraft {
     var draft = self
     draft.diagnostics = Diagnostic.inOrder(diagnostics + faults)

@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 import OAuthClient
 
-/// The connections that wait in the kernel to be accepted, as sock_diag(7) describes them: the only way to know who connects
-/// before accept(2).
+/// The connections that wait in the kernel to be accepted, as sock_diag(7) describes them: the only way to know who
+/// connects before accept(2).
 struct ConnectionQueue {
   /// A connection that is not accepted yet.
   struct Caller {
@@ -22,7 +22,8 @@ struct ConnectionQueue {
     listener = fstat(descriptor, &status) == 0 ? UInt32(truncatingIfNeeded: status.st_ino) : 0
   }
 
-  /// Those who wait now, oldest first; `nil` if the kernel does not say: an old one, or one that grants no netlink socket.
+  /// The connections that wait now, oldest first; `nil` if the kernel does not say: it is older than 5.3, has no
+  /// `unix_diag`, or grants no netlink socket.
   mutating func callers() -> [Caller]? {
     let diag = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_SOCK_DIAG)
     guard diag >= 0 else { return nil }

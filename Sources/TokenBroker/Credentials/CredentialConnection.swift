@@ -59,7 +59,7 @@ final class CredentialConnection: @unchecked Sendable {
     timer.schedule(deadline: .now() + .milliseconds(Int(time.nanoseconds / 1_000_000) + 1))
   }
 
-  /// Gives the credential. It is not cut short: systemd would take what came for all of it.
+  /// Gives the credential. There is no time limit: systemd would take the part that was sent for all of it.
   func send(_ credential: Secret) { send(credential, credential.count) }
 
   /// Lets the unit's start fail.

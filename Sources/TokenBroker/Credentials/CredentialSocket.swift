@@ -5,13 +5,17 @@ import OAuthClient
 
 /// The socket that systemd gets tokens from (`LoadCredential=`): takes connections, and passes on those of root that name a unit.
 ///
-/// **A connection stays in the kernel's queue until it can be answered.** If the daemon ends meanwhile, in whatever way, the
-/// kernel resets a connection that was not accepted, and the unit's start fails; if the listening socket outlives it, with
-/// systemd, the next run answers. An accepted connection would just end, which systemd takes for an empty credential: Linux
-/// resets a connected Unix socket only if the end that is closed has unread bytes, and systemd sends none.
+/// **A connection stays in the kernel's queue until it can be answered.** If the daemon ends meanwhile, in whatever
+/// way, the kernel resets the connection, and the unit's start fails. If systemd keeps the listening socket, the next
+/// run answers.
 ///
-/// Two cases are left in which a unit waits on an accepted connection. Connections are accepted in their order: one that can be
-/// answered brings out those before it. Where the kernel does not tell who waits (``ConnectionQueue``), all are accepted at once.
+/// An accepted connection would just end, which systemd takes for an empty credential. The kernel resets a connected
+/// Unix socket only if the end that is closed has unread bytes, and systemd sends none. A refusal, which is larger than
+/// systemd takes, does not fit into the socket's buffer: a unit that does not read at that moment would get a part.
+///
+/// In two cases a unit waits on an accepted connection all the same. Connections are accepted in their order, so one
+/// that can be answered brings out those before it. Where the kernel does not say which units wait
+/// (``ConnectionQueue``), every connection is accepted at once.
 ///
 /// Proof of `Sendable`: it is touched on `queue` alone, the broker's, on which its source calls it too.
 final class CredentialSocket: @unchecked Sendable {
@@ -25,7 +29,7 @@ final class CredentialSocket: @unchecked Sendable {
 
   /// So many connections are held at once; the others wait in the kernel's queue until one is done.
   static let maximumConnections = 64
-  /// How often those who wait in the kernel's queue are looked at.
+  /// How often the connections in the kernel's queue are looked at.
   private static let lookPeriod = DispatchTimeInterval.milliseconds(100)
 
   /// Where it listens; `nil` if it has no path.
@@ -73,7 +77,7 @@ final class CredentialSocket: @unchecked Sendable {
         guard acceptNext(nil) else { return }
         continue
       }
-      // None is in line: accept(2) says so too, and what came meanwhile is looked at with the source's next event.
+      // What comes from now on is the source's next event.
       if callers.isEmpty { return }
       guard let last = callers.lastIndex(where: { $0.peer.map { [since = $0.since] in canAnswer($0, since) } ?? true })
       else { return pause(for: Self.lookPeriod) }
@@ -102,7 +106,7 @@ final class CredentialSocket: @unchecked Sendable {
 
   private func admit(_ accepted: Int32, _ caller: ConnectionQueue.Caller?) {
     var end = pollfd(fd: accepted, events: 0, revents: 0)
-    // A unit's start that was given up while it waited.
+    // The unit's start was given up while it waited.
     if poll(&end, 1, 0) > 0, end.revents & Int16(POLLHUP) != 0 {
       Glibc.close(accepted)
       return
@@ -122,8 +126,8 @@ final class CredentialSocket: @unchecked Sendable {
     onArrival(.request(connection))
   }
 
-  /// Lets those fail that wait on accepted connections, all at the same time, and returns when all have their answers, at the
-  /// latest at `end`: the process is about to end.
+  /// Refuses the units that wait on accepted connections, all at the same time. Returns when all answers are sent, at
+  /// the latest at `end`: the process is about to end.
   func dismiss(until end: BootTime) {
     for connection in connections.values { connection.refuse() }
     while !connections.isEmpty {

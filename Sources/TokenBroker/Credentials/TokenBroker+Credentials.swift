@@ -103,9 +103,10 @@ extension TokenBroker {
     refreshForWaiting(name)
   }
 
-  /// Whether a unit that has asked at that time would get its token, or a refusal, now. If not, a newer token is asked for.
+  /// Whether a unit that has asked at that time would get its token, or a refusal, now. If not, a newer token is
+  /// asked for.
   private func canAnswer(_ peer: CredentialPeer, since: BootTime) -> Bool {
-    // Those who wait are left to the next run.
+    // The next run answers, or the kernel resets the connection.
     guard !isStopping else { return false }
     guard let (keeper, _) = wanted(peer.credential), keeper.settings.admits(peer.unit) else { return true }
     if hasToken(keeper, since: since) || limit(keeper, since: since) <= Moment.now().boot { return true }
@@ -120,7 +121,8 @@ extension TokenBroker {
     return since + min(half ?? CredentialConnection.patience, CredentialConnection.patience)
   }
 
-  /// Whether there is a token that a unit which has asked at that time may have: good for long enough, or as new as can be.
+  /// Whether there is a token that a unit which has asked at that time may have: good for long enough, or as new as
+  /// can be.
   private func hasToken(_ keeper: TokenKeeper, since: BootTime) -> Bool {
     guard let left = timeLeft(keeper), let held = keeper.lifecycle.held else { return false }
     return left >= keeper.settings.minValidity || held.requestedAt >= since
@@ -134,7 +136,8 @@ extension TokenBroker {
     return held.expiresAt - now
   }
 
-  /// Asks for a newer token if a unit waits for one: when it comes, and again when a token came that had been asked for before.
+  /// Asks for a newer token if a unit waits for one: when it comes, and again when a token came that had been asked
+  /// for before.
   func refreshForWaiting(_ name: String) {
     if desk.waiting[name] != nil, let keeper = keepers[name] { askForNewer(keeper) }
   }
@@ -155,9 +158,10 @@ extension TokenBroker {
     let peer = request.connection.peer
     request.connection.send(RenderedToken.content(of: grant, as: request.output))
     let shortfall = atLast ? ", which is less than min_validity, for want of a newer one" : ""
+    let credential = "\(peer.credential), good for \(Timestamp.span(left))\(shortfall)"
     logger.log(
       level: atLast ? .warning : .info,
-      "\(keeper.settings.name): \(peer.unit) got the token as its credential \(peer.credential), good for \(Timestamp.span(left))\(shortfall)",
+      "\(keeper.settings.name): \(peer.unit) got the token as its credential \(credential)",
       metadata: metadata(.credentialServed, of: keeper, ["consumer_unit": "\(peer.unit)"]))
     return true
   }
@@ -196,9 +200,8 @@ extension TokenBroker {
     }
   }
 
-  /// Answers those who wait on accepted connections, as the daemon stops: with a token that is good, however short, or with a
-  /// refusal. A connection that just ended would pass for an empty credential. Those who are not accepted yet are left to the next
-  /// run, or to the kernel.
+  /// Answers the units that wait on accepted connections, as the daemon stops: with a token that is valid, however
+  /// shortly, or with a refusal. A connection that just ended would pass for an empty credential.
   func dismissWaiting() {
     for (name, requests) in desk.waiting {
       guard let keeper = keepers[name] else { continue }

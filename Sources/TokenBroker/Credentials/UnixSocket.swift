@@ -22,12 +22,12 @@ enum UnixSocket {
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
     guard descriptor >= 0 else { throw .system("make a socket for", path, errno) }
     do throws(PublicationFailure) {
-      // The file of a Unix socket gets the mode of the unbound socket: it is never open to others, not even for an instant.
+      // The file of a Unix socket gets the mode of the unbound socket, so it is never open to others.
       guard fchmod(descriptor, 0o600) == 0, withAddress(of: path, { bind(descriptor, $0, $1) == 0 }) ?? false else {
         throw .system("listen at", path, errno)
       }
-      // Bound by its path, as that is what systemd connects to and what a later run knows it by: so it is looked for in the
-      // directory that was checked.
+      // A later run knows the socket by the path that it was bound to. So it is bound by that path, and not through the
+      // directory's descriptor, and then looked for in the directory that was checked.
       guard fstatat(directory.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
         status.st_mode & S_IFMT == S_IFSOCK, status.st_mode & 0o177 == 0, status.st_uid == geteuid()
       else {

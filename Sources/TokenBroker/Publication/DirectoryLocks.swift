@@ -1,28 +1,47 @@
+import CLinux
 import Glibc
+import OAuthClient
 import Synchronization
 
 /// The directories that this process alone writes tokens to: a second daemon there would remove the first one's files.
 ///
-/// A lock (fcntl(2)) on a file in the directory: the kernel releases it when the process ends, however it ends, and names its holder.
+/// A lock on an open file in the directory (fcntl(2)). The kernel releases it when the process ends, however it ends. The file holds the
+/// process id of its holder, for the message. No call on a file is made under the mutex: a file system can hang.
 public final class DirectoryLocks: Sendable {
   /// Another process has a directory.
   public struct Held: Error, Hashable, Sendable, CustomStringConvertible {
     /// The directory.
     public var directory: String
-    /// The process; `nil` if it is in another container.
+    /// The process; `nil` if it cannot be told.
     public var process: Int32?
 
     /// What is wrong, and what to do.
     public var description: String {
-      let holder = process.map { "the daemon with process id \($0)" } ?? "a daemon in another container"
+      let holder = process.map { "the daemon with process id \($0)" } ?? "another daemon"
       let command = process.map { "ps -fp \($0)" } ?? "ls -la \(directory)"
       return "\(directory) belongs to \(holder): two daemons cannot write to one directory -> \(command)"
     }
   }
 
-  private static let name = ".konexus-tokend.lock"
-  private let descriptors = Mutex<[String: Int32]>([:])
+  /// A lock, held as long as there is a reference. Two paths of one directory share it.
+  private final class Lock: Sendable {
+    let descriptor: Int32
+    let device: UInt
+    let inode: UInt
 
+    init(_ descriptor: Int32, _ status: stat) {
+      self.descriptor = descriptor
+      device = UInt(status.st_dev)
+      inode = UInt(status.st_ino)
+    }
+
+    deinit { close(descriptor) }
+
+    func isOf(_ status: stat) -> Bool { device == UInt(status.st_dev) && inode == UInt(status.st_ino) }
+  }
+
+  private static let name = ".konexus-tokend.lock"
+  private let locks = Mutex<[String: Lock]>([:])
   private let runtimeDirectory: String
 
   /// No directories yet. `runtimeDirectory` is kept until the process ends, once it was taken.
@@ -34,47 +53,51 @@ public final class DirectoryLocks: Sendable {
   ///
   /// - Throws: ``Held`` if another process has it.
   public func take(_ directory: String) throws(Held) {
-    try descriptors.withLock { descriptors throws(Held) in
-      // A second descriptor for the same file would release the lock when it is closed.
-      guard descriptors[directory] == nil else { return }
-      let path = directory + "/" + Self.name
-      let descriptor = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o600)
-      guard descriptor >= 0 else { return }
-      if Self.lock(descriptor, F_SETLK) == nil || (errno != EAGAIN && errno != EACCES) {
-        descriptors[directory] = descriptor
-        return
-      }
-      let process = Self.lock(descriptor, F_GETLK)
-      close(descriptor)
-      throw Held(directory: directory, process: process.flatMap { $0 > 0 ? $0 : nil })
+    guard locks.withLock({ $0[directory] == nil }) else { return }
+    let descriptor = open(
+      directory + "/" + Self.name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o600)
+    var status = stat()
+    guard descriptor >= 0, fstat(descriptor, &status) == 0 else { return }
+    let lock = Lock(descriptor, status)
+    // The directory may be known by another path.
+    if let known = locks.withLock({ $0.values.first { $0.isOf(status) } }) {
+      return locks.withLock { $0[directory] = known }
     }
+    if linux_hold(descriptor) != 0, errno == EAGAIN || errno == EACCES {
+      let process = Self.holder(descriptor)
+      // Another thread of this process was quicker.
+      guard process != getpid() else { return }
+      throw Held(directory: directory, process: process)
+    }
+    let text = Array("\(getpid())\n".utf8)
+    _ = ftruncate(descriptor, 0)
+    _ = pwrite(descriptor, text, text.count, 0)
+    locks.withLock { $0[directory] = lock }
   }
 
   /// Takes `directory` once more: it was removed and made again, and its lock file with it.
   public func takeAgain(_ directory: String) throws(Held) {
-    descriptors.withLock { descriptors in
-      if let former = descriptors.removeValue(forKey: directory) { close(former) }
-    }
+    // Closed outside of the mutex.
+    _ = locks.withLock { $0.removeValue(forKey: directory) }
     try take(directory)
   }
 
   /// Releases all directories but these and the runtime directory.
   func keep(_ directories: Set<String>) {
-    descriptors.withLock { descriptors in
-      for (directory, descriptor) in descriptors
-      where directory != runtimeDirectory && !directories.contains(directory) {
-        close(descriptor)
-        descriptors[directory] = nil
+    var released: [Lock] = []
+    locks.withLock { locks in
+      for (directory, lock) in locks where directory != runtimeDirectory && !directories.contains(directory) {
+        released.append(lock)
+        locks[directory] = nil
       }
     }
+    released.removeAll()
   }
 
-  /// - Returns: with `F_SETLK` nil if the lock was taken; with `F_GETLK` who has it.
-  private static func lock(_ descriptor: Int32, _ command: Int32) -> Int32? {
-    var lock = flock()
-    lock.l_type = Int16(F_WRLCK)
-    lock.l_whence = Int16(SEEK_SET)
-    let isDone = fcntl(descriptor, command, &lock) == 0
-    return command == F_SETLK ? (isDone ? nil : -1) : lock.l_pid
+  private static func holder(_ descriptor: Int32) -> Int32? {
+    var buffer = [UInt8](repeating: 0, count: 16)
+    let count = pread(descriptor, &buffer, buffer.count, 0)
+    let text = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    return Int32(text.prefix { $0 != "\n" }).flatMap { $0 > 0 ? $0 : nil }
   }
 }

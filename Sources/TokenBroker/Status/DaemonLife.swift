@@ -12,7 +12,8 @@ public enum DaemonLife: Hashable, Sendable {
   /// Looks for the daemon that wrote a status.
   init(of found: FoundStatus) {
     let status = found.status
-    if status.bootID != BootID.current {
+    // A lock proves it where this process cannot know the boot, as in a unit with ProcSubset=pid.
+    if !found.isHeld, status.bootID != BootID.current {
       self = .ofAnotherBoot
     } else if let stoppedAt = status.stoppedAt {
       self = .stopped(at: stoppedAt)

@@ -44,6 +44,18 @@ public enum TokenReading {
     return content
   }
 
+  /// Demands that a token is in each of its files, and that a careful reader gets it now.
+  public static func confirm(_ token: StatusReport.Token, in report: StatusReport) throws(Refusal) {
+    // A token that has expired has no files: that is the better reason.
+    if token.state == .missing, let index = token.files.firstIndex(where: { $0.exists == false }) {
+      let status = token.status
+      throw Refusal(
+        problem: "the token \(status.name) is not in its file \(status.outputs[index].path)",
+        remedy: "see why: konexus-tokend status \(status.name.shellQuoted)", code: 2)
+    }
+    _ = try read(token, in: report, validFor: .zero)
+  }
+
   /// What is in a token's first raw file, whatever it is worth.
   ///
   /// - Throws: `Refusal` if it cannot be read, or the daemon could not have put it there.

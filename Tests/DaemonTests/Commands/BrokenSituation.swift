@@ -86,7 +86,7 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
         configured, output, connected, synchronous,
         """
         FAILED  token        the token endpoint answered 400 'invalid_client'
-                             -> client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart
+                             -> client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload
 
         """, notReached("verification", "refresh", "reader"), verdict("token", 16))),
     BrokenSituation(

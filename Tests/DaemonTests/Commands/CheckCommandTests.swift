@@ -80,8 +80,8 @@ import Testing
       #expect(run.code == 0, "\(run.output)")
       #expect(
         run.output.contains(
-          "warning config       \(issuer.replacing("8080", with: "PORT")) is not authenticated: any local user who takes port PORT"
-        ), "\(run.output)")
+          "warning config       \(issuer.replacing("8080", with: "PORT")) is not authenticated: "
+            + "any local user who takes port PORT"), "\(run.output)")
       #expect(run.output.hasSuffix("it works, with 1 warning\n"))
       try scene.configure()
       #expect(try await !CommandRun(check, in: scene.workplace).output.contains("warning"))
@@ -101,8 +101,8 @@ import Testing
       for name in ["token_endpoint", "revocation_endpoint"] {
         #expect(
           run.output.contains(
-            "warning discovery    \(name) is on 127.0.0.1, not on the issuer's host localhost: the client secret goes there"
-          ), "\(run.output)")
+            "warning discovery    \(name) is on 127.0.0.1, not on the issuer's host localhost: "
+              + "the client secret goes there"), "\(run.output)")
       }
       // The one that is not used.
       #expect(!run.output.contains("introspection_endpoint is on"), "\(run.output)")

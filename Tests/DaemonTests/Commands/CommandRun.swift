@@ -29,7 +29,7 @@ struct CommandRun: Sendable {
     }
     let process = try ChildProcess(
       command, environment: variables, input: input, output: stem + ".out", errors: stem + ".err")
-    try await meanwhile(Running(process: process, outputFile: stem + ".out", workplace: workplace))
+    try await meanwhile(Running(process: process, stem: stem, workplace: workplace))
     var ending = process.ending
     while ending == nil {
       try await Task.sleep(for: .milliseconds(20))
@@ -47,11 +47,14 @@ struct CommandRun: Sendable {
   /// A command that has not ended yet.
   struct Running {
     let process: ChildProcess
-    fileprivate let outputFile: String
+    fileprivate let stem: String
     fileprivate let workplace: Workplace
 
     /// What it wrote so far, made comparable.
-    var output: String { CommandRun.comparable(Workplace.read(outputFile) ?? "", workplace) }
+    var output: String { CommandRun.comparable(Workplace.read(stem + ".out") ?? "", workplace) }
+
+    /// What it wrote to standard error so far, made comparable.
+    var errors: String { CommandRun.comparable(Workplace.read(stem + ".err") ?? "", workplace) }
   }
 
   /// The lines of the output.

@@ -10,12 +10,22 @@ import Testing
         String.init)
   }
 
+  @Test("by default, wait ends before systemd's limit for the start of a unit, 90 s")
+  func waitsForLessThanSystemd() async throws {
+    let workplace = try Workplace()
+    defer { workplace.remove() }
+    let help = try await CommandRun(["wait", "--help"], in: workplace, environment: ["COLUMNS": "200"]).output
+    let option = try #require(try /--timeout .*\(default:\s+([0-9]+)s\)/.firstMatch(in: help), "\(help)")
+    // The program itself starts within the limit too.
+    #expect(try #require(Int(option.output.1)) <= 75)
+  }
+
   @Test("every command's help fits a screen of 24 lines and 80 columns, and has examples")
   func fitsAScreen() async throws {
     let workplace = try Workplace()
     defer { workplace.remove() }
     let commands = try await commands(workplace)
-    #expect(commands == ["", "run", "reload", "status", "show", "inspect", "check"])
+    #expect(commands == ["", "run", "reload", "status", "wait", "show", "inspect", "check"])
     for command in commands {
       let run = try await CommandRun(
         (command.isEmpty ? [] : [command]) + ["--help"], in: workplace, environment: ["COLUMNS": "80"])

@@ -182,6 +182,7 @@ import Testing
             },
             "exit_code" : 1,
             "grade" : "warning",
+            "is_configuration_changed" : false,
             "tokens" : [
               {
                 "client_id" : "ext-1741-sample-client",
@@ -192,7 +193,7 @@ import Testing
                   "count" : 1,
                   "kind" : "refused",
                   "message" : "the token endpoint answered 400 'invalid_client'",
-                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart",
+                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload",
                   "since" : UNIX
                 },
                 "grade" : "warning",
@@ -202,7 +203,7 @@ import Testing
                   "count" : 1,
                   "kind" : "refused",
                   "message" : "the token endpoint answered 400 'invalid_client'",
-                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl restart",
+                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload",
                   "since" : UNIX
                 },
                 "last_success" : UNIX,
@@ -282,6 +283,32 @@ import Testing
 
           """)
       #expect(run.errors == "")
+    }
+  }
+
+  @Test("with -q it exits with the same code and prints nothing", arguments: ["-q", "--quiet"])
+  func isQuiet(_ option: String) async throws {
+    try await withScene { scene in
+      func codes(_ arguments: String...) async throws -> [Int32] {
+        let aloud = try await CommandRun(["status"] + arguments, in: scene.workplace)
+        let quiet = try await CommandRun(["status"] + arguments + [option], in: scene.workplace)
+        #expect(quiet.output == "" && quiet.errors == "", "\(arguments): \(quiet.output)\(quiet.errors)")
+        return [aloud.code, quiet.code]
+      }
+      #expect(try await codes() == [3, 3])
+      let daemon = try await refused(scene)
+      #expect(try await codes() == [1, 1])
+      #expect(try await codes("konexus") == [1, 1])
+      #expect(try await codes("nonesuch") == [3, 3])
+      #expect(try await codes("--probe", "ready") == [0, 0])
+      #expect(try await codes("--probe", "ready", "nonesuch") == [3, 3])
+      daemon.process.kill()
+      #expect(try await codes("--probe", "live") == [1, 1])
+      try #require(unlink(scene.workplace.tokenFile()) == 0)
+      #expect(try await codes() == [2, 2])
+      for other in ["--json", "--watch"] {
+        #expect(try await CommandRun(["status", option, other], in: scene.workplace).code == 64)
+      }
     }
   }
 

@@ -3,8 +3,8 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// Units that wait for their credential while the daemon ends, one way or another: they get an error, or a token, and never
-/// something that systemd would take for a credential.
+/// Units that wait for their credential while the daemon ends, one way or another: they get an error, or a token, and
+/// never something that systemd would take for a credential.
 @Suite("Credential socket", .inTurn, .enabled(if: geteuid() == 0, "needs root, as whom systemd connects"))
 struct CredentialSocketTests {
   /// A unit's start as systemd does it: an address that tells who asks, nothing sent, everything read.
@@ -123,7 +123,7 @@ struct CredentialSocketTests {
       try await scene.pass(0.3)
       let served = try Unit(20, at: socket)
       #expect(served.read() == .credential(try #require(scene.token())))
-      // One that nobody may have, and one of a unit that is not let in: behind those that wait they are refused all the same.
+      // A credential that does not exist is refused all the same.
       #expect(try Unit(21, "none.token", at: socket).read() == .failed(E2BIG))
       // Those in front are accepted by now. One of them reads, as systemd does; the others hold up nothing.
       let reading = waiting[0].reading()

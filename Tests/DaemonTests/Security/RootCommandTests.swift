@@ -128,7 +128,7 @@ struct RootCommandTests {
         try text.setMember("path", to: "\"\(path)\"")
         try text.setMember("reloads", to: "7")
       }
-      for command in [["show"], ["show", "--header"], ["inspect"]] {
+      for command in [["show"], ["show", "--header"], ["inspect"], ["wait", "--timeout", "0s"]] {
         let run = try await CommandRun(command, in: scene.workplace)
         #expect(run.code == 3, "\(command): \(run.code) \(run.errors)")
         #expect(run.output == "")
@@ -195,7 +195,11 @@ struct RootCommandTests {
         try #require(symlink(directory, moved) == 0)
         directory = moved
       }
-      for command in [["status"], ["status", "--probe", "ready"], ["status", "--json"], ["show"], ["inspect"]] {
+      let commands = [
+        ["status"], ["status", "--probe", "ready"], ["status", "--json"], ["show"], ["inspect"],
+        ["wait", "--timeout", "0s"],
+      ]
+      for command in commands {
         let run = try await CommandRun(command + ["--directory", directory], in: scene.workplace)
         #expect(run.code == (command.contains("--probe") ? 1 : 3), "\(command): \(run.code) \(run.output)")
         #expect(!run.output.contains("konexus.token") && run.errors.contains("-> "), "\(run.output)\(run.errors)")
@@ -290,7 +294,9 @@ struct RootCommandTests {
     try await withScene { scene in
       try scene.configure()
       try await ForeignDaemon(in: scene).forge { try $0.setMember(member, to: value) }
-      for command in [["status", "konexus"], ["show", "--min-validity", "9h", "--wait", "0s"]] {
+      for command in [
+        ["status", "konexus"], ["show", "--min-validity", "9h", "--wait", "0s"], ["wait", "--timeout", "0s"],
+      ] {
         let run = try await CommandRun(command, in: scene.workplace)
         #expect(run.code == 3 && run.errors.contains("not of this version"), "\(command): \(run.code) \(run.errors)")
       }

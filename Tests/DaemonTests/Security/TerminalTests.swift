@@ -76,7 +76,8 @@ struct TerminalTests {
         ["status"], ["status", Self.hostile], ["status", "--json"], ["status", "--probe", "ready"], ["status", "no"],
         ["show"],
         ["show", "no"], ["show", Self.hostile, "--min-validity", "9h", "--wait", "0s"], ["inspect", Self.hostile],
-        ["reload"],
+        ["reload"], ["wait", "--timeout", "0s"], ["wait", "no", "--timeout", "0s"],
+        ["wait", Self.hostile, "--timeout", "0s"],
       ]
       for command in commands {
         for onTerminal in [false, true] where !(onTerminal && command.contains(Self.hostile)) {

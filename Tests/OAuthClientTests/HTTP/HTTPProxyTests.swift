@@ -111,6 +111,7 @@ import Testing
     #expect(failure.reason == .timeout(stage: .proxy), "\(failure)")
     let expected = "the proxy on the way to auth.example.test port 443 did not connect to it in time"
     #expect(failure.message.hasPrefix(expected))
+    #expect(AcquisitionFailure(failure, while: "token").code == .proxy)
     withExtendedLifetime(plugs) {}
   }
 
