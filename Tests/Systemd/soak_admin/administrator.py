@@ -88,12 +88,16 @@ class Administrator:
     def is_active(self):
         return self.property("ActiveState") == "active"
 
-    def require_active(self):
+    def has_daemon(self):
+        """Whether the service is active, with a process that no signal has ended."""
+        shown = self.run("systemctl", "show", "--property=ActiveState,MainPID", SERVICE)[1]
+        now = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        return now.get("ActiveState") == "active" and now.get("MainPID") not in ("0", self.killed)
+
+    def require_daemon(self):
         # After SIGTERM or SIGKILL the service rests for RestartSec=.
-        if not self.wait(10, self.is_active):
-            raise Skipped("the service is not active")
-        if self.property("MainPID") == self.killed:
-            raise Skipped("the daemon is about to end")
+        if not self.wait(10, self.has_daemon):
+            raise Skipped("no daemon runs")
 
     def ask(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -195,8 +199,7 @@ class Administrator:
 
     def reload(self, random):
         """A reload succeeds if the file is right and the service runs. A broken file may make it fail."""
-        runs = self.is_active() and self.property("MainPID") != self.killed
-        must_succeed = runs and self.broken_for is None
+        must_succeed = self.broken_for is None and self.has_daemon()
         self.outcome += "; reload"
         status, output = self.run("systemctl", "reload", SERVICE, limit=COMMAND_LIMIT)
         self.say(status)
@@ -308,7 +311,7 @@ class Administrator:
     def require_restorable(self):
         if time.monotonic() < self.full_until:
             raise Skipped("/run is full")
-        self.require_active()
+        self.require_daemon()
         if self.token() is None:
             raise Skipped("there is no token")
 
@@ -363,7 +366,7 @@ class Administrator:
         if time.monotonic() < self.full_until:
             raise Skipped("/run is full")
         # While no daemon runs, none can restore it.
-        self.require_active()
+        self.require_daemon()
         found = self.remove("*.state")
         if not self.wait(RESTORE_LIMIT, lambda: all(map(os.path.exists, found)), look=0.005):
             self.fault(f"not restored within {RESTORE_LIMIT} s: {', '.join(found)}")
