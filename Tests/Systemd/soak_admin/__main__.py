@@ -192,7 +192,7 @@ def main():
     checks["no read was rejected"] = counts["rejected"] == 0
     checks["no token was missing"] = counts["missing"] == 0
     checks["no token was torn"] = counts["torn"] == 0
-    checks["each command that must succeed did"] = not administrator.faults
+    checks["each command and each restoration that must succeed did"] = not administrator.faults
 
     failed = not all(checks.values())
     if failed:

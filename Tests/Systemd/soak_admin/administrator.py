@@ -69,7 +69,7 @@ class Administrator:
         self.outcome += f" -> {status}"
 
     def fault(self, text):
-        """Notes a command that failed and must not."""
+        """Notes what failed and must not."""
         self.faults.append(text)
         self.outcome += " NOT OK"
 
@@ -92,6 +92,8 @@ class Administrator:
         # After SIGTERM or SIGKILL the service rests for RestartSec=.
         if not self.wait(10, self.is_active):
             raise Skipped("the service is not active")
+        if self.property("MainPID") == self.killed:
+            raise Skipped("the daemon is about to end")
 
     def ask(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -354,10 +356,17 @@ class Administrator:
             raise Skipped("there is none")
         for path in found:
             os.unlink(path)
+        return found
 
     def remove_state(self, random):
         """Removes what the next start needs in order to reuse the token. The daemon must put it back."""
-        self.remove("*.state")
+        if time.monotonic() < self.full_until:
+            raise Skipped("/run is full")
+        # While no daemon runs, none can restore it.
+        self.require_active()
+        found = self.remove("*.state")
+        if not self.wait(RESTORE_LIMIT, lambda: all(map(os.path.exists, found)), look=0.005):
+            self.fault(f"not restored within {RESTORE_LIMIT} s: {', '.join(found)}")
 
     def remove_other(self, random):
         """Removes what no reader needs."""
