@@ -195,7 +195,8 @@ class Administrator:
 
     def reload(self, random):
         """A reload succeeds if the file is right and the service runs. A broken file may make it fail."""
-        runs = self.is_active() and self.property("MainPID") != self.killed
+        # MainPID is 0 from the moment that systemd has seen the end of a killed process.
+        runs = self.is_active() and self.property("MainPID") not in ("0", self.killed)
         must_succeed = runs and self.broken_for is None
         self.outcome += "; reload"
         status, output = self.run("systemctl", "reload", SERVICE, limit=COMMAND_LIMIT)
