@@ -130,6 +130,7 @@ actor Daemon {
     // On a disk, which may hang, it is not looked for.
     guard statusWriter == nil, access(directory, F_OK) != 0, errno == ENOENT else {
       isDirectoryLost = false
+      if let control, statusWriter == nil, !control.isThere { openControlSocket() }
       return
     }
     guard mkdir(directory, 0o750) == 0 else {

@@ -507,7 +507,7 @@ public actor TokenBroker {
     for change in watch?.read() ?? [] {
       switch change {
       case .file(let path):
-        if let name = owners[path], let keeper = keepers[name] { checkFiles(of: keeper) }
+        if let name = owners[path], let keeper = keepers[name] { checkFiles(of: keeper) } else { onLook() }
       case .unknown:
         onLook()
         checkFiles()

@@ -26,6 +26,7 @@ public final class ControlSocket: @unchecked Sendable {
   /// How long a command may take to send its line.
   private static let requestLimit = DispatchTimeInterval.seconds(5)
 
+  private let path: String
   private let queue: DispatchQueue
   private let source: any DispatchSourceRead
   private let onRequest: (Request, PassedFile?, ControlReply) -> Void
@@ -37,7 +38,8 @@ public final class ControlSocket: @unchecked Sendable {
   public init(
     in directory: String, queue: DispatchQueue, onRequest: @escaping (Request, PassedFile?, ControlReply) -> Void
   ) throws(PublicationFailure) {
-    let descriptor = try UnixSocket.listen(at: directory + "/" + Self.name)
+    path = directory + "/" + Self.name
+    let descriptor = try UnixSocket.listen(at: path)
     self.queue = queue
     self.onRequest = onRequest
     source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
@@ -45,6 +47,9 @@ public final class ControlSocket: @unchecked Sendable {
     source.setEventHandler { [weak self] in self?.accept(descriptor) }
     source.activate()
   }
+
+  /// Whether commands find it: someone may have removed it.
+  public var isThere: Bool { UnixSocket.isThere(path) }
 
   deinit {
     source.cancel()
