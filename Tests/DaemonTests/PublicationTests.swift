@@ -29,6 +29,27 @@ struct PublicationTests {
     }
   }
 
+  @Test("a state file that is removed is back at once: a restart would lose the token without it")
+  func removedState() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      var daemon = try scene.startDaemon()
+      try await scene.ready()
+      let state = scene.workplace.runtimeDirectory + "/konexus.state"
+      let token = scene.token()
+      for _ in 0..<2 {
+        unlink(state)
+        try await scene.wait(for: "the state file", atMost: 5) { access(state, F_OK) == 0 }
+        daemon.signal(SIGKILL)
+        _ = try await scene.ending(of: daemon)
+        daemon = try scene.startDaemon()
+        try await scene.wait(for: "its status") { daemon.status?.pid == daemon.process.pid }
+        #expect(scene.token() == token)
+      }
+      #expect(scene.sandbox.counts[.token] == 1)
+    }
+  }
+
   @Test("a state file that cannot be written is reported: it costs the token at the next start")
   func stateFile() async throws {
     try await withScene { scene in

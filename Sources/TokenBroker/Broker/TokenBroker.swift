@@ -524,7 +524,7 @@ public actor TokenBroker {
   func noteOwners() {
     owners = [:]
     for (name, keeper) in keepers {
-      for output in keeper.settings.outputs { owners[output.path] = name }
+      for path in keeper.files.paths { owners[path] = name }
     }
   }
 

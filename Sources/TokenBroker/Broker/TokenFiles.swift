@@ -49,7 +49,10 @@ struct TokenFiles: Sendable {
   let lane: String
   var directories: Set<String> { Set(files.map(\.directory)) }
   var paths: [String] { files.map(\.path) + [stateFile.path] }
-  var areUndisturbed: Bool { files.allSatisfy(\.isUndisturbed) }
+  /// Also the state file, which the next start needs; unless it could not be written, which is reported.
+  var areUndisturbed: Bool {
+    files.allSatisfy(\.isUndisturbed) && (stateFailure != nil || stateFile.isUndisturbed)
+  }
 
   /// Checks that the files could be written.
   func prepare() throws(PublicationFailure) {
@@ -75,6 +78,7 @@ struct TokenFiles: Sendable {
   /// - Returns: whether they hold what they should, with the mode they should have.
   mutating func adopt(_ kept: KeptToken) -> Bool {
     mayBeVisible = [kept]
+    stateFile.adopt()
     var areRight = true
     for index in files.indices {
       var status = stat()
@@ -92,6 +96,7 @@ struct TokenFiles: Sendable {
   /// Takes over what is known of the same files under former settings.
   mutating func inherit(from former: TokenFiles) {
     mayBeVisible = former.mayBeVisible
+    if former.stateFile.path == stateFile.path { stateFile = former.stateFile }
     for index in files.indices {
       if let same = former.files.firstIndex(where: { $0.path == files[index].path && $0.mode == files[index].mode }) {
         files[index] = former.files[same]
