@@ -33,22 +33,22 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     .systemLibrary(
       name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .target(name: "Base", dependencies: ["CLinux"], swiftSettings: settings),
     .target(
       name: "Systemd",
-      dependencies: ["CSystemd", .product(name: "Logging", package: "swift-log")],
+      dependencies: ["Base", "CSystemd", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
     .target(
       name: "OAuthClient",
       dependencies: [
-        "CCurl", "CLinux",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "Base", "CCurl", "CLinux",
         .product(name: "JWTKit", package: "jwt-kit"),
       ],
       swiftSettings: settings),
     .target(
       name: "TokenBroker",
       dependencies: [
-        "CLinux", "OAuthClient",
+        "Base", "CLinux", "OAuthClient",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -56,7 +56,7 @@ let package = Package(
     .executableTarget(
       name: "konexus-tokend",
       dependencies: [
-        "CLinux", "Systemd", "TokenBroker",
+        "Base", "CLinux", "OAuthClient", "Systemd", "TokenBroker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -88,7 +88,7 @@ let package = Package(
       swiftSettings: settings),
     // For `make fleet` alone: no other target but a test is made with it.
     .target(
-      name: "FleetSimulation", dependencies: ["OAuthClient", "TokenBroker"], path: "Benchmarks/FleetSimulation",
+      name: "FleetSimulation", dependencies: ["Base", "OAuthClient", "TokenBroker"], path: "Benchmarks/FleetSimulation",
       swiftSettings: settings),
     .executableTarget(
       name: "konexus-fleet",
@@ -100,7 +100,7 @@ let package = Package(
     .testTarget(
       name: "OAuthClientTests",
       dependencies: [
-        "OAuthClient", "KonexusSandbox",
+        "Base", "OAuthClient", "KonexusSandbox",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -113,7 +113,7 @@ let package = Package(
     .testTarget(
       name: "TokenBrokerTests",
       dependencies: [
-        "FleetSimulation", "OAuthClient", "TokenBroker",
+        "Base", "FleetSimulation", "OAuthClient", "TokenBroker",
         .product(name: "Logging", package: "swift-log"),
         // Only here: the oracle that the daemon's own TOML reader is held against.
         .product(name: "TOMLKit", package: "TOMLKit"),
@@ -129,7 +129,7 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "DaemonTests", dependencies: ["KonexusSandbox", "OAuthClient", "TokenBroker", "konexus-tokend"],
+      name: "DaemonTests", dependencies: ["Base", "KonexusSandbox", "OAuthClient", "TokenBroker", "konexus-tokend"],
       swiftSettings: settings),
   ]
 )
@@ -142,6 +142,6 @@ if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
   }
   package.targets.append(
     .executableTarget(
-      name: "konexus-fuzz", dependencies: ["OAuthClient", "TokenBroker"], path: "Tests/Fuzz/konexus-fuzz",
+      name: "konexus-fuzz", dependencies: ["Base", "OAuthClient", "TokenBroker"], path: "Tests/Fuzz/konexus-fuzz",
       swiftSettings: settings, linkerSettings: [.unsafeFlags([fuzzer, "-lstdc++"])]))
 }

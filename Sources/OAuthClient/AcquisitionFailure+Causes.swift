@@ -1,3 +1,5 @@
+import Base
+
 extension AcquisitionFailure {
   /// A failure of the way to the server.
   init(_ failure: HTTPFailure, while what: String) {

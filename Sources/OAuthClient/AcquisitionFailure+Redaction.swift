@@ -1,3 +1,5 @@
+import Base
+
 extension AcquisitionFailure {
   /// This failure, with whatever of `secrets` a server got into its message struck out.
   ///

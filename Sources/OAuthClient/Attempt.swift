@@ -1,3 +1,5 @@
+import Base
+
 /// One attempt's allowance of time: each exchange has its timeout, all together have twice that.
 struct Attempt {
   let start: BootTime

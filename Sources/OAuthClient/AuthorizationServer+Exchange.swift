@@ -1,3 +1,5 @@
+import Base
+
 /// A token endpoint's good answer with its times.
 struct TokenAnswer {
   var response: TokenResponse

@@ -1,3 +1,5 @@
+import Base
+
 /// How far a server's clock is from this host's, told by the `Date` of an answer (RFC 9110, 6.6.1).
 enum ClockSkew {
   /// By how much the server is ahead. The answer was dated between sending and receiving, and dates are cut to the second: what lies

@@ -1,3 +1,5 @@
+import Base
+
 /// Why a form that was sent to one of the server's endpoints brought nothing.
 struct PostFailure: Error {
   var failure: AcquisitionFailure

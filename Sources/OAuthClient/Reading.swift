@@ -1,3 +1,5 @@
+import Base
+
 /// A document of the server's that is being read: every attempt that needs it waits for the same answer.
 struct Reading<Value: Sendable> {
   let task: Task<Result<Value, AcquisitionFailure>, Never>

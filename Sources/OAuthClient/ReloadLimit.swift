@@ -1,3 +1,5 @@
+import Base
+
 /// Lets a few reloads through at once and then one every half minute: a true key rotation is met in the instant it happens, and a server (or somebody in its
 /// name) that makes up key ids cannot make a storm of requests.
 struct ReloadLimit {

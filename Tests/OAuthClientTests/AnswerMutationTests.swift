@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 /// Answers of a server, changed in every way: whatever reads them ends with a value or an error, with messages of one printable line, and never with what a good answer

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 /// Which reading of a document an attempt may wait for.

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 /// RFC 6749, section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ).

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 @Suite("What a token endpoint says of an error is told, but never the secret")

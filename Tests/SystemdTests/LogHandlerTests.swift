@@ -2,6 +2,7 @@ import Glibc
 import Logging
 import Testing
 
+@testable import Base
 @testable import Systemd
 
 @Suite struct LogHandlerTests {

@@ -1,6 +1,7 @@
 import OAuthClient
 import Testing
 
+@testable import Base
 @testable import TokenBroker
 
 /// A configuration that is wrong, and all that is said about it.

@@ -2,6 +2,7 @@ import Glibc
 import OAuthClient
 import Testing
 
+@testable import Base
 @testable import TokenBroker
 
 /// Whose files are read, and whose are not: with real files, owners and modes.

@@ -1,6 +1,7 @@
 import OAuthClient
 import Testing
 
+@testable import Base
 @testable import TokenBroker
 
 /// The fingerprint tells tokens apart that could differ, and those alone.

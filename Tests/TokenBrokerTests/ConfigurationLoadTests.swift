@@ -2,6 +2,7 @@ import Logging
 import OAuthClient
 import Testing
 
+@testable import Base
 @testable import TokenBroker
 
 @Suite struct ConfigurationLoadTests {

@@ -1,6 +1,7 @@
 import OAuthClient
 import Testing
 
+@testable import Base
 @testable import TokenBroker
 
 /// Where keys and values stand, by what must hold for any document rather than by examples.

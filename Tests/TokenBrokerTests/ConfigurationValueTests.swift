@@ -1,6 +1,7 @@
 import OAuthClient
 import Testing
 
+@testable import Base
 @testable import TokenBroker
 
 /// What is accepted, and what it becomes. (What is refused is in `ConfigurationErrorTests`.)

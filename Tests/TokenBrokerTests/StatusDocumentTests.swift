@@ -2,6 +2,7 @@ import Foundation
 import OAuthClient
 import Testing
 
+@testable import Base
 @testable import TokenBroker
 
 @Suite struct StatusDocumentTests {

@@ -1,3 +1,5 @@
+import Base
+
 /// What a request to the token, introspection or revocation endpoint carries: its fields, and the client's proof.
 struct AuthenticatedForm {
   /// The content, the proof's fields included.

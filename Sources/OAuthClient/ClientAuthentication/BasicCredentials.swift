@@ -1,3 +1,4 @@
+import Base
 import Glibc
 
 /// The value of an `Authorization` field for HTTP Basic (RFC 7617), made in memory that is wiped.

@@ -1,3 +1,4 @@
+public import Base
 import JWTKit
 
 /// A client's private key, which takes the place of a client secret (`private_key_jwt`; RFC 7523 section 2.2, OpenID Connect Core 9).

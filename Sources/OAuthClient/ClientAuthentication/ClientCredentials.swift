@@ -1,3 +1,5 @@
+public import Base
+
 /// All that a client has to prove itself with at its authorization server (RFC 6749, 2.3), and which of it to use.
 public struct ClientCredentials: Sendable {
   /// How; with `auto` the server's metadata decides among what there are the means for.

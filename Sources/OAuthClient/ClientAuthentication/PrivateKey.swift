@@ -1,3 +1,4 @@
+import Base
 import JWTKit
 
 /// A private key that can sign by one of the allowed algorithms.

@@ -1,3 +1,4 @@
+public import Base
 import FoundationEssentials
 
 /// What an authorization server says of itself: OpenID Connect Discovery 1.0, 3, and RFC 8414, 2. Only the members that are used here.

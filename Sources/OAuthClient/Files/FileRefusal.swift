@@ -1,3 +1,4 @@
+import Base
 import Glibc
 
 /// Why a file that the daemon must read, and that others must not change or not even read, is not used.

@@ -1,3 +1,4 @@
+import Base
 import Glibc
 
 /// A regular file, open for reading, with what was true of this very descriptor.

@@ -1,3 +1,5 @@
+package import Base
+
 /// Files of certificates and keys in PEM form (RFC 7468), looked at as far as goes without a library. They are read
 /// in the same way when the configuration is loaded and for each request.
 package enum PEMFile {

@@ -1,3 +1,4 @@
+package import Base
 import Glibc
 
 /// Reads files that must be in the hands of root or of the daemon's user: checks and reads the very same descriptor,

@@ -1,3 +1,4 @@
+public import Base
 import Glibc
 
 /// A form field's value, secret or not.

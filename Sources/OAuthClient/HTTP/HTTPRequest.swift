@@ -1,3 +1,5 @@
+public import Base
+
 /// One HTTP exchange to be made: what to send, where, and how long to wait at most.
 ///
 /// Nothing secret is in `url` or `headers`; what is secret goes into `authorization` and `body`.

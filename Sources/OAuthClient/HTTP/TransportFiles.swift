@@ -1,3 +1,5 @@
+import Base
+
 /// The contents of the files that `TransportSettings` names, checked and read for one request.
 ///
 /// libcurl gets contents instead of names: what was checked is what is used, and it tells connections apart by them,

@@ -1,3 +1,5 @@
+public import Base
+
 /// A verified access token, and all that is known of it.
 public struct Grant: Sendable {
   /// The token, as it goes into an `Authorization: Bearer` header.

@@ -1,3 +1,5 @@
+public import Base
+
 /// What a token is asked for with: the client credentials grant (RFC 6749, 4.4.2).
 public struct TokenRequest: Sendable {
   /// The client's name at the authorization server.

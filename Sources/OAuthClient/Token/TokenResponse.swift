@@ -1,3 +1,4 @@
+import Base
 import FoundationEssentials
 
 /// A token endpoint's good answer (RFC 6749, 5.1).

@@ -1,3 +1,5 @@
+public import Base
+
 /// The check that stands between a token response and the file that programs read.
 public enum AccessTokenVerifier {
   /// Verifies an access token in JWT form (RFC 7519 section 7.2, RFC 8725, RFC 9068 section 4) and returns what it says.

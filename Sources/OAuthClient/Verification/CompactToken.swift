@@ -1,3 +1,5 @@
+import Base
+
 /// A JWT in JWS compact form (RFC 7515 section 7.1), taken apart strictly and not yet believed.
 struct CompactToken {
   /// The longest token that is looked at.

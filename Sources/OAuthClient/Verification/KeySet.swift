@@ -1,3 +1,4 @@
+import Base
 import FoundationEssentials
 
 /// The issuer's public keys, from its JWKS (RFC 7517 section 5).

@@ -1,3 +1,4 @@
+import Base
 import FoundationEssentials
 
 /// The header of a signed JWT (RFC 7515 section 4), as far as it counts here.

@@ -1,3 +1,5 @@
+import Base
+
 /// What a JWT says, without any check whether it may be believed: for showing to a person.
 ///
 /// The signature is left out, so what is shown cannot be used as a token.

@@ -1,3 +1,4 @@
+import Base
 internal import Glibc
 
 /// A time of the wall clock in RFC 3339 form, in UTC.

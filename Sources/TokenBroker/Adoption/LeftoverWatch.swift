@@ -1,3 +1,4 @@
+import Base
 public import Dispatch
 import FoundationEssentials
 import Glibc

@@ -1,3 +1,5 @@
+import Base
+
 extension TokenSettings {
   /// Where what the next run needs is kept: beside the token's first file, for the daemon's own eyes.
   var statePath: String {

@@ -1,3 +1,4 @@
+import Base
 import OAuthClient
 
 /// A token's header and claims, each with a mark: verified, wrong, or not looked at because something before it was wrong.

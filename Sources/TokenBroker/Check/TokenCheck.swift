@@ -1,3 +1,4 @@
+import Base
 import OAuthClient
 
 /// Walks the way of one token as the daemon would, and tells each step. Asks for a token, publishes nothing.

@@ -1,3 +1,5 @@
+import Base
+
 extension ConfigurationReader {
   /// Checks that the table says who the server and the client are, that it has what its way of authentication needs, and nothing
   /// that would go unused: whoever wrote it expects it to count.

@@ -1,3 +1,4 @@
+public import Base
 public import OAuthClient
 
 /// Where a client secret comes from.

@@ -1,6 +1,7 @@
+public import Base
 import CLinux
 import Glibc
-public import OAuthClient
+import OAuthClient
 
 /// The text of the last good configuration in a sealed file in memory: systemd keeps its descriptor over a restart (`FDSTORE=1`).
 ///

@@ -1,7 +1,8 @@
+public import Base
 import CLinux
 public import Dispatch
 import Glibc
-public import OAuthClient
+import OAuthClient
 
 /// The daemon's control socket: `control` in the runtime directory. Root, and the daemon's own user, send it a line; it answers.
 ///

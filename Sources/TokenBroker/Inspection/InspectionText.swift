@@ -1,3 +1,4 @@
+import Base
 public import OAuthClient
 
 /// What a token says, for people: every member of its header and claims, times in words.

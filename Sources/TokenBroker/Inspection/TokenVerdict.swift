@@ -1,3 +1,4 @@
+public import Base
 public import OAuthClient
 
 /// Whether a token may be believed.

@@ -1,4 +1,5 @@
-public import OAuthClient
+public import Base
+import OAuthClient
 
 /// What the lifecycle knows of a verified token: its times, not its bytes.
 public struct HeldToken: Hashable, Sendable {

@@ -1,4 +1,5 @@
-public import OAuthClient
+public import Base
+import OAuthClient
 
 /// What may happen to a token.
 public enum LifecycleEvent: Hashable, Sendable {

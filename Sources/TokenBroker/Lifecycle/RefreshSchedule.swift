@@ -1,4 +1,5 @@
-public import OAuthClient
+public import Base
+import OAuthClient
 
 /// When a token of a given lifetime ends and when it is refreshed.
 ///

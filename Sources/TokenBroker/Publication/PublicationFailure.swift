@@ -1,3 +1,4 @@
+import Base
 import OAuthClient
 
 /// Why a file could not be put in its place, with what to do about it.

@@ -1,4 +1,5 @@
-public import OAuthClient
+public import Base
+import OAuthClient
 
 /// A status file judged by the clocks and processes of now: what was true when it was written may have ended since.
 public struct StatusReport: Sendable {

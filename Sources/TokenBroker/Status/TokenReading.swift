@@ -1,4 +1,5 @@
-public import OAuthClient
+public import Base
+import OAuthClient
 
 /// A token as a careful reader takes it from its file: never one that has ended.
 public enum TokenReading {

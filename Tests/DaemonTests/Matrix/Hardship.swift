@@ -1,3 +1,4 @@
+import Base
 import KonexusSandbox
 import OAuthClient
 import Testing

@@ -1,6 +1,7 @@
 import Dispatch
 import FoundationEssentials
 
+@testable import Base
 @testable import OAuthClient
 @testable import TokenBroker
 

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 /// HTTP Basic as RFC 6749, 2.3.1 wants it, and as several servers want it.

@@ -3,6 +3,7 @@ import CryptoExtras
 import FoundationEssentials
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 @Suite struct ClientAssertionKeyTests {

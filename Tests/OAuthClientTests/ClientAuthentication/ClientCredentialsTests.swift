@@ -2,6 +2,7 @@ import Crypto
 import CryptoExtras
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 /// Which proofs of the client are tried, and in which order.

@@ -1,6 +1,7 @@
 import Glibc
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 /// Proxies: a real one that tunnels, and ones that fail.

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 /// Tokens that must be accepted, in every form that the standards and real servers give them.

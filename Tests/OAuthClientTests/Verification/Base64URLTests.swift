@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 @Suite struct Base64URLTests {

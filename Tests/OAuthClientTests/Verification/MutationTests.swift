@@ -1,5 +1,6 @@
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 /// A token changed in any way is no longer accepted, and no change makes the verifier crash.

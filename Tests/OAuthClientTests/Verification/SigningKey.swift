@@ -3,6 +3,7 @@ import CryptoExtras
 import FoundationEssentials
 import Testing
 
+@testable import Base
 @testable import OAuthClient
 
 /// A key pair made when the tests run. It signs whatever it is given and shows its public half as a JWK.

@@ -1,6 +1,7 @@
 import OAuthClient
 import Testing
 
+@testable import Base
 @testable import TokenBroker
 
 @Suite struct RetryPaceTests {

@@ -1,5 +1,6 @@
 import OAuthClient
 
+@testable import Base
 @testable import TokenBroker
 
 /// A host with a token in virtual time: the three clocks, the two Dispatch timers as `DeadlineTimer` arms them, a file, a server with

@@ -1,5 +1,6 @@
 import OAuthClient
 
+@testable import Base
 @testable import TokenBroker
 
 /// An authorization server in virtual time: well, then in trouble of some kind, then well again. It remembers which tokens were really its own.

@@ -2,6 +2,7 @@ import Foundation
 import OAuthClient
 import Testing
 
+@testable import Base
 @testable import TokenBroker
 
 /// Forged values in each member of a status file. The tests find the members by themselves, also those of later versions.

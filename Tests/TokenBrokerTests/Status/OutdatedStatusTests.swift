@@ -2,6 +2,7 @@ import Foundation
 import OAuthClient
 import Testing
 
+@testable import Base
 @testable import TokenBroker
 
 /// A status file that is older than the token beside it: the daemon found no room to write another.

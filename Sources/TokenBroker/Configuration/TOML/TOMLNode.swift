@@ -1,3 +1,4 @@
+import Base
 import OAuthClient
 
 /// A value of a TOML 1.0 document, with its place in the source.

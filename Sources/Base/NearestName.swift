@@ -1,7 +1,7 @@
 /// Finds what somebody may have meant.
-enum NearestName {
+package enum NearestName {
   /// The one of `candidates` that `name` is most likely a misspelling of; nil if none is near.
-  static func to(_ name: String, among candidates: [String]) -> String? {
+  package static func to(_ name: String, among candidates: [String]) -> String? {
     let folded = fold(name)
     if let same = candidates.first(where: { fold($0) == folded }) { return same }
     let ranked = candidates.map { (name: $0, distance: distance(folded, fold($0))) }
@@ -11,7 +11,7 @@ enum NearestName {
 
   /// Damerau-Levenshtein distance in its restricted form (optimal string alignment): insertions, deletions, replacements, and swaps of
   /// neighbours cost one each.
-  static func distance(_ left: String, _ right: String) -> Int {
+  package static func distance(_ left: String, _ right: String) -> Int {
     // Names in a configuration are short; a long one is near to nothing.
     let left = Array(left.unicodeScalars.prefix(128))
     let right = Array(right.unicodeScalars.prefix(128))

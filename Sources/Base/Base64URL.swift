@@ -2,9 +2,9 @@
 ///
 /// Decoding is strict: what an encoder would not have written is refused. Left-over bits that are not zero are refused too,
 /// since otherwise several texts would stand for one signature.
-enum Base64URL {
+package enum Base64URL {
   /// The bytes that `text` stands for; nil if it holds anything but the alphabet, has an impossible length or non-zero left-over bits.
-  static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+  package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
     guard text.count % 4 != 1 else { return nil }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.count / 4 * 3 + 2)
@@ -24,7 +24,7 @@ enum Base64URL {
   }
 
   /// The text that stands for `bytes`.
-  static func encode(_ bytes: some Collection<UInt8>) -> String {
+  package static func encode(_ bytes: some Collection<UInt8>) -> String {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count * 4 + 2) / 3)
     var pending: UInt32 = 0

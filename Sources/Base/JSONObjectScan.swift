@@ -3,19 +3,19 @@
 /// RFC 7515 section 4 and RFC 7519 section 4 want names to be unique. A decoder silently takes one of two, and another reader of the same
 /// token may take the other one. Duplicates are therefore looked for at every depth, by name after unescaping. The scan
 /// checks structure, strings, UTF-8 and depth; numbers and literals are left to the decoder that runs after it.
-struct JSONObjectScan {
+package struct JSONObjectScan {
   /// A member of the outermost object.
-  struct Member {
+  package struct Member {
     /// The name, unescaped.
-    let name: String
+    package let name: String
     /// Where in the bytes its value stands.
     let value: Range<Int>
     /// If the value is an array: which of its elements hold a name twice in one object, counted from 0.
-    let elementsWithDuplicate: Set<Int>
+    package let elementsWithDuplicate: Set<Int>
   }
 
   /// Why bytes are not one JSON object that we would read.
-  enum Failure: Error, Hashable {
+  package enum Failure: Error, Hashable {
     /// Not valid UTF-8.
     case encoding
     /// Not a JSON object, or not well formed at this offset in bytes.
@@ -25,12 +25,12 @@ struct JSONObjectScan {
   }
 
   /// How deep objects and arrays may lie in each other.
-  static let maximumDepth = 32
+  package static let maximumDepth = 32
 
   /// The members of the outermost object, in their order.
-  private(set) var members: [Member] = []
+  package private(set) var members: [Member] = []
   /// The first name, at any depth, that one object holds twice.
-  private(set) var duplicate: String?
+  package private(set) var duplicate: String?
 
   private let bytes: [UInt8]
   private var position = 0
@@ -38,7 +38,7 @@ struct JSONObjectScan {
   private var elementsWithDuplicate: Set<Int> = []
 
   /// Scans `bytes`, which must be one JSON object with nothing but white space round it.
-  init(_ bytes: [UInt8]) throws(Failure) {
+  package init(_ bytes: [UInt8]) throws(Failure) {
     self.bytes = bytes
     guard String(validating: bytes, as: UTF8.self) != nil else { throw .encoding }
     skipWhiteSpace()
@@ -49,7 +49,7 @@ struct JSONObjectScan {
   }
 
   /// The text of a member's value.
-  func text(of member: Member) -> String { String(decoding: bytes[member.value], as: UTF8.self) }
+  package func text(of member: Member) -> String { String(decoding: bytes[member.value], as: UTF8.self) }
 
   private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
 
