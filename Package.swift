@@ -34,6 +34,9 @@ let package = Package(
     .systemLibrary(
       name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
     .target(name: "Base", dependencies: ["CLinux"], swiftSettings: settings),
+    .target(name: "Files", dependencies: ["Base", "CLinux"], swiftSettings: settings),
+    .target(name: "TOML", dependencies: ["Base"], swiftSettings: settings),
+    .target(name: "HTTP", dependencies: ["Base", "CCurl", "Files"], swiftSettings: settings),
     .target(
       name: "Systemd",
       dependencies: ["Base", "CSystemd", .product(name: "Logging", package: "swift-log")],
@@ -41,14 +44,14 @@ let package = Package(
     .target(
       name: "OAuthClient",
       dependencies: [
-        "Base", "CCurl", "CLinux",
+        "Base", "Files", "HTTP",
         .product(name: "JWTKit", package: "jwt-kit"),
       ],
       swiftSettings: settings),
     .target(
       name: "TokenBroker",
       dependencies: [
-        "Base", "CLinux", "OAuthClient",
+        "Base", "CLinux", "Files", "HTTP", "OAuthClient", "TOML",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -56,7 +59,7 @@ let package = Package(
     .executableTarget(
       name: "konexus-tokend",
       dependencies: [
-        "Base", "CLinux", "OAuthClient", "Systemd", "TokenBroker",
+        "Base", "CLinux", "Files", "HTTP", "OAuthClient", "TOML", "Systemd", "TokenBroker",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -88,7 +91,7 @@ let package = Package(
       swiftSettings: settings),
     // For `make fleet` alone: no other target but a test is made with it.
     .target(
-      name: "FleetSimulation", dependencies: ["Base", "OAuthClient", "TokenBroker"], path: "Benchmarks/FleetSimulation",
+      name: "FleetSimulation", dependencies: ["Base", "Files", "HTTP", "OAuthClient", "TOML", "TokenBroker"], path: "Benchmarks/FleetSimulation",
       swiftSettings: settings),
     .executableTarget(
       name: "konexus-fleet",
@@ -100,7 +103,7 @@ let package = Package(
     .testTarget(
       name: "OAuthClientTests",
       dependencies: [
-        "Base", "OAuthClient", "KonexusSandbox",
+        "Base", "Files", "HTTP", "OAuthClient", "KonexusSandbox",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -113,7 +116,7 @@ let package = Package(
     .testTarget(
       name: "TokenBrokerTests",
       dependencies: [
-        "Base", "FleetSimulation", "OAuthClient", "TokenBroker",
+        "Base", "Files", "FleetSimulation", "HTTP", "OAuthClient", "TOML", "TokenBroker",
         .product(name: "Logging", package: "swift-log"),
         // Only here: the oracle that the daemon's own TOML reader is held against.
         .product(name: "TOMLKit", package: "TOMLKit"),
@@ -129,7 +132,7 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "DaemonTests", dependencies: ["Base", "KonexusSandbox", "OAuthClient", "TokenBroker", "konexus-tokend"],
+      name: "DaemonTests", dependencies: ["Base", "Files", "HTTP", "KonexusSandbox", "OAuthClient", "TokenBroker", "konexus-tokend"],
       swiftSettings: settings),
   ]
 )
@@ -142,6 +145,6 @@ if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
   }
   package.targets.append(
     .executableTarget(
-      name: "konexus-fuzz", dependencies: ["Base", "OAuthClient", "TokenBroker"], path: "Tests/Fuzz/konexus-fuzz",
+      name: "konexus-fuzz", dependencies: ["Base", "Files", "HTTP", "OAuthClient", "TOML", "TokenBroker"], path: "Tests/Fuzz/konexus-fuzz",
       swiftSettings: settings, linkerSettings: [.unsafeFlags([fuzzer, "-lstdc++"])]))
 }

@@ -1,4 +1,5 @@
 import Base
+import HTTP
 
 extension AcquisitionFailure {
   /// A failure of the way to the server.

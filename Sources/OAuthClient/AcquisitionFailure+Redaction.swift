@@ -1,4 +1,5 @@
 import Base
+import HTTP
 
 extension AcquisitionFailure {
   /// This failure, with whatever of `secrets` a server got into its message struck out.

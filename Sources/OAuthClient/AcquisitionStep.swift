@@ -1,3 +1,5 @@
+public import HTTP
+
 /// What is told of an attempt while it is under way, for a person who watches it (`konexus-tokend check`). Holds no secret and no token.
 public enum AcquisitionStep: Sendable {
   /// The server answered a request for one of its documents, well or not.

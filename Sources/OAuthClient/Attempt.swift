@@ -1,4 +1,5 @@
 import Base
+import HTTP
 
 /// One attempt's allowance of time: each exchange has its timeout, all together have twice that.
 struct Attempt {

@@ -1,4 +1,5 @@
 import Base
+import HTTP
 
 /// A token endpoint's good answer with its times.
 struct TokenAnswer {

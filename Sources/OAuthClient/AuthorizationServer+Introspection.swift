@@ -1,5 +1,6 @@
 public import Base
 import FoundationEssentials
+import HTTP
 
 extension AuthorizationServer {
   /// Has the server itself say whether its token is good (RFC 7662), for tokens that nobody else can read.

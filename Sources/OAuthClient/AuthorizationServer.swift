@@ -1,4 +1,5 @@
 public import Base
+public import HTTP
 
 /// One authorization server as this host sees it: its discovery document and keys, kept while they are fresh and as long as there is
 /// nothing better, and the way to a verified token.

@@ -1,4 +1,5 @@
 import Base
+import HTTP
 
 /// How far a server's clock is from this host's, told by the `Date` of an answer (RFC 9110, 6.6.1).
 enum ClockSkew {

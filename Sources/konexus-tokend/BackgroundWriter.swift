@@ -1,4 +1,5 @@
 import Dispatch
+import Files
 import Logging
 import Synchronization
 import TokenBroker

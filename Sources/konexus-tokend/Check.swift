@@ -1,7 +1,7 @@
 import ArgumentParser
 import Dispatch
+import Files
 import Glibc
-import OAuthClient
 import Synchronization
 import TokenBroker
 

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Base
 import Glibc
-import OAuthClient
 import TokenBroker
 
 /// Errors of commands: one line on what is wrong and one on what to type next, on standard error.

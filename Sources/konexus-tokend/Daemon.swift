@@ -1,9 +1,10 @@
 import Base
 import CLinux
 import Dispatch
+import Files
 import Glibc
+import HTTP
 import Logging
-import OAuthClient
 import Systemd
 import TokenBroker
 
@@ -170,7 +171,7 @@ actor Daemon {
       let (stored, configPath, environment) = (stored, configPath, environment)
       Task(executorPreference: broker.requests) {
         let text = try? await FileCalls.run("compare") {
-          file.map(\.text) ?? ConfigurationDraft(reading: configPath, environment: environment).text
+          file.map { $0.content(atMost: ConfigurationDraft.sizeLimit) } ?? ConfigurationDraft(reading: configPath, environment: environment).text
         }
         guard let text else { return reply.send(.failed("the configuration file cannot be read")) }
         reply.send(text == stored?.text ? .ok("") : .failed("the file is not what is in effect"))

@@ -1,5 +1,5 @@
-import Base
 import ArgumentParser
+import Base
 import TokenBroker
 
 /// The command line; one file a subcommand.

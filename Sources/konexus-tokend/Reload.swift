@@ -1,6 +1,6 @@
 import ArgumentParser
+import Files
 import Glibc
-import OAuthClient
 import TokenBroker
 
 /// `konexus-tokend reload`: the unit's `ExecReload=`.

@@ -1,9 +1,9 @@
 import ArgumentParser
 import CLinux
 import Dispatch
+import Files
 import Glibc
 import Logging
-import OAuthClient
 import Synchronization
 import Systemd
 import TokenBroker

@@ -1,7 +1,6 @@
 import Base
 import Glibc
 import Logging
-import OAuthClient
 import Systemd
 import TokenBroker
 

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Base
 import Glibc
-import OAuthClient
 import TokenBroker
 
 /// `konexus-tokend status`: how every token is.

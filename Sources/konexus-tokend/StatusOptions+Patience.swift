@@ -1,6 +1,5 @@
 import Base
 import Glibc
-import OAuthClient
 import TokenBroker
 
 extension StatusOptions {

@@ -3,6 +3,7 @@ import Glibc
 import Testing
 
 @testable import Base
+@testable import HTTP
 @testable import OAuthClient
 
 /// Answers of a server, changed in every way: whatever reads them ends with a value or an error, with messages of one printable line, and never with what a good answer

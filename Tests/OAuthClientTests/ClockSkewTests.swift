@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Base
+@testable import HTTP
 @testable import OAuthClient
 
 @Suite struct ClockSkewTests {

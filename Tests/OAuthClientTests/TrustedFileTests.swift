@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import Testing
 
+@testable import Files
 @testable import OAuthClient
 
 /// Files that decide which servers are trusted: whose they may be, and how they may lie.

@@ -2,6 +2,7 @@ import OAuthClient
 import Testing
 
 @testable import Base
+@testable import TOML
 @testable import TokenBroker
 
 /// Where keys and values stand, by what must hold for any document rather than by examples.

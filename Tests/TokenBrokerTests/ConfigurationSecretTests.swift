@@ -2,6 +2,7 @@ import Glibc
 import OAuthClient
 import Testing
 
+@testable import Files
 @testable import TokenBroker
 
 /// Secrets, keys and certificates in files of their own.

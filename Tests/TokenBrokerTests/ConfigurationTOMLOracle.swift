@@ -2,6 +2,7 @@ import OAuthClient
 import TOMLKit
 
 @testable import Base
+@testable import TOML
 @testable import TokenBroker
 
 /// One document as two readers see it, in one notation: equal texts mean equal documents.

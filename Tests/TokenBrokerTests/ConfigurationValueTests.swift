@@ -2,6 +2,7 @@ import OAuthClient
 import Testing
 
 @testable import Base
+@testable import HTTP
 @testable import TokenBroker
 
 /// What is accepted, and what it becomes. (What is refused is in `ConfigurationErrorTests`.)

@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import Testing
 
+@testable import Files
 @testable import TokenBroker
 
 /// The socket that systemd connects to, as a file.

@@ -1,4 +1,5 @@
 import Base
+import HTTP
 
 /// What a request to the token, introspection or revocation endpoint carries: its fields, and the client's proof.
 struct AuthenticatedForm {

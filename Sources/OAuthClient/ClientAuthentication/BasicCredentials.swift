@@ -1,5 +1,6 @@
 import Base
 import Glibc
+import HTTP
 
 /// The value of an `Authorization` field for HTTP Basic (RFC 7617), made in memory that is wiped.
 enum BasicCredentials {

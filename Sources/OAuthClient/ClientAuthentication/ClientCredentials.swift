@@ -1,4 +1,5 @@
 public import Base
+import HTTP
 
 /// All that a client has to prove itself with at its authorization server (RFC 6749, 2.3), and which of it to use.
 public struct ClientCredentials: Sendable {

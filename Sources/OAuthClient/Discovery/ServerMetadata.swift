@@ -1,5 +1,6 @@
 public import Base
 import FoundationEssentials
+import HTTP
 
 /// What an authorization server says of itself: OpenID Connect Discovery 1.0, 3, and RFC 8414, 2. Only the members that are used here.
 public struct ServerMetadata: Hashable, Sendable, Codable {

@@ -1,5 +1,6 @@
 import Base
 import FoundationEssentials
+import HTTP
 
 /// A token endpoint's good answer (RFC 6749, 5.1).
 struct TokenResponse {

@@ -1,8 +1,8 @@
 import Base
 public import Dispatch
+import Files
 import FoundationEssentials
 import Glibc
-import OAuthClient
 import Synchronization
 
 /// Removes the tokens of a former run when they expire, until the broker takes them over.

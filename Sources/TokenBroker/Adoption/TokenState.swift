@@ -1,5 +1,6 @@
 import Base
 import Crypto
+import Files
 import FoundationEssentials
 import Glibc
 import OAuthClient
@@ -82,18 +83,4 @@ struct TokenState: Codable {
         decoding: SHA256.hash(data: bytes).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
   }
-}
-
-/// The running boot's id: boot-time readings of another boot mean nothing.
-enum BootID {
-  /// 32 hex digits; empty if nobody tells.
-  static let current: String = {
-    if let content = try? PrivateFile.read("/proc/sys/kernel/random/boot_id", maximum: 64, owned: false) {
-      return digits(content.exposed)
-    }
-    // With ProcSubset=pid there is no /proc/sys: the unit passes it on (`%b`, systemd.unit(5)).
-    return getenv("KONEXUS_TOKEND_BOOT_ID").map { digits(String(cString: $0)) } ?? ""
-  }()
-
-  private static func digits(_ text: String) -> String { text.filter(\.isHexDigit).lowercased() }
 }

@@ -1,6 +1,5 @@
 import Base
 import Dispatch
-import OAuthClient
 
 /// Fires once at a point of the boot-time clock, as nearly as Dispatch's two clocks allow.
 ///

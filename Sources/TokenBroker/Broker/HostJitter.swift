@@ -1,5 +1,5 @@
 import Crypto
-import OAuthClient
+import Files
 
 /// This host's own place in the spread of a fleet's requests: from the machine's id (machine-id(5)), so that it stays the same over restarts.
 enum HostJitter {

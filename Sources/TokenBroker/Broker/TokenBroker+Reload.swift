@@ -1,5 +1,5 @@
+public import Files
 public import Logging
-import OAuthClient
 
 extension TokenBroker {
   /// Takes new settings. A table that did not change goes on untouched; one that asks for another token, or with another secret, asks at once and keeps its

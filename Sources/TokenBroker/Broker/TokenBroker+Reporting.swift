@@ -1,8 +1,8 @@
 import Base
 import Dispatch
+import Files
 import Glibc
 import Logging
-import OAuthClient
 
 extension TokenBroker {
   /// Log fields of an event and of the token it is about.

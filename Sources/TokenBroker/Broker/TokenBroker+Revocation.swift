@@ -1,5 +1,4 @@
 import Base
-import OAuthClient
 
 extension TokenBroker {
   /// How long one revocation may take when the daemon stops.

@@ -1,8 +1,10 @@
 import Base
 public import Dispatch
+public import Files
 import Glibc
+public import HTTP
 public import Logging
-public import OAuthClient
+import OAuthClient
 
 /// Keeps every configured token fresh and in its files: the daemon without its shell.
 ///

@@ -1,7 +1,7 @@
 import Base
+import Files
 import FoundationEssentials
 import Glibc
-import OAuthClient
 
 /// One token's files and its state file: a value, so that calls on a disk can be made beside the broker.
 struct TokenFiles: Sendable {

@@ -1,7 +1,9 @@
 import Base
 import Dispatch
+import Files
 import FoundationEssentials
 import Glibc
+import HTTP
 import OAuthClient
 
 /// One token's state outside its lifecycle: bytes, files, timer, the attempt under way. Belongs to the broker's queue.

@@ -1,5 +1,3 @@
-import OAuthClient
-
 /// One step of the way from the config file to a reader, and how it went.
 public struct CheckStep: Sendable, Encodable {
   /// The steps, in their order.

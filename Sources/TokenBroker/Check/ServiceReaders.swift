@@ -1,6 +1,6 @@
 import Base
+public import Files
 import Glibc
-public import OAuthClient
 
 /// What a service's daemon could read of the files that its configuration names, as root sees it who looks for the daemon.
 public struct ServiceReaders: Sendable {

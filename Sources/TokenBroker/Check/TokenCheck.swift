@@ -1,4 +1,6 @@
 import Base
+import Files
+import HTTP
 import OAuthClient
 
 /// Walks the way of one token as the daemon would, and tells each step. Asks for a token, publishes nothing.

@@ -1,6 +1,7 @@
 public import Base
+public import Files
 import Glibc
-public import OAuthClient
+import TOML
 
 extension Configuration {
   /// Far more than ten thousand tables take.
@@ -27,7 +28,7 @@ extension Configuration {
 /// A configuration file as it was read: what is right in it, what is wrong, and what is to be checked beside it.
 public struct ConfigurationDraft: Sendable {
   /// Far more than ten thousand tables take.
-  static let sizeLimit = 16 << 20
+  package static let sizeLimit = 16 << 20
 
   /// The settings; without the tables that are wrong in themselves.
   public private(set) var configuration: Configuration
@@ -73,7 +74,7 @@ public struct ConfigurationDraft: Sendable {
   /// Reads a file that a command of root's opened in place of the one at `path`, which this user may not be able to open.
   public init(_ file: PassedFile, standingFor path: String, environment: RuntimeEnvironment) {
     let shown = environment.configurationSource(of: path)
-    if let text = file.text {
+    if let text = file.content(atMost: Self.sizeLimit) {
       self.init(
         text, path: shown, directory: Self.directory(of: path), environment: environment, refusal: file.refusal(shown))
     } else {

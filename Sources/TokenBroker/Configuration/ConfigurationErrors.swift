@@ -1,5 +1,3 @@
-import OAuthClient
-
 /// Everything that is wrong with a configuration, in the order of the file.
 public struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConvertible {
   /// Never empty.

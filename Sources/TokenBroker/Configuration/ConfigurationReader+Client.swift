@@ -1,4 +1,5 @@
 import Base
+import TOML
 
 extension ConfigurationReader {
   /// Checks that the table says who the server and the client are, that it has what its way of authentication needs, and nothing

@@ -1,3 +1,5 @@
+import TOML
+
 extension ConfigurationReader {
   /// Brings `file`, `mode` and the `[[token.NAME.output]]` tables together.
   mutating func readOutputs(_ draft: inout TokenDraft, _ map: TOMLMap, _ entry: TOMLEntry, table: String) {

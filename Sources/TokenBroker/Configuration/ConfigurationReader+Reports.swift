@@ -1,5 +1,5 @@
 import Base
-import OAuthClient
+import TOML
 
 extension ConfigurationReader {
   /// Reports a fault of `entry`, or of a part of its value.

@@ -1,4 +1,5 @@
-import OAuthClient
+import Files
+import TOML
 
 extension ConfigurationReader {
   /// The tables within a `[token.NAME]` table.

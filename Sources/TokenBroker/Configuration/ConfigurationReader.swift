@@ -1,4 +1,4 @@
-import OAuthClient
+import TOML
 
 /// Turns a TOML document into settings, and gathers all that is wrong on the way.
 struct ConfigurationReader {

@@ -1,4 +1,4 @@
-import OAuthClient
+import TOML
 
 /// The text of a configuration file, for the lines and columns of messages.
 ///

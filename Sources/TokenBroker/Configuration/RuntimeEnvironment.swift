@@ -1,5 +1,5 @@
+public import Files
 import Glibc
-public import OAuthClient
 
 /// What systemd (or whoever started the daemon) gave it to work with.
 public struct RuntimeEnvironment: Hashable, Sendable {

@@ -1,5 +1,5 @@
 public import Base
-public import OAuthClient
+public import Files
 
 /// Where a client secret comes from.
 public enum SecretSource: Hashable, Sendable {

@@ -1,5 +1,3 @@
-import OAuthClient
-
 /// What the daemon starts with.
 public struct StartConfiguration: Sendable {
   /// The settings in effect.

@@ -1,7 +1,6 @@
 public import Base
 import CLinux
 import Glibc
-import OAuthClient
 
 /// The text of the last good configuration in a sealed file in memory: systemd keeps its descriptor over a restart (`FDSTORE=1`).
 ///
@@ -64,32 +63,5 @@ public final class StoredConfiguration: Sendable {
       rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
     }
     return true
-  }
-}
-
-extension Secret {
-  /// The content of an open file from `offset` on; `nil` if it cannot be read, or is longer than `limit`. The descriptor's own position stays.
-  convenience init?(readingFrom descriptor: Int32, at offset: Int, atMost limit: Int) {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size <= limit else {
-      return nil
-    }
-    let size = Int(status.st_size)
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size + 1, alignment: 1)
-    defer {
-      if let base = buffer.baseAddress { explicit_bzero(base, buffer.count) }
-      buffer.deallocate()
-    }
-    var count = 0
-    while count < buffer.count {
-      let more = pread(descriptor, buffer.baseAddress?.advanced(by: count), buffer.count - count, off_t(offset + count))
-      if more < 0, errno == EINTR { continue }
-      guard more >= 0 else { return nil }
-      guard more > 0 else { break }
-      count += more
-    }
-    // It grew meanwhile.
-    guard count <= size else { return nil }
-    self.init(buffer[..<count])
   }
 }

@@ -1,4 +1,6 @@
 import Base
+import Files
+import HTTP
 import OAuthClient
 
 extension TokenSettings {

@@ -1,3 +1,4 @@
+public import HTTP
 public import OAuthClient
 
 /// How one token is got and where it goes: a `[token.NAME]` table.

@@ -1,7 +1,7 @@
 import Base
 import CLinux
+import Files
 import Glibc
-import OAuthClient
 
 /// A command's side of the control socket.
 public enum ControlClient {

@@ -1,8 +1,7 @@
-public import Base
 import CLinux
 public import Dispatch
+public import Files
 import Glibc
-import OAuthClient
 
 /// The daemon's control socket: `control` in the runtime directory. Root, and the daemon's own user, send it a line; it answers.
 ///
@@ -125,26 +124,4 @@ public final class ControlReply: Sendable {
     _ = linux_send(descriptor, bytes, bytes.count, -1)
     shutdown(descriptor, Int32(SHUT_RDWR))
   }
-}
-
-/// An open file that a command passed to the daemon.
-public final class PassedFile: Sendable {
-  private let descriptor: Int32
-
-  init(_ descriptor: Int32) { self.descriptor = descriptor }
-
-  deinit { close(descriptor) }
-
-  /// The content of a configuration file; `nil` if it is not a regular file, or cannot be read. The call can hang with its file system.
-  public var text: Secret? { Secret(readingFrom: descriptor, at: 0, atMost: ConfigurationDraft.sizeLimit) }
-
-  /// What is said against the mode of a file with secrets in it; `nil`: nothing.
-  func refusal(_ path: String) -> FileRefusal? {
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { return nil }
-    return FileRefusal(path: path, mode: status.st_mode, allowed: 0o700)
-  }
-
-  /// Which file it is, and of when.
-  public var stamp: FileStamp? { FileStamp(of: descriptor) }
 }

@@ -1,7 +1,6 @@
 import Base
 import CLinux
 import Glibc
-import OAuthClient
 
 /// The connections that wait in the kernel to be accepted, as sock_diag(7) describes them: the only way to know who
 /// connects before accept(2).

@@ -1,7 +1,6 @@
 import Base
 import Dispatch
 import Glibc
-import OAuthClient
 
 /// One unit's start that waits for its credential.
 ///

@@ -2,7 +2,6 @@ import Base
 import CLinux
 import Dispatch
 import Glibc
-import OAuthClient
 
 /// The socket that systemd gets tokens from (`LoadCredential=`): takes connections, and passes on those of root that name a unit.
 ///

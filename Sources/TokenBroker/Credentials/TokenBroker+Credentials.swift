@@ -1,7 +1,7 @@
 import Base
 import CLinux
+import Files
 import Logging
-import OAuthClient
 
 /// A listening socket that somebody else opened for the daemon.
 public struct InheritedSocket: Hashable, Sendable {

@@ -1,5 +1,6 @@
 import Base
 import CLinux
+import Files
 import Glibc
 
 /// What there is to do with sockets of this host (unix(7)).

@@ -1,3 +1,4 @@
+import HTTP
 public import OAuthClient
 
 /// The requirements for a token, and where they come from.

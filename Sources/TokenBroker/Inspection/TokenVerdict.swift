@@ -1,4 +1,5 @@
 public import Base
+import HTTP
 public import OAuthClient
 
 /// Whether a token may be believed.

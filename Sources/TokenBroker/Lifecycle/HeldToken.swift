@@ -1,5 +1,4 @@
 public import Base
-import OAuthClient
 
 /// What the lifecycle knows of a verified token: its times, not its bytes.
 public struct HeldToken: Hashable, Sendable {

@@ -1,5 +1,4 @@
 public import Base
-import OAuthClient
 
 /// What may happen to a token.
 public enum LifecycleEvent: Hashable, Sendable {

@@ -1,5 +1,4 @@
 public import Base
-import OAuthClient
 
 /// When a token of a given lifetime ends and when it is refreshed.
 ///

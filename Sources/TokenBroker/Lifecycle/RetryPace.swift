@@ -1,5 +1,4 @@
 import Base
-import OAuthClient
 
 /// How long to wait after a failed attempt.
 ///

@@ -1,5 +1,4 @@
 public import Base
-import OAuthClient
 
 /// One token's life: a value that takes events and says what to do. It does no IO and reads no clock, so that a test lives through a
 /// year in a millisecond, and a simulated fleet runs what production runs.

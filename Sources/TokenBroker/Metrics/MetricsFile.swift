@@ -1,4 +1,4 @@
-import OAuthClient
+public import Files
 
 /// The file for node_exporter's textfile collector (`metrics_file`), replaced atomically. Holds no secret, so its place may be on a disk and
 /// may belong to whoever collects.

@@ -1,5 +1,4 @@
 import Base
-import OAuthClient
 
 /// What the daemon tells Prometheus, in its text format: names in base units, each with its HELP and TYPE.
 enum MetricsText {

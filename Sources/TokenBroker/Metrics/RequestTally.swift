@@ -1,5 +1,4 @@
 import Base
-import OAuthClient
 
 /// How the attempts for one token ended since the daemon started.
 public struct RequestTally: Hashable, Sendable, Codable {

@@ -1,6 +1,5 @@
 import Base
 import Glibc
-import OAuthClient
 
 extension ReaderSignal {
   /// Why a process was not told of a new token.

@@ -1,3 +1,5 @@
+import Files
+
 /// Whether the daemon that wrote a status is still there.
 public enum DaemonLife: Hashable, Sendable {
   /// Its process runs.

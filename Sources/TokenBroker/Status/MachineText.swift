@@ -1,6 +1,5 @@
 import Base
 import FoundationEssentials
-import OAuthClient
 
 /// The output of commands for programs.
 enum MachineText {

@@ -1,4 +1,5 @@
 import CLinux
+import Files
 import Glibc
 
 /// A daemon's process, held by a descriptor. A signal reaches this process or none, even if its id was reused.

@@ -1,6 +1,5 @@
 import Base
 import FoundationEssentials
-import OAuthClient
 
 /// The content of `status.json`: one JSON object, with a line for each token.
 ///

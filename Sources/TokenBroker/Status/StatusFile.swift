@@ -1,7 +1,7 @@
 import Base
+public import Files
 import FoundationEssentials
 import Glibc
-import OAuthClient
 
 /// `status.json` in the runtime directory: what `konexus-tokend status` reads, also after the daemon is gone. Holds no secret.
 public struct StatusFile: Sendable {

@@ -1,3 +1,5 @@
+import Files
+
 extension StatusReport {
   /// For machines: one object, its members sorted. Names and meanings stay as they are; members may be added.
   public func json() -> String {

@@ -1,5 +1,4 @@
 import Base
-import OAuthClient
 
 extension StatusReport {
   /// For people: a table on a terminal, one fact a line elsewhere or when a single token was asked for.

@@ -1,5 +1,5 @@
 public import Base
-import OAuthClient
+public import Files
 
 /// A status file judged by the clocks and processes of now: what was true when it was written may have ended since.
 public struct StatusReport: Sendable {

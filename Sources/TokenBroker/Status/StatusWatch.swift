@@ -1,5 +1,5 @@
+import Files
 import Glibc
-import OAuthClient
 
 /// The pauses of a command that looks at a runtime directory until something has changed there.
 ///

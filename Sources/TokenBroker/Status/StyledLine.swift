@@ -1,5 +1,4 @@
 import Base
-import OAuthClient
 
 /// One line for a person, parts of it in colours.
 ///

@@ -1,4 +1,5 @@
 public import Base
+import Files
 import OAuthClient
 
 /// A token as a careful reader takes it from its file: never one that has ended.

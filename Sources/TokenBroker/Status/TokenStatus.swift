@@ -1,4 +1,5 @@
 public import Base
+public import Files
 import Glibc
 public import OAuthClient
 

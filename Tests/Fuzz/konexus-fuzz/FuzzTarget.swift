@@ -2,6 +2,7 @@ import Dispatch
 import FoundationEssentials
 
 @testable import Base
+@testable import HTTP
 @testable import OAuthClient
 @testable import TokenBroker
 

@@ -1,6 +1,7 @@
 import Glibc
 import Testing
 
+@testable import HTTP
 @testable import OAuthClient
 
 /// Many requests at once, one after the other, and cancelled ones: the thread behind them.

@@ -2,6 +2,7 @@ import Glibc
 import Testing
 
 @testable import Base
+@testable import HTTP
 @testable import OAuthClient
 
 /// Servers that fail or misbehave: what the failure is called, and that it comes before the deadline and costs no memory.

@@ -2,6 +2,7 @@ import Glibc
 import Synchronization
 import Testing
 
+@testable import HTTP
 @testable import OAuthClient
 
 /// A network that is broken underneath: DNS that never answers, no route. Each in a namespace of one thread's own, which needs root.

@@ -2,6 +2,7 @@ import Glibc
 import Testing
 
 @testable import Base
+@testable import HTTP
 @testable import OAuthClient
 
 /// Proxies: a real one that tunnels, and ones that fail.

@@ -2,6 +2,7 @@ import Glibc
 import NIOSSL
 import Testing
 
+@testable import HTTP
 @testable import OAuthClient
 
 /// Whom the client trusts, and what it calls it when it does not.

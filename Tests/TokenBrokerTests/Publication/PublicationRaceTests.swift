@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
+@testable import Files
 @testable import TokenBroker
 
 /// Somebody who changes what stands at a path at every moment of a publication.

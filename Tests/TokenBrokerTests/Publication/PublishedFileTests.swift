@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import Files
 @testable import TokenBroker
 
 /// Real files: on tmpfs, and where it must not be.

@@ -3,6 +3,7 @@ import OAuthClient
 import Testing
 
 @testable import Base
+@testable import Files
 @testable import TokenBroker
 
 /// Forged values in each member of a status file. The tests find the members by themselves, also those of later versions.

@@ -3,6 +3,7 @@ import OAuthClient
 import Testing
 
 @testable import Base
+@testable import Files
 @testable import TokenBroker
 
 /// A status file that is older than the token beside it: the daemon found no room to write another.

@@ -1,3 +1,5 @@
+import TOML
+
 /// One key of the configuration, declared once: reading, suggesting, documenting and testing all go by this.
 struct ConfigurationKey<Settings>: Sendable {
   let name: String

@@ -1,4 +1,4 @@
-import OAuthClient
+import HTTP
 
 /// What an issuer may look like: RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3.
 enum IssuerSyntax {

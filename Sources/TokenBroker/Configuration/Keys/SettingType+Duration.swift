@@ -1,5 +1,3 @@
-import OAuthClient
-
 extension SettingType<Duration> {
   /// Whole seconds as an integer, or a string of numbers with units: "30s", "2m", "1m30s".
   static func duration(_ range: ClosedRange<Duration>) -> SettingType {

@@ -1,4 +1,4 @@
-import OAuthClient
+import TOML
 
 extension SettingType<[String]> {
   /// A scope (RFC 6749, 3.3): names with spaces between them, or an array of names. May be empty.

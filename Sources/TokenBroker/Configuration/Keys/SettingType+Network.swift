@@ -1,4 +1,4 @@
-import OAuthClient
+import HTTP
 
 extension SettingType<ProxySetting> {
   /// A proxy's URL, or "none". The URL may hold a password: messages do not show it.

@@ -1,5 +1,4 @@
 import Base
-import OAuthClient
 
 extension SettingType<Bool> {
   static let boolean = SettingType(name: "true or false") { node, context throws(SettingFault) in

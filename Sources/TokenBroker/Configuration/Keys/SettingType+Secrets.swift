@@ -1,5 +1,3 @@
-import OAuthClient
-
 extension SettingType<[SecretSource]> {
   /// One client secret, or the current one and the next.
   static let secrets = SettingType(name: "a string, or an array of the current secret and the next") {

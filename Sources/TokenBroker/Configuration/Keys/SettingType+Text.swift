@@ -1,5 +1,3 @@
-import OAuthClient
-
 extension SettingType<String> {
   /// Printable ASCII (RFC 6749, appendix A.1: VSCHAR), not empty.
   static let visibleText = SettingType(name: "a string") { node, context throws(SettingFault) in

@@ -1,4 +1,4 @@
-import OAuthClient
+import TOML
 
 /// What is wrong with a value.
 struct SettingFault: Error {

@@ -1,9 +1,9 @@
 /// A place in the bytes of a TOML document. Every read is checked against the end.
-struct TOMLCursor {
+package struct TOMLCursor {
   let bytes: UnsafeRawBufferPointer
   var offset = 0
 
-  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  package init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
   var isAtEnd: Bool { offset >= bytes.count }
 
@@ -14,7 +14,7 @@ struct TOMLCursor {
   }
 
   /// Whether `text` comes next.
-  func isAt(_ text: StaticString) -> Bool {
+  package func isAt(_ text: StaticString) -> Bool {
     text.withUTF8Buffer { expected in
       guard bytes.count - offset >= expected.count else { return false }
       for index in 0..<expected.count where bytes[offset + index] != expected[index] { return false }
@@ -69,20 +69,20 @@ struct TOMLCursor {
 
 extension UInt8 {
   static let tab = UInt8(ascii: "\t")
-  static let lineFeed = UInt8(ascii: "\n")
-  static let carriageReturn = UInt8(ascii: "\r")
+  package static let lineFeed = UInt8(ascii: "\n")
+  package static let carriageReturn = UInt8(ascii: "\r")
   static let space = UInt8(ascii: " ")
-  static let quotationMark = UInt8(ascii: "\"")
+  package static let quotationMark = UInt8(ascii: "\"")
   static let apostrophe = UInt8(ascii: "'")
-  static let backslash = UInt8(ascii: "\\")
+  package static let backslash = UInt8(ascii: "\\")
 
   /// A control character that TOML allows nowhere (a tab is no such).
   var isControl: Bool { (self < 0x20 && self != .tab) || self == 0x7f }
 
-  var isDigit: Bool { self >= 0x30 && self <= 0x39 }
+  package var isDigit: Bool { self >= 0x30 && self <= 0x39 }
 
   /// A character of a bare key.
-  var isBareKeyByte: Bool {
+  package var isBareKeyByte: Bool {
     isDigit || (self | 0x20 >= 0x61 && self | 0x20 <= 0x7a) || self == UInt8(ascii: "_") || self == UInt8(ascii: "-")
   }
 }

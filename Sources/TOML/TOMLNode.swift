@@ -1,9 +1,8 @@
-import Base
-import OAuthClient
+package import Base
 
 /// A value of a TOML 1.0 document, with its place in the source.
-struct TOMLNode {
-  enum Content {
+package struct TOMLNode {
+  package enum Content {
     /// Any string. Kept as a secret until a setting that is none asks for it, for the parser cannot know.
     case string(Secret)
     case integer(Int64)
@@ -17,15 +16,15 @@ struct TOMLNode {
     case invalid
   }
 
-  var content: Content
+  package var content: Content
   /// The bytes of the value in the source, quotes and brackets included.
-  var range: Range<Int>
+  package var range: Range<Int>
 
   /// Whether it is an integer written as `0o640`.
-  var isOctal = false
+  package var isOctal = false
 
   /// The kind of value, as a person would call it: "a string", "an integer".
-  var kind: String {
+  package var kind: String {
     switch content {
     case .string: "a string"
     case .integer: "an integer"
@@ -40,15 +39,22 @@ struct TOMLNode {
 }
 
 /// A key and its value.
-struct TOMLEntry {
-  let name: String
+package struct TOMLEntry {
+  package let name: String
   /// The bytes of this part of the key (`c` in `a.b.c = 1`), quotes included.
-  var nameRange: Range<Int>
+  package var nameRange: Range<Int>
   /// The bytes that stand for the whole entry in a message: the whole dotted key, or the `[header]`.
-  var statement: Statement
-  var value: TOMLNode
+  package var statement: Statement
+  package var value: TOMLNode
 
-  enum Statement {
+  package init(name: String, nameRange: Range<Int>, statement: Statement, value: TOMLNode) {
+    self.name = name
+    self.nameRange = nameRange
+    self.statement = statement
+    self.value = value
+  }
+
+  package enum Statement {
     /// `a.b.c = value`: the range of `a.b.c`.
     case assignment(Range<Int>)
     /// `[a.b.c]` or `[[a.b.c]]`, brackets included.
@@ -59,9 +65,9 @@ struct TOMLEntry {
 /// A table, with its entries in the order of the source.
 ///
 /// A reference type because headers anywhere in a document add to tables made before; it does not outlive the reading of the file.
-final class TOMLMap {
+package final class TOMLMap {
   /// How the table came to be: it decides who may add to it (TOML 1.0, "Table" and "Inline Table").
-  enum Origin {
+  package enum Origin {
     /// On the way to a deeper header: a header of its own may still come.
     case implicit
     /// By a `[header]` of its own, or an element of an array of tables.
@@ -72,15 +78,15 @@ final class TOMLMap {
     case inline
   }
 
-  private(set) var entries: [TOMLEntry] = []
+  package private(set) var entries: [TOMLEntry] = []
   private var places: [String: Int] = [:]
   var origin: Origin
   /// True if a statement in this table could not be read, so that nothing may be concluded from a key's absence.
-  var isDamaged = false
+  package var isDamaged = false
 
-  init(_ origin: Origin) { self.origin = origin }
+  package init(_ origin: Origin) { self.origin = origin }
 
-  subscript(name: String) -> TOMLEntry? {
+  package subscript(name: String) -> TOMLEntry? {
     places[name].map { entries[$0] }
   }
 
@@ -96,23 +102,23 @@ final class TOMLMap {
 }
 
 /// What is wrong with the text of a TOML document. The message never quotes the text: it may be a secret.
-struct TOMLSyntaxError: Error {
+package struct TOMLSyntaxError: Error {
   /// Byte offset of the first byte that does not fit.
-  var offset: Int
-  var message: String
+  package var offset: Int
+  package var message: String
   /// Where what is in the way stands, if something is.
-  var earlier: Int?
+  package var earlier: Int?
   /// The key whose value is at fault, where it could be read.
-  var key: (names: [String], range: Range<Int>)?
+  package var key: (names: [String], range: Range<Int>)?
   /// True if what follows could be the inside of a string, so that reading on might show a part of it.
   var endsReading = false
 }
 
 /// A TOML document as far as it could be read.
-struct TOMLDocument {
-  var root: TOMLMap
+package struct TOMLDocument {
+  package var root: TOMLMap
   /// In the order of the source.
-  var errors: [TOMLSyntaxError]
+  package var errors: [TOMLSyntaxError]
   /// False if reading stopped before the end, so that nothing may be concluded from a table's absence.
   var isComplete: Bool
 }

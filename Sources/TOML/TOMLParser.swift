@@ -1,12 +1,10 @@
-import OAuthClient
-
 /// Reads TOML 1.0 (https://toml.io/en/v1.0.0) and remembers where everything stood.
 ///
 /// TOMLKit, which the tests hold against this reader, does not fit a daemon that keeps secrets: it gives no positions for keys and
 /// values, never frees a document or a string it handed out, cuts strings at a NUL, and its messages quote the value that they
 /// complain of. This reader quotes nothing, keeps strings in memory that is wiped, and goes on behind an error so that all of them
 /// are told at once.
-struct TOMLParser {
+package struct TOMLParser {
   var cursor: TOMLCursor
   /// Collects the bytes of one string after another; wiped at the end.
   var stringBuffer: [UInt8] = []
@@ -15,7 +13,7 @@ struct TOMLParser {
   private var errors: [TOMLSyntaxError] = []
 
   /// Reads a whole document. `bytes` are used during the call only.
-  static func parse(_ bytes: UnsafeRawBufferPointer) -> TOMLDocument {
+  package static func parse(_ bytes: UnsafeRawBufferPointer) -> TOMLDocument {
     if let offset = firstInvalidUTF8(bytes) {
       let error = TOMLSyntaxError(offset: offset, message: "this byte is not UTF-8; save the file as UTF-8")
       return TOMLDocument(root: TOMLMap(.header), errors: [error], isComplete: false)

@@ -1,31 +1,30 @@
-import Base
-import CLinux
+package import Base
+package import CLinux
 import Glibc
-import OAuthClient
 
 /// A directory that a daemon publishes into, opened by a command that does not trust the daemon's user.
 ///
 /// The daemon's user can put links to other files, pipes and huge files into the directory, and root runs the command.
 /// So a command reads only what the daemon could have published. It checks the descriptor that it reads.
-struct DaemonDirectory: ~Copyable {
+package struct DaemonDirectory: ~Copyable {
   private let descriptor: Int32
 
   /// The daemon's user.
-  let owner: UInt32
+  package let owner: UInt32
 
   /// What was read.
-  struct File {
-    var content: Secret
+  package struct File {
+    package var content: Secret
     /// When it was written, seconds since 1970.
-    var modified: Double
+    package var modified: Double
     /// Whether a process keeps the file locked (`PublishedFile.isHeld`).
-    var isHeld: Bool
+    package var isHeld: Bool
   }
 
   /// Opens the directory.
   ///
   /// - Throws: if it is a symbolic link, or if other users than its owner can write to it.
-  init(_ path: String) throws(PrivateFile.Unreadable) {
+  package init(_ path: String) throws(PrivateFile.Unreadable) {
     let descriptor = open(path, openPathOnly | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else {
       let code = errno
@@ -50,7 +49,7 @@ struct DaemonDirectory: ~Copyable {
   }
 
   /// Reads a file by its path. Its directory must belong to `owner`.
-  static func read(
+  package static func read(
     _ path: String, of owner: UInt32, maximum: Int, forbidden: mode_t = 0o022
   ) throws(PrivateFile.Unreadable) -> Secret {
     let place = FilePath.directory(of: path)
@@ -66,7 +65,7 @@ struct DaemonDirectory: ~Copyable {
   /// - Parameters:
   ///   - maximum: in bytes; a larger file is not read.
   ///   - forbidden: the permission bits that the file must not have.
-  func read(_ name: String, maximum: Int, forbidden: mode_t = 0o022) throws(PrivateFile.Unreadable) -> File {
+  package func read(_ name: String, maximum: Int, forbidden: mode_t = 0o022) throws(PrivateFile.Unreadable) -> File {
     var attempts = 0
     while true {
       let opened = openat(descriptor, name, PrivateFile.openFlags)

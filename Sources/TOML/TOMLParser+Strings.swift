@@ -1,5 +1,4 @@
 import Base
-import OAuthClient
 
 extension TOMLParser {
   /// Reads a string of any of the four kinds; the cursor is at its opening quote.

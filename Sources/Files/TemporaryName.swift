@@ -1,7 +1,7 @@
 import Glibc
 
 /// The names of temporary files beside the file that they are to become: `.NAME.tmp-RANDOM`.
-enum TemporaryName {
+package enum TemporaryName {
   private static let mark = ".tmp-"
 
   /// A name that nobody can foresee: a file planted under it would have to be planted under all of them.
@@ -10,7 +10,7 @@ enum TemporaryName {
   }
 
   /// Removes the temporary files of `names` that a run left in `directory` when it was killed.
-  static func sweep(_ directory: String, of names: Set<String>) {
+  package static func sweep(_ directory: String, of names: Set<String>) {
     guard let stream = opendir(directory) else { return }
     defer { closedir(stream) }
     while let entry = readdir(stream) {

@@ -21,7 +21,7 @@ public enum CacheLifetime {
   }
 
   /// How long the response was in caches on the way, in seconds; zero if none says so.
-  static func age(_ headers: HTTPHeaders) -> Int64 {
+  package static func age(_ headers: HTTPHeaders) -> Int64 {
     headers["Age"].flatMap { seconds($0[...]) } ?? 0
   }
 

@@ -1,13 +1,12 @@
 import Glibc
-import OAuthClient
 
 /// When a process started, in clock ticks since boot: with its id it names one process for good.
-enum ProcessStart {
+package enum ProcessStart {
   /// This process's own.
-  static let own = of(getpid())
+  package static let own = of(getpid())
 
   /// The 22nd field of `/proc/PID/stat` (proc_pid_stat(5)); `nil` if there is no such process, or it may not be seen.
-  static func of(_ pid: Int32) -> Int64? {
+  package static func of(_ pid: Int32) -> Int64? {
     guard let content = try? PrivateFile.read("/proc/\(pid)/stat", maximum: 4096, owned: false) else { return nil }
     // The second field is the command's name in parentheses, with whatever characters it has.
     let text = content.exposed

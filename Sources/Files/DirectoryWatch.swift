@@ -1,29 +1,29 @@
 import CLinux
-import Dispatch
+package import Dispatch
 import Glibc
 
 /// Tells at once when something in a directory changes (inotify(7)): a token's file that somebody deletes is back before the next reader comes.
 ///
 /// Only a help: where the kernel grants no watch, the check at each heartbeat finds it too. Belongs to the broker's queue.
-final class DirectoryWatch {
+package final class DirectoryWatch {
   /// What changed.
-  enum Change: Hashable {
+  package enum Change: Hashable {
     /// The file at this path.
     case file(String)
     /// A directory as a whole, or more than the kernel could keep: everything has to be looked at.
     case unknown
   }
 
-  let descriptor: Int32
+  package let descriptor: Int32
   private let source: any DispatchSourceRead
   private var directories: [Int32: String] = [:]
   private var unwatched: Set<String> = []
 
   /// Whether the kernel grants a watch of every directory that was named.
-  var isComplete: Bool { unwatched.isEmpty }
+  package var isComplete: Bool { unwatched.isEmpty }
 
   /// A watch that calls `handler` on `queue` when there are changes to `read`; `nil` if the kernel has none to give.
-  init?(queue: DispatchQueue, handler: @escaping @Sendable () -> Void) {
+  package init?(queue: DispatchQueue, handler: @escaping @Sendable () -> Void) {
     let descriptor = inotify_init1(O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     self.descriptor = descriptor
@@ -38,12 +38,12 @@ final class DirectoryWatch {
   }
 
   /// Watches `directory`. Watching it again is harmless, and needed after it was replaced.
-  func watch(_ directory: String) { note(Self.add(directory, to: descriptor), directory) }
+  package func watch(_ directory: String) { note(Self.add(directory, to: descriptor), directory) }
 
   /// The first half of `watch`, for any thread: it asks the file system, which may hang.
   ///
   /// - Returns: the watch's number; `nil` if the kernel has none to give.
-  static func add(_ directory: String, to descriptor: Int32) -> Int32? {
+  package static func add(_ directory: String, to descriptor: Int32) -> Int32? {
     let changes =
       UInt32(IN_DELETE) | UInt32(IN_MOVED_FROM) | UInt32(IN_MOVED_TO) | UInt32(IN_ATTRIB) | UInt32(IN_CLOSE_WRITE)
       | UInt32(IN_MODIFY) | UInt32(IN_DELETE_SELF) | UInt32(IN_MOVE_SELF) | UInt32(IN_ONLYDIR)
@@ -52,7 +52,7 @@ final class DirectoryWatch {
   }
 
   /// The second half: takes the number of a watch of `directory`.
-  func note(_ number: Int32?, _ directory: String) {
+  package func note(_ number: Int32?, _ directory: String) {
     guard let number else {
       unwatched.insert(directory)
       return
@@ -62,7 +62,7 @@ final class DirectoryWatch {
   }
 
   /// The changes since the last call.
-  func read() -> Set<Change> {
+  package func read() -> Set<Change> {
     var changes: Set<Change> = []
     withUnsafeTemporaryAllocation(byteCount: 16_384, alignment: MemoryLayout<inotify_event>.alignment) { buffer in
       while true {

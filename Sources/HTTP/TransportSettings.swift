@@ -1,3 +1,5 @@
+public import Files
+
 /// Whom a connection trusts, as whom it presents itself, and through which proxy it goes.
 ///
 /// Files are named, not held: each request reads them anew, and a connection made with an older content is not used again.

@@ -1,3 +1,4 @@
+import Files
 import Synchronization
 
 /// Makes HTTP/1.1 exchanges over TLS 1.2 or newer, by libcurl.

@@ -1,21 +1,20 @@
 import Base
 import CLinux
 import Glibc
-import OAuthClient
 
 /// An open directory that is fit to hold a token: in memory, and writable by its owner only.
 ///
 /// Opened anew for each publication, since the directory at the path may have been replaced; all that follows goes through its
 /// descriptor, so that it cannot be replaced in between.
-struct OutputDirectory: ~Copyable {
-  let descriptor: Int32
-  let path: String
+package struct OutputDirectory: ~Copyable {
+  package let descriptor: Int32
+  package let path: String
 
   /// Opens the directory and checks it. `owner` is the user that may own it beside root; if it is not
   /// `isGuarded`, any directory will do, for what is no secret.
   ///
   /// - Throws: `PublicationFailure` if it is missing, not in memory (unless that is allowed), or writable by others.
-  init(_ path: String, allowsPersistentStorage: Bool, owner: UInt32 = geteuid(), isGuarded: Bool = true)
+  package init(_ path: String, allowsPersistentStorage: Bool, owner: UInt32 = geteuid(), isGuarded: Bool = true)
     throws(PublicationFailure)
   {
     let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)

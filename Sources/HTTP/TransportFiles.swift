@@ -1,4 +1,5 @@
 import Base
+import Files
 
 /// The contents of the files that `TransportSettings` names, checked and read for one request.
 ///

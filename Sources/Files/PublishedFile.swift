@@ -6,9 +6,9 @@ import Glibc
 ///
 /// A temporary file in the same directory gets its final mode before its first byte, is written whole, and is renamed over the target: a reader
 /// that opens the path at any time gets the old content or the new, never a part, never nothing.
-struct PublishedFile {
-  let path: String
-  let mode: UInt32
+package struct PublishedFile {
+  package let path: String
+  package let mode: UInt32
   let allowsPersistentStorage: Bool
 
   /// Whether the directory must be fit for a secret, and the content must outlast a power cut.
@@ -23,7 +23,7 @@ struct PublishedFile {
   /// What was left at the path: whether somebody has changed it since is told by comparing.
   private var left: Identity?
 
-  init(
+  package init(
     path: String, mode: UInt32, allowsPersistentStorage: Bool, isGuarded: Bool = true, isHeld: Bool = false
   ) {
     self.isGuarded = isGuarded
@@ -33,13 +33,13 @@ struct PublishedFile {
     self.allowsPersistentStorage = allowsPersistentStorage
   }
 
-  var directory: String { FilePath.directory(of: path) }
+  package var directory: String { FilePath.directory(of: path) }
   var name: String { FilePath.name(of: path) }
 
   /// Puts `content` in place.
   ///
   /// - Throws: `PublicationFailure`; the old content is in place then, and no temporary file is left.
-  mutating func replace(with content: UnsafeRawBufferPointer) throws(PublicationFailure) {
+  package mutating func replace(with content: UnsafeRawBufferPointer) throws(PublicationFailure) {
     let directory = try OutputDirectory(
       directory, allowsPersistentStorage: allowsPersistentStorage, isGuarded: isGuarded)
     try Self.requireFile(name, in: directory)
@@ -62,7 +62,7 @@ struct PublishedFile {
   }
 
   /// The same for what is no secret.
-  mutating func replace(with content: [UInt8]) throws(PublicationFailure) {
+  package mutating func replace(with content: [UInt8]) throws(PublicationFailure) {
     try content.withUnsafeBufferPointer { bytes throws(PublicationFailure) in
       try replace(with: UnsafeRawBufferPointer(bytes))
     }
@@ -71,7 +71,7 @@ struct PublishedFile {
   /// Checks that a file could be put in place.
   ///
   /// - Throws: `PublicationFailure` as `replace` would.
-  func prepare() throws(PublicationFailure) {
+  package func prepare() throws(PublicationFailure) {
     let directory = try OutputDirectory(directory, allowsPersistentStorage: allowsPersistentStorage)
     try Self.requireFile(name, in: directory)
   }
@@ -79,7 +79,7 @@ struct PublishedFile {
   /// Checks that `owner` could put the file in place; touches nothing.
   ///
   /// - Throws: `PublicationFailure` as `replace` would.
-  func check(owner: UInt32) throws(PublicationFailure) {
+  package func check(owner: UInt32) throws(PublicationFailure) {
     let directory = try OutputDirectory(
       directory, allowsPersistentStorage: allowsPersistentStorage, owner: owner)
     try Self.requireFile(name, in: directory)
@@ -89,7 +89,7 @@ struct PublishedFile {
   /// where others could have put another directory into this one's place, all but the very file that was left there.
   ///
   /// - Throws: `PublicationFailure` if the ended token could be neither removed nor emptied.
-  mutating func remove() throws(PublicationFailure) {
+  package mutating func remove() throws(PublicationFailure) {
     let former = left
     left = nil
     // A link in the directory's place leads to somebody else's.
@@ -116,7 +116,7 @@ struct PublishedFile {
   /// Removes a regular file of this process's user, from a directory that is in nobody else's hands.
   ///
   /// - Returns: whether there was one, and it is gone.
-  static func removeOwn(_ path: String) -> Bool {
+  package static func removeOwn(_ path: String) -> Bool {
     let place = open(FilePath.directory(of: path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard place >= 0 else { return false }
     defer { close(place) }
@@ -128,13 +128,13 @@ struct PublishedFile {
   }
 
   /// Whether the file at the path is the one that `replace` left there, mode and content unchanged.
-  var isUndisturbed: Bool {
+  package var isUndisturbed: Bool {
     guard let left else { return true }
     return Identity(at: path) == left
   }
 
   /// Takes the file that is there for the one that was left: after a restart that adopted its content.
-  mutating func adopt() {
+  package mutating func adopt() {
     left = Identity(at: path)
   }
 

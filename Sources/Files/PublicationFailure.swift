@@ -1,5 +1,4 @@
 import Base
-import OAuthClient
 
 /// Why a file could not be put in its place, with what to do about it.
 public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvertible {
@@ -8,16 +7,16 @@ public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvert
   /// Whether another daemon has the directory: it may end soon.
   public var isOccupied = false
 
-  init(_ description: String) {
+  package init(_ description: String) {
     self.description = description
   }
 
-  init(_ held: DirectoryLocks.Held) {
+  package init(_ held: DirectoryLocks.Held) {
     description = held.description
     isOccupied = true
   }
 
-  static func system(_ what: String, _ path: String, _ code: Int32, remedy: String? = nil) -> PublicationFailure {
+  package static func system(_ what: String, _ path: String, _ code: Int32, remedy: String? = nil) -> PublicationFailure {
     PublicationFailure("cannot \(what) \(path): \(SystemError.text(code))" + (remedy.map { "; " + $0 } ?? ""))
   }
 }

@@ -1,6 +1,5 @@
 import CLinux
 import Glibc
-import OAuthClient
 import Synchronization
 
 /// The directories that this process alone writes tokens to: a second daemon there would remove the first one's files.
@@ -83,7 +82,7 @@ public final class DirectoryLocks: Sendable {
   }
 
   /// Releases all directories but these and the runtime directory.
-  func keep(_ directories: Set<String>) {
+  package func keep(_ directories: Set<String>) {
     var released: [Lock] = []
     locks.withLock { locks in
       for (directory, lock) in locks where directory != runtimeDirectory && !directories.contains(directory) {

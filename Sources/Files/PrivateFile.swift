@@ -1,16 +1,15 @@
-import Base
+package import Base
 import Glibc
-import OAuthClient
 
 /// Reads a small file that this daemon wrote.
-enum PrivateFile {
+package enum PrivateFile {
   /// Why it was not read; worth a line at debug level only.
-  struct Unreadable: Error {
-    var reason: String
+  package struct Unreadable: Error {
+    package var reason: String
     /// The system's error number, if the system refused.
-    var code: Int32?
+    package var code: Int32?
 
-    init(reason: String) { self.reason = reason }
+    package init(reason: String) { self.reason = reason }
 
     init(code: Int32) {
       reason = SystemError.text(code)
@@ -21,7 +20,7 @@ enum PrivateFile {
   /// Reads the whole file: a regular one, no symbolic link, and (if `owned`) this user's own and not writable by anybody else.
   ///
   /// - Parameter maximum: in bytes; a larger file is not read.
-  static func read(_ path: String, maximum: Int, owned: Bool = true) throws(Unreadable) -> Secret {
+  package static func read(_ path: String, maximum: Int, owned: Bool = true) throws(Unreadable) -> Secret {
     try read(open(path, openFlags), maximum: maximum) { (status) throws(Unreadable) in
       guard !owned || (status.st_uid == geteuid() && status.st_mode & 0o022 == 0) else {
         throw Unreadable(reason: "somebody else may have written it")

@@ -1,6 +1,5 @@
 import Base
 import Glibc
-import OAuthClient
 
 /// What this user sees of a token's file without reading it.
 public struct SeenFile: Hashable, Sendable, Encodable {
@@ -13,7 +12,7 @@ public struct SeenFile: Hashable, Sendable, Encodable {
   /// Its group's name, or number.
   public var group: String?
   /// When it was written, seconds since 1970.
-  var modified: Double?
+  package var modified: Double?
 
   private enum CodingKeys: String, CodingKey {
     case exists, mode, owner, group
