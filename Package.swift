@@ -42,24 +42,37 @@ let package = Package(
       dependencies: ["Base", "CSystemd", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
     .target(
-      name: "OAuthClient",
-      dependencies: [
-        "Base", "Files", "HTTP",
-        .product(name: "JWTKit", package: "jwt-kit"),
-      ],
+      name: "OAuth", dependencies: ["Base", "HTTP", .product(name: "JWTKit", package: "jwt-kit")],
       swiftSettings: settings),
     .target(
-      name: "TokenBroker",
+      name: "Settings",
       dependencies: [
-        "Base", "CLinux", "Files", "HTTP", "OAuthClient", "TOML",
+        "Base", "Files", "HTTP", "OAuth", "TOML",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
+    .target(name: "Engine", dependencies: ["Base"], swiftSettings: settings),
+    .target(
+      name: "Publication",
+      dependencies: ["Base", "Files", "OAuth", "Settings", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: settings),
+    .target(
+      name: "Broker",
+      dependencies: [
+        "Base", "CLinux", "Engine", "Files", "HTTP", "OAuth", "Publication", "Settings",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "Report",
+      dependencies: ["Base", "Broker", "CLinux", "Engine", "Files", "HTTP", "OAuth", "Publication", "Settings"],
+      swiftSettings: settings),
     .executableTarget(
       name: "konexus-tokend",
       dependencies: [
-        "Base", "CLinux", "Files", "HTTP", "OAuthClient", "TOML", "Systemd", "TokenBroker",
+        "Base", "Broker", "CLinux", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "Systemd",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -91,7 +104,7 @@ let package = Package(
       swiftSettings: settings),
     // For `make fleet` alone: no other target but a test is made with it.
     .target(
-      name: "FleetSimulation", dependencies: ["Base", "Files", "HTTP", "OAuthClient", "TOML", "TokenBroker"], path: "Benchmarks/FleetSimulation",
+      name: "FleetSimulation", dependencies: ["Base", "Broker", "Engine", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "TOML"], path: "Benchmarks/FleetSimulation",
       swiftSettings: settings),
     .executableTarget(
       name: "konexus-fleet",
@@ -103,7 +116,7 @@ let package = Package(
     .testTarget(
       name: "OAuthClientTests",
       dependencies: [
-        "Base", "Files", "HTTP", "OAuthClient", "KonexusSandbox",
+        "Base", "Files", "HTTP", "OAuth", "KonexusSandbox",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -116,7 +129,7 @@ let package = Package(
     .testTarget(
       name: "TokenBrokerTests",
       dependencies: [
-        "Base", "Files", "FleetSimulation", "HTTP", "OAuthClient", "TOML", "TokenBroker",
+        "Base", "Broker", "Engine", "Files", "FleetSimulation", "HTTP", "OAuth", "Publication", "Report", "Settings", "TOML",
         .product(name: "Logging", package: "swift-log"),
         // Only here: the oracle that the daemon's own TOML reader is held against.
         .product(name: "TOMLKit", package: "TOMLKit"),
@@ -132,7 +145,7 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "DaemonTests", dependencies: ["Base", "Files", "HTTP", "KonexusSandbox", "OAuthClient", "TokenBroker", "konexus-tokend"],
+      name: "DaemonTests", dependencies: ["Base", "Broker", "Files", "HTTP", "KonexusSandbox", "OAuth", "Publication", "Report", "Settings", "konexus-tokend"],
       swiftSettings: settings),
   ]
 )
@@ -140,11 +153,11 @@ let package = Package(
 // `make fuzz` alone: what reads bytes from outside, with counters in it that libFuzzer goes by. The variable holds the path of libFuzzer's library.
 if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
   let instrumented: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])]
-  for target in package.targets where ["OAuthClient", "TokenBroker"].contains(target.name) {
+  for target in package.targets where ["Base", "HTTP", "OAuth", "TOML", "Settings", "Publication", "Report"].contains(target.name) {
     target.swiftSettings = settings + instrumented
   }
   package.targets.append(
     .executableTarget(
-      name: "konexus-fuzz", dependencies: ["Base", "Files", "HTTP", "OAuthClient", "TOML", "TokenBroker"], path: "Tests/Fuzz/konexus-fuzz",
+      name: "konexus-fuzz", dependencies: ["Base", "Broker", "Engine", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "TOML"], path: "Tests/Fuzz/konexus-fuzz",
       swiftSettings: settings, linkerSettings: [.unsafeFlags([fuzzer, "-lstdc++"])]))
 }

@@ -1,5 +1,5 @@
-import OAuthClient
-import TokenBroker
+import Broker
+import Engine
 
 /// Hosts that share one issuer, each with the daemon's own `TokenLifecycle` and `RefreshSchedule`, in virtual time.
 ///

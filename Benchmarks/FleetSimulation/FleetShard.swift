@@ -1,6 +1,6 @@
 import Base
-import OAuthClient
-import TokenBroker
+import Broker
+import Engine
 
 /// Some hosts of a fleet, and their share of the server.
 ///

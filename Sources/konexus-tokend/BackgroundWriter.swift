@@ -1,8 +1,10 @@
+import Broker
 import Dispatch
 import Files
 import Logging
+import Publication
+import Settings
 import Synchronization
-import TokenBroker
 
 /// A file that shows the daemon's status.
 protocol StatusSink: Sendable {

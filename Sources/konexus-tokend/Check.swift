@@ -1,9 +1,12 @@
 import ArgumentParser
+import Broker
 import Dispatch
 import Files
 import Glibc
+import Publication
+import Report
+import Settings
 import Synchronization
-import TokenBroker
 
 /// `konexus-tokend check`: the whole way, step by step.
 struct Check: ParsableCommand {

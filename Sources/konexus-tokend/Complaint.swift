@@ -1,7 +1,8 @@
 import ArgumentParser
 import Base
+import Broker
 import Glibc
-import TokenBroker
+import Report
 
 /// Errors of commands: one line on what is wrong and one on what to type next, on standard error.
 enum Complaint {

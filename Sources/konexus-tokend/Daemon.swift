@@ -1,12 +1,14 @@
 import Base
+import Broker
 import CLinux
 import Dispatch
 import Files
 import Glibc
 import HTTP
 import Logging
+import Publication
+import Settings
 import Systemd
-import TokenBroker
 
 /// The shell round the broker: signals in, notifications out. Shares the broker's queue.
 actor Daemon {

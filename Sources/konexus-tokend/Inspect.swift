@@ -1,9 +1,12 @@
 import ArgumentParser
 import Base
+import Broker
 import Dispatch
 import Glibc
-import OAuthClient
-import TokenBroker
+import OAuth
+import Publication
+import Report
+import Settings
 
 /// `konexus-tokend inspect`: what a token says, and whether it may be believed.
 struct Inspect: ParsableCommand {

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Base
-import TokenBroker
+import Broker
 
 /// The command line; one file a subcommand.
 @main

@@ -1,7 +1,8 @@
+import Broker
 import Glibc
 import Logging
+import Settings
 import Systemd
-import TokenBroker
 
 /// Where the log goes.
 enum LogDestination {

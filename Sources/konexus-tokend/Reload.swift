@@ -1,7 +1,9 @@
 import ArgumentParser
+import Broker
 import Files
 import Glibc
-import TokenBroker
+import Report
+import Settings
 
 /// `konexus-tokend reload`: the unit's `ExecReload=`.
 ///

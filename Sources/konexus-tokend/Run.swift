@@ -1,12 +1,13 @@
 import ArgumentParser
+import Broker
 import CLinux
 import Dispatch
 import Files
 import Glibc
 import Logging
+import Settings
 import Synchronization
 import Systemd
-import TokenBroker
 
 /// `konexus-tokend run`: the daemon.
 struct Run: ParsableCommand {

@@ -1,4 +1,6 @@
-import TokenBroker
+import Broker
+import Report
+import Settings
 
 /// The configuration file of the service's daemon, as a command finds it.
 struct ServiceConfiguration {

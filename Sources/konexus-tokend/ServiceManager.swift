@@ -1,8 +1,9 @@
 import Base
+import Broker
 import Glibc
 import Logging
+import Publication
 import Systemd
-import TokenBroker
 
 /// Tells systemd how the daemon is: ready, status, still starting, alive. Belongs to the broker's queue.
 final class ServiceManager {

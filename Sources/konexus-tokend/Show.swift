@@ -1,7 +1,8 @@
 import ArgumentParser
 import Base
+import Broker
 import Glibc
-import TokenBroker
+import Report
 
 /// `konexus-tokend show`: the token itself, for scripts.
 struct Show: ParsableCommand {

@@ -1,5 +1,6 @@
+import Broker
 import Glibc
-import TokenBroker
+import Report
 
 /// Standard output, unbuffered; a reader that went away ends the command.
 enum StandardOutput {

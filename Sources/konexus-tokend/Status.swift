@@ -1,7 +1,9 @@
 import ArgumentParser
 import Base
+import Broker
 import Glibc
-import TokenBroker
+import Publication
+import Report
 
 /// `konexus-tokend status`: how every token is.
 struct Status: ParsableCommand {

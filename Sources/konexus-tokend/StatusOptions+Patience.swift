@@ -1,6 +1,8 @@
 import Base
+import Broker
 import Glibc
-import TokenBroker
+import Publication
+import Report
 
 extension StatusOptions {
   /// Passes the status to `take` again and again, until `take` succeeds or `patience` is over.

@@ -1,7 +1,10 @@
 public import ArgumentParser
+import Broker
 import Glibc
+import Publication
+import Report
+import Settings
 import Systemd
-public import TokenBroker
 
 /// Where the running daemon tells how it is: shared by the commands that read it.
 struct StatusOptions: ParsableArguments {

@@ -1,5 +1,6 @@
+import Broker
 import Glibc
-import TokenBroker
+import Report
 
 /// What standard output and standard error lead to.
 enum Terminal {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import TokenBroker
+import Broker
 
 /// A length of time on the command line: `30s`, `5m`, `1h30m`, or a number of seconds.
 struct TimeSpan: ExpressibleByArgument {

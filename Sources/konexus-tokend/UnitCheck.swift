@@ -1,7 +1,8 @@
 import Base
+import Broker
 import Glibc
+import Report
 import Systemd
-import TokenBroker
 
 /// The step of `check` that looks at the service's unit, as the service manager has merged it.
 enum UnitCheck {

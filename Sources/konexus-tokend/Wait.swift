@@ -1,5 +1,6 @@
 import ArgumentParser
-import TokenBroker
+import Broker
+import Report
 
 /// `konexus-tokend wait`: a unit's `ExecStartPre=`.
 struct Wait: ParsableCommand {

@@ -1,8 +1,9 @@
+import Broker
+import Engine
 import FoundationEssentials
 import Glibc
 import KonexusSandbox
 import Testing
-import TokenBroker
 
 /// `make soak DURATION=60`: tokens of a few seconds, faults, key rotations, outages, kill -9 and reloads at random, for as long as is asked.
 ///

@@ -3,8 +3,9 @@ import Glibc
 import Testing
 
 @testable import Base
+@testable import Engine
 @testable import HTTP
-@testable import OAuthClient
+@testable import OAuth
 
 /// Answers of a server, changed in every way: whatever reads them ends with a value or an error, with messages of one printable line, and never with what a good answer
 /// does not say.

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Base
 @testable import HTTP
-@testable import OAuthClient
+@testable import OAuth
 
 @Suite struct ClockSkewTests {
   @Test("the age of an answer from a cache is added to its date")

@@ -1,7 +1,6 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
 
 @Suite struct PrintableTests {
   /// Characters that act on a terminal, reorder text or are invisible.

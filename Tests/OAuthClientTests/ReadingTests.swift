@@ -1,7 +1,7 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 /// Which reading of a document an attempt may wait for.
 @Suite struct ReadingTests {

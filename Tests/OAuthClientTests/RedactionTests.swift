@@ -1,7 +1,7 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 /// What a server says of secrets does not reach a message.
 @Suite struct RedactionTests {

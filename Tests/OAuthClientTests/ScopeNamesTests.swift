@@ -2,7 +2,7 @@ import FoundationEssentials
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 /// RFC 6749, section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ).
 @Suite struct ScopeNamesTests {

@@ -1,7 +1,7 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 @Suite struct ServerMetadataTests {
   private static let issuer = "https://auth.example"

@@ -1,7 +1,7 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 @Suite("What a token endpoint says of an error is told, but never the secret")
 struct TokenErrorResponseTests {

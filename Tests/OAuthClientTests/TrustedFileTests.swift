@@ -3,7 +3,6 @@ import Glibc
 import Testing
 
 @testable import Files
-@testable import OAuthClient
 
 /// Files that decide which servers are trusted: whose they may be, and how they may lie.
 @Suite(.enabled(if: geteuid() == 0, "needs root to give files away")) struct TrustedFileTests {

@@ -1,8 +1,9 @@
-import OAuthClient
 import Testing
 
 @testable import Base
-@testable import TokenBroker
+@testable import Broker
+@testable import Engine
+@testable import Settings
 
 /// A configuration that is wrong, and all that is said about it.
 struct ConfigurationErrorCase: CustomTestStringConvertible, Sendable {

@@ -1,8 +1,8 @@
 import FoundationEssentials
-import OAuthClient
 import Testing
 
-@testable import TokenBroker
+@testable import Broker
+@testable import Settings
 
 /// `config/config.toml` documents every key that there is, and nothing else, with the defaults that hold.
 @Suite struct ConfigurationExampleTests {

@@ -1,9 +1,9 @@
 import Glibc
-import OAuthClient
 import Testing
 
 @testable import Base
-@testable import TokenBroker
+@testable import Broker
+@testable import Settings
 
 /// Whose files are read, and whose are not: with real files, owners and modes.
 @Suite struct ConfigurationFileTests {

@@ -1,8 +1,8 @@
-import OAuthClient
 import Testing
 
 @testable import Base
-@testable import TokenBroker
+@testable import Broker
+@testable import Settings
 
 /// The fingerprint tells tokens apart that could differ, and those alone.
 @Suite struct ConfigurationFingerprintTests {

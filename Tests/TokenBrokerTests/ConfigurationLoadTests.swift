@@ -1,9 +1,9 @@
 import Logging
-import OAuthClient
 import Testing
 
 @testable import Base
-@testable import TokenBroker
+@testable import Broker
+@testable import Settings
 
 @Suite struct ConfigurationLoadTests {
   @Test func everySettingOfTheFirstKindIsRead() throws {

@@ -1,9 +1,10 @@
-import OAuthClient
 import Testing
 
 @testable import Base
+@testable import Broker
+@testable import Engine
+@testable import Settings
 @testable import TOML
-@testable import TokenBroker
 
 /// Where keys and values stand, by what must hold for any document rather than by examples.
 @Suite struct ConfigurationPositionTests {

@@ -1,9 +1,9 @@
 import Glibc
-import OAuthClient
 import Testing
 
+@testable import Broker
 @testable import Files
-@testable import TokenBroker
+@testable import Settings
 
 /// Secrets, keys and certificates in files of their own.
 @Suite struct ConfigurationSecretTests {

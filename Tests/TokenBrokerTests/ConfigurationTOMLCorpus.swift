@@ -1,4 +1,5 @@
-import TokenBroker
+import Broker
+import Engine
 
 /// Documents of every construct of TOML 1.0, to be read, broken and mixed.
 enum TOMLCorpus {

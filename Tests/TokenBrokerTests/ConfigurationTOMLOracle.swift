@@ -1,9 +1,8 @@
-import OAuthClient
 import TOMLKit
 
 @testable import Base
+@testable import Broker
 @testable import TOML
-@testable import TokenBroker
 
 /// One document as two readers see it, in one notation: equal texts mean equal documents.
 enum TOMLOracle {

@@ -1,6 +1,7 @@
 import Testing
 
-@testable import TokenBroker
+@testable import Broker
+@testable import Engine
 
 /// The TOML reader against toml++ (by TOMLKit), and against TOML 1.0 where toml++ is of another mind.
 @Suite struct ConfigurationTOMLTests {

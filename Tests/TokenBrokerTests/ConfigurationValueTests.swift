@@ -1,9 +1,9 @@
-import OAuthClient
 import Testing
 
 @testable import Base
+@testable import Broker
 @testable import HTTP
-@testable import TokenBroker
+@testable import Settings
 
 /// What is accepted, and what it becomes. (What is refused is in `ConfigurationErrorTests`.)
 @Suite struct ConfigurationValueTests {

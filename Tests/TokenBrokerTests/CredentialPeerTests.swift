@@ -1,6 +1,8 @@
 import Testing
 
-@testable import TokenBroker
+@testable import Broker
+@testable import Engine
+@testable import Settings
 
 @Suite("The address that systemd asks for a credential from")
 struct CredentialPeerTests {

@@ -1,8 +1,8 @@
 import Base
+import Broker
 import Foundation
-import OAuthClient
+import Settings
 import Testing
-import TokenBroker
 
 /// The manual says what the code does.
 @Suite struct ManualTests {

@@ -1,9 +1,9 @@
 import Foundation
-import OAuthClient
 import Testing
 
 @testable import Base
-@testable import TokenBroker
+@testable import Broker
+@testable import Publication
 
 @Suite struct StatusDocumentTests {
   @Test func aReaderGetsWhatWasWritten() throws {
@@ -66,9 +66,19 @@ import Testing
   }
 
   private func token(_ name: String) -> TokenStatus {
-    TokenStatus(
-      name: name, condition: .valid, issuer: "https://auth.example.com", clientID: "ext-1741", expiresAtBoot: 12,
-      expiresAt: 1_764_003_600.125, requests: 3, successes: 2, tally: RequestTally(), outputs: [], scope: ["tamarack"],
-      requestedScope: [], audience: ["tamarack"], verification: .jwt, notes: [])
+    var token = TokenStatus(name: name, issuer: "https://auth.example.com", clientID: "ext-1741")
+    token.condition = .valid
+    token.expiresAtBoot = 12
+    token.expiresAt = 1_764_003_600.125
+    token.requests = 3
+    token.successes = 2
+    token.tally = RequestTally()
+    token.outputs = []
+    token.scope = ["tamarack"]
+    token.requestedScope = []
+    token.audience = ["tamarack"]
+    token.verification = .jwt
+    token.notes = []
+    return token
   }
 }

@@ -2,8 +2,8 @@ import CLinux
 import Glibc
 import Testing
 
+@testable import Broker
 @testable import Files
-@testable import TokenBroker
 
 /// The socket that systemd connects to, as a file.
 @Suite struct UnixSocketTests {

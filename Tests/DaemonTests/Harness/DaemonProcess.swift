@@ -1,5 +1,6 @@
+import Broker
 import Glibc
-import TokenBroker
+import Publication
 
 /// The daemon as a process: the binary that was built beside the tests, `konexus-tokend run`.
 final class DaemonProcess: Sendable {

@@ -1,8 +1,9 @@
+import Broker
 import Glibc
 import KonexusSandbox
+import Publication
 import Synchronization
 import Testing
-import TokenBroker
 
 /// One test's stage: an authorization server, a place for files, the service manager's socket; daemons and readers come and go.
 final class Scene: Sendable {

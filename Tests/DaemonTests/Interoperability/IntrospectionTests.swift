@@ -1,9 +1,10 @@
 import Base
+import Broker
 import Glibc
 import KonexusSandbox
-import OAuthClient
+import Publication
+import Report
 import Testing
-import TokenBroker
 
 /// Tokens that the server itself vouches for (RFC 7662), and tokens that nobody does.
 @Suite("Opaque tokens", .inTurn)

@@ -2,7 +2,6 @@ import Base
 import FoundationEssentials
 import Glibc
 import KonexusSandbox
-import OAuthClient
 import Testing
 
 /// What real servers were seen to do, well within the standards or not: each either leads to a token, or to a failure with the right name.

@@ -1,5 +1,4 @@
 import Base
-import OAuthClient
 import Testing
 
 /// Every failure x at the first start, at a refresh, through the end of a token's life.

@@ -1,6 +1,5 @@
 import Base
 import KonexusSandbox
-import OAuthClient
 import Testing
 
 /// One failure of the matrix: how it is brought about, and what the daemon calls it.

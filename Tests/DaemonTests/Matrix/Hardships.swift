@@ -1,5 +1,4 @@
 import KonexusSandbox
-import OAuthClient
 
 /// Every failure that issue after issue of the daemon's peers tells of, and then some.
 extension Hardship {

@@ -2,7 +2,6 @@ import Base
 import FoundationEssentials
 import Glibc
 import KonexusSandbox
-import OAuthClient
 import Testing
 
 /// One row of the fault matrix: a daemon, a reader, and a hardship that comes at one moment and passes.

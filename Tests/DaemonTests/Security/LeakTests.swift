@@ -1,7 +1,6 @@
 import Glibc
 import HTTP
 import KonexusSandbox
-import OAuthClient
 import Testing
 
 /// The daemon is led through failure after failure by a server that says secrets and tokens wherever it can; then everything that it wrote is searched.

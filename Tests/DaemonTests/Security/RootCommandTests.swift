@@ -1,7 +1,6 @@
 import Base
 import Glibc
 import KonexusSandbox
-import OAuthClient
 import Testing
 
 /// The daemon's user forges whatever it can write, and root or a member of the group types a command.

@@ -2,9 +2,10 @@ import Dispatch
 import FoundationEssentials
 
 @testable import Base
+@testable import Broker
 @testable import HTTP
-@testable import OAuthClient
-@testable import TokenBroker
+@testable import OAuth
+@testable import Settings
 
 /// What reads bytes from outside. Whatever the bytes: it ends with a value that holds what it promises, or with an error of printable lines.
 enum FuzzTarget: String, CaseIterable {

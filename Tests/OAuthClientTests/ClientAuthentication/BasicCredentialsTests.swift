@@ -1,7 +1,7 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 /// HTTP Basic as RFC 6749, 2.3.1 wants it, and as several servers want it.
 @Suite struct BasicCredentialsTests {

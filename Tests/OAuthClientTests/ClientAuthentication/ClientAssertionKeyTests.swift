@@ -4,7 +4,7 @@ import FoundationEssentials
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 @Suite struct ClientAssertionKeyTests {
   struct Key: Sendable, CustomTestStringConvertible {

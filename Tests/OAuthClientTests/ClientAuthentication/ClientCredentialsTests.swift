@@ -3,7 +3,7 @@ import CryptoExtras
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 /// Which proofs of the client are tried, and in which order.
 @Suite struct ClientCredentialsTests {

@@ -1,5 +1,4 @@
 import HTTP
-import OAuthClient
 import Testing
 
 @Suite struct CacheLifetimeTests {

@@ -1,6 +1,5 @@
 import Base
 import HTTP
-import OAuthClient
 import Testing
 
 @Suite struct FormEncodingTests {

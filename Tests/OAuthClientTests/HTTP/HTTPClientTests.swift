@@ -2,7 +2,6 @@ import Glibc
 import Testing
 
 @testable import HTTP
-@testable import OAuthClient
 
 /// Many requests at once, one after the other, and cancelled ones: the thread behind them.
 @Suite(.timeLimit(.minutes(1))) struct HTTPClientTests {

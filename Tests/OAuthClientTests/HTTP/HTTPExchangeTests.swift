@@ -1,6 +1,5 @@
 import Base
 import HTTP
-import OAuthClient
 import Testing
 
 /// What goes over the wire, and what comes back, when all is well.

@@ -3,7 +3,6 @@ import Synchronization
 import Testing
 
 @testable import HTTP
-@testable import OAuthClient
 
 /// A network that is broken underneath: DNS that never answers, no route. Each in a namespace of one thread's own, which needs root.
 @Suite(.timeLimit(.minutes(1)), .enabled(if: geteuid() == 0, "needs root, for namespaces")) struct HTTPNetworkTests {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Base
 @testable import HTTP
-@testable import OAuthClient
+@testable import OAuth
 
 /// Proxies: a real one that tunnels, and ones that fail.
 @Suite(.timeLimit(.minutes(1))) struct HTTPProxyTests {

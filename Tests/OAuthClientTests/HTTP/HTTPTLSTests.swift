@@ -3,7 +3,6 @@ import NIOSSL
 import Testing
 
 @testable import HTTP
-@testable import OAuthClient
 
 /// Whom the client trusts, and what it calls it when it does not.
 @Suite(.timeLimit(.minutes(1))) struct HTTPTLSTests {

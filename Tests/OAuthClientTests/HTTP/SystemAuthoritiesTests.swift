@@ -2,7 +2,6 @@ import Glibc
 import Testing
 
 @testable import HTTP
-@testable import OAuthClient
 
 /// The two places where a system keeps its authorities: one may know what the other does not.
 @Suite(.timeLimit(.minutes(1))) struct SystemAuthoritiesTests {

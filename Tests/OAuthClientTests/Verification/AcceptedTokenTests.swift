@@ -1,7 +1,7 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 /// Tokens that must be accepted, in every form that the standards and real servers give them.
 @Suite struct AcceptedTokenTests {

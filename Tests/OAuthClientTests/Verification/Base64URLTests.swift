@@ -2,7 +2,6 @@ import FoundationEssentials
 import Testing
 
 @testable import Base
-@testable import OAuthClient
 
 @Suite struct Base64URLTests {
   /// RFC 4648 section 10, without the padding, and the two letters that differ.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import OAuthClient
+@testable import OAuth
 
 /// Tokens that the issuer did sign, and that are not for us, not for now, or not of this world.
 @Suite struct ClaimsTests {

@@ -4,7 +4,6 @@ import FoundationEssentials
 import Testing
 
 @testable import Base
-@testable import OAuthClient
 
 /// Tokens that an attacker could make without the issuer's private key. Each must be refused, and for the right reason.
 @Suite struct ForgedTokenTests {

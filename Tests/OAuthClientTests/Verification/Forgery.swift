@@ -1,7 +1,7 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 /// A token that must be refused, and why.
 struct Forgery: Sendable, CustomTestStringConvertible {

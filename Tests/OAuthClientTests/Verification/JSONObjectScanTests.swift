@@ -1,7 +1,6 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
 
 @Suite struct JSONObjectScanTests {
   @Test func membersComeInTheirOrderWithTheirText() throws {

@@ -1,7 +1,6 @@
 import Crypto
 import Testing
 
-@testable import OAuthClient
 
 /// Which of the issuer's keys a token is verified with.
 @Suite struct KeyChoiceTests {

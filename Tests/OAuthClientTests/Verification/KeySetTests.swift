@@ -4,7 +4,8 @@ import FoundationEssentials
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import Engine
+@testable import OAuth
 
 /// JWKS documents as servers publish them, and as an attacker would.
 @Suite struct KeySetTests {

@@ -2,7 +2,7 @@ import Crypto
 import FoundationEssentials
 import Testing
 
-@testable import OAuthClient
+@testable import OAuth
 
 /// Tokens that the issuer's key signed, in part at least, and whose header, shape or signature is not as it must be.
 @Suite struct MalformedTokenTests {

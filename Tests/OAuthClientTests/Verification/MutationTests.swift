@@ -1,7 +1,8 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import Engine
+@testable import OAuth
 
 /// A token changed in any way is no longer accepted, and no change makes the verifier crash.
 @Suite struct MutationTests {

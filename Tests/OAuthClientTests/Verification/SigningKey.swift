@@ -4,7 +4,7 @@ import FoundationEssentials
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 /// A key pair made when the tests run. It signs whatever it is given and shows its public half as a JWK.
 struct SigningKey: Sendable, CustomTestStringConvertible {

@@ -1,7 +1,7 @@
 import Testing
 
 @testable import Base
-@testable import OAuthClient
+@testable import OAuth
 
 @Suite struct TokenInspectionTests {
   private func token(_ header: String, _ claims: String, signature: String = "c2ln") -> [UInt8] {

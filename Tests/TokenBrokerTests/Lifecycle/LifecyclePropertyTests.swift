@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-@testable import TokenBroker
+@testable import Broker
 
 /// Random lives, each from its seed. `PROPERTY_RUNS` sets how many; `SEED` replays one, and tells it.
 @Suite struct LifecyclePropertyTests {

@@ -1,7 +1,7 @@
-import OAuthClient
 import Testing
 
-@testable import TokenBroker
+@testable import Broker
+@testable import Engine
 
 @Suite struct RequestQueueTests {
   @Test func firstComeFirstServedUpToTheLimit() {

@@ -1,8 +1,8 @@
-import OAuthClient
 import Testing
 
 @testable import Base
-@testable import TokenBroker
+@testable import Broker
+@testable import Engine
 
 @Suite struct RetryPaceTests {
   static let down = AcquisitionFailure(.connection, "down")

@@ -1,7 +1,7 @@
-import OAuthClient
 
 @testable import Base
-@testable import TokenBroker
+@testable import Broker
+@testable import Engine
 
 /// A host with a token in virtual time: the three clocks, the two Dispatch timers as `DeadlineTimer` arms them, a file, a server with
 /// outages, and a random life made of all that goes wrong. Breaking a promise is thrown.

@@ -1,7 +1,7 @@
-import OAuthClient
 
 @testable import Base
-@testable import TokenBroker
+@testable import Broker
+@testable import Engine
 
 /// An authorization server in virtual time: well, then in trouble of some kind, then well again. It remembers which tokens were really its own.
 struct SimulatedServer {

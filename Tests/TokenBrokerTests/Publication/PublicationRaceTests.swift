@@ -2,8 +2,8 @@ import Foundation
 import Synchronization
 import Testing
 
+@testable import Broker
 @testable import Files
-@testable import TokenBroker
 
 /// Somebody who changes what stands at a path at every moment of a publication.
 ///

@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
+@testable import Broker
 @testable import Files
-@testable import TokenBroker
 
 /// Real files: on tmpfs, and where it must not be.
 @Suite("A published file")

@@ -1,10 +1,11 @@
 import Foundation
-import OAuthClient
 import Testing
 
 @testable import Base
+@testable import Broker
 @testable import Files
-@testable import TokenBroker
+@testable import Publication
+@testable import Report
 
 /// Forged values in each member of a status file. The tests find the members by themselves, also those of later versions.
 @Suite struct ForgedStatusTests {
@@ -136,13 +137,28 @@ import Testing
   private func document() throws -> [String: Any] {
     let failure = TokenStatus.Failure(
       code: "dns", message: "no", remedy: "wait", kind: .transient, count: 1, since: 1_764_000_000)
-    var token = TokenStatus(
-      name: "river", condition: .failing, issuer: "https://auth.example.com", clientID: "c", expiresAtBoot: 1 << 60,
-      expiresAt: 1_764_003_600, nextAttempt: 1_764_001_000, dueAtBoot: 1 << 60, obtainedAt: 1_764_000_000,
-      failure: failure, publicationFailure: "full", clockSkew: 7, requests: 3, successes: 2, tally: RequestTally(),
-      lastSuccess: 1_764_000_000, lastFailure: failure,
-      outputs: [.init(path: "/nonexistent/river.token", mode: "0640", format: "raw")], scope: ["tamarack"],
-      requestedScope: ["tamarack"], audience: ["tamarack"], verification: .jwt, caFile: "/ca.pem", notes: ["a note"])
+    var token = TokenStatus(name: "river", issuer: "https://auth.example.com", clientID: "c")
+    token.condition = .failing
+    token.expiresAtBoot = 1 << 60
+    token.expiresAt = 1_764_003_600
+    token.nextAttempt = 1_764_001_000
+    token.dueAtBoot = 1 << 60
+    token.obtainedAt = 1_764_000_000
+    token.failure = failure
+    token.publicationFailure = "full"
+    token.clockSkew = 7
+    token.requests = 3
+    token.successes = 2
+    token.tally = RequestTally()
+    token.lastSuccess = 1_764_000_000
+    token.lastFailure = failure
+    token.outputs = [.init(path: "/nonexistent/river.token", mode: "0640", format: "raw")]
+    token.scope = ["tamarack"]
+    token.requestedScope = ["tamarack"]
+    token.audience = ["tamarack"]
+    token.verification = .jwt
+    token.caFile = "/ca.pem"
+    token.notes = ["a note"]
     token.tally.lastSuccess = 1_764_000_000
     let status = BrokerStatus(
       pid: 7, bootID: BootID.current, writtenAt: 1_764_000_000, startedAt: 1_763_999_000, isReady: true,

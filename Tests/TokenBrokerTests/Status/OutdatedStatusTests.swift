@@ -1,10 +1,12 @@
 import Foundation
-import OAuthClient
 import Testing
 
 @testable import Base
+@testable import Broker
 @testable import Files
-@testable import TokenBroker
+@testable import OAuth
+@testable import Publication
+@testable import Report
 
 /// A status file that is older than the token beside it: the daemon found no room to write another.
 @Suite struct OutdatedStatusTests {
@@ -69,18 +71,26 @@ import Testing
     try FileManager.default.setAttributes(
       [.posixPermissions: 0o640, .modificationDate: Date(timeIntervalSince1970: Self.now.unix - age)],
       ofItemAtPath: path)
+    var token = TokenStatus(name: "konexus", issuer: "https://auth.example.com", clientID: "c")
+    token.condition = .valid
+    token.expiresAtBoot = (Self.now.boot + .seconds(ending)).nanoseconds
+    token.expiresAt = Self.now.unix + ending
+    token.dueAtBoot = (Self.now.boot - .seconds(60)).nanoseconds
+    token.requests = 1
+    token.successes = 1
+    token.tally = RequestTally()
+    token.outputs = [.init(path: path, mode: "0640", format: "raw")]
+    token.scope = []
+    token.requestedScope = []
+    token.audience = ["tamarack"]
+    token.verification = verification
+    token.notes = []
     let status = BrokerStatus(
       pid: getpid(), bootID: BootID.current, writtenAt: Self.now.unix - 100, startedAt: Self.now.unix - 500,
       isReady: true,
       configuration: "/etc/config.toml", reloads: 0,
       tokens: [
-        TokenStatus(
-          name: "konexus", condition: .valid, issuer: "https://auth.example.com", clientID: "c",
-          expiresAtBoot: (Self.now.boot + .seconds(ending)).nanoseconds, expiresAt: Self.now.unix + ending,
-          dueAtBoot: (Self.now.boot - .seconds(60)).nanoseconds, requests: 1, successes: 1,
-          tally: RequestTally(), outputs: [.init(path: path, mode: "0640", format: "raw")], scope: [],
-          requestedScope: [],
-          audience: ["tamarack"], verification: verification, notes: [])
+        token
       ])
     let found = FoundStatus(
       status: status, directory: directory, owner: geteuid(), modified: Self.now.unix - 100, isHeld: true)

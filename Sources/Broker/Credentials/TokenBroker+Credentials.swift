@@ -1,0 +1,260 @@
+import Base
+import CLinux
+import Files
+import Logging
+import Publication
+import Settings
+
+/// A listening socket that somebody else opened for the daemon.
+public struct InheritedSocket: Hashable, Sendable {
+  /// The open descriptor.
+  public var descriptor: Int32
+  /// Whether a socket unit opened it. If not, a former run of this daemon did, and it is used only if the settings still name its path.
+  public var isActivated: Bool
+
+  /// A socket that was handed over.
+  public init(descriptor: Int32, isActivated: Bool) {
+    self.descriptor = descriptor
+    self.isActivated = isActivated
+  }
+}
+
+/// Who waits at the credential sockets.
+struct CredentialDesk {
+  /// A unit's start that waits for a token.
+  struct Request {
+    var connection: CredentialConnection
+    var output: TokenOutput
+  }
+
+  /// Those that a socket unit opened.
+  var activated: [CredentialSocket] = []
+  /// That of `credential_socket`.
+  var own: CredentialSocket?
+  /// On accepted connections, by the token's name.
+  var waiting: [String: [Request]] = [:]
+  /// Connections of others than root since the last line about them.
+  var intruders = 0
+  var lastComplaint: BootTime?
+
+  var sockets: [CredentialSocket] { activated + [own].compactMap(\.self) }
+}
+
+extension TokenBroker {
+  /// Serves the sockets that were handed over, and opens that of the settings unless it is among them.
+  func openCredentialSockets(_ inherited: [InheritedSocket]) throws(PublicationFailure) {
+    for socket in inherited {
+      let serving = serve(socket.descriptor)
+      if socket.isActivated {
+        desk.activated.append(serving)
+      } else if let path = configuration.daemon.credentialSocket, serving.path == path, UnixSocket.isThere(path) {
+        desk.own = serving
+      } else {
+        // Units that would connect to it must fail, and not wait for nobody.
+        if let path = serving.path { UnixSocket.remove(path) }
+        onListen(nil)
+      }
+    }
+    if desk.own == nil { try openOwnSocket(configuration.daemon.credentialSocket) }
+  }
+
+  /// Opens the socket at `path` in place of the present one; `nil`: none.
+  func openOwnSocket(_ path: String?) throws(PublicationFailure) {
+    guard desk.own?.path != path else { return }
+    let descriptor: Int32?
+    if let path { descriptor = try UnixSocket.listen(at: path) } else { descriptor = nil }
+    if let former = desk.own?.path { UnixSocket.remove(former) }
+    desk.own = descriptor.map { serve($0) }
+    onListen(descriptor)
+  }
+
+  private func serve(_ descriptor: Int32) -> CredentialSocket {
+    CredentialSocket(
+      descriptor, queue: queue,
+      canAnswer: { [weak self] peer, since in self?.assumeIsolated { $0.canAnswer(peer, since: since) } ?? false }
+    ) { [weak self] arrival in
+      self?.assumeIsolated { $0.receive(arrival) }
+    }
+  }
+
+  private func receive(_ arrival: CredentialSocket.Arrival) {
+    switch arrival {
+    case .request(let connection): answer(connection)
+    case .intruder(let userID, let process): complain(of: userID, process)
+    }
+  }
+
+  /// Gives a unit its token, now or as soon as there is one that is good for long enough.
+  private func answer(_ connection: CredentialConnection) {
+    guard !isStopping else { return connection.refuse() }
+    guard let (keeper, output) = wanted(connection.peer.credential) else {
+      let names = keepers.keys.sorted().prefix(5).map { "\($0).token" }.joined(separator: ", ")
+      return refuse(
+        connection, "there is no such token; the name before the colon of LoadCredential= is one of \(names)")
+    }
+    guard keeper.settings.admits(connection.peer.unit) else {
+      return refuse(
+        connection, "allow_units in [token.\(keeper.settings.name)] does not name that unit", of: keeper)
+    }
+    let request = CredentialDesk.Request(connection: connection, output: output)
+    guard !serve(request, keeper) else { return }
+    let name = keeper.settings.name
+    desk.waiting[name, default: []].append(request)
+    connection.wait(until: limit(keeper, since: connection.since)) { [weak self] in
+      self?.assumeIsolated { $0.giveUpWaiting(name) }
+    }
+    refreshForWaiting(name)
+  }
+
+  /// Whether a unit that has asked at that time would get its token, or a refusal, now. If not, a newer token is
+  /// asked for.
+  private func canAnswer(_ peer: CredentialPeer, since: BootTime) -> Bool {
+    // The next run answers, or the kernel resets the connection.
+    guard !isStopping else { return false }
+    guard let (keeper, _) = wanted(peer.credential), keeper.settings.admits(peer.unit) else { return true }
+    if hasToken(keeper, since: since) || limit(keeper, since: since) <= Moment.now().boot { return true }
+    if keeper.lifecycle.isWaiting { askForNewer(keeper) }
+    return false
+  }
+
+  /// When a unit that has asked at that time is answered at the latest.
+  private func limit(_ keeper: TokenKeeper, since: BootTime) -> BootTime {
+    // A token that lasts no longer is better than none: it is given while half of it is left.
+    let half = keeper.lifecycle.held.map { ($0.expiresAt - since) / 2 }
+    return since + min(half ?? CredentialConnection.patience, CredentialConnection.patience)
+  }
+
+  /// Whether there is a token that a unit which has asked at that time may have: good for long enough, or as new as
+  /// can be.
+  private func hasToken(_ keeper: TokenKeeper, since: BootTime) -> Bool {
+    guard let left = timeLeft(keeper), let held = keeper.lifecycle.held else { return false }
+    return left >= keeper.settings.minValidity || held.requestedAt >= since
+  }
+
+  /// For how long the token is good that could be given now; `nil` if there is none.
+  private func timeLeft(_ keeper: TokenKeeper) -> Duration? {
+    let now = Moment.now().boot
+    guard let held = keeper.lifecycle.held, held.requestedAt == keeper.grant?.requestedAt.boot, held.expiresAt > now
+    else { return nil }
+    return held.expiresAt - now
+  }
+
+  /// Asks for a newer token if a unit waits for one: when it comes, and again when a token came that had been asked
+  /// for before.
+  func refreshForWaiting(_ name: String) {
+    if desk.waiting[name] != nil, let keeper = keepers[name] { askForNewer(keeper) }
+  }
+
+  private func askForNewer(_ keeper: TokenKeeper) {
+    // Not against the pace of a row of failures: a unit that is restarted in a loop must not lock the client out.
+    let lifecycle = keeper.lifecycle
+    if lifecycle.held != nil, lifecycle.trouble == nil { handle(.refresh, keeper.settings.name) }
+  }
+
+  /// Gives the token out if it is there and good for long enough, or as new as can be, or at last.
+  ///
+  /// - Returns: whether it did.
+  private func serve(_ request: CredentialDesk.Request, _ keeper: TokenKeeper, atLast: Bool = false) -> Bool {
+    guard atLast || hasToken(keeper, since: request.connection.since), let left = timeLeft(keeper),
+      let grant = keeper.grant
+    else { return false }
+    let peer = request.connection.peer
+    request.connection.send(RenderedToken.content(of: grant, as: request.output))
+    let shortfall = atLast ? ", which is less than min_validity, for want of a newer one" : ""
+    let credential = "\(peer.credential), good for \(Timestamp.span(left))\(shortfall)"
+    logger.log(
+      level: atLast ? .warning : .info,
+      "\(keeper.settings.name): \(peer.unit) got the token as its credential \(credential)",
+      metadata: metadata(.credentialServed, of: keeper, ["consumer_unit": "\(peer.unit)"]))
+    return true
+  }
+
+  /// Looks whether those who wait for a token can have it now.
+  func serveWaiting(_ name: String) {
+    guard let requests = desk.waiting[name], let keeper = keepers[name] else { return }
+    let left = requests.filter { !$0.connection.isAnswered && !serve($0, keeper) }
+    desk.waiting[name] = left.isEmpty ? nil : left
+  }
+
+  /// Looks at all who wait once more: the settings have changed.
+  func reviewWaiting() {
+    let requests = desk.waiting.values.joined()
+    desk.waiting = [:]
+    for request in requests where !request.connection.isAnswered { answer(request.connection) }
+  }
+
+  /// Answers those who have waited for as long as a start may.
+  private func giveUpWaiting(_ name: String) {
+    let now = Moment.now().boot
+    let requests = desk.waiting[name] ?? []
+    let isOver = { (request: CredentialDesk.Request) in request.connection.limit <= now }
+    let left = requests.filter { !$0.connection.isAnswered && !isOver($0) }
+    desk.waiting[name] = left.isEmpty ? nil : left
+    for request in requests where !request.connection.isAnswered && isOver(request) {
+      guard let keeper = keepers[name] else {
+        refuse(request.connection, "the token was removed from the settings")
+        continue
+      }
+      if serve(request, keeper, atLast: true) { continue }
+      let cause = keeper.lifecycle.trouble.map { ": \($0.failure.message)" } ?? ""
+      refuse(
+        request.connection,
+        "there was no token within \(Timestamp.span(CredentialConnection.patience))\(cause)", of: keeper)
+    }
+  }
+
+  /// Answers the units that wait on accepted connections, as the daemon stops: with a token that is valid, however
+  /// shortly, or with a refusal. A connection that just ended would pass for an empty credential.
+  func dismissWaiting() {
+    for (name, requests) in desk.waiting {
+      guard let keeper = keepers[name] else { continue }
+      for request in requests where !request.connection.isAnswered { _ = serve(request, keeper, atLast: true) }
+    }
+    desk.waiting = [:]
+    let end = Moment.now().boot + Self.longestDismissal
+    for socket in desk.sockets { socket.dismiss(until: end) }
+  }
+
+  /// How long a stop waits for units that are slow to read a refusal.
+  private static let longestDismissal = Duration.milliseconds(500)
+
+  private func refuse(_ connection: CredentialConnection, _ reason: String, of keeper: TokenKeeper? = nil) {
+    connection.refuse()
+    let peer = connection.peer
+    logger.warning(
+      "\(peer.unit) does not get its credential \(peer.credential), so that its start fails: \(reason)",
+      metadata: metadata(.credentialRefused, of: keeper, ["consumer_unit": "\(peer.unit)"]))
+  }
+
+  /// Once at once, then at most every ten seconds: whoever knocks on purpose must not fill the log.
+  private func complain(of userID: UInt32, _ process: Int32) {
+    desk.intruders += 1
+    let now = Moment.now().boot
+    if let last = desk.lastComplaint, now < last + .seconds(10) { return }
+    let count = desk.intruders > 1 ? " (\(desk.intruders) such since the last line)" : ""
+    logger.warning(
+      "the credential socket is for systemd: a connection of user \(userID), process \(process), was closed\(count)",
+      metadata: metadata(.credentialRefused))
+    desk.intruders = 0
+    desk.lastComplaint = now
+  }
+
+  /// The token and the form that a credential's name asks for: `NAME` or `NAME.token` for the token alone, and `NAME.header`, `NAME.json`
+  /// and `NAME.env` for the other forms. Names of tokens have no dots.
+  private func wanted(_ credential: String) -> (TokenKeeper, TokenOutput)? {
+    let parts = credential.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let keeper = keepers[String(parts[0])] else { return nil }
+    guard parts.count == 2 else { return (keeper, TokenOutput(path: "", format: .raw)) }
+    guard let format = TokenOutput.Format.allCases.first(where: { $0.fileExtension == parts[1] }) else { return nil }
+    if let output = keeper.settings.outputs.first(where: { $0.format == format }) { return (keeper, output) }
+    let variable = format == .env ? ConfigurationReader.defaultVariable(keeper.settings.name) : nil
+    return (keeper, TokenOutput(path: "", format: format, variable: variable))
+  }
+}
+
+extension TokenSettings {
+  /// Whether `allow_units` names the unit: by fnmatch(3), a backslash standing for itself as in units' names.
+  func admits(_ unit: String) -> Bool {
+    allowUnits.contains { fnmatch($0, unit, FNM_NOESCAPE) == 0 }
+  }
+}

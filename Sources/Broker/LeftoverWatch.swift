@@ -1,0 +1,109 @@
+import Base
+public import Dispatch
+import Engine
+import Files
+import FoundationEssentials
+import Glibc
+import Publication
+import Settings
+import Synchronization
+
+/// Removes the tokens of a former run when they expire, until the broker takes them over.
+///
+/// The start may take long: the configuration can be on a file system that hangs. No reader may find an expired token meanwhile.
+public final class LeftoverWatch: Sendable {
+  /// The files of one former token, and when the last token that they may hold expires.
+  private struct Leftover: Sendable {
+    var state: String
+    var paths: [String]
+    var expiresAt: BootTime
+  }
+
+  private struct State {
+    var leftovers: [Leftover] = []
+    /// The state files of tokens that the broker looks after.
+    var released: Set<String> = []
+  }
+
+  private let state = Mutex(State())
+  private let queue: DispatchQueue
+
+  /// Removes what has expired in the runtime directory before it returns, and the rest in time, on `queue`.
+  ///
+  /// - Parameter directory: the runtime directory. Files elsewhere are found by the former run's `status.json` there.
+  public init(_ directory: String, queue: DispatchQueue) {
+    self.queue = queue
+    let here = Self.states(in: directory)
+    for path in here { add(path) }
+    removeExpired()
+    // A directory elsewhere may be on a disk that hangs.
+    FileCalls.start("leftovers") { [self] in
+      for token in StatusFile.left(in: directory)?.tokens ?? [] {
+        guard let output = token.outputs.first?.path else { continue }
+        let path = TokenSettings.statePath(of: token.name, besides: output)
+        if !here.contains(path) { add(path) }
+      }
+      removeExpired()
+    }
+  }
+
+  /// Ends it for one token, by its state file: from now on the broker looks after its files.
+  public func release(_ path: String) {
+    state.withLock { state in
+      state.released.insert(path)
+      state.leftovers.removeAll { $0.state == path }
+    }
+  }
+
+  private static func states(in directory: String) -> [String] {
+    guard let stream = opendir(directory) else { return [] }
+    defer { closedir(stream) }
+    var paths: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if name.hasSuffix(".state") { paths.append(directory + "/" + name) }
+    }
+    return paths
+  }
+
+  private func add(_ path: String) {
+    guard let content = try? PrivateFile.read(path, maximum: TokenState.sizeLimit),
+      let former = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) }),
+      former.version == TokenState.currentVersion, !former.arePersistent, let end = former.end(at: Moment.now())
+    else { return }
+    state.withLock { state in
+      guard !state.released.contains(path) else { return }
+      state.leftovers.append(Leftover(state: path, paths: former.outputs + [path], expiresAt: end))
+    }
+  }
+
+  private func removeExpired() {
+    let next = state.withLock { state -> BootTime? in
+      let now = Moment.now().boot
+      // Files in memory: these calls cannot hang.
+      for leftover in state.leftovers where leftover.expiresAt <= now {
+        for path in leftover.paths { _ = PublishedFile.removeOwn(path) }
+      }
+      state.leftovers.removeAll { $0.expiresAt <= now }
+      return state.leftovers.map(\.expiresAt).min()
+    }
+    guard let next else { return }
+    let wait = min(next - Moment.now().boot, .seconds(1))
+    queue.asyncAfter(deadline: .now() + .nanoseconds(Int(max(.zero, wait).nanoseconds))) { [weak self] in
+      self?.removeExpired()
+    }
+  }
+}
+
+extension TokenState {
+  /// When the last of its tokens expires; `nil` if that cannot be told.
+  ///
+  /// Times of another boot are nothing on this boot's clock: the wall clock must do, as it does for the API.
+  func end(at now: Moment) -> BootTime? {
+    let ends = tokens.map { token -> BootTime in
+      if bootID == BootID.current { return token.requestedAt + token.lifetime - RefreshSchedule.rounding }
+      return now.boot + .seconds(token.serverTime + token.lifetime.seconds - now.unix)
+    }
+    return ends.max()
+  }
+}

@@ -1,0 +1,143 @@
+public import Files
+public import Logging
+public import Settings
+
+extension TokenBroker {
+  /// Takes new settings. A table that did not change goes on untouched; one that asks for another token, or with another secret, asks at once and keeps its
+  /// good token meanwhile; a removed one takes its files along; a new one appears.
+  ///
+  /// - Throws: `PublicationFailure` if a new or moved file's place is unfit; the old settings hold then, nothing is half done.
+  public func reload(_ new: Configuration) async throws(PublicationFailure) {
+    let storageChanged = new.daemon.allowPersistentStorage != configuration.daemon.allowPersistentStorage
+    let old = Dictionary(configuration.tokens.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var fresh: [TokenKeeper] = []
+    for settings in new.tokens where storageChanged || old[settings.name] != settings {
+      let keeper = makeKeeper(settings, new.daemon)
+      try await prepare(keeper)
+      fresh.append(keeper)
+    }
+    try openOwnSocket(new.daemon.credentialSocket)
+    configuration = new
+    configurationProblem = nil
+    reloads += 1
+    for key in servers.keys { servers[key]?.queue.limit = new.daemon.maxRequests }
+    let names = Set(new.tokens.map(\.name))
+    for (name, keeper) in keepers where !names.contains(name) { await remove(keeper) }
+    var formers: [TokenKeeper] = []
+    for keeper in fresh {
+      let name = keeper.settings.name
+      if let former = keepers[name], former.lifecycle.phase != .unstarted {
+        replace(former, by: keeper)
+        formers.append(former)
+      } else {
+        keepers[name] = keeper
+        await introduce(name)
+      }
+    }
+    noteOwners()
+    // Only now: a reader of the old path has had the new one to go to. Where another table has moved in, its token is there already.
+    let taken = Set(keepers.values.filter { $0.lifecycle.visible != nil }.flatMap(\.files.paths))
+    for former in formers {
+      await removeFiles(of: former, except: taken.union(keepers[former.settings.name]?.files.paths ?? []))
+    }
+    releaseDirectories()
+    retryFailing()
+    reviewWaiting()
+    let used = Set(keepers.values.map(\.server))
+    servers = servers.filter { used.contains($0.key) }
+    logger.notice(
+      "the settings were read again: \(new.tokens.count) token(s), \(fresh.count) of them new or changed",
+      metadata: metadata(.reloaded))
+    reportNow()
+  }
+
+  /// Asks at once for what fails: someone may have corrected what a server rejected.
+  public func retryFailing() {
+    for (name, keeper) in keepers where keeper.lifecycle.trouble != nil { handle(.refresh, name) }
+  }
+
+  /// Takes another logger: a level or format that a reload changed.
+  public func setLogger(_ logger: Logger) {
+    self.logger = logger
+  }
+
+  /// Notes which file the settings in effect are from; `nil` if that cannot be seen.
+  public func note(_ stamp: FileStamp?) {
+    configurationStamp = stamp
+    isConfigurationChanged = false
+    reportSoon()
+  }
+
+  /// Notes what the file is now.
+  public func compare(_ stamp: FileStamp?) {
+    guard let stamp, let configurationStamp, isConfigurationChanged != (stamp != configurationStamp) else { return }
+    isConfigurationChanged = stamp != configurationStamp
+    if isConfigurationChanged {
+      logger.warning("\(status().changedConfiguration ?? "")", metadata: metadata(.configurationChanged))
+    }
+    reportSoon()
+  }
+
+  /// Notes that a reload failed: the status shows it until one succeeds.
+  public func reloadFailed(_ reason: String) {
+    let problem = ConfigurationProblem.previous(reason).description
+    configurationProblem = problem
+    reloads += 1
+    logger.error("reload failed: \(problem)", metadata: metadata(.reloadFailed))
+    reportNow()
+  }
+
+  /// Notes before the start that the configuration is not used as it is.
+  public func startsWith(_ problem: ConfigurationProblem) {
+    configurationProblem = problem.description
+    logger.error("\(problem)", metadata: metadata(.configurationBroken))
+  }
+
+  private func remove(_ keeper: TokenKeeper) async {
+    let name = keeper.settings.name
+    abandon(keeper)
+    servers[keeper.server]?.queue.forget(name)
+    keepers[name] = nil
+    pending.remove(name)
+    let isGone = await removeFiles(of: keeper)
+    logger.notice(
+      "the token was removed from the settings\(isGone ? "; its file is gone" : "")",
+      metadata: metadata(nil, of: keeper))
+  }
+
+  /// The new keeper takes over the good token: a reader finds it until its successor, asked for with the new settings, is there.
+  private func replace(_ former: TokenKeeper, by keeper: TokenKeeper) {
+    let name = keeper.settings.name
+    abandon(former)
+    servers[former.server]?.queue.forget(name)
+    keepers[name] = keeper
+    keeper.inherit(from: former)
+    if keeper.lifecycle.held != nil, former.settings.outputs != keeper.settings.outputs {
+      handle(.disturbed, name)
+    } else {
+      checkFiles(of: keeper)
+    }
+    // An attempt that was under way with the old settings was given up.
+    if keeper.settings.asks(differentlyFrom: former.settings) || !keeper.lifecycle.isWaiting {
+      handle(.settingsChanged, name)
+    } else {
+      handle(.woke, name)
+    }
+  }
+}
+
+extension TokenSettings {
+  /// Whether these settings, which replace the other ones, ask for another token, of another server, with other credentials, or want more of it.
+  func asks(differentlyFrom other: TokenSettings) -> Bool {
+    requestFingerprint != other.requestFingerprint || transport != other.transport || proves(differentlyFrom: other)
+      || (requiresAccessTokenType && !other.requiresAccessTokenType)
+  }
+
+  /// Whether the client proves who it is by something else.
+  func proves(differentlyFrom other: TokenSettings) -> Bool {
+    clientAuthentication != other.clientAuthentication || secrets != other.secrets
+      || basicEncoding != other.basicEncoding
+      || privateKeyFile != other.privateKeyFile || keyID != other.keyID
+      || assertionAlgorithm != other.assertionAlgorithm || assertionAudience != other.assertionAudience
+  }
+}

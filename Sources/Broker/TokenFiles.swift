@@ -1,0 +1,183 @@
+import Base
+import Files
+import FoundationEssentials
+import Glibc
+import Publication
+import Settings
+
+/// One token's files and its state file: a value, so that calls on a disk can be made beside the broker.
+struct TokenFiles: Sendable {
+  /// What there is to do with them.
+  enum Work: Hashable, Sendable {
+    /// Put the newest token into every file.
+    case publish
+    /// Remove every file.
+    case remove
+    /// See whether someone else changed the files.
+    case examine
+  }
+
+  /// What came of it.
+  enum Outcome: Sendable {
+    /// Done. With `examine`: the files are as they were left.
+    case done
+    /// Not done, or not for every file.
+    case failed(PublicationFailure)
+    /// Someone else changed a file.
+    case disturbed
+  }
+
+  let outputs: [TokenOutput]
+  /// Whether the files may be on a disk, which may hang.
+  let arePersistent: Bool
+  /// Why the state file could not be written, if it could not: the token is lost at the next start then.
+  private(set) var stateFailure: PublicationFailure?
+
+  private var files: [PublishedFile]
+  private var stateFile: PublishedFile
+  /// The tokens that some file may hold: more than one only while the newest could not be put into all of them.
+  private var mayBeVisible: [KeptToken] = []
+
+  init(_ settings: TokenSettings, allowsPersistentStorage: Bool) {
+    outputs = settings.outputs
+    lane = "output \(settings.name)"
+    arePersistent = allowsPersistentStorage
+    (files, stateFile) = settings.publishedFiles(allowsPersistentStorage: allowsPersistentStorage)
+  }
+
+  /// Where calls on the files run: `FileCalls.run`.
+  let lane: String
+  var directories: Set<String> { Set(files.map(\.directory)) }
+  var paths: [String] { files.map(\.path) + [stateFile.path] }
+  /// Also the state file, which the next start needs; unless it could not be written, which is reported.
+  var areUndisturbed: Bool {
+    files.allSatisfy(\.isUndisturbed) && (stateFailure != nil || stateFile.isUndisturbed)
+  }
+
+  /// Checks that the files could be written.
+  func prepare() throws(PublicationFailure) {
+    for file in files + [stateFile] { try file.prepare() }
+  }
+
+  /// Does `work`; `kept` is the newest token.
+  mutating func perform(_ work: Work, _ kept: KeptToken?) -> Outcome {
+    do throws(PublicationFailure) {
+      switch work {
+      case .publish: if let kept { try publish(kept) }
+      case .remove: if let failure = remove() { throw failure }
+      case .examine: return areUndisturbed ? .done : .disturbed
+      }
+      return .done
+    } catch {
+      return .failed(error)
+    }
+  }
+
+  /// Takes over the files as they are.
+  ///
+  /// - Returns: whether they hold what they should, with the mode they should have.
+  mutating func adopt(_ kept: KeptToken) -> Bool {
+    mayBeVisible = [kept]
+    stateFile.adopt()
+    var areRight = true
+    for index in files.indices {
+      var status = stat()
+      let mode = lstat(files[index].path, &status) == 0 ? status.st_mode & 0o7777 : 0
+      let content = try? PrivateFile.read(files[index].path, maximum: 1 << 18)
+      if mode == files[index].mode, content == RenderedToken.content(of: kept.grant, as: outputs[index]) {
+        files[index].adopt()
+      } else {
+        areRight = false
+      }
+    }
+    return areRight
+  }
+
+  /// Takes over what is known of the same files under former settings.
+  mutating func inherit(from former: TokenFiles) {
+    mayBeVisible = former.mayBeVisible
+    if former.stateFile.path == stateFile.path { stateFile = former.stateFile }
+    for index in files.indices {
+      if let same = former.files.firstIndex(where: { $0.path == files[index].path && $0.mode == files[index].mode }) {
+        files[index] = former.files[same]
+      }
+    }
+  }
+
+  /// Puts the newest token into every file, in the order of the config file, after what the next run needs to take it over, whatever
+  /// comes in between.
+  ///
+  /// - Throws: the first failure, after all were tried: a file that cannot be written takes nothing from the others.
+  private mutating func publish(_ kept: KeptToken) throws(PublicationFailure) {
+    let grant = kept.grant
+    mayBeVisible.removeAll { $0.grant.requestedAt.boot == grant.requestedAt.boot }
+    mayBeVisible = [kept] + mayBeVisible.prefix(2)
+    writeState()
+    var failure: PublicationFailure?
+    for index in files.indices {
+      let content = RenderedToken.content(of: grant, as: outputs[index])
+      do throws(PublicationFailure) {
+        try content.withBytes { bytes throws(PublicationFailure) in try files[index].replace(with: bytes) }
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    if let failure { throw failure }
+    mayBeVisible = [kept]
+  }
+
+  /// Readers do not need the state file: that it cannot be written costs the token at the next start, no more.
+  private mutating func writeState() {
+    let state = TokenState(
+      mayBeVisible, outputs: files.map(\.path), arePersistent: arePersistent, bootID: BootID.current)
+    guard let encoded = try? JSONEncoder().encode(state) else { return }
+    do throws(PublicationFailure) {
+      try Secret(encoded).withBytes { bytes throws(PublicationFailure) in try stateFile.replace(with: bytes) }
+      stateFailure = nil
+    } catch {
+      stateFailure = error
+    }
+  }
+
+  /// Removes every file but those at `paths`.
+  ///
+  /// - Returns: the first failure, after all were tried.
+  mutating func remove(except paths: Set<String> = []) -> PublicationFailure? {
+    var failure: PublicationFailure?
+    for index in files.indices where !paths.contains(files[index].path) {
+      do throws(PublicationFailure) { try files[index].remove() } catch { failure = failure ?? error }
+    }
+    guard failure == nil else { return failure }
+    mayBeVisible = []
+    if !paths.contains(stateFile.path) { try? stateFile.remove() }
+    return nil
+  }
+}
+
+/// What goes on beside the broker with the files of one token, which may be on a disk. Belongs to the broker's queue.
+struct FileLane {
+  /// The number of the work that runs, or hangs.
+  private(set) var running: UInt64?
+  /// Whether other work was asked for meanwhile.
+  private(set) var isBehind = false
+
+  /// Takes the lane; `nil` if something is running. The number, the next after `last`, never repeats within a process.
+  mutating func begin(after last: inout UInt64) -> UInt64? {
+    guard running == nil else {
+      isBehind = true
+      return nil
+    }
+    last += 1
+    running = last
+    return last
+  }
+
+  /// What ran has ended.
+  ///
+  /// - Returns: whether other work was asked for meanwhile.
+  mutating func end() -> Bool {
+    defer { isBehind = false }
+    running = nil
+    return isBehind
+  }
+}

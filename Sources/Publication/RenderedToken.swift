@@ -1,0 +1,68 @@
+package import Base
+import FoundationEssentials
+package import OAuth
+package import Settings
+
+/// A token in the form in which an output wants it.
+package enum RenderedToken {
+  /// The bytes of the file.
+  package static func content(of grant: Grant, as output: TokenOutput) -> Secret {
+    let token = grant.accessToken
+    switch output.format {
+    case .raw: return token
+    case .header: return Secret("Authorization: Bearer \(token.exposed)\n")
+    case .env: return Secret("\(output.variable ?? "")=\(token.exposed)\n")
+    case .json: return Secret(json(grant))
+    }
+  }
+
+  /// The token in a file's bytes; `nil` if they are not of the output's form.
+  package static func token(in content: Secret, as output: TokenOutput) -> Secret? {
+    let text = content.exposed
+    switch output.format {
+    case .raw: return content
+    case .header: return line(text, after: "Authorization: Bearer ")
+    case .env: return line(text, after: "\(output.variable ?? "")=")
+    case .json:
+      let document = try? JSONDecoder().decode(Document.self, from: Data(text.utf8))
+      return document.map { Secret($0.accessToken) }
+    }
+  }
+
+  private static func line(_ text: String, after prefix: String) -> Secret? {
+    guard text.hasPrefix(prefix), text.hasSuffix("\n") else { return nil }
+    return Secret(String(text.dropFirst(prefix.count).dropLast()))
+  }
+
+  private struct Document: Codable {
+    var accessToken: String
+    var tokenType: String
+    var scope: String
+    var issuedAt: String
+    var issuedAtEpoch: Int64
+    var expiresAt: String
+    var expiresAtEpoch: Int64
+
+    enum CodingKeys: String, CodingKey {
+      case accessToken = "access_token"
+      case tokenType = "token_type"
+      case scope
+      case issuedAt = "issued_at"
+      case issuedAtEpoch = "issued_at_epoch"
+      case expiresAt = "expires_at"
+      case expiresAtEpoch = "expires_at_epoch"
+    }
+  }
+
+  private static func json(_ grant: Grant) -> String {
+    let issued = grant.claims.issuedAt ?? Int64(grant.requestedAt.unix)
+    let document = Document(
+      accessToken: grant.accessToken.exposed, tokenType: "Bearer", scope: grant.scope.joined(separator: " "),
+      issuedAt: Timestamp.rfc3339(Double(issued)), issuedAtEpoch: issued,
+      expiresAt: Timestamp.rfc3339(Double(grant.claims.expiry)), expiresAtEpoch: grant.claims.expiry)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let data = (try? encoder.encode(document)) ?? Data()
+    return String(decoding: data, as: UTF8.self) + "\n"
+  }
+}

@@ -1,0 +1,70 @@
+import Base
+public import Files
+import Glibc
+public import Settings
+
+/// What a service's daemon could read of the files that its configuration names, as root sees it who looks for the daemon.
+public struct ServiceReaders: Sendable {
+  /// Whom the daemon runs as.
+  public var userID: UInt32
+  /// The service's group, if it is there.
+  public var groupID: UInt32?
+  /// The files of which the service hands the daemon copies, by the credentials' names.
+  public var credentialSources: [String: String]
+  /// The names of all of its credentials.
+  public var credentialNames: Set<String>
+
+  /// Readers of the given parts.
+  public init(userID: UInt32, groupID: UInt32?, credentialSources: [String: String], credentialNames: Set<String>) {
+    self.userID = userID
+    self.groupID = groupID
+    self.credentialSources = credentialSources
+    self.credentialNames = credentialNames
+  }
+
+  /// The files that the daemon could not read, each with what to do.
+  public func unreadable(in configuration: Configuration) -> [FileRefusal] {
+    var seen: Set<String> = []
+    return configuration.tokens.flatMap(\.inputFiles).filter { seen.insert($0).inserted }.compactMap { path in
+      configuration.filesBesideIt.contains(path) ? missingCredential(path) : inaccessible(path)
+    }
+  }
+
+  /// A relative name means a credential, as the copy of the configuration lies among those.
+  private func missingCredential(_ path: String) -> FileRefusal? {
+    let name = FilePath.name(of: path)
+    guard !credentialSources.values.contains(path), !credentialNames.contains(name) else { return nil }
+    return FileRefusal(
+      path: path, problem: "is named by a relative path, which means a credential of the service that it does not have",
+      remedy: "add to the unit, by a drop-in: LoadCredential=\(name):\(path)")
+  }
+
+  private func inaccessible(_ path: String) -> FileRefusal? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    var isReadable = mayUse(status, 0o4)
+    var directory = FilePath.directory(of: path)
+    while isReadable, directory != "/" {
+      isReadable = stat(directory, &status) == 0 && mayUse(status, 0o1)
+      directory = FilePath.directory(of: directory)
+    }
+    guard !isReadable else { return nil }
+    let name = FilePath.name(of: path)
+    return FileRefusal(
+      path: path, problem: "cannot be read by the daemon, which runs as \(Account.user(userID))",
+      remedy: "add to the unit, by a drop-in: LoadCredential=\(name):\(path), and name the file just \"\(name)\"")
+  }
+
+  private func mayUse(_ status: stat, _ bit: mode_t) -> Bool {
+    let shift: mode_t = status.st_uid == userID ? 6 : status.st_gid == groupID ? 3 : 0
+    return status.st_mode & (bit << shift) != 0
+  }
+}
+
+extension TokenSettings {
+  /// The files that are read for a request.
+  var inputFiles: [String] {
+    let secretFiles = secrets.compactMap { if case .file(let path) = $0 { path } else { nil } }
+    return secretFiles + [privateKeyFile, clientCertificateFile, clientKeyFile, caFile].compactMap(\.self)
+  }
+}

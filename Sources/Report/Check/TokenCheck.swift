@@ -1,0 +1,144 @@
+import Base
+import Broker
+import Engine
+import Files
+import HTTP
+import OAuth
+import Publication
+public import Settings
+
+/// Walks the way of one token as the daemon would, and tells each step. Asks for a token, publishes nothing.
+public struct TokenCheck: Sendable {
+  let settings: TokenSettings
+  let daemon: DaemonSettings
+  /// Whom the daemon runs as.
+  let userID: UInt32
+  /// A directory that the service's start makes.
+  let directoryToCome: String?
+
+  /// A check of `settings`.
+  ///
+  /// - Parameters:
+  ///   - userID: the user that the daemon runs as.
+  ///   - directoryToCome: a directory that need not be there yet, for systemd makes it at the service's start.
+  public init(_ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32, directoryToCome: String? = nil) {
+    self.directoryToCome = directoryToCome
+    self.settings = settings
+    self.daemon = daemon
+    self.userID = userID
+  }
+
+  /// Walks.
+  ///
+  /// - Parameter isOffline: whether to stop short of the network.
+  public func walk(isOffline: Bool, tell: @escaping @Sendable (CheckStep) -> Void) async {
+    if let warning = unprotectedIssuer() { tell(warning) }
+    for step in outputs() { tell(step) }
+    guard !isOffline else { return }
+    let progress = CheckProgress(settings, tell: tell)
+    do throws(AcquisitionFailure) {
+      let request = try await settings.requestWithFiles(as: userID).get()
+      let server = AuthorizationServer(
+        issuer: settings.issuer, transport: settings.transport(as: userID), http: HTTPClient(),
+        observe: { progress.note($0) })
+      let grant = try await server.acquire(request)
+      progress.verified(grant)
+      tell(refresh(grant))
+      tell(reader(grant))
+    } catch {
+      progress.failed(error)
+    }
+  }
+
+  // MARK: Settings
+
+  /// Warns of an issuer that is not authenticated: plain http, on this very host.
+  private func unprotectedIssuer() -> CheckStep? {
+    guard let endpoint = try? Endpoint(settings.issuer), !endpoint.isSecure else { return nil }
+    return step(
+      .config, .warning,
+      "\(settings.issuer) is not authenticated: any local user who takes port \(endpoint.port), "
+        + "while the server is down, receives the client secret and can issue tokens",
+      remedy: "give the server a certificate, and set issuer to its https URL and ca_file to its authority")
+  }
+
+  // MARK: Files
+
+  private func outputs() -> [CheckStep] {
+    settings.outputs.map { output in
+      let place = FilePath.directory(of: output.path)
+      if place == directoryToCome, SeenFile(place).exists == false {
+        return step(.output, .ok, "\(place): not there yet; systemd makes it when the service starts")
+      }
+      do throws(PublicationFailure) {
+        let file = PublishedFile(
+          path: output.path, mode: output.mode, allowsPersistentStorage: daemon.allowPersistentStorage)
+        try file.check(owner: userID)
+        let seen = SeenFile(place)
+        return step(
+          .output, .ok,
+          "\(place): \(daemon.allowPersistentStorage ? "" : "in memory, ")mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
+        )
+      } catch {
+        return step(.output, .failed, error.description)
+      }
+    }
+  }
+
+  // MARK: What follows from the token
+
+  private func refresh(_ grant: Grant) -> CheckStep {
+    let jitter = HostJitter.share(of: settings.name)
+    let plan = RefreshSchedule(fraction: settings.refreshAt, jitter: jitter).plan(
+      requestedAt: grant.requestedAt.boot, lifetime: grant.lifetime)
+    let start = grant.requestedAt.boot
+    let usable = plan.expiresAt - start
+    guard grant.lifetime >= RefreshSchedule.shortestLifetime else {
+      return step(
+        .refresh, .failed, "the token lives for \(Timestamp.span(grant.lifetime)), which is too short to be of use",
+        remedy: FailureCode.lifetime.remedy)
+    }
+    let share = Self.decimal(RefreshSchedule.spread * jitter, 3)
+    return step(
+      .refresh, .ok,
+      "every \(Timestamp.span(plan.refreshAt - start)); an outage of \(Timestamp.span(plan.expiresAt - plan.refreshAt)) goes unnoticed",
+      details: [
+        "end     = sent + lifetime - 1 s = sent + \(Self.whole(usable)) s",
+        "refresh = sent + refresh_at x (1 - this host's jitter) x (lifetime - 1 s)",
+        "        = sent + \(Self.decimal(settings.refreshAt, 3)) x (1 - \(share)) x \(Self.whole(usable)) s = sent + \(Self.whole(plan.refreshAt - start)) s",
+      ])
+  }
+
+  private func reader(_ grant: Grant) -> CheckStep {
+    let details = settings.outputs.map { output in
+      let size = RenderedToken.content(of: grant, as: output).count
+      let seen = SeenFile(output.path)
+      let present =
+        switch seen.exists {
+        case true: "there now with mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
+        case false: "not there now: the daemon would write it"
+        case nil: "this user may not look"
+        }
+      return "\(output.path): \(output.format.rawValue), \(size) bytes, mode \(FileMode.octal(output.mode)); \(present)"
+    }
+    return step(
+      .reader, .ok, "would find a token that is good for \(Timestamp.span(grant.lifetime - RefreshSchedule.rounding))",
+      details: details)
+  }
+
+  private func step(
+    _ name: CheckStep.Name, _ outcome: CheckStep.Outcome, _ summary: String, details: [String] = [],
+    remedy: String? = nil
+  ) -> CheckStep {
+    CheckStep(name, outcome, summary, token: settings.name, details: details, remedy: remedy)
+  }
+
+  private static func whole(_ duration: Duration) -> Int { Int(duration.seconds.rounded()) }
+
+  /// A number from 0 to 1 with so many decimals, without superfluous zeros.
+  static func decimal(_ number: Double, _ places: Int) -> String {
+    var scale = 1.0
+    for _ in 0..<places { scale *= 10 }
+    return "\((number * scale).rounded() / scale)"
+  }
+}

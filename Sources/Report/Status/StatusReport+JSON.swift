@@ -1,0 +1,106 @@
+import Files
+public import Publication
+
+extension StatusReport {
+  /// For machines: one object, its members sorted. Names and meanings stay as they are; members may be added.
+  public func json() -> String {
+    let document = Document(
+      grade: grade.word.lowercased(), exitCode: grade.rawValue, daemon: Document.Daemon(status, life),
+      configuration: status.configuration, configurationProblem: status.configurationProblem,
+      isConfigurationChanged: status.isConfigurationChanged, tokens: tokens.map(Document.Token.init))
+    return MachineText.json(document)
+  }
+
+  /// The same for a status that is not to be had.
+  public static func json(_ unavailable: StatusFile.Unavailable, isCritical: Bool = false) -> String {
+    struct Failure: Encodable {
+      var grade: String
+      var exitCode: Int32
+      var error: String
+      var remedy: String
+    }
+    let grade: Grade = isCritical ? .critical : .unknown
+    return MachineText.json(
+      Failure(
+        grade: grade.word.lowercased(), exitCode: grade.rawValue, error: unavailable.problem,
+        remedy: unavailable.remedy))
+  }
+
+  private struct Document: Encodable {
+    var grade: String
+    var exitCode: Int32
+    var daemon: Daemon
+    var configuration: String
+    var configurationProblem: String?
+    var isConfigurationChanged: Bool
+    var tokens: [Token]
+
+    struct Daemon: Encodable {
+      var isRunning: Bool
+      var pid: Int32
+      var startedAt: Double
+      var stoppedAt: Double?
+      var lastChange: Double
+
+      init(_ status: BrokerStatus, _ life: DaemonLife) {
+        isRunning = life == .running
+        pid = status.pid
+        startedAt = status.startedAt
+        stoppedAt = status.stoppedAt
+        lastChange = status.writtenAt
+      }
+    }
+
+    struct Token: Encodable {
+      var name: String
+      var state: String
+      var grade: String
+      var validForSeconds: Double?
+      var expiresAt: Double?
+      var nextAttempt: Double?
+      var lastSuccess: Double?
+      var failure: TokenStatus.Failure?
+      var lastFailure: TokenStatus.Failure?
+      var publicationFailure: String?
+      var requests: Int
+      var successes: Int
+      var issuer: String
+      var clientId: String
+      var scope: [String]
+      var clockSkewSeconds: Double?
+      var outputs: [Output]
+      var notes: [String]
+
+      init(_ token: StatusReport.Token) {
+        let status = token.status
+        name = status.name
+        state = token.state.rawValue
+        grade = token.state.grade.word.lowercased()
+        validForSeconds = token.remaining.map { max(0, $0.seconds) }
+        expiresAt = status.expiresAt
+        nextAttempt = status.nextAttempt
+        lastSuccess = status.lastSuccess
+        failure = status.failure
+        lastFailure = status.lastFailure
+        publicationFailure = status.publicationFailure
+        requests = status.requests
+        successes = status.successes
+        issuer = status.issuer
+        clientId = status.clientID
+        scope = status.scope
+        clockSkewSeconds = status.clockSkew
+        outputs = zip(status.outputs, token.files).map {
+          Output(path: $0.path, format: $0.format, mode: $0.mode, file: $1)
+        }
+        notes = status.notes
+      }
+    }
+
+    struct Output: Encodable {
+      var path: String
+      var format: String
+      var mode: String
+      var file: SeenFile
+    }
+  }
+}

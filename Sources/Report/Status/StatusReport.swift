@@ -1,0 +1,168 @@
+public import Base
+public import Files
+public import Publication
+
+/// A status file judged by the clocks and processes of now: what was true when it was written may have ended since.
+public struct StatusReport: Sendable {
+  /// How bad it is, in the numbers of the monitoring-plugin convention.
+  public enum Grade: Int32, Comparable, Sendable {
+    /// Every token is valid and looked after.
+    case ok = 0
+    /// Readers have their token, but a person should look: refresh fails, the daemon is gone.
+    case warning = 1
+    /// Readers lack a token.
+    case critical = 2
+    /// It cannot be told.
+    case unknown = 3
+
+    /// Less is better.
+    public static func < (left: Grade, right: Grade) -> Bool { left.rawValue < right.rawValue }
+
+    /// As plugins write it.
+    public var word: String {
+      switch self {
+      case .ok: "OK"
+      case .warning: "WARNING"
+      case .critical: "CRITICAL"
+      case .unknown: "UNKNOWN"
+      }
+    }
+  }
+
+  /// How a token fares now.
+  public enum State: String, Sendable {
+    /// Good, and the next is coming along.
+    case valid
+    /// Good, but its successor cannot be got or published.
+    case failing
+    /// Good, but nobody will renew it: the daemon is gone.
+    case unattended
+    /// Good, but the daemon has not done what was due: it hangs or is stopped.
+    case overdue
+    /// In its file, and newer than the status file, which the daemon cannot write.
+    case untold = "status out of date"
+    /// It was there and ended.
+    case expired
+    /// There is none.
+    case absent
+    /// It should be in its file, and the file is gone.
+    case missing = "file missing"
+
+    /// How bad it is.
+    public var grade: Grade {
+      switch self {
+      case .valid: .ok
+      case .failing, .unattended, .overdue, .untold: .warning
+      case .expired, .absent, .missing: .critical
+      }
+    }
+  }
+
+  /// One token, judged.
+  public struct Token: Sendable {
+    /// What the file says.
+    public var status: TokenStatus
+    /// What is true now.
+    public var state: State
+    /// What is left of the token in the file; `nil` if there is none.
+    public var remaining: Duration?
+    /// Its files, as this user sees them.
+    public var files: [SeenFile]
+    /// Whether the daemon let something pass that was due.
+    public var isOverdue: Bool
+  }
+
+  /// The file that is judged.
+  public var found: FoundStatus
+  /// Whether its writer is there.
+  public var life: DaemonLife
+  /// The tokens, judged.
+  public var tokens: [Token]
+  /// Whether the daemon let something pass that was due, for any token.
+  public var isOverdue: Bool
+  /// When this was judged.
+  public var now: Moment
+
+  /// What the file says.
+  public var status: BrokerStatus { found.status }
+
+  /// Whether the config file was changed since the daemon read it.
+  public var isConfigurationChanged: Bool {
+    get { found.status.isConfigurationChanged }
+    set { found.status.isConfigurationChanged = newValue }
+  }
+
+  /// What to do about that; `nil` if it was not changed.
+  public var changedConfiguration: String? { found.status.changedConfiguration }
+
+  /// Judges a status file; with `name`, that token alone.
+  public init(_ found: FoundStatus, only name: String? = nil, now: Moment = .now()) {
+    let life = DaemonLife(of: found)
+    var found = found
+    // The daemon looks once a minute; a person who has just edited the file asks sooner.
+    if life == .running, let stamp = found.status.configurationStamp,
+      let present = FileStamp(at: found.status.configuration)
+    {
+      found.status.isConfigurationChanged = present != stamp
+    }
+    self.found = found
+    self.now = now
+    self.life = life
+    let all = found.status.tokens.map { Token($0, found, life, now) }
+    isOverdue = all.contains(where: \.isOverdue)
+    tokens = name == nil ? all : all.filter { $0.status.name == name }
+  }
+
+  /// The worst of all.
+  public var grade: Grade {
+    let worst = tokens.map(\.state.grade).max() ?? .unknown
+    return worst == .ok && (status.configurationProblem != nil || status.isConfigurationChanged) ? .warning : worst
+  }
+}
+
+extension TokenStatus {
+  /// Longer than a daemon that is well lets anything wait that is due, and than it takes to say so.
+  fileprivate static let patience = Duration.seconds(30)
+
+  /// Whether the daemon that wrote this has let something pass that was due.
+  fileprivate func isOverdue(_ now: BootTime) -> Bool {
+    guard let due = dueAtBoot.map(BootTime.init(nanoseconds:)) else { return false }
+    return now > due + Self.patience
+  }
+}
+
+extension StatusReport.Token {
+  init(_ status: TokenStatus, _ found: FoundStatus, _ life: DaemonLife, _ now: Moment) {
+    self.status = status
+    files = status.outputs.map { SeenFile($0.path) }
+    // The boot-time clock of another boot says nothing; what was in memory is gone with it.
+    let end = life == .ofAnotherBoot ? nil : status.expiresAtBoot.map(BootTime.init(nanoseconds:))
+    remaining = end.map { $0 - now.boot }
+    // The daemon writes its status after the token. If there is no room for it, the status describes an earlier token.
+    let newer = files.first?.modified.flatMap { $0 > found.modified && life != .ofAnotherBoot ? $0 : nil }
+    let isUntold = newer.map { now.unix - $0 > TokenStatus.patience.seconds } ?? false
+    if newer != nil, let expiry = TokenReading.expiry(of: status, owner: found.owner) {
+      remaining = .seconds(expiry - now.unix - (status.clockSkew ?? 0))
+      self.status.expiresAt = expiry
+    }
+    isOverdue = life == .running && newer == nil && status.isOverdue(now.boot)
+    state =
+      if isUntold, life == .running, remaining ?? .zero > .zero || status.verification != .jwt {
+        .untold
+      } else if let remaining {
+        if remaining <= .zero {
+          .expired
+        } else if files.contains(where: { $0.exists == false }) {
+          .missing
+        } else if life != .running {
+          .unattended
+        } else if isOverdue {
+          .overdue
+        } else {
+          status.condition == .failing ? .failing : .valid
+        }
+      } else {
+        .absent
+      }
+  }
+}
