@@ -48,7 +48,7 @@ HEAVY := (ClientAuthentication|Introspection|RealServer|Revocation|Exhaustion|Ho
 test: deps ## Run every test; those under a real systemd where root and the kernel allow it
 	Tests/Prometheus/get-promtool
 	$(SWIFT) build --build-tests
-	for target in SystemdTests OAuthClientTests TokenBrokerTests SandboxTests; do \
+	for target in BaseTests FilesTests TOMLTests HTTPTests SystemdTests OAuthTests SettingsTests EngineTests BrokerTests ReportTests SandboxTests; do \
 	  $(SWIFT) test --skip-build --filter "^$$target\."; done
 	$(SWIFT) test --skip-build --filter "^DaemonTests\.$(HEAVY)"
 	$(SWIFT) test --skip-build --filter "^DaemonTests\." --skip "^DaemonTests\.$(HEAVY)"

@@ -104,7 +104,10 @@ let package = Package(
       swiftSettings: settings),
     // For `make fleet` alone: no other target but a test is made with it.
     .target(
-      name: "FleetSimulation", dependencies: ["Base", "Broker", "Engine", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "TOML"], path: "Benchmarks/FleetSimulation",
+      name: "FleetSimulation",
+      dependencies: [
+        "Base", "Broker", "Engine", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "TOML",
+      ], path: "Benchmarks/FleetSimulation",
       swiftSettings: settings),
     .executableTarget(
       name: "konexus-fleet",
@@ -113,12 +116,22 @@ let package = Package(
     .testTarget(
       name: "SystemdTests", dependencies: ["CSystemd", "Systemd", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+    .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
+    .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: settings),
     .testTarget(
-      name: "OAuthClientTests",
+      name: "TOMLTests",
       dependencies: [
-        "Base", "Files", "HTTP", "OAuth", "KonexusSandbox",
+        "Base", "Settings", "TOML",
+        // Only here: the oracle that the daemon's own TOML reader is held against.
+        .product(name: "TOMLKit", package: "TOMLKit"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "HTTPTests",
+      dependencies: [
+        "Base", "Files", "HTTP", "OAuth",
         .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -127,13 +140,26 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "TokenBrokerTests",
+      name: "OAuthTests",
       dependencies: [
-        "Base", "Broker", "Engine", "Files", "FleetSimulation", "HTTP", "OAuth", "Publication", "Report", "Settings", "TOML",
-        .product(name: "Logging", package: "swift-log"),
-        // Only here: the oracle that the daemon's own TOML reader is held against.
-        .product(name: "TOMLKit", package: "TOMLKit"),
+        "Base", "HTTP", "OAuth",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
       ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "SettingsTests",
+      dependencies: [
+        "Base", "Broker", "Files", "HTTP", "Settings", "TestSupport",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+    .testTarget(name: "EngineTests", dependencies: ["Base", "Engine", "FleetSimulation"], swiftSettings: settings),
+    .testTarget(
+      name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Files", "Settings", "TestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "ReportTests", dependencies: ["Base", "Files", "OAuth", "Publication", "Report"],
       swiftSettings: settings),
     .testTarget(
       name: "SandboxTests",
@@ -145,7 +171,11 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "DaemonTests", dependencies: ["Base", "Broker", "Files", "HTTP", "KonexusSandbox", "OAuth", "Publication", "Report", "Settings", "konexus-tokend"],
+      name: "DaemonTests",
+      dependencies: [
+        "Base", "Broker", "Files", "HTTP", "KonexusSandbox", "OAuth", "Publication", "Report", "Settings",
+        "konexus-tokend",
+      ],
       swiftSettings: settings),
   ]
 )
@@ -153,11 +183,15 @@ let package = Package(
 // `make fuzz` alone: what reads bytes from outside, with counters in it that libFuzzer goes by. The variable holds the path of libFuzzer's library.
 if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
   let instrumented: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])]
-  for target in package.targets where ["Base", "HTTP", "OAuth", "TOML", "Settings", "Publication", "Report"].contains(target.name) {
+  for target in package.targets
+  where ["Base", "HTTP", "OAuth", "TOML", "Settings", "Publication", "Report"].contains(target.name) {
     target.swiftSettings = settings + instrumented
   }
   package.targets.append(
     .executableTarget(
-      name: "konexus-fuzz", dependencies: ["Base", "Broker", "Engine", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "TOML"], path: "Tests/Fuzz/konexus-fuzz",
+      name: "konexus-fuzz",
+      dependencies: [
+        "Base", "Broker", "Engine", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "TOML",
+      ], path: "Tests/Fuzz/konexus-fuzz",
       swiftSettings: settings, linkerSettings: [.unsafeFlags([fuzzer, "-lstdc++"])]))
 }

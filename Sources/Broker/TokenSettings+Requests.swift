@@ -18,7 +18,7 @@ extension TokenSettings {
   ///   - preferred: what the server took last.
   ///   - userID: whose files they may be, beside root's; nil: this process's user's.
   /// - Throws: `credentials` if a secret or key cannot be read, or others can read it.
-  func request(
+  package func request(
     preferring preferred: ClientProof? = nil, as userID: UInt32? = nil
   ) throws(AcquisitionFailure) -> TokenRequest {
     let environment = environment(of: userID)

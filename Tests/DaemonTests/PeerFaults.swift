@@ -3,8 +3,8 @@
 //
 // | Fault | Whose | Our test |
 // | --- | --- | --- |
-// | A backoff is computed and never slept | Vault #20645, #26382; OpenBao PR 4036 | TokenBrokerTests RetryPaceTests.jitterBetweenFloorAndCeiling; Trial.checkPace, each row |
-// | A margin larger than the lifetime makes a busy loop | token-refresher, pizauth, AWS helper | RefreshTests.shortLives; TokenBrokerTests RefreshScheduleTests.noLifetimeMakesATightLoop |
+// | A backoff is computed and never slept | Vault #20645, #26382; OpenBao PR 4036 | EngineTests RetryPaceTests.jitterBetweenFloorAndCeiling; Trial.checkPace, each row |
+// | A margin larger than the lifetime makes a busy loop | token-refresher, pizauth, AWS helper | RefreshTests.shortLives; EngineTests RefreshScheduleTests.noLifetimeMakesATightLoop |
 // | The file is written in place: readers see half a token | spiffe-helper #422, osg, AWS helper | AdoptionTests.killedInTheMiddle; every TokenReader report |
 // | The mode is set at creation only, or cut by the umask | spiffe-helper #422, Vault | StartTests.fileAsConfigured; PublicationTests.disturbed |
 // | mode = 640 is read as decimal | Vault #9404 | MisconfigurationTests "mode as a number" |
@@ -13,12 +13,12 @@
 // | One token's failure has all others asked for again | Vault #26283 | RefreshTests.independence |
 // | Ready before the credential is there | nixos-vault-service #36, Vault, pizauth | StartTests.readyMeansToken, StartTests.notReady |
 // | A notification that fails kills the service | Vault #15532 | SignalTests.notifySocketGone |
-// | Times are wrong after a suspend | pizauth #47, cert-manager PR 8464 | ClockTests.suspendedBetween; SignalTests.stoppedAndContinued; TokenBrokerTests TokenLifecycleTests.aRequestDoesNotOutliveASuspend |
+// | Times are wrong after a suspend | pizauth #47, cert-manager PR 8464 | ClockTests.suspendedBetween; SignalTests.stoppedAndContinued; EngineTests TokenLifecycleTests.aRequestDoesNotOutliveASuspend |
 // | A dead token is left for readers | Envoy #44674, every peer that writes files | FaultMatrixTests, every row at .end |
 // | 200 with an empty body is never tried again | Envoy #42009 | FaultMatrixTests "200 with an empty body" |
 // | A missing expires_in means "for ever" | several clients | RefreshTests.unsaid, RefreshTests.disagreement |
 // | A changed scope goes on with the old token | Duende Support #1396 | ReloadTests.changedSettings |
-// | Refresh stops for ever after one failure | smoke-aws-credentials #7, AthenZ #2363 | every row of FaultMatrixTests recovers; TokenBrokerTests TokenLifecycleTests.everyEventInEveryPhaseLeavesATimerAhead |
+// | Refresh stops for ever after one failure | smoke-aws-credentials #7, AthenZ #2363 | every row of FaultMatrixTests recovers; EngineTests TokenLifecycleTests.everyEventInEveryPhaseLeavesATimerAhead |
 // | A rotated secret needs a restart | zmon-controller #31, fluent-bit PR 12118 | RotationTests.filesAreReadAgain, RotationTests.twoSecrets |
 // | SIGHUP does half of what it should, or nothing | Vault #8216 | ReloadTests, the whole suite |
 // | A broken configuration ends the running service at a reload | pizauth (exit 1) | ReloadTests.broken |

@@ -1,0 +1,35 @@
+import Testing
+@testable import Engine
+
+@Suite struct RequestQueueTests {
+  @Test func firstComeFirstServedUpToTheLimit() {
+    var queue = RequestQueue(limit: 2)
+    for name in ["a", "b", "a", "c", "d"] { queue.enqueue(name) }
+    var tickets: [RequestQueue.Ticket] = []
+    while let name = queue.next() {
+      let ticket = RequestQueue.Ticket(token: name, attempt: 1)
+      queue.begin(ticket)
+      tickets.append(ticket)
+    }
+    #expect(tickets.map(\.token) == ["a", "b"])
+    queue.forget("c")
+    queue.end(tickets[0])
+    // Its place was given back already: a second time changes nothing.
+    queue.end(tickets[0])
+    #expect(queue.next() == "d")
+    #expect(queue.next() == nil)
+  }
+
+  @Test func whoHasHadATurnMayComeAgain() {
+    var queue = RequestQueue(limit: 1)
+    queue.enqueue("a")
+    #expect(queue.next() == "a")
+    queue.enqueue("a")
+    #expect(queue.next() == "a")
+    queue.enqueue("b")
+    queue.forget("b")
+    queue.enqueue("b")
+    #expect(queue.next() == "b")
+    #expect(queue.next() == nil)
+  }
+}

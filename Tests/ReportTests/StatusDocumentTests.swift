@@ -1,0 +1,82 @@
+import Foundation
+import Testing
+@testable import Base
+@testable import Publication
+
+@Suite struct StatusDocumentTests {
+  @Test func aReaderGetsWhatWasWritten() throws {
+    let status = status(of: ["river", "contacts"], configuration: #"/etc/"tokens":[]/config.toml"#)
+    let document = try #require(StatusDocument().updated(to: status))
+    #expect(try decode(document) == status)
+  }
+
+  @Test func aDaemonWithoutTokensIsADocumentToo() throws {
+    let status = status(of: [])
+    #expect(try decode(#require(StatusDocument().updated(to: status))) == status)
+  }
+
+  @Test func onlyTheTimeIsNoNews() throws {
+    var status = status(of: ["river"])
+    let document = try #require(StatusDocument().updated(to: status))
+    status.writtenAt += 15
+    #expect(document.updated(to: status) == nil)
+    status.reloads += 1
+    #expect(try decode(#require(document.updated(to: status))) == status)
+  }
+
+  /// Lines of the former document are used again: whatever happens to the list of tokens, each must have its own.
+  @Test func everyChangeIsInTheNextDocument() throws {
+    var status = status(of: (0..<20).map { "token-\($0)" })
+    var document = try #require(StatusDocument().updated(to: status))
+    let changes: [(inout [TokenStatus]) -> Void] = [
+      { $0[7].notes = ["a note that makes the line longer"] },
+      { $0.remove(at: 3) },
+      { $0.insert(self.token("new"), at: 0) },
+      { $0.swapAt(1, 15) },
+      { $0[0].expiresAt = nil },
+      { $0.removeLast(12) },
+      { $0 = [] },
+      { $0 = [self.token("again")] },
+    ]
+    for change in changes {
+      change(&status.tokens)
+      document = try #require(document.updated(to: status))
+      #expect(try decode(document) == status)
+    }
+  }
+
+  @Test func eachTokenHasALineOfItsOwn() throws {
+    let document = try #require(StatusDocument().updated(to: status(of: ["river", "contacts"])))
+    let lines = String(decoding: document.bytes, as: UTF8.self).split(separator: "\n")
+    #expect(lines.count == 4 && lines[1].contains(#""name":"river""#) && lines[2].contains(#""name":"contacts""#))
+  }
+
+  private func decode(_ document: StatusDocument) throws -> BrokerStatus {
+    let status = try JSONDecoder().decode(BrokerStatus.self, from: Data(document.bytes))
+    #expect(StatusDocument.parse(Secret(document.bytes)) == status)
+    return status
+  }
+
+  private func status(of tokens: [String], configuration: String = "/etc/konexus-tokend/config.toml") -> BrokerStatus {
+    BrokerStatus(
+      pid: 7, bootID: "b", writtenAt: 1_764_000_000.5, startedAt: 1_763_999_000, isReady: true,
+      configuration: configuration, reloads: 0, tokens: tokens.map(token))
+  }
+
+  private func token(_ name: String) -> TokenStatus {
+    var token = TokenStatus(name: name, issuer: "https://auth.example.com", clientID: "ext-1741")
+    token.condition = .valid
+    token.expiresAtBoot = 12
+    token.expiresAt = 1_764_003_600.125
+    token.requests = 3
+    token.successes = 2
+    token.tally = RequestTally()
+    token.outputs = []
+    token.scope = ["tamarack"]
+    token.requestedScope = []
+    token.audience = ["tamarack"]
+    token.verification = .jwt
+    token.notes = []
+    return token
+  }
+}

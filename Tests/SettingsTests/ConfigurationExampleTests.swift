@@ -1,0 +1,118 @@
+import FoundationEssentials
+import Testing
+@testable import Settings
+
+/// `config/config.toml` documents every key that there is, and nothing else, with the defaults that hold.
+@Suite struct ConfigurationExampleTests {
+  /// A commented-out line of the file, `#key = value`, with the table it belongs to and the prose above it.
+  private struct Line {
+    let table: String
+    let key: String
+    let value: String
+    let prose: String
+  }
+
+  private static func fileText() throws -> String {
+    // Tests/SettingsTests/X.swift: three steps up.
+    let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+    let data = try #require(FileManager.default.contents(atPath: "\(root)/config/config.toml"))
+    return String(decoding: data, as: UTF8.self)
+  }
+
+  private static func lines() throws -> [Line] {
+    var (table, prose, lines) = ("", "", [Line]())
+    for line in try fileText().split(separator: "\n", omittingEmptySubsequences: false) {
+      if line.isEmpty {
+        prose = ""
+      } else if line.hasPrefix("# ") || line == "#" {
+        prose += line.dropFirst()
+      } else if line.hasPrefix("#[") {
+        table = line.dropFirst().filter { $0 != "[" && $0 != "]" }.replacing("konexus", with: "NAME")
+      } else if line.hasPrefix("#"), let mark = line.firstRange(of: " = ") {
+        lines.append(
+          Line(
+            table: table, key: String(line[..<mark.lowerBound].dropFirst()), value: String(line[mark.upperBound...]),
+            prose: prose))
+      } else {
+        Issue.record("neither prose nor a setting: \(line)")
+      }
+    }
+    return lines
+  }
+
+  @Test func theDocumentedKeysAreTheKnownOnes() throws {
+    let documented = try Self.lines().map { "[\($0.table)] \($0.key)" }
+    #expect(Set(documented).count == documented.count)
+    // The fields of `signal` are shown in its inline table.
+    let signalFields = ConfigurationKeys.all.filter { $0.table == "token.NAME.signal" }.map(\.name)
+    let signal = try #require(try Self.lines().first { $0.key == "signal" })
+    for field in signalFields { #expect(signal.value.contains("\(field) = ")) }
+    let known = ConfigurationKeys.all.filter { $0.table != "token.NAME.signal" }.map { "[\($0.table)] \($0.name)" }
+    #expect(Set(documented) == Set(known + ["[token.NAME] signal"]))
+  }
+
+  /// The value shown is the default, which the prose then need not mention; what has none says so, and shows an example.
+  @Test func theDocumentedDefaultsAreTheOnesThatHold() throws {
+    for entry in ConfigurationKeys.all where entry.table != "token.NAME.signal" && entry.table != "token.NAME.output" {
+      let line = try #require(try Self.lines().first { $0.table == entry.table && $0.key == entry.name })
+      if let value = entry.defaultValue {
+        #expect(line.value == value.replacing("NAME", with: "konexus"), "\(entry.name)")
+        #expect(!line.prose.contains("Default:"), "\(entry.name)")
+      } else {
+        #expect(line.prose.contains("Default:") || line.prose.contains("No default."), "\(entry.name)")
+      }
+    }
+  }
+
+  /// A file that spells out all defaults means the same as one that leaves them to the daemon.
+  @Test func theDeclaredDefaultsAreTheOnesOfTheTypes() throws {
+    let least = "issuer = 'https://a'\nclient_id = 'c'\nclient_auth = 'auto'\nclient_secret = 's'\n"
+    func defaults(_ table: String) -> String {
+      ConfigurationKeys.all
+        .filter { $0.table == table && $0.name != "client_auth" }
+        .compactMap { entry in entry.defaultValue.map { "\(entry.name) = \($0.replacing("NAME", with: "k"))\n" } }
+        .joined()
+    }
+    let short = try ConfigurationText.parse("[token.k]\n\(least)")
+    let long = try ConfigurationText.parse(
+      "[daemon]\n\(defaults("daemon"))[token.k]\n\(least)\(defaults("token.NAME"))")
+    #expect(short == long)
+    let outputs = try ConfigurationText.parse(
+      "[token.k]\n\(least)[[token.k.output]]\npath = '/x'\n\(defaults("token.NAME.output"))")
+    #expect(outputs.tokens.first?.outputs.last == TokenOutput(path: "/x"))
+    let signal = try ConfigurationText.parse(
+      "[token.k]\n\(least)[token.k.signal]\npid_file = '/x'\n\(defaults("token.NAME.signal"))")
+    #expect(signal.tokens.first?.signal == ReaderSignal(pidFile: "/x"))
+    #expect(ConfigurationKeys.all.first { $0.name == "client_auth" }?.defaultValue == "\"client_secret_post\"")
+    #expect(TokenSettings(name: "k").clientAuthentication == .post)
+  }
+
+  /// As it is installed it has no token, and says so; with each `#` before a setting taken away, it is a valid file.
+  @Test func theFileWorksOnceItIsFilledIn() throws {
+    let text = try Self.fileText()
+    #expect(ConfigurationText.errors(text).contains("there is no [token.NAME] table"))
+    let first = ["[token.konexus]", "issuer = ", "client_id = ", "client_secret = "]
+    let filled = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      first.contains { line.hasPrefix("#\($0)") } ? String(line.dropFirst()) : String(line)
+    }
+    #expect(ConfigurationText.errors(filled.joined(separator: "\n")) == "")
+    // All at once they contradict each other (two ways to give the secret), and name files that are not there: that is all.
+    let everything = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      line.hasPrefix("#") && !line.hasPrefix("# ") ? String(line.dropFirst()) : String(line)
+    }
+    do throws(ConfigurationErrors) {
+      _ = try ConfigurationText.parse(everything.joined(separator: "\n"))
+      Issue.record("accepted")
+    } catch {
+      let files = [
+        "client_secret_file", "private_key_file", "client_certificate_file", "client_key_file", "ca_file",
+      ]
+      let alternatives = [
+        "client_secret_file", "basic_encoding", "private_key_file", "key_id", "assertion_algorithm",
+        "assertion_audience",
+      ]
+      let allowed = Set((files + alternatives).map { "token.konexus.\($0)" })
+      #expect(error.diagnostics.allSatisfy { $0.key.map(allowed.contains) == true }, "\(error)")
+    }
+  }
+}

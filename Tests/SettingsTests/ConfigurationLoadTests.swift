@@ -1,0 +1,72 @@
+import Logging
+import Testing
+@testable import Base
+@testable import Settings
+
+@Suite struct ConfigurationLoadTests {
+  @Test func everySettingOfTheFirstKindIsRead() throws {
+    let configuration = try ConfigurationText.parse(
+      """
+      [daemon]
+      log_level = "debug"
+      log_format = "json"
+      allow_persistent_storage = true
+      max_requests = 16
+
+      [token.konexus]
+      issuer = "https://auth.alertsense.com"
+      client_id = "ext-1741-sample-client"
+      client_secret = ["now", "next"]
+      scope = "tamarack contacts"
+      audience = ["tamarack", "other"]
+      file = "/run/konexus-tokend//./k.token"
+      mode = "0600"
+      refresh_at = 0.75
+      timeout = "1m30s"
+
+      [token.b]
+      issuer = "http://localhost:8080/tenant/"
+      client_id = "b"
+      client_secret = 'b'
+      """)
+    #expect(configuration.daemon.logLevel == .debug)
+    #expect(configuration.daemon.logFormat == .json)
+    #expect(configuration.daemon.allowPersistentStorage)
+    #expect(configuration.daemon.maxRequests == 16)
+    #expect(configuration.tokens.map(\.name) == ["konexus", "b"])
+    var expected = TokenSettings(
+      name: "konexus", issuer: "https://auth.alertsense.com", clientID: "ext-1741-sample-client")
+    expected.secrets = [.literal(Secret("now")), .literal(Secret("next"))]
+    expected.scope = ["tamarack", "contacts"]
+    expected.audience = ["tamarack", "other"]
+    expected.outputs = [TokenOutput(path: "/run/konexus-tokend/k.token", mode: 0o600)]
+    expected.refreshAt = 0.75
+    expected.timeout = .seconds(90)
+    #expect(configuration.tokens.first == expected)
+    expected = TokenSettings(name: "b", issuer: "http://localhost:8080/tenant/", clientID: "b")
+    expected.secrets = [.literal(Secret("b"))]
+    expected.outputs = [TokenOutput(path: "/run/konexus-tokend/b.token", mode: 0o640)]
+    #expect(configuration.tokens.last == expected)
+  }
+}
+
+/// The text of a configuration file, as a test writes it.
+enum ConfigurationText {
+  static let environment = RuntimeEnvironment(userID: 0)
+
+  static func parse(
+    _ text: String, environment: RuntimeEnvironment = environment
+  ) throws(ConfigurationErrors) -> Configuration {
+    try Configuration.parse(Secret(text), path: "/etc/k.toml", environment: environment)
+  }
+
+  /// The whole text of the errors; empty if there are none.
+  static func errors(_ text: String, environment: RuntimeEnvironment = environment) -> String {
+    do throws(ConfigurationErrors) {
+      _ = try parse(text, environment: environment)
+      return ""
+    } catch {
+      return error.description
+    }
+  }
+}

@@ -1,0 +1,165 @@
+import Glibc
+import Testing
+@testable import Files
+@testable import Settings
+import TestSupport
+
+/// Secrets, keys and certificates in files of their own.
+@Suite struct ConfigurationSecretTests {
+  private static func read(_ path: String) -> String {
+    do throws(FileRefusal) {
+      return try SecretSource.file(path).read().exposed
+    } catch {
+      return error.description
+    }
+  }
+
+  @Test(
+    arguments: [
+      ("s3cr3t", "s3cr3t"), ("s3cr3t\n", "s3cr3t"), ("s3cr3t\r\n", "s3cr3t"), (" s3 cr3t ", " s3 cr3t "),
+      ("pässwörd", "pässwörd"),
+    ])
+  func oneLineBreakAtTheEndIsNoPartOfASecret(_ content: String, _ secret: String) throws {
+    let directory = try ConfigurationDirectory()
+    #expect(Self.read(try directory.write("secret", content)) == secret)
+  }
+
+  @Test(
+    arguments: [
+      ("", "is empty"), ("\n", "is empty"), ("s3cr3t\n\n", "contains a line break"),
+      ("s3\ncr3t", "contains a line break"),
+      ("s3\u{0}cr3t", "contains a NUL byte"), ("s3\u{1b}cr3t", "contains a control character"),
+      ("s3cr3t\t", "contains a control character"),
+    ])
+  func whatIsNoSecretIsRefusedWithoutBeingShown(_ content: String, _ problem: String) throws {
+    let directory = try ConfigurationDirectory()
+    let path = try directory.write("secret", content)
+    #expect(Self.read(path) == "'\(path)' \(problem); write the secret into it, on one line")
+  }
+
+  @Test func aSecretFileHasTheSameRuleAsTheConfiguration() throws {
+    let directory = try ConfigurationDirectory()
+    let open = try directory.write("secret", "s3cr3t", mode: 0o644)
+    #expect(Self.read(open) == "'\(open)' may be read by other users (mode 0644); run: chmod 0600 \(open)")
+    let fifo = try directory.fifo("fifo")
+    #expect(Self.read(fifo) == "'\(fifo)' is no regular file; name a file")
+    let large = try directory.write("large", String(repeating: "x", count: 65537))
+    #expect(Self.read(large) == "'\(large)' is larger than 64 KiB; name the right file")
+  }
+
+  /// It is read anew each time: a rotated secret, and a mode that got worse, are noticed.
+  @Test func aSecretFileIsReadAnewEachTime() throws {
+    let directory = try ConfigurationDirectory()
+    let path = try directory.write("secret", "first")
+    #expect(Self.read(path) == "first")
+    try directory.write("next", "second")
+    try #require(rename("\(directory.path)/next", path) == 0)
+    #expect(Self.read(path) == "second")
+    try #require(chmod(path, 0o604) == 0)
+    #expect(Self.read(path).contains("chmod 0600"))
+    try #require(unlink(path) == 0)
+    #expect(Self.read(path) == "'\(path)' does not exist; create it, or correct the path")
+  }
+
+  // MARK: What else the configuration names
+
+  private static let certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+  private static let key = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"
+
+  private static func errors(_ lines: String, in directory: ConfigurationDirectory) throws -> String {
+    let path = try directory.write(
+      "config.toml", "[token.k]\nissuer = \"https://a\"\nclient_id = \"c\"\n\(lines)\n")
+    do throws(ConfigurationErrors) {
+      _ = try Configuration.load(path: path)
+      return ""
+    } catch {
+      return error.diagnostics.map(\.message).joined(separator: "\n").replacing(directory.path, with: "DIR")
+    }
+  }
+
+  @Test(
+    arguments: [
+      (certificate, 0o644, ""), (certificate, 0o440, ""),
+      (
+        certificate, 0o664,
+        "'ca_file': 'DIR/ca.pem' may be changed by other users (mode 0664); run: chmod go-w DIR/ca.pem"
+      ),
+      (
+        certificate, 0o646,
+        "'ca_file': 'DIR/ca.pem' may be changed by other users (mode 0646); run: chmod go-w DIR/ca.pem"
+      ),
+      (key, 0o600, "'ca_file': 'DIR/ca.pem' holds no certificate; give a file with certificates in PEM form"),
+      ("", 0o600, "'ca_file': 'DIR/ca.pem' holds no certificate; give a file with certificates in PEM form"),
+    ] as [(String, mode_t, String)])
+  func authorities(_ content: String, _ mode: mode_t, _ message: String) throws {
+    let directory = try ConfigurationDirectory()
+    try directory.write("ca.pem", content, mode: mode)
+    #expect(try Self.errors("client_secret = 's'\nca_file = 'ca.pem'", in: directory) == message)
+  }
+
+  @Test(
+    .enabled(if: geteuid() == 0, "needs root to give files away"),
+    arguments: ["ca_file", "client_certificate_file"])
+  func certificatesOfAnotherUser(_ setting: String) throws {
+    let directory = try ConfigurationDirectory()
+    try directory.write("key.pem", Self.key)
+    let path = try directory.write("certificates.pem", Self.certificate, mode: 0o644, owner: 1234)
+    let lines =
+      "client_secret = 's'\n\(setting) = 'certificates.pem'"
+      + (setting == "ca_file" ? "" : "\nclient_key_file = 'key.pem'")
+    #expect(
+      try Self.errors(lines, in: directory)
+        == "'\(setting)': 'DIR/certificates.pem' belongs to another user (uid 1234); "
+        + "run: chown root DIR/certificates.pem")
+    #expect(chown(path, 0, 0) == 0)
+    #expect(try Self.errors(lines, in: directory) == "")
+  }
+
+  @Test(
+    arguments: [
+      (key, 0o600, ""),
+      (
+        key, 0o640,
+        "'private_key_file': 'DIR/key.pem' may be read by other users (mode 0640); run: chmod 0600 DIR/key.pem"
+      ),
+      (certificate, 0o600, "'private_key_file': 'DIR/key.pem' holds no private key; give a file with one in PEM form"),
+      (
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIE\n-----END ENCRYPTED PRIVATE KEY-----\n", 0o600,
+        "'private_key_file': 'DIR/key.pem' holds a private key that is encrypted; "
+          + "decrypt it with 'openssl pkey', and keep it with mode 0600 or as a credential of systemd's"
+      ),
+    ] as [(String, mode_t, String)])
+  func privateKeys(_ content: String, _ mode: mode_t, _ message: String) throws {
+    let directory = try ConfigurationDirectory()
+    try directory.write("key.pem", content, mode: mode)
+    #expect(try Self.errors("client_auth = 'private_key_jwt'\nprivate_key_file = 'key.pem'", in: directory) == message)
+  }
+
+  @Test func clientCertificates() throws {
+    let directory = try ConfigurationDirectory()
+    let auth = "client_auth = 'tls_client_auth'\nclient_certificate_file = 'cert.pem'\n"
+    try directory.write("cert.pem", Self.certificate, mode: 0o644)
+    #expect(
+      try Self.errors(auth, in: directory)
+        == "'client_certificate_file': 'DIR/cert.pem' holds no private key; name the file that does by 'client_key_file'"
+    )
+    try directory.write("key.pem", Self.key)
+    #expect(try Self.errors(auth + "client_key_file = 'key.pem'", in: directory) == "")
+    // With the key in it, the certificate's file is as secret as a key's.
+    try directory.write("cert.pem", Self.certificate + Self.key, mode: 0o644)
+    #expect(
+      try Self.errors(auth, in: directory)
+        == "'client_certificate_file': 'DIR/cert.pem' may be read by other users (mode 0644); run: chmod 0600 DIR/cert.pem"
+    )
+    try #require(chmod("\(directory.path)/cert.pem", 0o600) == 0)
+    #expect(try Self.errors(auth, in: directory) == "")
+  }
+
+  @Test func aTokenIsNotWrittenOverWhatItsSettingsAreReadFrom() throws {
+    let directory = try ConfigurationDirectory()
+    try directory.write("secret", "s")
+    #expect(
+      try Self.errors("client_secret_file = 'secret'\nfile = '\(directory.path)/secret'", in: directory)
+        == "[token.k] writes to 'DIR/secret', which it reads its settings from; give another path")
+  }
+}
