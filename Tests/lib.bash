@@ -68,8 +68,9 @@ eventually() {
 
 # give_up WHAT [LINE...]: ends the test; the lines say why.
 give_up() {
+  local line
   echo "not ok $1"
-  if [[ $# -gt 1 ]]; then printf '  %s\n' "${@:2}"; fi
+  for line in "${@:2}"; do echo "  $line"; done
   diagnose || true
   exit 1
 }
