@@ -68,6 +68,13 @@ test-sanitize: deps ## The tests of libraries and daemon under SANITIZERS="addre
 lint: ## Check the formatting
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 
+.PHONY: lint-lines lint-layers
+lint-lines: ## Find lines over 120 columns
+	@python3 .ci/lint self-test lines
+
+lint-layers: ## Check imports against Package.swift, and the folders of each target for cycles
+	@SWIFT="$(SWIFT)" python3 .ci/lint self-test layers
+
 demo: ## Watch it work: daemon, authorization server and a shell script that reads the token, for under a minute
 	@.ci/deps build demo
 	@Tests/Demo/run

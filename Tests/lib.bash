@@ -95,8 +95,8 @@ build() {
   bin=$(swift build --show-bin-path)
 }
 
-# run_sandbox [OPTION...]: starts the sandbox of $bin on free ports, with its files in $home. Sets issuer and control, and
-# adds the process to pids.
+# run_sandbox [OPTION...]: starts the sandbox of $bin on free ports, with its files in $home. Sets issuer and control,
+# and adds the process to pids.
 run_sandbox() {
   "$bin/konexus-sandbox" --key-bits 2048 --ca-file "$home/ca.pem" --secret-file "$home/secret" "$@" \
     >"$home/sandbox.log" 2>&1 &

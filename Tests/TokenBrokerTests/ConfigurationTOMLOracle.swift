@@ -23,7 +23,7 @@ enum TOMLOracle {
   }
 
   /// How the messages of the daemon's reader begin if toml++ must not be asked.
-  static let guardedMessages = ["expected a key", "a value is missing", "this is not a value"]
+  static let guardedMessages = ["expected a key", "a value is missing"]
 
   static func messages(_ text: String) -> [String] {
     Secret(text).withBytes { TOMLParser.parse($0).errors.map(\.message) }
