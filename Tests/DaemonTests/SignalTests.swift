@@ -51,28 +51,31 @@ struct SignalTests {
     }
   }
 
-  @Test("it stops within a second, also during a request that hangs", arguments: [SIGTERM, SIGINT])
+  @Test(
+    "it stops at once, also during a request that hangs: most of five stops within a second, each in seconds",
+    arguments: [SIGTERM, SIGINT])
   func stopsAtOnce(signal: Int32) async throws {
-    // A busy machine may hold up one stop or another, but not each of several: what the daemon itself waits for would be in all of them.
-    var quickest = Double.infinity
-    for _ in 0..<5 where quickest >= 1 {
-      try await withScene { scene in
-        try scene.configure(scene.table("konexus", ["timeout": "\"60s\""]))
+    try await withScene { scene in
+      try scene.configure(scene.table("konexus", ["timeout": "\"60s\""]))
+      var stops: [Double] = []
+      for round in 1...5 {
         let daemon = try scene.startDaemon()
-        try await scene.ready()
-        scene.sandbox.inject(.hang, at: [.token])
+        try await scene.wait(for: "READY=1") { scene.notify.count(of: "READY=1") == round }
+        if round == 1 { scene.sandbox.inject(.hang, at: [.token]) }
+        let requests = scene.sandbox.counts[.token]
         try await scene.wait(for: "the request") {
           daemon.signal(SIGUSR1)
-          return scene.sandbox.counts[.token] >= 2
+          return scene.sandbox.counts[.token] > requests
         }
-        let told = Clock.monotonic
+        let begin = Clock.monotonic
         daemon.signal(signal)
-        while daemon.process.ending == nil { try await Task.sleep(for: .milliseconds(5)) }
-        quickest = min(quickest, Clock.monotonic - told)
-        #expect(daemon.process.ending == .exited(0))
+        #expect(try await scene.ending(of: daemon) == .exited(0))
+        stops.append(Clock.monotonic - begin)
       }
+      // A busy machine may hold up one or two of them. What the daemon itself waits for would be in most of them.
+      #expect(stops.sorted()[2] < 1, "\(stops)")
+      #expect(stops.allSatisfy { $0 < 20 }, "\(stops)")
     }
-    #expect(quickest < 1, "the quickest of five stops took \(quickest) s")
   }
 
   @Test("a daemon that has no token yet stops as well")
@@ -136,7 +139,10 @@ struct SignalTests {
       try await scene.wait(for: "the token's end") { scene.token() == nil }
       try await scene.wait(for: "eight beats") { scene.notify.count(of: "WATCHDOG=1") >= 8 }
       let beats = scene.notify.messages.filter { $0["WATCHDOG"] == "1" }.map(\.time)
-      for (one, next) in zip(beats, beats.dropFirst()) { #expect(next - one < 2, "a beat came late") }
+      let waits = zip(beats, beats.dropFirst()).map { $1 - $0 }
+      #expect(waits.allSatisfy { $0 < 2 }, "a beat came late: \(waits)")
+      // A busy machine may delay some beats, but not most of them.
+      #expect(waits.sorted()[waits.count / 2] < 1.5, "it beats once in its interval: \(waits)")
       #expect(daemon.process.ending == nil)
     }
   }

@@ -8,8 +8,9 @@ import Testing
 
 /// `make soak DURATION=60`: tokens of a few seconds, faults, key rotations, outages, kill -9 and reloads at random, for as long as is asked.
 ///
-/// A reader must never find a token that the API refuses, and never lack one that was to be had: each trouble is shorter than what is
-/// left of a token when it is refreshed. Prints its seed; `SOAK_SEED=` replays the order of the troubles.
+/// A reader must never find a token that the API refuses, and never lack one that was to be had: each trouble is shorter
+/// than what is left of a token when it is refreshed. In the second half no process ends, and its memory must not grow.
+/// Prints its seed; `SOAK_SEED=` replays the order of the troubles.
 @Suite("Soak", .enabled(if: soakSeconds > 0, "runs by make soak"))
 struct SoakTests {
   private static let faults: [Fault.Kind] = [
@@ -29,10 +30,15 @@ struct SoakTests {
       let reader = try await scene.startReader()
       let begin = Self.footprint(of: daemon)
       var troubles: [String: Int] = [:]
-      let end = Clock.monotonic + soakSeconds
+      // After the warm-up and at the end, of one process: the least of some seconds, without what is in use at a moment.
+      var (warmMemory, lastMemory) = (Int.max, Int.max)
+      let start = Clock.monotonic
+      let end = start + soakSeconds
       while Clock.monotonic < end {
         let trouble: String
-        switch Int.random(in: 0..<12, using: &random) {
+        let progress = (Clock.monotonic - start) / soakSeconds
+        let draw = Int.random(in: 0..<12, using: &random)
+        switch progress > 0.5 ? max(draw, 2) : draw {
         case 0:
           trouble = "kill -9"
           daemon.signal(SIGKILL)
@@ -68,6 +74,11 @@ struct SoakTests {
         }
         troubles[trouble, default: 0] += 1
         try await scene.pass(Double.random(in: 0.1...2.5, using: &random))
+        switch progress {
+        case 0.6..<0.75: warmMemory = min(warmMemory, Self.footprint(of: daemon).kibibytes)
+        case 0.85...: lastMemory = min(lastMemory, Self.footprint(of: daemon).kibibytes)
+        default: break
+        }
       }
       scene.sandbox.clearFaults()
       let report = reader.finish()
@@ -82,12 +93,13 @@ struct SoakTests {
           without a file: \(report.gaps.count) times, of which deleted by us \(troubles["file deleted"] ?? 0); longest \
         \(report.gaps.map { Int(($0.upperBound - $0.lowerBound) * 1000) }.max() ?? 0) ms
           requests: token \(counts[.token]), discovery \(counts[.discovery]), keys \(counts[.jwks])
-          RSS \(begin.kibibytes) KiB -> \(after.kibibytes) KiB, open descriptors \(begin.descriptors) -> \(after.descriptors)
+          memory \(warmMemory) KiB -> \(lastMemory) KiB, open descriptors \(begin.descriptors) -> \(after.descriptors)
           troubles: \(troubles.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
         """)
       #expect(report.refused.isEmpty && report.empty == 0, "seed \(seed): \(report)")
       #expect(report.gaps.count <= troubles["file deleted"] ?? 0, "seed \(seed): \(report.gaps)\n\(scene.story)")
       #expect(report.accepted + Self.absent(reader) == report.reads)
+      #expect(Double(lastMemory) < 1.25 * Double(warmMemory), "seed \(seed)")
       #expect(after.descriptors <= begin.descriptors + 8, "seed \(seed)")
       #expect(daemon.process.ending == nil)
     }
@@ -97,9 +109,10 @@ struct SoakTests {
     reader.readings.filter { !$0.isToken }.reduce(0) { $0 + $1.count }
   }
 
+  /// Memory of its own, without the files that it maps, and open descriptors.
   private static func footprint(of daemon: DaemonProcess) -> (kibibytes: Int, descriptors: Int) {
     let status = Workplace.read("/proc/\(daemon.process.pid)/status") ?? ""
-    let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+    let line = status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") }
     let kibibytes = line.flatMap { $0.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } }
     let descriptors = (try? Scene.files(in: "/proc/\(daemon.process.pid)/fd"))?.count
     return (kibibytes ?? 0, descriptors ?? 0)

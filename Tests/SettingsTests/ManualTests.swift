@@ -6,10 +6,16 @@ import Settings
 
 /// The manual says what the code does.
 @Suite struct ManualTests {
+  /// The directory of Package.swift.
+  private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+
+  private func exists(_ path: String) -> Bool {
+    FileManager.default.fileExists(atPath: root.appendingPathComponent(path).path)
+  }
+
   private func page(_ name: String) throws -> String {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    return try String(contentsOf: root.appendingPathComponent("systemd/man/\(name).scd"), encoding: .utf8)
+    try String(contentsOf: root.appendingPathComponent("systemd/man/\(name).scd"), encoding: .utf8)
   }
 
   @Test func hasEveryFailureWithKindAndRemedy() throws {
@@ -30,31 +36,30 @@ import Settings
     #expect(ids == EventID.allCases.map(\.rawValue))
   }
 
-  @Test func theTestsThatTheThreatModelNamesAreThere() throws {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    let text = try String(contentsOf: root.appendingPathComponent("SECURITY.md"), encoding: .utf8)
-    var sources = ""
-    let files = FileManager.default.enumerator(atPath: root.appendingPathComponent("Tests").path)
-    while let file = files?.nextObject() as? String {
-      guard file.hasSuffix(".swift") else { continue }
-      sources += try String(contentsOf: root.appendingPathComponent("Tests/\(file)"), encoding: .utf8)
-    }
-    let quoted = text.split(separator: "`", omittingEmptySubsequences: false).enumerated()
-      .filter { $0.offset % 2 == 1 }.map(\.element)
-    var count = 0
-    for name in quoted {
-      if name.hasPrefix("Tests/") {
-        #expect(FileManager.default.fileExists(atPath: root.appendingPathComponent(String(name)).path), "\(name)")
+  /// Each test that a document names must exist, run and check something.
+  @Test(arguments: [("SECURITY.md", 60), ("CONTRIBUTING.md", 15)])
+  func namesGoodTests(document: String, least: Int) throws {
+    let sources = try TestSources(below: root.appendingPathComponent("Tests"))
+    let text = try String(contentsOf: root.appendingPathComponent(document), encoding: .utf8)
+    var (count, suite) = (0, "")
+    for quoted in text.matches(of: /`([^`\n]+)`/).map({ String($0.1) }) {
+      if quoted.hasPrefix("Tests/") {
+        #expect(exists(quoted), "\(quoted)")
+      } else if exists("Tests/\(quoted)") {
+        // A test target.
+        continue
+      } else if let name = quoted.wholeMatch(of: /(\w+Tests)?(\.\w+)?/), name.1 != nil || !suite.isEmpty {
+        // `.function` belongs to the suite before it.
+        suite = name.1.map(String.init) ?? suite
+        let fault = sources.fault(of: suite + (name.2 ?? ""))
+        #expect(fault == nil, "\(document): \(suite)\(name.2 ?? "")")
+      } else {
+        suite = ""
         continue
       }
-      let parts = name.split(separator: ".")
-      guard let suite = parts.first, suite.hasSuffix("Tests") else { continue }
-      #expect(sources.contains("struct \(suite)"), "\(name)")
-      if parts.count == 2 { #expect(sources.contains("func \(parts[1])("), "\(name)") }
       count += 1
     }
-    #expect(count > 20)
+    #expect(count >= least, "\(document) names \(count)")
   }
 
   @Test func hasEveryKeyOfTheConfigFileWithItsDefault() throws {

@@ -1,6 +1,7 @@
-# What the tests here have in common. A test is a script that runs as root under a systemd of its own, on a machine that is thrown away afterwards.
+# What the tests here have in common. A test is a script that runs as root under a systemd of its own, on a machine
+# that is thrown away afterwards.
 # shellcheck shell=bash
-set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.bash"
 
 : "${PACKAGE:?run this by Tests/Systemd/run}" "${KONEXUS_SANDBOX:?}" "${KONEXUS_SOURCE:?}"
 readonly SERVICE=konexus-tokend.service
@@ -10,62 +11,11 @@ readonly CONTROL=http://127.0.0.1:8444
 readonly API=https://localhost:8443
 readonly CA=/etc/konexus-tokend/ca.pem
 
-# --- Checking. Each check is a line; the first that fails ends the test, with what helps to see why.
-
-# check WHAT COMMAND...: COMMAND must succeed.
-check() {
-  local what=$1; shift
-  local output
-  if output=$("$@" 2>&1); then echo "ok $what"; else give_up "$what" "failed ($?): $*" "$output"; fi
-}
-
-# denied WHAT COMMAND...: COMMAND must fail.
-denied() {
-  local what=$1; shift
-  local output
-  if output=$("$@" 2>&1); then give_up "$what" "succeeded, but should have been denied: $*" "$output"; else echo "ok $what"; fi
-}
-
-# equal WHAT ACTUAL EXPECTED
-equal() {
-  if [[ $2 == "$3" ]]; then echo "ok $1"; else give_up "$1" "is:       $2" "expected: $3"; fi
-}
-
-# match WHAT ACTUAL PATTERN: PATTERN is an extended regular expression that must be found.
-match() {
-  if [[ $2 =~ $3 ]]; then echo "ok $1"; else give_up "$1" "is:            $2" "does not match $3"; fi
-}
-
-# no_match WHAT ACTUAL PATTERN
-no_match() {
-  if [[ $2 =~ $3 ]]; then give_up "$1" "is:     $2" "matches $3"; else echo "ok $1"; fi
-}
-
-# eventually SECONDS WHAT COMMAND...: COMMAND must succeed before long. SECONDS bounds a failing test; no test waits for it otherwise.
-eventually() {
-  local seconds=$1 what=$2; shift 2
-  local deadline=$((SECONDS + seconds))
-  until "$@" >/dev/null 2>&1; do
-    if ((SECONDS > deadline)); then give_up "$what" "not within $seconds s: $*"; fi
-    sleep 0.05
-  done
-  echo "ok $what"
-}
-
-give_up() {
-  echo "not ok $1"
-  shift
-  printf '  %s\n' "$@"
+diagnose() {
   echo "--- systemctl status"
   systemctl status --no-pager --lines=0 $SERVICE || true
   echo "--- journal"
   journalctl --no-pager --output=short-monotonic --boot | grep -v ' kernel: ' | tail -n 60 || true
-  exit 1
-}
-
-skip() {
-  echo "$*"
-  exit 77
 }
 
 # --- The other side: an authorization server and the API, in the sandbox.

@@ -21,16 +21,21 @@ enum TOMLOracle {
     return (try? TOMLTable(string: text)).map(show)
   }
 
+  /// How the messages of the daemon's reader begin if toml++ must not be asked.
+  static let guardedMessages = ["expected a key", "a value is missing"]
+
+  static func messages(_ text: String) -> [String] {
+    Secret(text).withBytes { TOMLParser.parse($0).errors.map(\.message) }
+  }
+
   private static func endsTomlPlusPlus(_ text: String) -> Bool {
-    let errors = Secret(text).withBytes { TOMLParser.parse($0).errors }
+    let errors = messages(text)
     guard !errors.isEmpty else { return false }
     let dateMarks = zip(text.utf8, text.utf8.dropFirst()).contains { first, second in
       first.isDigit && (second == UInt8(ascii: "-") || second == UInt8(ascii: ":"))
     }
     return dateMarks
-      || errors.contains { error in
-        ["expected a key", "a value is missing", "this is no value"].contains { error.message.hasPrefix($0) }
-      }
+      || errors.contains { error in guardedMessages.contains { error.hasPrefix($0) } }
   }
 
   private static func show(_ map: TOMLMap) -> String {

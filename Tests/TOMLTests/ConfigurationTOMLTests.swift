@@ -13,6 +13,11 @@ import Testing
     #expect(TOMLOracle.theirs(text) == nil, "\(text)")
   }
 
+  /// If the reader no longer has such a message, nothing keeps toml++ from its assertions.
+  @Test(arguments: TOMLOracle.guardedMessages) func aGuardedMessageIsOneOfTheReader(_ prefix: String) {
+    #expect(TOMLCorpus.invalid.contains { TOMLOracle.messages($0).contains { $0.hasPrefix(prefix) } })
+  }
+
   /// A mutated document is valid for both or for neither, and says the same to both.
   @Test(arguments: 0..<8) func mutatedDocumentsAreJudgedAsTomlPlusPlusJudgesThem(_ shard: UInt64) {
     var generator = SplitMix64(seed: shard)

@@ -1,0 +1,32 @@
+"""lint CHECK...: checks of the sources, beside `swift format lint`. Without arguments, all.
+
+lines      no line of Swift, shell, C or Python over 120 columns
+layers     Package.swift declares what each target imports; no cycles between the folders of a target
+self-test  the checks find what they should
+"""
+
+import sys
+
+import layers
+import lines
+import self_test
+
+CHECKS = {"lines": lines.faults, "layers": layers.faults, "self-test": self_test.faults}
+
+
+def main(names):
+    if unknown := [name for name in names if name not in CHECKS]:
+        print(f"lint: no such check: {' '.join(unknown)}\n\n{__doc__}", file=sys.stderr, end="")
+        return 64
+    failed = False
+    for name in names or CHECKS:
+        found = CHECKS[name]()
+        for fault in found:
+            print(fault)
+        if found:
+            print(f"lint {name}: {len(found)} faults", file=sys.stderr)
+            failed = True
+    return int(failed)
+
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,37 @@
+"""The length of lines."""
+
+import pathlib
+import re
+import subprocess
+
+LIMIT = 120
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SUFFIXES = {".swift", ".sh", ".bash", ".test", ".c", ".h", ".py"}
+INTERPRETERS = re.compile(rb"#!.*\b(ba|da)?sh\b|#!.*\bpython3?\b")
+
+
+def is_source(path):
+    """Whether the file is Swift, shell, C or Python. Of files without a suffix, the first line decides."""
+    if path.suffix:
+        return path.suffix in SUFFIXES
+    with path.open("rb") as file:
+        return bool(INTERPRETERS.match(file.readline(200)))
+
+
+def faults_in(name, text):
+    return [
+        f"{name}:{number}: {len(line)} columns, more than {LIMIT}"
+        for number, line in enumerate(text.split("\n"), 1)
+        if len(line) > LIMIT
+    ]
+
+
+def faults():
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    found = []
+    for name in sorted(listed.stdout.decode().split("\0")[:-1]):
+        path = ROOT / name
+        if path.is_file() and not path.is_symlink() and is_source(path):
+            found += faults_in(name, path.read_text(encoding="utf-8"))
+    return found

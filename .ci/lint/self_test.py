@@ -1,0 +1,103 @@
+"""The checks find what they should, in a small package."""
+
+import pathlib
+import tempfile
+import unittest
+
+import layers
+import lines
+import swift_code
+
+TOOLCHAIN = {"Glibc", "Testing"}
+
+
+def manifest():
+    def target(name, kind="regular", products=(), **more):
+        by_name = [{"byName": [dependency, None]} for dependency in more.get("uses", ())]
+        by_product = [{"product": [product, "package", None, None]} for product in products]
+        return {"name": name, "type": kind, "dependencies": by_name + by_product}
+
+    return {
+        "targets": [
+            target("CBase", "system"),
+            target("Base", uses=["CBase"]),
+            target("Broker", uses=["Base"], products=["Logging"]),
+            target("the-program", "executable", uses=["Broker"]),
+            target("BrokerTests", "test", uses=["Broker", "the-program"]),
+        ]
+    }
+
+
+SOURCES = {
+    "Sources/Base/Base.swift": "import CBase\nimport Glibc\npublic struct Moment {}\n",
+    "Sources/Broker/Broker.swift": "internal import Base\nimport struct Logging.Logger\nstruct Broker { let a: Alpha }",
+    "Sources/Broker/A/Alpha.swift": '/* Beta */\nstruct Alpha { let b = "Beta \\"Beta\\"" } // Beta\n',
+    "Sources/Broker/B/Beta.swift": "struct Beta { let alpha: Alpha }\nprivate struct Twice {}\n",
+    "Sources/Broker/A/Twice.swift": "private struct Twice {}\n",
+    "Sources/the-program/main.swift": "@preconcurrency public import Broker\n",
+    "Tests/BrokerTests/BrokerTests.swift": "import Testing\n@testable import Broker\n",
+}
+
+
+class Layers(unittest.TestCase):
+    def faults(self, changes=None, package=None):
+        with tempfile.TemporaryDirectory() as name:
+            root = pathlib.Path(name)
+            for path, text in {**SOURCES, **(changes or {})}.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_text(text, encoding="utf-8")
+            return layers.faults_in(root, package or manifest(), TOOLCHAIN)
+
+    def test_a_good_package(self):
+        self.assertEqual(self.faults(), [])
+
+    def test_an_undeclared_target(self):
+        found = self.faults({"Sources/the-program/Wrong.swift": "\nimport Base\n"})
+        self.assertEqual(
+            found,
+            ["Sources/the-program/Wrong.swift:2: the-program imports Base, which Package.swift does not declare"],
+        )
+
+    def test_an_undeclared_product(self):
+        for statement in ["import NIO", "@testable import NIO", "private import class NIO.Loop"]:
+            self.assertEqual(len(self.faults({"Sources/Base/Wrong.swift": statement})), 1, statement)
+
+    def test_a_dependency_without_an_import(self):
+        found = self.faults({"Sources/Base/Base.swift": "// import CBase\n"})
+        self.assertEqual(found, ["Package.swift: Base declares CBase, which no file imports"])
+
+    def test_a_cycle(self):
+        interpolated = ['let b = "\\(Beta().x)"', 'let b = """\n  \\(f("x", Beta.x))\n  """']
+        for use in ["let b: Beta", "func f(_: [Beta])", *interpolated]:
+            (found,) = self.faults({"Sources/Broker/A/Wrong.swift": f"extension Alpha {{ {use} }}\n"})
+            self.assertIn("Sources/Broker: folders in a cycle: A, B\n", found, use)
+            self.assertIn("Sources/Broker/A/Wrong.swift:", found, use)
+
+    def test_a_cycle_by_the_files_beside_the_folders(self):
+        (found,) = self.faults({"Sources/Broker/A/Wrong.swift": "extension Broker {}\n"})
+        self.assertIn("folders in a cycle: ., A", found)
+
+    def test_a_name_of_two_folders_is_of_none(self):
+        changes = {"Sources/Broker/C/Beta.swift": "enum Beta {}\n", "Sources/Broker/A/X.swift": "let b: Beta\n"}
+        self.assertEqual(self.faults(changes), [])
+
+
+class Code(unittest.TestCase):
+    def test_lines_stay_where_they_are(self):
+        text = 'a /* 1\n/* 2 */\n*/ b #"x" \\#(y) "# c """\n  d \\("e" + f(g)) "\n  """ h "\\\\" i // j\nk'
+        stripped = swift_code.code(text)
+        self.assertEqual(stripped.count("\n"), text.count("\n"))
+        self.assertEqual(stripped.split(), ["a", "b", "y", "c", "+", "f(g)", "h", "i", "k"])
+
+
+class Lines(unittest.TestCase):
+    def test_a_long_line(self):
+        self.assertEqual(lines.faults_in("x", "é" * 120 + "\n" + "é" * 120), [])
+        self.assertEqual(lines.faults_in("x", "\n" + "a" * 121), ["x:2: 121 columns, more than 120"])
+
+
+def faults():
+    suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, (Layers, Code, Lines)))
+    result = unittest.TestResult()
+    suite.run(result)
+    return [f"{test}: {text}" for test, text in result.failures + result.errors]
