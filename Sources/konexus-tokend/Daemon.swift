@@ -133,7 +133,7 @@ actor Daemon {
       if let control, statusWriter == nil, !control.isThere { openControlSocket() }
       return
     }
-    guard mkdir(directory, 0o750) == 0 else {
+    guard environment.makeTokenDirectory() else {
       let reason = String(cString: strerror(errno))
       if !isDirectoryLost {
         logger.critical(
@@ -142,8 +142,6 @@ actor Daemon {
       isDirectoryLost = true
       return
     }
-    // mkdir(2) takes the umask off the mode.
-    chmod(directory, 0o750)
     logger.error("\(directory) was removed; it was made again")
     do throws(DirectoryLocks.Held) { try locks.takeAgain(directory) } catch { logger.critical("\(error)") }
     statusFile = StatusFile(directory: directory, allowsPersistentStorage: false)

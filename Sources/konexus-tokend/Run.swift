@@ -70,7 +70,8 @@ struct Run: ParsableCommand {
     }
     // Before another thread reads the environment.
     let inherited = Result { () throws(SystemCallFailure) in try ListenDescriptor.takeAll() }
-    makeTokenDirectory(environment)
+    // Where systemd does not make it: in a terminal, in a container. What prevents it is reported when it is used.
+    _ = environment.makeTokenDirectory()
     let locks = takeTokenDirectory(environment)
     let leftovers = LeftoverWatch(environment.tokenDirectory, queue: queue)
     let former = (try? inherited.get())?.first { $0.name == StoredConfiguration.name }
@@ -144,12 +145,6 @@ struct Run: ParsableCommand {
       Self.exit(withError: ExitCode(EX_TEMPFAIL))
     }
     return locks
-  }
-
-  /// Makes the runtime directory where systemd does not: in a terminal, in a container. What prevents it is reported when it is used.
-  private func makeTokenDirectory(_ environment: RuntimeEnvironment) {
-    // mkdir(2) takes the umask off the mode. A directory that was there before keeps its own.
-    if mkdir(environment.tokenDirectory, 0o750) == 0 { chmod(environment.tokenDirectory, 0o750) }
   }
 
   /// The listening sockets that systemd hands over: a socket unit's, or the one that a former run had it keep.

@@ -39,6 +39,18 @@ public struct RuntimeEnvironment: Hashable, Sendable {
   /// `/run/konexus-tokend`, or what systemd made in its place.
   public var tokenDirectory: String { runtimeDirectory ?? "/run/konexus-tokend" }
 
+  /// Makes `tokenDirectory` with mode 0750, whatever the umask.
+  ///
+  /// A set-group-ID bit that it inherits stays: a volume of Kubernetes gives its files the group of the pod by it.
+  ///
+  /// - Returns: whether it was made. `errno` has the reason if it was not.
+  public func makeTokenDirectory() -> Bool {
+    guard mkdir(tokenDirectory, 0o750) == 0 else { return false }
+    var status = stat()
+    if stat(tokenDirectory, &status) == 0 { chmod(tokenDirectory, status.st_mode & S_ISGID | 0o750) }
+    return true
+  }
+
   /// The configuration file to read when none is named: `config.toml` among systemd's credentials if it is there, otherwise
   /// `/etc/konexus-tokend/config.toml`.
   public var defaultConfigurationPath: String {
