@@ -24,7 +24,7 @@ public enum EventID: String, CaseIterable, Sendable {
   case reloaded = "49612e8fdcd944e69a955fe177246d0e"
   /// The settings could not be read again; the old ones hold.
   case reloadFailed = "44eac31ede0c45a1a3619b6911a798de"
-  /// The daemon started without all of its configuration: with the previous one, or without the tables that are wrong.
+  /// The configuration is broken at the start: the previous one is in use, or the tables that are right, or none.
   case configurationBroken = "5b0c8a1f3d5e4d0c9f7b2e6a8c1d4f03"
   /// The config file was changed since it was read.
   case configurationChanged = "c6a7e3f05b1d4a8e92d0f4b7135ce886"

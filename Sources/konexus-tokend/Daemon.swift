@@ -176,7 +176,10 @@ actor Daemon {
           file.map { $0.content(atMost: ConfigurationDraft.sizeLimit) } ?? ConfigurationDraft(reading: configPath, environment: environment).text
         }
         guard let text else { return reply.send(.failed("the configuration file cannot be read")) }
-        reply.send(text == stored?.text ? .ok("") : .failed("the file is not what is in effect"))
+        guard text == stored?.text else { return reply.send(.failed("the file is not what is in effect")) }
+        // What was written again without a change is not reported any more, to other users either.
+        if let file { await self.broker.note(file.stamp) } else { await self.noteConfigurationFile() }
+        reply.send(.ok(""))
       }
     }
   }

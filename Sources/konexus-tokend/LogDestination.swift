@@ -13,6 +13,21 @@ enum LogDestination {
     return logger
   }
 
+  /// Reports what is wrong with the configuration: an entry for each fault. Lines for people look as a compiler's do.
+  static func report(_ faults: [Diagnostic], _ settings: DaemonSettings) {
+    let handler = handler(settings.logFormat)
+    guard !(handler is StderrLogHandler) else {
+      for fault in faults { StandardError.write("\(fault)\n") }
+      return
+    }
+    let logger = logger(settings)
+    for fault in faults {
+      var metadata: Logger.Metadata = ["message_id": "\(EventID.configurationBroken.rawValue)"]
+      if let token = fault.token { metadata["token_name"] = "\(token)" }
+      logger.error("\(fault)", metadata: metadata)
+    }
+  }
+
   private static func handler(_ format: DaemonSettings.LogFormat) -> any LogHandler {
     switch format {
     case .journal: JournalLogHandler(identifier: "konexus-tokend")

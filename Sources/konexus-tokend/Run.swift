@@ -122,12 +122,17 @@ struct Run: ParsableCommand {
     isChecked.wait()
     let result = checked.withLock { $0 }
     for error in result.overdue { StandardError.write("\(error)\n") }
-    do {
+    do throws(ConfigurationErrors) {
       let start = try StartConfiguration(
         result.draft, former: former, environment: environment, isPartAllowed: !once)
-      for diagnostic in start.diagnostics { StandardError.write("\(diagnostic)\n") }
+      LogDestination.report(start.diagnostics, start.configuration.daemon)
       return start
     } catch {
+      let count = error.diagnostics.count
+      LogDestination.logger(result.draft.configuration.daemon).critical(
+        "the configuration is not usable: \(count) \(count == 1 ? "fault" : "faults")",
+        metadata: ["message_id": "\(EventID.configurationBroken.rawValue)"])
+      // By standard error: of a process that ends at once, journald may not find the unit that an entry is of.
       fail("\(error)")
     }
   }

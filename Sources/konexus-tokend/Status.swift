@@ -47,9 +47,9 @@ struct Status: ParsableCommand {
     if quiet { Glibc.exit(code) }
     if let probe { answer(probe) }
     if watch { follow() }
-    var report: StatusReport
+    let report: StatusReport
     do throws(StatusFile.Unavailable) {
-      report = StatusReport(try StatusFile.find(in: location.path), only: name)
+      report = try judged()
     } catch {
       let verdict = location.verdict(error)
       if json { StandardOutput.write(json: StatusReport.json(verdict.error, isCritical: verdict.code == 2)) }
@@ -64,10 +64,22 @@ struct Status: ParsableCommand {
     Glibc.exit(report.grade.rawValue)
   }
 
+  /// The status, judged now. The time of the configuration file alone does not show a change, and root can compare more.
+  private func judged() throws(StatusFile.Unavailable) -> StatusReport {
+    var report = StatusReport(try StatusFile.find(in: location.path), only: name)
+    // Only the service's own daemon may see the service's file.
+    if report.isConfigurationChanged, location.directory == nil,
+      ConfigurationFile.isInEffect(in: location.path) == true
+    {
+      report.isConfigurationChanged = false
+    }
+    return report
+  }
+
   /// The exit code alone.
   private var code: Int32 {
     do throws(StatusFile.Unavailable) {
-      let report = StatusReport(try StatusFile.find(in: location.path), only: name)
+      let report = try judged()
       // Of a token that there is not, it cannot be told.
       guard let probe, !report.tokens.isEmpty else { return report.grade.rawValue }
       return probe.passes(report) ? 0 : 1
@@ -78,7 +90,7 @@ struct Status: ParsableCommand {
 
   private func answer(_ probe: StatusProbe) -> Never {
     do throws(StatusFile.Unavailable) {
-      let report = StatusReport(try StatusFile.find(in: location.path), only: name)
+      let report = try judged()
       if name != nil { _ = location.token(name, in: report) }
       let isWell = probe.passes(report)
       StandardOutput.write(report.summary.preceded(by: "\(isWell ? "" : "not ")\(probe.rawValue): "))
@@ -94,7 +106,7 @@ struct Status: ParsableCommand {
       let lines: [StyledLine]
       let summary: [StyledLine]
       do throws(StatusFile.Unavailable) {
-        let report = StatusReport(try StatusFile.find(in: location.path), only: name)
+        let report = try judged()
         lines = report.text(StandardOutput.style, inDetail: name != nil)
         summary = report.summary
       } catch {

@@ -146,27 +146,97 @@ struct BrokenConfigurationTests {
     }
   }
 
-  @Test("an edited file is reported by status, the service's status and a metric, until it is in effect")
+  @Test(
+    "an edited file is reported by status, check, the service's status and a metric, until it is in effect; no watchdog"
+  )
   func edited() async throws {
     try await withScene { scene in
-      let metrics = scene.workplace.path + "/konexus.prom"
-      let head = "[daemon]\nmetrics_file = \"\(metrics)\"\n"
-      try scene.configure(head, scene.table())
+      let advice = "config.toml is newer than the running configuration -> systemctl reload konexus-tokend"
+      func status() async throws -> CommandRun { try await CommandRun(["status"], in: scene.workplace) }
+      func check() async throws -> CommandRun {
+        let variables = ["CREDENTIALS_DIRECTORY": scene.workplace.path]
+        return try await CommandRun(["check", "--offline"], in: scene.workplace, environment: variables)
+      }
+      try scene.configure(scene.metricsTable, scene.table())
+      // Without WATCHDOG_USEC, as in a container: what the daemon finds, it finds by itself.
       let daemon = try scene.startDaemon()
       try await scene.settled()
+      for run in [try await status(), try await check()] {
+        #expect(run.code == 0 && !run.output.contains("newer than"), "\(run.output)")
+      }
+      try await scene.wait(for: "the metrics") { scene.metric("config_file_changed") == 0 }
+      let heartbeat = try #require(scene.metric("last_heartbeat_timestamp_seconds"))
+      try scene.configure(scene.metricsTable, scene.table("konexus", ["refresh_at": "0.6"]))
+      var run = try await status()
+      #expect(run.code == 1 && run.output.contains("DIR/" + advice), "\(run.output)")
+      run = try await check()
+      #expect(run.code == 0 && run.output.contains("DIR/" + advice), "\(run.output)")
+      // The daemon looks once a minute.
+      try await scene.wait(for: "the metric", atMost: 100) { scene.metric("config_file_changed") == 1 }
+      #expect(scene.notify.status?.contains(advice) ?? false, "\(scene.notify.status ?? "")")
+      #expect(daemon.log(with: advice).count == 1, "\(daemon.log)")
+      #expect(try #require(scene.metric("last_heartbeat_timestamp_seconds")) > heartbeat + 14)
+      #expect(scene.notify.count(of: "WATCHDOG=1") == 0)
+      run = try await CommandRun(["reload"], in: scene.workplace)
+      #expect(run.code == 0 && run.errors == "", "\(run.errors)")
+      for run in [try await status(), try await check()] {
+        #expect(run.code == 0 && !run.output.contains("newer than"), "\(run.output)")
+      }
+      try await scene.wait(for: "the metric") { scene.metric("config_file_changed") == 0 }
+      #expect(!(scene.notify.status?.contains("newer than") ?? true))
+    }
+  }
+
+  @Test(
+    "a file that was written again without a change is newer, until root compares its content",
+    .enabled(if: geteuid() == 0, "needs root"))
+  func rewritten() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      try scene.startDaemon()
+      try await scene.settled()
+      let variables = ["KONEXUS_TOKEND_CONFIG_SOURCE": scene.workplace.configFile]
+      try scene.configure()
+      // Without the variable, the command has nothing to compare, like another user's.
       var run = try await CommandRun(["status"], in: scene.workplace)
+      #expect(run.code == 1 && run.output.contains("newer than the running configuration"), "\(run.output)")
+      run = try await CommandRun(["status"], in: scene.workplace, environment: variables)
       #expect(run.code == 0 && !run.output.contains("newer than"), "\(run.output)")
-      try scene.configure(head, scene.table("konexus", ["refresh_at": "0.6"]))
-      run = try await CommandRun(["status"], in: scene.workplace)
-      #expect(run.code == 1, "\(run.output)")
-      #expect(
-        run.output.contains(
-          "DIR/config.toml is newer than the running configuration -> systemctl reload konexus-tokend"),
-        "\(run.output)")
+      try await scene.wait(for: "the others' status") {
+        try await CommandRun(["status", "-q"], in: scene.workplace).code == 0
+      }
+      try scene.configure(scene.table("konexus", ["refresh_at": "0.6"]))
+      run = try await CommandRun(["status"], in: scene.workplace, environment: variables)
+      #expect(run.code == 1 && run.output.contains("newer than the running configuration"), "\(run.output)")
+    }
+  }
+
+  @Test("the metric of the last reload is 0 after a broken one, and after a start with a broken table; else 1")
+  func lastReload() async throws {
+    try await withScene { scene in
+      func configure(_ more: String...) throws { try scene.configure(scene.metricsTable, scene.table(), more.joined()) }
+      func becomes(_ value: Double) async throws {
+        try await scene.wait(for: "the metric \(value)") { scene.metric("config_last_reload_successful") == value }
+      }
+      try configure()
+      var daemon = try scene.startDaemon()
+      try await scene.settled()
+      try await becomes(1)
+      try configure(Self.brokenTable)
       daemon.signal(SIGHUP)
-      try await scene.wait(for: "the reload") { daemon.status?.reloads == 1 }
-      run = try await CommandRun(["status"], in: scene.workplace)
-      #expect(run.code == 0, "\(run.output)")
+      try await becomes(0)
+      try configure()
+      daemon.signal(SIGHUP)
+      try await becomes(1)
+      daemon.signal(SIGTERM)
+      _ = try await scene.ending(of: daemon)
+      #expect(unlink(scene.workplace.metricsFile) == 0)
+      try configure(Self.brokenTable)
+      daemon = try scene.startDaemon()
+      try await becomes(0)
+      try configure()
+      daemon.signal(SIGHUP)
+      try await becomes(1)
     }
   }
 
@@ -198,6 +268,36 @@ struct BrokenConfigurationTests {
       run = try await CommandRun(["reload"], in: scene.workplace, environment: variables)
       #expect(run.code == 1 && run.errors.contains("chmod 0600"), "\(run.errors)")
       #expect(daemon.status?.tokens.map(\.name) == ["konexus", "added"])
+    }
+  }
+
+  @Test(
+    "a reload works while status.json cannot be written, and root's status does not ask for another",
+    .enabled(if: geteuid() == 0, "needs root"))
+  func reloadWithoutStatus() async throws {
+    try await withScene { scene in
+      try await scene.withSmallDirectory { fill in
+        try scene.configure()
+        let daemon = try scene.startDaemon()
+        try await scene.settled()
+        let directory = scene.workplace.path + "/added"
+        #expect(mkdir(directory, 0o750) == 0)
+        try fill()
+        try scene.configure(scene.table(), scene.table("added", ["file": "\"\(directory)/t\""]))
+        var run = try await CommandRun(["reload"], in: scene.workplace)
+        #expect(run.code == 0 && run.errors == "", "\(run.errors)")
+        try await scene.wait(for: "the added token") { Workplace.read(directory + "/t") != nil }
+        #expect(daemon.status?.reloads == 0, "status.json is the former one")
+        #expect(daemon.log(with: "status does not work", "No space left").count == 1, "\(daemon.log)")
+        let variables = ["KONEXUS_TOKEND_CONFIG_SOURCE": scene.workplace.configFile]
+        run = try await CommandRun(["status"], in: scene.workplace, environment: variables)
+        #expect(!run.output.contains("newer than"), "\(run.output)")
+        try scene.configure(scene.table("konexus", ["mode": "640"]))
+        run = try await CommandRun(["reload"], in: scene.workplace)
+        #expect(run.code == 1 && run.errors.contains("previous configuration stays in use"), "\(run.errors)")
+        #expect(unlink(scene.workplace.runtimeDirectory + "/filler") == 0)
+        try await scene.wait(for: "the status") { daemon.status?.reloads == 2 }
+      }
     }
   }
 

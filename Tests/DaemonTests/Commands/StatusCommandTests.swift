@@ -341,36 +341,19 @@ import Testing
     "on a full tmpfs the token that came after the last status is valid, and is shown", .enabled(if: geteuid() == 0))
   func aNewerTokenThanTheStatus() async throws {
     try await withScene(lifetime: 12) { scene in
-      let directory = scene.workplace.runtimeDirectory
-      func run(_ command: String...) async throws {
-        let process = try ChildProcess(
-          command, environment: ["PATH": "/usr/bin:/bin"], errors: scene.workplace.path + "/mount-errors")
-        try await scene.wait(for: command[0]) { process.ending != nil }
-        try #require(process.ending == .exited(0), "\(command)")
-      }
-      try await run("mount", "-t", "tmpfs", "-o", "size=64k,mode=0750", "konexus", directory)
-      do {
+      try await scene.withSmallDirectory { fill in
         try scene.configure()
         let daemon = try scene.startDaemon()
         try await scene.settled()
         let first = try #require(scene.token())
-        let filler = open(directory + "/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
-        try #require(filler >= 0)
-        defer { close(filler) }
-        while write(filler, String(repeating: "x", count: 4096), 4096) > 0 {}
-        try #require(errno == ENOSPC)
+        try fill()
         try await scene.wait(for: "a token in the ended one's place") { scene.token().map { $0 != first } ?? false }
         let status = try await CommandRun(["status"], in: scene.workplace)
         #expect(status.code < 2 && !status.output.contains("expired"), "\(status.output)")
         let show = try await CommandRun(["show"], in: scene.workplace)
         #expect(show.code == 0 && show.output == (scene.token() ?? "") + "\n", "\(show.errors)")
         #expect(daemon.log.contains("No space left on device"), "\(daemon.log)")
-        daemon.process.kill()
-      } catch {
-        try await run("umount", "--lazy", directory)
-        throw error
       }
-      try await run("umount", "--lazy", directory)
     }
   }
 }

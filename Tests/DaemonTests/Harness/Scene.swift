@@ -43,6 +43,16 @@ final class Scene: Sendable {
     try workplace.write((tables.isEmpty ? [table()] : tables).joined(separator: "\n"), to: workplace.configFile)
   }
 
+  /// A table `[daemon]` that has `metric` work.
+  var metricsTable: String { "[daemon]\nmetrics_file = \"\(workplace.metricsFile)\"\n" }
+
+  /// The value of a metric without labels; nil if it is not written.
+  func metric(_ name: String) -> Double? {
+    let lines = (Workplace.read(workplace.metricsFile) ?? "").split(separator: "\n")
+    let prefix = "konexus_tokend_\(name) "
+    return lines.first { $0.hasPrefix(prefix) }.flatMap { Double($0.dropFirst(prefix.count)) }
+  }
+
   // MARK: Processes
 
   /// Starts the daemon, as systemd would unless `isSupervised` says no.
@@ -114,6 +124,32 @@ final class Scene: Sendable {
     try await wait(for: "the status of a daemon that is ready", sourceLocation: sourceLocation) {
       (try? StatusFile.read(from: workplace.runtimeDirectory))?.isReady ?? false
     }
+  }
+
+  /// Performs with a runtime directory of 64 KiB: `fill` takes what is left of it. Needs root.
+  func withSmallDirectory(perform: (_ fill: () throws -> Void) async throws -> Void) async throws {
+    let directory = workplace.runtimeDirectory
+    func run(_ command: String...) async throws {
+      let process = try ChildProcess(
+        command, environment: ["PATH": "/usr/bin:/bin"], errors: workplace.path + "/mount-errors")
+      try await wait(for: command[0]) { process.ending != nil }
+      try #require(process.ending == .exited(0), "\(command)")
+    }
+    try await run("mount", "-t", "tmpfs", "-o", "size=64k,mode=0750", "konexus", directory)
+    do {
+      try await perform {
+        let filler = open(directory + "/filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        try #require(filler >= 0)
+        defer { close(filler) }
+        while write(filler, String(repeating: "x", count: 4096), 4096) > 0 {}
+        try #require(errno == ENOSPC)
+      }
+      for daemon in daemons.withLock({ $0 }) { daemon.process.kill() }
+    } catch {
+      try await run("umount", "--lazy", directory)
+      throw error
+    }
+    try await run("umount", "--lazy", directory)
   }
 
   // MARK: Afterwards

@@ -19,6 +19,7 @@ struct Workplace: Sendable {
   var runtimeDirectory: String { path + "/run" }
   var configFile: String { path + "/config.toml" }
   var caFile: String { path + "/ca.pem" }
+  var metricsFile: String { path + "/konexus.prom" }
   var notifySocket: String { path + "/notify" }
 
   /// The file of a token that has none named in the configuration.

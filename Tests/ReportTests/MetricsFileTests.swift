@@ -1,0 +1,28 @@
+import Foundation
+import Testing
+
+@testable import TokenBroker
+
+@Suite struct MetricsFileTests {
+  @Test("each heartbeat is in the file, also one that comes a little early; what comes between them is not")
+  func heartbeats() throws {
+    let path = "/dev/shm/metrics-\(UInt64.random(in: .min ... .max)).prom"
+    defer { unlink(path) }
+    var file = MetricsFile(path: path)
+    var status = BrokerStatus(
+      pid: 7, bootID: "b", writtenAt: 1_764_000_000, startedAt: 1_763_999_000, isReady: true,
+      configuration: "/etc/konexus-tokend/config.toml", reloads: 0, tokens: [])
+    func written() throws -> Bool {
+      try file.write(status)
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      return text.contains("last_heartbeat_timestamp_seconds \(Int(status.writtenAt))\n")
+    }
+    #expect(try written())
+    for (pause, isDue) in [(13.0, true), (15, true), (2, false)] {
+      status.writtenAt += pause
+      #expect(try written() == isDue, "after \(pause) s")
+    }
+    status.isReady = false
+    #expect(try written(), "what has changed is written at once")
+  }
+}
