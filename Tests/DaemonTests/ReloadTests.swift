@@ -155,6 +155,91 @@ struct ReloadTests {
     }
   }
 
+  /// Moves the token into a directory without room, and performs.
+  private func withMoveIntoFullDirectory(
+    lifetime: Int64,
+    _ perform: (Scene, DaemonProcess, _ file: String, _ makeRoom: () async throws -> Void) async throws -> Void
+  ) async throws {
+    try await withScene(lifetime: lifetime) { scene in
+      let directory = scene.workplace.path + "/full"
+      func run(_ command: String...) async throws {
+        let process = try ChildProcess(
+          command, environment: ["PATH": "/usr/bin:/bin"], errors: scene.workplace.path + "/mount-errors")
+        try await scene.wait(for: command[0]) { process.ending != nil }
+        try #require(process.ending == .exited(0), "\(command)")
+      }
+      try #require(mkdir(directory, 0o750) == 0)
+      // The directory and the lock file in it.
+      try await run("mount", "-t", "tmpfs", "-o", "nr_inodes=2,mode=0750", "konexus", directory)
+      do {
+        let metrics = "[daemon]\nmetrics_file = \"\(scene.workplace.path)/konexus.prom\"\n"
+        try scene.configure(metrics, scene.table())
+        let daemon = try scene.startDaemon()
+        try await scene.settled()
+        try scene.configure(metrics, scene.table("konexus", ["file": "\"\(directory)/konexus.token\""]))
+        daemon.signal(SIGHUP)
+        try await scene.wait(for: "the reload's end") { daemon.status?.reloads == 1 }
+        try await perform(scene, daemon, directory + "/konexus.token") {
+          try await run("mount", "-o", "remount,nr_inodes=100", directory)
+        }
+        daemon.process.kill()
+      } catch {
+        try await run("umount", "--lazy", directory)
+        throw error
+      }
+      try await run("umount", "--lazy", directory)
+    }
+  }
+
+  @Test(
+    "a move to a place that cannot be written: the token stays where it was, and is refreshed there, until it can",
+    .enabled(if: geteuid() == 0))
+  func movedToFullDirectory() async throws {
+    try await withMoveIntoFullDirectory(lifetime: 8) { scene, daemon, file, makeRoom in
+      let before = try #require(scene.token())
+      let reader = try await scene.startReader()
+      try await scene.wait(for: "the failure") { daemon.status?.tokens.first?.publicationFailure != nil }
+      let failure = daemon.status?.tokens.first?.publicationFailure ?? ""
+      #expect(failure.contains("No space left") && failure.contains(scene.workplace.tokenFile()), "\(failure)")
+      #expect(daemon.log(with: "error", failure).count == 1, "\(daemon.log)")
+      try await scene.wait(for: "the metric") {
+        Workplace.read(scene.workplace.path + "/konexus.prom")?
+          .contains("token_refresh_failing{token=\"konexus\"} 1") ?? false
+      }
+      try await scene.wait(for: "two newer tokens in the former place") { reader.report().tokens >= 3 }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+      #expect(scene.token() != before && Workplace.read(file) == nil)
+      try await makeRoom()
+      try await scene.wait(for: "the move", atMost: 20) { Workplace.read(file) != nil && scene.token() == nil }
+      try await scene.wait(for: "no more complaint") {
+        daemon.status?.tokens.first.map { $0.publicationFailure == nil && $0.outputs.map(\.path) == [file] } ?? false
+      }
+      let files = try Scene.files(in: scene.workplace.runtimeDirectory)
+      #expect(!files.contains { $0.hasPrefix("konexus.") }, "\(files)")
+    }
+  }
+
+  @Test(
+    "a move to a place that cannot be written: the token leaves its former place when it expires",
+    .enabled(if: geteuid() == 0), arguments: [false, true])
+  func movedToFullDirectoryAndExpired(afterCrash: Bool) async throws {
+    try await withMoveIntoFullDirectory(lifetime: 6) { scene, daemon, file, _ in
+      await scene.sandbox.down()
+      let token = try #require(scene.token())
+      #expect(scene.sandbox.refusal(of: token) == nil)
+      if afterCrash {
+        daemon.signal(SIGKILL)
+        _ = try await scene.ending(of: daemon)
+        let next = try scene.startDaemon()
+        try await scene.wait(for: "the former place's end", atMost: 8) { scene.token() == nil }
+        next.process.kill()
+      } else {
+        try await scene.wait(for: "the end of the token", atMost: 8) { scene.token() == nil }
+      }
+    }
+  }
+
   @Test("two tables that change files with each other: each file gets the other's token, and is never away")
   func swappedFiles() async throws {
     try await withScene { scene in

@@ -16,6 +16,13 @@ public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvert
     isOccupied = true
   }
 
+  /// The same of a token that stays at `path` meanwhile.
+  func whileKept(in path: String) -> PublicationFailure {
+    var failure = self
+    failure.description += "; the token stays in \(path) until then"
+    return failure
+  }
+
   static func system(_ what: String, _ path: String, _ code: Int32, remedy: String? = nil) -> PublicationFailure {
     PublicationFailure("cannot \(what) \(path): \(SystemError.text(code))" + (remedy.map { "; " + $0 } ?? ""))
   }
