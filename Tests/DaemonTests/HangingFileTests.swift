@@ -141,6 +141,25 @@ struct HangingFileTests {
     }
   }
 
+  @Test("SIGHUP after the configuration was read and before the daemon is made: it is read again after the start")
+  func reloadDuringStart() async throws {
+    try await withTwoServers { scene, other in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      let table = try await ill(scene, disk, .secret)
+      try scene.configure(table, well(scene, other))
+      // The start waits for this file's check.
+      try disk.set(.hang)
+      let daemon = try scene.startDaemon()
+      try await scene.pass(1)
+      #expect(daemon.status == nil)
+      try scene.configure(table, well(scene, other), scene.table("added"))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the added table's token", atMost: 20) { scene.token("added") != nil }
+      #expect(daemon.status?.reloads == 1)
+    }
+  }
+
   @Test("a start whose configuration hangs removes expired tokens, survives signals and ends at once when told to")
   func start() async throws {
     try await withTwoServers { scene, other in
