@@ -141,6 +141,29 @@ struct HangingFileTests {
     }
   }
 
+  @Test("a credential_socket whose directory hangs keeps the previous configuration, and nothing waits")
+  func credentialSocket() async throws {
+    try await withTwoServers { scene, other in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      try scene.configure(well(scene, other))
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "1000000"])
+      try await scene.ready()
+      let reader = try await scene.startReader(of: "well", at: other)
+      try disk.set(.hang)
+      let beats = scene.notify.count(of: "WATCHDOG=1")
+      try scene.configure(
+        "[daemon]\ncredential_socket = \"\(disk.directory)/credentials.sock\"\n", well(scene, other))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the end of the reload", atMost: 20) { scene.notify.count(of: "READY=1") == 2 }
+      try await scene.wait(for: "beats", atMost: 20) { scene.notify.count(of: "WATCHDOG=1") >= beats + 8 }
+      let problem = daemon.status?.configurationProblem ?? ""
+      #expect(problem.contains("credentials.sock") && problem.contains("the file system does not answer"), "\(problem)")
+      let report = reader.finish()
+      #expect(report.gaps.isEmpty && report.refused.isEmpty && report.tokens >= 2, "\(report)")
+    }
+  }
+
   @Test("SIGHUP after the configuration was read and before the daemon is made: it is read again after the start")
   func reloadDuringStart() async throws {
     try await withTwoServers { scene, other in

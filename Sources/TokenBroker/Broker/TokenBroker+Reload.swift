@@ -15,7 +15,7 @@ extension TokenBroker {
       try await prepare(keeper)
       fresh.append(keeper)
     }
-    try openOwnSocket(new.daemon.credentialSocket)
+    try await openOwnSocket(new.daemon.credentialSocket)
     configuration = new
     configurationProblem = nil
     reloads += 1

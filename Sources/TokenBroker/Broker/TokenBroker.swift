@@ -120,7 +120,7 @@ public actor TokenBroker {
     if let first = unfit.first, unfit.count == keepers.count { throw first }
     noteOwners()
     await clear(former)
-    do throws(PublicationFailure) { try openCredentialSockets(sockets) } catch {
+    do throws(PublicationFailure) { try await openCredentialSockets(sockets) } catch {
       logger.error("units get no credentials: \(error)", metadata: metadata(.credentialRefused))
       configurationProblem = configurationProblem ?? "units get no credentials: \(error)"
     }

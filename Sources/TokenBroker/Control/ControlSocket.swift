@@ -39,7 +39,7 @@ public final class ControlSocket: @unchecked Sendable {
     in directory: String, queue: DispatchQueue, onRequest: @escaping (Request, PassedFile?, ControlReply) -> Void
   ) throws(PublicationFailure) {
     path = directory + "/" + Self.name
-    let descriptor = try UnixSocket.listen(at: path)
+    let descriptor = try UnixSocket.listen(at: path, inTheWay: "remove it")
     self.queue = queue
     self.onRequest = onRequest
     source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
