@@ -183,6 +183,29 @@ struct HangingFileTests {
     }
   }
 
+  @Test("a stop waits two seconds for the last words, also if systemd and the disk of the metrics both hang")
+  func lastWords() async throws {
+    try await withTwoServers { scene, other in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      try scene.configure(
+        "[daemon]\nmetrics_file = \"\(disk.directory)/konexus.prom\"\n", well(scene, other))
+      let daemon = try scene.startDaemon()
+      try await scene.settled()
+      try disk.set(.hang)
+      scene.notify.freeze()
+      // What is written of this refresh hangs.
+      try await scene.wait(for: "a refresh") { daemon.status?.tokens.first?.successes ?? 0 >= 2 }
+      let told = Clock.monotonic
+      daemon.signal(SIGTERM)
+      try await scene.wait(for: "the end", atMost: 10) { daemon.process.ending != nil || daemon.isZombie }
+      #expect(Clock.monotonic - told < 3.5)
+      scene.notify.thaw()
+      disk.end()
+      #expect(try await scene.ending(of: daemon) == .exited(0))
+    }
+  }
+
   @Test("a start whose configuration hangs removes expired tokens, survives signals and ends at once when told to")
   func start() async throws {
     try await withTwoServers { scene, other in
