@@ -97,6 +97,39 @@ struct ReloadTests {
     }
   }
 
+  @Test("commands that connect and say nothing cost no processor time, and the next one is answered")
+  func idleCommands() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.settled()
+      let commands = try (0..<24).map { _ in
+        try #require(Self.connect(to: scene.workplace.runtimeDirectory + "/control"))
+      }
+      defer { for command in commands { close(command) } }
+      try await scene.pass(0.5)
+      let before = try #require(daemon.processorTime)
+      try await scene.pass(2)
+      let spent = try #require(daemon.processorTime) - before
+      #expect(spent < 0.5, "\(spent) s of a processor's time in 2 s")
+      let run = try await CommandRun(["reload"], in: scene.workplace)
+      #expect(run.code == 0, "\(run.errors)")
+    }
+  }
+
+  private static func connect(to path: String) -> Int32? {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    let result = withUnsafePointer(to: address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    return result == 0 ? descriptor : nil
+  }
+
   @Test("a removed table takes its file along, an added one appears, the others do not notice")
   func tables() async throws {
     try await withScene { scene in
