@@ -206,6 +206,38 @@ struct HangingFileTests {
     }
   }
 
+  @Test("a former token whose directory hangs at the start hides no other: that one is removed when it expires")
+  func leftoverBesideOneThatHangs() async throws {
+    try await withTwoServers { scene, other in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      // Where the first table's file is: in memory at first, on the disk later.
+      let place = scene.workplace.path + "/place"
+      let former = scene.workplace.path + "/former"
+      let elsewhere = scene.workplace.path + "/elsewhere"
+      for directory in [former, former + "/tokens", elsewhere, disk.backing + "/tokens"] {
+        try #require(mkdir(directory, 0o750) == 0)
+      }
+      try #require(symlink(former, place) == 0)
+      let table = scene.table("well", ["file": "\"\(elsewhere)/well.token\""])
+      try scene.configure(scene.table("ill", ["file": "\"\(place)/tokens/ill.token\""]), table)
+      guard rename(scene.workplace.configFile, disk.backing + "/config.toml") == 0,
+        symlink(disk.directory + "/config.toml", scene.workplace.configFile) == 0
+      else { throw HarnessError("cannot move the configuration") }
+      var daemon = try scene.startDaemon()
+      try await scene.settled()
+      daemon.signal(SIGKILL)
+      _ = try await scene.ending(of: daemon)
+      #expect(Workplace.read(elsewhere + "/well.token") != nil)
+      try #require(unlink(place) == 0 && symlink(disk.directory, place) == 0)
+      try disk.set(.hang)
+      daemon = try scene.startDaemon()
+      try await scene.wait(for: "the removal", atMost: 12) { Workplace.read(elsewhere + "/well.token") == nil }
+      daemon.signal(SIGTERM)
+      try await scene.wait(for: "the end", atMost: 4) { daemon.process.ending != nil || daemon.isZombie }
+    }
+  }
+
   @Test("a start whose configuration hangs removes expired tokens, survives signals and ends at once when told to")
   func start() async throws {
     try await withTwoServers { scene, other in
