@@ -23,6 +23,7 @@ public final class LeftoverWatch: Sendable {
     var leftovers: [Leftover] = []
     /// The state files of tokens that the broker looks after.
     var released: Set<String> = []
+    var isLookDue = false
   }
 
   private let state = Mutex(State())
@@ -36,14 +37,17 @@ public final class LeftoverWatch: Sendable {
     let here = Self.states(in: directory)
     for path in here { add(path) }
     removeExpired()
-    // A directory elsewhere may be on a disk that hangs.
+    // A directory elsewhere may be on a disk that hangs, which must not hide the others.
     FileCalls.start("leftovers") { [self] in
       for token in StatusFile.left(in: directory)?.tokens ?? [] {
-        guard let output = token.outputs.first?.path else { continue }
-        let path = TokenSettings.statePath(of: token.name, besides: output)
-        if !here.contains(path) { add(path) }
+        let states = Set(token.outputs.map { TokenSettings.statePath(of: token.name, besides: $0.path) })
+        for path in states.subtracting(here) {
+          FileCalls.start("leftover \(path)") { [self] in
+            add(path)
+            removeExpired()
+          }
+        }
       }
-      removeExpired()
     }
   }
 
@@ -85,12 +89,16 @@ public final class LeftoverWatch: Sendable {
         for path in leftover.paths { _ = PublishedFile.removeOwn(path) }
       }
       state.leftovers.removeAll { $0.expiresAt <= now }
-      return state.leftovers.map(\.expiresAt).min()
+      guard !state.isLookDue, let next = state.leftovers.map(\.expiresAt).min() else { return nil }
+      state.isLookDue = true
+      return next
     }
     guard let next else { return }
     let wait = min(next - Moment.now().boot, .seconds(1))
     queue.asyncAfter(deadline: .now() + .nanoseconds(Int(max(.zero, wait).nanoseconds))) { [weak self] in
-      self?.removeExpired()
+      guard let self else { return }
+      state.withLock { $0.isLookDue = false }
+      removeExpired()
     }
   }
 }

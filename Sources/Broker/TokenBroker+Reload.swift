@@ -16,13 +16,16 @@ extension TokenBroker {
       try await prepare(keeper)
       fresh.append(keeper)
     }
-    try openOwnSocket(new.daemon.credentialSocket)
+    try await openOwnSocket(new.daemon.credentialSocket)
     configuration = new
     configurationProblem = nil
     reloads += 1
     for key in servers.keys { servers[key]?.queue.limit = new.daemon.maxRequests }
     let names = Set(new.tokens.map(\.name))
     for (name, keeper) in keepers where !names.contains(name) { await remove(keeper) }
+    claims = [:]
+    for settings in new.tokens { for output in settings.outputs { claims[output.path] = settings.name } }
+    for keeper in keepers.values { leaveClaimed(keeper) }
     var formers: [TokenKeeper] = []
     for keeper in fresh {
       let name = keeper.settings.name
@@ -35,7 +38,7 @@ extension TokenBroker {
       }
     }
     noteOwners()
-    // Only now: a reader of the old path has had the new one to go to. Where another table has moved in, its token is there already.
+    // What another table has moved into, unless its token is there already. Other places keep the token until it has moved.
     let taken = Set(keepers.values.filter { $0.lifecycle.visible != nil }.flatMap(\.files.paths))
     for former in formers {
       await removeFiles(of: former, except: taken.union(keepers[former.settings.name]?.files.paths ?? []))
@@ -93,6 +96,11 @@ extension TokenBroker {
     logger.error("\(problem)", metadata: metadata(.configurationBroken))
   }
 
+  /// Has a token leave the former places that other tables have now.
+  func leaveClaimed(_ keeper: TokenKeeper) {
+    keeper.files.leave { path in claims[path].map { $0 != keeper.settings.name } ?? false }
+  }
+
   private func remove(_ keeper: TokenKeeper) async {
     let name = keeper.settings.name
     abandon(keeper)
@@ -112,6 +120,7 @@ extension TokenBroker {
     servers[former.server]?.queue.forget(name)
     keepers[name] = keeper
     keeper.inherit(from: former)
+    leaveClaimed(keeper)
     if keeper.lifecycle.held != nil, former.settings.outputs != keeper.settings.outputs {
       handle(.disturbed, name)
     } else {

@@ -153,7 +153,9 @@ extension TokenStatus {
     tally = keeper.tally
     lastSuccess = keeper.tally.lastSuccess ?? obtainedAt
     lastFailure = keeper.lastFailure.map { failure($0.failure, count: 1, since: $0.at.unix) }
-    outputs = settings.outputs.map { Output(path: $0.path, mode: FileMode.octal($0.mode), format: $0.format.rawValue) }
+    outputs = keeper.files.places.map {
+      Output(path: $0.path, mode: FileMode.octal($0.mode), format: $0.format.rawValue)
+    }
     scope = keeper.grant?.scope ?? []
     requestedScope = settings.scope
     audience = settings.audience

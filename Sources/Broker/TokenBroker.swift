@@ -42,6 +42,8 @@ public actor TokenBroker {
   private var lacksWatch = false
   /// Which token each file belongs to.
   var owners: [String: String] = [:]
+  /// Which table has its token where, by the settings of the last reload.
+  var claims: [String: String] = [:]
   /// Tokens that were neither published nor refused yet since the start.
   var pending: Set<String> = []
   var isReady = false
@@ -124,7 +126,7 @@ public actor TokenBroker {
     if let first = unfit.first, unfit.count == keepers.count { throw first }
     noteOwners()
     await clear(former)
-    do throws(PublicationFailure) { try openCredentialSockets(sockets) } catch {
+    do throws(PublicationFailure) { try await openCredentialSockets(sockets) } catch {
       logger.error("units get no credentials: \(error)", metadata: metadata(.credentialRefused))
       configurationProblem = configurationProblem ?? "units get no credentials: \(error)"
     }
@@ -388,7 +390,10 @@ public actor TokenBroker {
     guard !isStopping, let keeper = keepers[name], keeper.lane.running == number else { return }
     let isBehind = keeper.lane.end()
     let isCurrent = keeper.settings.outputs == files.outputs
-    if isCurrent { keeper.files = files }
+    if isCurrent {
+      keeper.files = files
+      leaveClaimed(keeper)
+    }
     if isBehind || !isCurrent {
       // What was asked for last counts: the newest token, or none.
       self.work(keeper.lifecycle.held == nil ? .remove : .publish, keeper)
@@ -541,8 +546,8 @@ public actor TokenBroker {
     for path in kept { names[FilePath.directory(of: path), default: []].insert(FilePath.name(of: path)) }
     let orphans = (former?.tokens ?? []).flatMap { token in
       let outputs = token.outputs.map(\.path)
-      let state = outputs.first.map { TokenSettings.statePath(of: token.name, besides: $0) }
-      return (outputs + [state].compactMap(\.self)).filter { !kept.contains($0) }.map { (path: $0, token: token.name) }
+      let states = Set(outputs.map { TokenSettings.statePath(of: token.name, besides: $0) })
+      return (outputs + states).filter { !kept.contains($0) }.map { (path: $0, token: token.name) }
     }
     // Any of these may be on a disk that hangs.
     let removed = try? await FileCalls.run("clear") { [names] in

@@ -27,9 +27,7 @@ struct TokenFiles: Sendable {
     case disturbed
   }
 
-  let outputs: [TokenOutput]
-  /// Whether the files may be on a disk, which may hang.
-  let arePersistent: Bool
+  private(set) var outputs: [TokenOutput]
   /// Why the state file could not be written, if it could not: the token is lost at the next start then.
   private(set) var stateFailure: PublicationFailure?
 
@@ -37,18 +35,25 @@ struct TokenFiles: Sendable {
   private var stateFile: PublishedFile
   /// The tokens that some file may hold: more than one only while the newest could not be put into all of them.
   private var mayBeVisible: [KeptToken] = []
+  /// Where former settings had the token: it stays there until every new file holds it.
+  private var formers: [TokenFiles] = []
+  private let allowsPersistentStorage: Bool
 
   init(_ settings: TokenSettings, allowsPersistentStorage: Bool) {
     outputs = settings.outputs
     lane = "output \(settings.name)"
-    arePersistent = allowsPersistentStorage
+    self.allowsPersistentStorage = allowsPersistentStorage
     (files, stateFile) = settings.publishedFiles(allowsPersistentStorage: allowsPersistentStorage)
   }
 
   /// Where calls on the files run: `FileCalls.run`.
   let lane: String
-  var directories: Set<String> { Set(files.map(\.directory)) }
-  var paths: [String] { files.map(\.path) + [stateFile.path] }
+  /// Whether the files may be on a disk, which may hang.
+  var arePersistent: Bool { allowsPersistentStorage || formers.contains(where: \.allowsPersistentStorage) }
+  var directories: Set<String> { Set(([self] + formers).flatMap { $0.files.map(\.directory) }) }
+  var paths: [String] { ([self] + formers).flatMap { $0.files.map(\.path) + [$0.stateFile.path] } }
+  /// What may hold the token, in former places too.
+  var places: [TokenOutput] { ([self] + formers).flatMap(\.outputs) }
   /// Also the state file, which the next start needs; unless it could not be written, which is reported.
   var areUndisturbed: Bool {
     files.allSatisfy(\.isUndisturbed) && (stateFailure != nil || stateFile.isUndisturbed)
@@ -93,15 +98,30 @@ struct TokenFiles: Sendable {
     return areRight
   }
 
-  /// Takes over what is known of the same files under former settings.
+  /// Takes over what is known of the files under former settings.
   mutating func inherit(from former: TokenFiles) {
     mayBeVisible = former.mayBeVisible
-    if former.stateFile.path == stateFile.path { stateFile = former.stateFile }
+    let known = [former] + former.formers
+    if let same = known.first(where: { $0.stateFile.path == stateFile.path }) { stateFile = same.stateFile }
     for index in files.indices {
-      if let same = former.files.firstIndex(where: { $0.path == files[index].path && $0.mode == files[index].mode }) {
-        files[index] = former.files[same]
+      let (path, mode) = (files[index].path, files[index].mode)
+      if let same = known.lazy.flatMap(\.files).first(where: { $0.path == path && $0.mode == mode }) {
+        files[index] = same
       }
     }
+    formers = known
+    let own = Set(outputs.map(\.path))
+    leave { own.contains($0) }
+  }
+
+  /// Gives up the former places that belong to others now.
+  mutating func leave(_ isOthers: (String) -> Bool) {
+    for index in formers.indices {
+      formers[index].formers = []
+      formers[index].outputs.removeAll { isOthers($0.path) }
+      formers[index].files.removeAll { isOthers($0.path) }
+    }
+    formers.removeAll(where: \.files.isEmpty)
   }
 
   /// Puts the newest token into every file, in the order of the config file, after what the next run needs to take it over, whatever
@@ -113,6 +133,17 @@ struct TokenFiles: Sendable {
     mayBeVisible.removeAll { $0.grant.requestedAt.boot == grant.requestedAt.boot }
     mayBeVisible = [kept] + mayBeVisible.prefix(2)
     writeState()
+    if let failure = write(grant) {
+      throw serveFormers(grant).map { failure.whileKept(in: $0) } ?? failure
+    }
+    mayBeVisible = [kept]
+    try removeFormers()
+  }
+
+  /// Writes the token into every file.
+  ///
+  /// - Returns: the first failure, after all were tried.
+  private mutating func write(_ grant: Grant) -> PublicationFailure? {
     var failure: PublicationFailure?
     for index in files.indices {
       let content = RenderedToken.content(of: grant, as: outputs[index])
@@ -122,14 +153,34 @@ struct TokenFiles: Sendable {
         failure = failure ?? error
       }
     }
+    return failure
+  }
+
+  /// Writes the token into the files of former settings: their readers go on.
+  ///
+  /// - Returns: the first of them; `nil` if there are none.
+  private mutating func serveFormers(_ grant: Grant) -> String? {
+    for index in formers.indices {
+      formers[index].mayBeVisible = mayBeVisible
+      if formers[index].stateFile.path != stateFile.path { formers[index].writeState() }
+      _ = formers[index].write(grant)
+    }
+    return formers.first?.files.first?.path
+  }
+
+  /// Removes the token from the places of former settings.
+  private mutating func removeFormers() throws(PublicationFailure) {
+    let kept = Set(files.map(\.path) + [stateFile.path])
+    var failure: PublicationFailure?
+    for index in formers.indices { failure = formers[index].remove(except: kept) ?? failure }
     if let failure { throw failure }
-    mayBeVisible = [kept]
+    formers = []
   }
 
   /// Readers do not need the state file: that it cannot be written costs the token at the next start, no more.
   private mutating func writeState() {
     let state = TokenState(
-      mayBeVisible, outputs: files.map(\.path), arePersistent: arePersistent, bootID: BootID.current)
+      mayBeVisible, outputs: places.map(\.path), arePersistent: arePersistent, bootID: BootID.current)
     guard let encoded = try? JSONEncoder().encode(state) else { return }
     do throws(PublicationFailure) {
       try Secret(encoded).withBytes { bytes throws(PublicationFailure) in try stateFile.replace(with: bytes) }
@@ -147,6 +198,7 @@ struct TokenFiles: Sendable {
     for index in files.indices where !paths.contains(files[index].path) {
       do throws(PublicationFailure) { try files[index].remove() } catch { failure = failure ?? error }
     }
+    for index in formers.indices { failure = formers[index].remove(except: paths) ?? failure }
     guard failure == nil else { return failure }
     mayBeVisible = []
     if !paths.contains(stateFile.path) { try? stateFile.remove() }

@@ -4,12 +4,13 @@ import Synchronization
 /// Calls on files that someone else configured: a file system can hang, and no signal ends such a call.
 ///
 /// Each call runs on a thread of its own, and its caller waits for a limited time. A call whose caller gave up goes on until the file
-/// system answers; its result is dropped. Calls of one lane run one after the other, so that a file system that hangs holds one thread
-/// for each lane. At most ``width`` lanes run at once: systemd limits the threads of a service (`TasksMax=`).
+/// system answers; its result is dropped. Calls of one lane run one after the other, so that a file system that hangs holds
+/// one thread for each lane. At most ``width`` lanes run at once. A call that hangs beyond its limit leaves its place to
+/// another lane, unless ``maximumHanging`` calls have done so.
 public enum FileCalls {
   /// A call that did not end in time.
   public struct Overdue: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The last path that the call opened; `nil` if it did not start, as an earlier call of its lane still hangs.
+    /// The last path that the call opened, or the call before it in its lane, which still hangs; `nil` if there was none.
     public var path: String?
     /// How long the caller waited.
     public var limit: Duration
@@ -24,8 +25,12 @@ public enum FileCalls {
   /// How long the daemon waits for a file. A disk that spins up answers within this time.
   public static let usualLimit = Duration.seconds(5)
 
-  /// How many lanes run at once: less than systemd allows the service in threads.
+  /// How many lanes run at once.
   static let width = 40
+
+  /// How many calls may hang besides: with ``width``, less than systemd allows the service in threads (`TasksMax=`), and
+  /// than Dispatch makes (255).
+  static let maximumHanging = 120
 
   /// Runs `body` in `lane` and returns its result.
   ///
@@ -39,15 +44,18 @@ public enum FileCalls {
       let caller = Caller(continuation)
       let timer = LimitTimer()
       timer.start(after: limit) {
-        lanes.withLock { $0.forget(number) }
-        caller.resume(.failure(Overdue(path: progress.path.withLock { $0 }, limit: limit)))
+        let before = lanes.withLock { $0.giveUp(number, lane) }
+        let path = progress.path.withLock { $0 } ?? before?.path.withLock { $0 }
+        caller.resume(.failure(Overdue(path: path, limit: limit)))
       }
       let work: @Sendable () -> Void = {
-        let value = Progress.$current.withValue(progress) { body() }
+        let value = body()
         timer.cancel()
         caller.resume(.success(value))
       }
-      lanes.withLock { $0.add(Lanes.Entry(number: number, lane: lane, work: work)) }
+      lanes.withLock {
+        $0.add(Lanes.Entry(number: number, lane: lane, limit: limit, progress: progress, work: work))
+      }
     }
     return try outcome.get()
   }
@@ -55,7 +63,9 @@ public enum FileCalls {
   /// Runs `body` in `lane`, without a limit and without a caller that waits.
   public static func start(_ lane: String, _ body: @escaping @Sendable () -> Void) {
     let number = lastNumber.add(1, ordering: .relaxed).newValue
-    lanes.withLock { $0.add(Lanes.Entry(number: number, lane: lane, work: body)) }
+    lanes.withLock {
+      $0.add(Lanes.Entry(number: number, lane: lane, limit: usualLimit, progress: Progress(), work: body))
+    }
   }
 
   /// Notes that the call on this thread opens `path`: a call that hangs is reported with it.
@@ -71,11 +81,20 @@ public enum FileCalls {
     struct Entry {
       var number: UInt64
       var lane: String
+      var limit: Duration
+      var progress: Progress
       var work: @Sendable () -> Void
     }
 
-    private var running: Set<String> = []
+    /// A call under way.
+    private struct Call {
+      var limit: ContinuousClock.Instant
+      var progress: Progress
+    }
+
+    private var running: [String: Call] = [:]
     private var waiting: [Entry] = []
+    private var isLookDue = false
 
     mutating func add(_ entry: Entry) {
       waiting.append(entry)
@@ -83,23 +102,43 @@ public enum FileCalls {
     }
 
     /// The caller has given up: a call that has not started never does.
-    mutating func forget(_ number: UInt64) {
+    ///
+    /// - Returns: the call of the lane that is under way.
+    mutating func giveUp(_ number: UInt64, _ lane: String) -> Progress? {
       waiting.removeAll { $0.number == number }
+      startNext()
+      return running[lane]?.progress
     }
 
     private mutating func end(_ lane: String) {
-      running.remove(lane)
+      running[lane] = nil
       startNext()
     }
 
     private mutating func startNext() {
-      while running.count < FileCalls.width, let next = waiting.firstIndex(where: { !running.contains($0.lane) }) {
+      guard !waiting.isEmpty else { return }
+      let now = ContinuousClock.now
+      let hanging = min(running.values.count { $0.limit <= now }, FileCalls.maximumHanging)
+      while let next = waiting.firstIndex(where: { running[$0.lane] == nil }) {
+        guard running.count - hanging < FileCalls.width else { return lookAgain() }
         let entry = waiting.remove(at: next)
-        running.insert(entry.lane)
+        running[entry.lane] = Call(limit: now + entry.limit, progress: entry.progress)
         // A queue of its own: a thread that hangs keeps no other call waiting.
         DispatchQueue(label: "file").async {
-          entry.work()
+          Progress.$current.withValue(entry.progress) { entry.work() }
           FileCalls.lanes.withLock { $0.end(entry.lane) }
+        }
+      }
+    }
+
+    /// Every place is taken: looks soon whether a call has hung for so long that it leaves its place.
+    private mutating func lookAgain() {
+      guard !isLookDue else { return }
+      isLookDue = true
+      LimitTimer.queue.asyncAfter(deadline: .now() + .milliseconds(200)) {
+        FileCalls.lanes.withLock {
+          $0.isLookDue = false
+          $0.startNext()
         }
       }
     }
@@ -116,7 +155,7 @@ public enum FileCalls {
 ///
 /// Proof of `Sendable`: the source is made once, and Dispatch lets any thread schedule and cancel it.
 final class LimitTimer: @unchecked Sendable {
-  private static let queue = DispatchQueue(label: "limits")
+  static let queue = DispatchQueue(label: "limits")
   private let source = DispatchSource.makeTimerSource(queue: LimitTimer.queue)
 
   /// Calls `handler` once after `time`, unless it is cancelled before.

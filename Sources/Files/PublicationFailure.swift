@@ -16,7 +16,16 @@ public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvert
     isOccupied = true
   }
 
-  package static func system(_ what: String, _ path: String, _ code: Int32, remedy: String? = nil) -> PublicationFailure {
+  /// The same of a token that stays at `path` meanwhile.
+  package func whileKept(in path: String) -> PublicationFailure {
+    var failure = self
+    failure.description += "; the token stays in \(path) until then"
+    return failure
+  }
+
+  package static func system(
+    _ what: String, _ path: String, _ code: Int32, remedy: String? = nil
+  ) -> PublicationFailure {
     PublicationFailure("cannot \(what) \(path): \(SystemError.text(code))" + (remedy.map { "; " + $0 } ?? ""))
   }
 }

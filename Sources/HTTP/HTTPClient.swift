@@ -71,9 +71,7 @@ public final class HTTPClient: Sendable {
         Result { () throws(HTTPFailure) in try TransportFiles(transport) }
       }
     } catch {
-      throw HTTPFailure(
-        reason: .tls(error.path == transport.caFile ? .caFileUnreadable : .clientCertificateUnusable),
-        message: "\(error)")
+      throw HTTPFailure(reason: .tls(transport.fault(ofOverdue: error.path)), message: "\(error)")
     }
     return try result.get()
   }

@@ -39,6 +39,15 @@ extension TransportSettings {
     let paths = [caFile, clientCertificateFile, clientKeyFile].compactMap(\.self)
     return paths.isEmpty ? nil : "tls " + paths.joined(separator: " ")
   }
+
+  /// What a call on its files that hangs at `path` means; with `nil` the first of them counts, which is read first.
+  func fault(ofOverdue path: String?) -> HTTPFailure.TLSFault {
+    switch path ?? caFile ?? clientCertificateFile {
+    case caFile?: .caFileUnreadable
+    case clientKeyFile?: .clientKeyUnusable
+    default: .clientCertificateUnusable
+    }
+  }
 }
 
 /// The proxy of a request. A plain http request, which goes to a loopback host only, never takes one.

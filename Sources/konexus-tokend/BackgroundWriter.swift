@@ -41,8 +41,8 @@ final class BackgroundWriter<Sink: StatusSink>: Sendable {
     if !isExpected { queue.async { self.writeNext() } }
   }
 
-  /// Waits until that is done, but no longer than `limit`.
-  func flush(within limit: DispatchTimeInterval) { queue.flush(within: limit) }
+  /// Waits until that is done, but not beyond `limit`.
+  func flush(until limit: DispatchTime) { queue.flush(until: limit) }
 
   private func writeNext() {
     let status = next.withLock { next in

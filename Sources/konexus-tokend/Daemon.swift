@@ -50,7 +50,7 @@ actor Daemon {
   private static let extensionPeriod = DispatchTimeInterval.seconds(5)
   private static let extensionLength = Duration.seconds(20)
 
-  /// How long systemd may take to be told the last thing.
+  /// How long systemd and the disks of status and metrics, all together, may take for the last messages.
   private static let lastWord = DispatchTimeInterval.seconds(2)
 
   /// From the first token on: by then the connection that brought it is closed too.
@@ -113,7 +113,7 @@ actor Daemon {
     } catch {
       logger.critical("\(error)")
       manager.failed("\(error)")
-      outbox.flush(within: Self.lastWord)
+      outbox.flush(until: .now() + Self.lastWord)
       _exit(error.isOccupied ? EX_TEMPFAIL : EX_CONFIG)
     }
     manager.keep(stored)
@@ -208,14 +208,11 @@ actor Daemon {
     var last = broker.assumeIsolated { $0.status() }
     let isComplete = onceLimit == nil || !last.tokens.isEmpty && last.tokens.allSatisfy { $0.condition != .absent }
     last.stoppedAt = last.writtenAt
-    if let statusWriter {
-      statusWriter.write(last)
-      statusWriter.flush(within: Self.lastWord)
-    } else {
-      try? statusFile.write(last)
-    }
-    outbox.flush(within: Self.lastWord)
-    metrics?.flush(within: Self.lastWord)
+    if let statusWriter { statusWriter.write(last) } else { try? statusFile.write(last) }
+    let limit = DispatchTime.now() + Self.lastWord
+    statusWriter?.flush(until: limit)
+    outbox.flush(until: limit)
+    metrics?.flush(until: limit)
     // What is under way is not waited for: the files are whole at any instant, and there is nothing else to lose.
     // Not exit(3): its handlers would take libraries apart under threads that still use them.
     _exit(code ?? (isComplete ? EXIT_SUCCESS : EX_TEMPFAIL))

@@ -46,10 +46,10 @@ final class Outbox: Sendable {
     queue.sync { deliver(message) }
   }
 
-  /// Waits until everything was sent, but no longer than `limit`: the process is about to end.
-  func flush(within limit: DispatchTimeInterval) {
+  /// Waits until everything was sent, but not beyond `limit`: the process is about to end.
+  func flush(until limit: DispatchTime) {
     guard notifier.isSupervised else { return }
-    queue.flush(within: limit)
+    queue.flush(until: limit)
   }
 
   private func deliverWaiting() {

@@ -52,12 +52,16 @@ struct Run: ParsableCommand {
     // long: a signal must not end the process by its default action.
     let queue = DispatchQueue(label: "broker")
     let running = Mutex<Daemon?>(nil)
+    let isHungUp = Atomic(false)
     let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: queue) { [once] signal in
       if let daemon = running.withLock({ $0 }) {
         daemon.assumeIsolated { $0.receive(signal) }
       } else if signal == SIGTERM || signal == SIGINT {
-        // There is nothing to leave in order yet. The others ask for what the start does anyway.
+        // There is nothing to leave in order yet.
         _exit(once ? EX_TEMPFAIL : EXIT_SUCCESS)
+      } else if signal == SIGHUP {
+        // The configuration may have been read already. SIGUSR1 asks for what the start does anyway.
+        isHungUp.store(true, ordering: .relaxed)
       }
     }
     UnixSignals.ignore(SIGPIPE)
@@ -81,7 +85,11 @@ struct Run: ParsableCommand {
     let daemon = Daemon(
       start, environment: environment, logger: logger, queue: queue, locks: locks, leftovers: leftovers,
       startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: sockets(inherited, logger))
-    queue.sync { running.withLock { $0 = daemon } }
+    // On the queue of the signals: none comes in between.
+    queue.sync {
+      running.withLock { $0 = daemon }
+      if isHungUp.load(ordering: .relaxed) { daemon.assumeIsolated { $0.receive(SIGHUP) } }
+    }
     Task(executorPreference: daemon.broker.requests) { await daemon.start() }
     withExtendedLifetime(signals) { daemon.beatForever() }
   }

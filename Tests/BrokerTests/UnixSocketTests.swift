@@ -1,4 +1,5 @@
 import CLinux
+import Dispatch
 import Glibc
 import Testing
 @testable import Broker
@@ -16,7 +17,7 @@ import TestSupport
       let watch = inotify_init1(Int32(IN_NONBLOCK))
       try #require(watch >= 0 && inotify_add_watch(watch, directory.path, UInt32(IN_CREATE) | UInt32(IN_ATTRIB)) >= 0)
       let path = directory.path + "/credentials.sock"
-      let listener = try UnixSocket.listen(at: path)
+      let listener = try UnixSocket.listen(at: path, inTheWay: "")
       var status = stat()
       #expect(lstat(path, &status) == 0 && status.st_mode & 0o7777 == 0o600)
       #expect(UnixSocket.path(of: listener) == path)
@@ -32,12 +33,22 @@ import TestSupport
   @Test func takesThePlaceOfASocketThatIsLeftAndOfNothingElse() throws {
     let directory = try ConfigurationDirectory()
     let path = directory.path + "/credentials.sock"
-    close(try UnixSocket.listen(at: path))
-    close(try UnixSocket.listen(at: path))
+    close(try UnixSocket.listen(at: path, inTheWay: ""))
+    close(try UnixSocket.listen(at: path, inTheWay: ""))
     let file = try directory.write("file", "x")
-    #expect(throws: PublicationFailure.self) { try UnixSocket.listen(at: file) }
+    #expect(throws: PublicationFailure.self) { try UnixSocket.listen(at: file, inTheWay: "") }
     #expect(throws: PublicationFailure.self) {
-      try UnixSocket.listen(at: directory.path + "/" + String(repeating: "n", count: 100))
+      try UnixSocket.listen(at: directory.path + "/" + String(repeating: "n", count: 100), inTheWay: "")
     }
+  }
+
+  @Test func namesTheSettingOfTheSocketThatIsInTheWay() throws {
+    let directory = try ConfigurationDirectory()
+    let file = try directory.write(ControlSocket.name, "x")
+    let failure = #expect(throws: PublicationFailure.self) {
+      _ = try ControlSocket(in: directory.path, queue: DispatchQueue(label: "control")) { _, _, _ in }
+    }
+    let text = failure?.description ?? ""
+    #expect(text.contains(file) && !text.contains("credential_socket"), "\(text)")
   }
 }

@@ -141,6 +141,103 @@ struct HangingFileTests {
     }
   }
 
+  @Test("a credential_socket whose directory hangs keeps the previous configuration, and nothing waits")
+  func credentialSocket() async throws {
+    try await withTwoServers { scene, other in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      try scene.configure(well(scene, other))
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "1000000"])
+      try await scene.ready()
+      let reader = try await scene.startReader(of: "well", at: other)
+      try disk.set(.hang)
+      let beats = scene.notify.count(of: "WATCHDOG=1")
+      try scene.configure(
+        "[daemon]\ncredential_socket = \"\(disk.directory)/credentials.sock\"\n", well(scene, other))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the end of the reload", atMost: 20) { scene.notify.count(of: "READY=1") == 2 }
+      try await scene.wait(for: "beats", atMost: 20) { scene.notify.count(of: "WATCHDOG=1") >= beats + 8 }
+      let problem = daemon.status?.configurationProblem ?? ""
+      #expect(problem.contains("credentials.sock") && problem.contains("the file system does not answer"), "\(problem)")
+      let report = reader.finish()
+      #expect(report.gaps.isEmpty && report.refused.isEmpty && report.tokens >= 2, "\(report)")
+    }
+  }
+
+  @Test("SIGHUP after the configuration was read and before the daemon is made: it is read again after the start")
+  func reloadDuringStart() async throws {
+    try await withTwoServers { scene, other in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      let table = try await ill(scene, disk, .secret)
+      try scene.configure(table, well(scene, other))
+      // The start waits for this file's check.
+      try disk.set(.hang)
+      let daemon = try scene.startDaemon()
+      try await scene.pass(1)
+      #expect(daemon.status == nil)
+      try scene.configure(table, well(scene, other), scene.table("added"))
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the added table's token", atMost: 20) { scene.token("added") != nil }
+      #expect(daemon.status?.reloads == 1)
+    }
+  }
+
+  @Test("a stop waits two seconds for the last words, also if systemd and the disk of the metrics both hang")
+  func lastWords() async throws {
+    try await withTwoServers { scene, other in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      try scene.configure(
+        "[daemon]\nmetrics_file = \"\(disk.directory)/konexus.prom\"\n", well(scene, other))
+      let daemon = try scene.startDaemon()
+      try await scene.settled()
+      try disk.set(.hang)
+      scene.notify.freeze()
+      // What is written of this refresh hangs.
+      try await scene.wait(for: "a refresh") { daemon.status?.tokens.first?.successes ?? 0 >= 2 }
+      let told = Clock.monotonic
+      daemon.signal(SIGTERM)
+      try await scene.wait(for: "the end", atMost: 10) { daemon.process.ending != nil || daemon.isZombie }
+      #expect(Clock.monotonic - told < 3.5)
+      scene.notify.thaw()
+      disk.end()
+      #expect(try await scene.ending(of: daemon) == .exited(0))
+    }
+  }
+
+  @Test("a former token whose directory hangs at the start hides no other: that one is removed when it expires")
+  func leftoverBesideOneThatHangs() async throws {
+    try await withTwoServers { scene, other in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      // Where the first table's file is: in memory at first, on the disk later.
+      let place = scene.workplace.path + "/place"
+      let former = scene.workplace.path + "/former"
+      let elsewhere = scene.workplace.path + "/elsewhere"
+      for directory in [former, former + "/tokens", elsewhere, disk.backing + "/tokens"] {
+        try #require(mkdir(directory, 0o750) == 0)
+      }
+      try #require(symlink(former, place) == 0)
+      let table = scene.table("well", ["file": "\"\(elsewhere)/well.token\""])
+      try scene.configure(scene.table("ill", ["file": "\"\(place)/tokens/ill.token\""]), table)
+      guard rename(scene.workplace.configFile, disk.backing + "/config.toml") == 0,
+        symlink(disk.directory + "/config.toml", scene.workplace.configFile) == 0
+      else { throw HarnessError("cannot move the configuration") }
+      var daemon = try scene.startDaemon()
+      try await scene.settled()
+      daemon.signal(SIGKILL)
+      _ = try await scene.ending(of: daemon)
+      #expect(Workplace.read(elsewhere + "/well.token") != nil)
+      try #require(unlink(place) == 0 && symlink(disk.directory, place) == 0)
+      try disk.set(.hang)
+      daemon = try scene.startDaemon()
+      try await scene.wait(for: "the removal", atMost: 12) { Workplace.read(elsewhere + "/well.token") == nil }
+      daemon.signal(SIGTERM)
+      try await scene.wait(for: "the end", atMost: 4) { daemon.process.ending != nil || daemon.isZombie }
+    }
+  }
+
   @Test("a start whose configuration hangs removes expired tokens, survives signals and ends at once when told to")
   func start() async throws {
     try await withTwoServers { scene, other in

@@ -97,6 +97,39 @@ struct ReloadTests {
     }
   }
 
+  @Test("commands that connect and say nothing cost no processor time, and the next one is answered")
+  func idleCommands() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.settled()
+      let commands = try (0..<24).map { _ in
+        try #require(Self.connect(to: scene.workplace.runtimeDirectory + "/control"))
+      }
+      defer { for command in commands { close(command) } }
+      try await scene.pass(0.5)
+      let before = try #require(daemon.processorTime)
+      try await scene.pass(2)
+      let spent = try #require(daemon.processorTime) - before
+      #expect(spent < 0.5, "\(spent) s of a processor's time in 2 s")
+      let run = try await CommandRun(["reload"], in: scene.workplace)
+      #expect(run.code == 0, "\(run.errors)")
+    }
+  }
+
+  private static func connect(to path: String) -> Int32? {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    let result = withUnsafePointer(to: address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    return result == 0 ? descriptor : nil
+  }
+
   @Test("a removed table takes its file along, an added one appears, the others do not notice")
   func tables() async throws {
     try await withScene { scene in
@@ -152,6 +185,91 @@ struct ReloadTests {
       daemon.signal(SIGHUP)
       try await scene.wait(for: "the move") { Workplace.read(file) == token && scene.token() == nil }
       #expect(scene.sandbox.counts[.token] == 1, "the token itself is still good")
+    }
+  }
+
+  /// Moves the token into a directory without room, and performs.
+  private func withMoveIntoFullDirectory(
+    lifetime: Int64,
+    _ perform: (Scene, DaemonProcess, _ file: String, _ makeRoom: () async throws -> Void) async throws -> Void
+  ) async throws {
+    try await withScene(lifetime: lifetime) { scene in
+      let directory = scene.workplace.path + "/full"
+      func run(_ command: String...) async throws {
+        let process = try ChildProcess(
+          command, environment: ["PATH": "/usr/bin:/bin"], errors: scene.workplace.path + "/mount-errors")
+        try await scene.wait(for: command[0]) { process.ending != nil }
+        try #require(process.ending == .exited(0), "\(command)")
+      }
+      try #require(mkdir(directory, 0o750) == 0)
+      // The directory and the lock file in it.
+      try await run("mount", "-t", "tmpfs", "-o", "nr_inodes=2,mode=0750", "konexus", directory)
+      do {
+        let metrics = "[daemon]\nmetrics_file = \"\(scene.workplace.path)/konexus.prom\"\n"
+        try scene.configure(metrics, scene.table())
+        let daemon = try scene.startDaemon()
+        try await scene.settled()
+        try scene.configure(metrics, scene.table("konexus", ["file": "\"\(directory)/konexus.token\""]))
+        daemon.signal(SIGHUP)
+        try await scene.wait(for: "the reload's end") { daemon.status?.reloads == 1 }
+        try await perform(scene, daemon, directory + "/konexus.token") {
+          try await run("mount", "-o", "remount,nr_inodes=100", directory)
+        }
+        daemon.process.kill()
+      } catch {
+        try await run("umount", "--lazy", directory)
+        throw error
+      }
+      try await run("umount", "--lazy", directory)
+    }
+  }
+
+  @Test(
+    "a move to a place that cannot be written: the token stays where it was, and is refreshed there, until it can",
+    .enabled(if: geteuid() == 0))
+  func movedToFullDirectory() async throws {
+    try await withMoveIntoFullDirectory(lifetime: 8) { scene, daemon, file, makeRoom in
+      let before = try #require(scene.token())
+      let reader = try await scene.startReader()
+      try await scene.wait(for: "the failure") { daemon.status?.tokens.first?.publicationFailure != nil }
+      let failure = daemon.status?.tokens.first?.publicationFailure ?? ""
+      #expect(failure.contains("No space left") && failure.contains(scene.workplace.tokenFile()), "\(failure)")
+      #expect(daemon.log(with: "error", failure).count == 1, "\(daemon.log)")
+      try await scene.wait(for: "the metric") {
+        Workplace.read(scene.workplace.path + "/konexus.prom")?
+          .contains("token_refresh_failing{token=\"konexus\"} 1") ?? false
+      }
+      try await scene.wait(for: "two newer tokens in the former place") { reader.report().tokens >= 3 }
+      let report = reader.finish()
+      #expect(report.refused.isEmpty && report.gaps.isEmpty, "\(report)")
+      #expect(scene.token() != before && Workplace.read(file) == nil)
+      try await makeRoom()
+      try await scene.wait(for: "the move", atMost: 20) { Workplace.read(file) != nil && scene.token() == nil }
+      try await scene.wait(for: "no more complaint") {
+        daemon.status?.tokens.first.map { $0.publicationFailure == nil && $0.outputs.map(\.path) == [file] } ?? false
+      }
+      let files = try Scene.files(in: scene.workplace.runtimeDirectory)
+      #expect(!files.contains { $0.hasPrefix("konexus.") }, "\(files)")
+    }
+  }
+
+  @Test(
+    "a move to a place that cannot be written: the token leaves its former place when it expires",
+    .enabled(if: geteuid() == 0), arguments: [false, true])
+  func movedToFullDirectoryAndExpired(afterCrash: Bool) async throws {
+    try await withMoveIntoFullDirectory(lifetime: 6) { scene, daemon, file, _ in
+      await scene.sandbox.down()
+      let token = try #require(scene.token())
+      #expect(scene.sandbox.refusal(of: token) == nil)
+      if afterCrash {
+        daemon.signal(SIGKILL)
+        _ = try await scene.ending(of: daemon)
+        let next = try scene.startDaemon()
+        try await scene.wait(for: "the former place's end", atMost: 8) { scene.token() == nil }
+        next.process.kill()
+      } else {
+        try await scene.wait(for: "the end of the token", atMost: 8) { scene.token() == nil }
+      }
     }
   }
 

@@ -31,6 +31,7 @@ public final class ControlSocket: @unchecked Sendable {
   private let source: any DispatchSourceRead
   private let onRequest: (Request, PassedFile?, ControlReply) -> Void
   private var connections: [Int32: any DispatchSourceRead] = [:]
+  private var isPaused = false
 
   /// Listens in `directory`. `onRequest` is called on `queue`.
   ///
@@ -39,7 +40,7 @@ public final class ControlSocket: @unchecked Sendable {
     in directory: String, queue: DispatchQueue, onRequest: @escaping (Request, PassedFile?, ControlReply) -> Void
   ) throws(PublicationFailure) {
     path = directory + "/" + Self.name
-    let descriptor = try UnixSocket.listen(at: path)
+    let descriptor = try UnixSocket.listen(at: path, inTheWay: "remove it")
     self.queue = queue
     self.onRequest = onRequest
     source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
@@ -52,6 +53,8 @@ public final class ControlSocket: @unchecked Sendable {
   public var isThere: Bool { UnixSocket.isThere(path) }
 
   deinit {
+    // A source that is suspended must not be released.
+    if isPaused { source.resume() }
     source.cancel()
     for connection in connections.values { connection.cancel() }
   }
@@ -60,7 +63,12 @@ public final class ControlSocket: @unchecked Sendable {
     while connections.count < Self.maximumConnections {
       let accepted = linux_accept(descriptor)
       if accepted < 0, errno == EINTR || errno == ECONNABORTED { continue }
-      guard accepted >= 0 else { return }
+      if accepted < 0, errno == EAGAIN { return }
+      guard accepted >= 0 else {
+        // No descriptors left: there may be some soon.
+        queue.asyncAfter(deadline: .now() + .milliseconds(200)) { [weak self] in self?.resume() }
+        return pause()
+      }
       let reply = ControlReply(accepted)
       guard let peer = UnixSocket.peer(of: accepted), peer.userID == 0 || peer.userID == geteuid() else {
         reply.send(.failed("only root may ask for this"))
@@ -76,6 +84,20 @@ public final class ControlSocket: @unchecked Sendable {
         if let reply { self?.end(reply) }
       }
     }
+    pause()
+  }
+
+  /// Accepts no more for now. The source's event would come again and again.
+  private func pause() {
+    guard !isPaused else { return }
+    isPaused = true
+    source.suspend()
+  }
+
+  private func resume() {
+    guard isPaused else { return }
+    isPaused = false
+    source.resume()
   }
 
   private func read(_ reply: ControlReply) {
@@ -93,7 +115,10 @@ public final class ControlSocket: @unchecked Sendable {
     onRequest(request, file, reply)
   }
 
-  private func end(_ reply: ControlReply) { connections.removeValue(forKey: reply.descriptor)?.cancel() }
+  private func end(_ reply: ControlReply) {
+    connections.removeValue(forKey: reply.descriptor)?.cancel()
+    resume()
+  }
 }
 
 /// What the daemon answers to a request on its control socket.

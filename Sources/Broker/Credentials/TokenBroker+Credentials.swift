@@ -42,30 +42,55 @@ struct CredentialDesk {
 
 extension TokenBroker {
   /// Serves the sockets that were handed over, and opens that of the settings unless it is among them.
-  func openCredentialSockets(_ inherited: [InheritedSocket]) throws(PublicationFailure) {
+  func openCredentialSockets(_ inherited: [InheritedSocket]) async throws(PublicationFailure) {
     for socket in inherited {
       let serving = serve(socket.descriptor)
       if socket.isActivated {
         desk.activated.append(serving)
-      } else if let path = configuration.daemon.credentialSocket, serving.path == path, UnixSocket.isThere(path) {
+      } else if let path = configuration.daemon.credentialSocket, serving.path == path, await isThere(path) {
         desk.own = serving
       } else {
         // Units that would connect to it must fail, and not wait for nobody.
-        if let path = serving.path { UnixSocket.remove(path) }
+        if let path = serving.path { removeSocket(path) }
         onListen(nil)
       }
     }
-    if desk.own == nil { try openOwnSocket(configuration.daemon.credentialSocket) }
+    if desk.own == nil { try await openOwnSocket(configuration.daemon.credentialSocket) }
   }
 
   /// Opens the socket at `path` in place of the present one; `nil`: none.
-  func openOwnSocket(_ path: String?) throws(PublicationFailure) {
+  func openOwnSocket(_ path: String?) async throws(PublicationFailure) {
     guard desk.own?.path != path else { return }
     let descriptor: Int32?
-    if let path { descriptor = try UnixSocket.listen(at: path) } else { descriptor = nil }
-    if let former = desk.own?.path { UnixSocket.remove(former) }
+    if let path { descriptor = try await listen(at: path) } else { descriptor = nil }
+    if let former = desk.own?.path { removeSocket(former) }
     desk.own = descriptor.map { serve($0) }
     onListen(descriptor)
+  }
+
+  // The paths of sockets are the configuration's: their file systems may hang. Calls on one path keep their order.
+
+  private func listen(at path: String) async throws(PublicationFailure) -> Int32? {
+    let socket: Result<ListeningSocket, PublicationFailure>
+    do throws(FileCalls.Overdue) {
+      socket = try await FileCalls.run("socket \(path)") {
+        Result { () throws(PublicationFailure) in
+          try ListeningSocket(at: path, inTheWay: "remove it, or set credential_socket to another path")
+        }
+      }
+    } catch {
+      throw PublicationFailure("cannot listen at \(path): the file system does not answer")
+    }
+    return try socket.get().take()
+  }
+
+  /// Whether there is a socket at `path`. One whose file system does not answer is taken for granted.
+  private func isThere(_ path: String) async -> Bool {
+    (try? await FileCalls.run("socket \(path)") { UnixSocket.isThere(path) }) ?? true
+  }
+
+  private func removeSocket(_ path: String) {
+    FileCalls.start("socket \(path)") { UnixSocket.remove(path) }
   }
 
   private func serve(_ descriptor: Int32) -> CredentialSocket {

@@ -2,22 +2,23 @@ import Base
 import CLinux
 import Files
 import Glibc
+import Synchronization
 
 /// What there is to do with sockets of this host (unix(7)).
 enum UnixSocket {
   /// Opens a listening socket at `path`, for the daemon's user and root alone. One that a former run left there is replaced.
   ///
+  /// - Parameter inTheWay: what to do about something else at the path.
   /// - Throws: `PublicationFailure` if the directory is not fit to hold what root trusts, something else is at the path, or
   ///   the kernel refuses.
-  static func listen(at path: String) throws(PublicationFailure) -> Int32 {
+  static func listen(at path: String, inTheWay remedy: String) throws(PublicationFailure) -> Int32 {
     // What it hands out is not kept there: any file system will do.
     let directory = try OutputDirectory(FilePath.directory(of: path), allowsPersistentStorage: true)
     let name = FilePath.name(of: path)
     var status = stat()
     if fstatat(directory.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
       guard status.st_mode & S_IFMT == S_IFSOCK else {
-        throw PublicationFailure(
-          "\(path) is there and is no socket; remove it, or set credential_socket to another path")
+        throw PublicationFailure("\(path) is there and is no socket; \(remedy)")
       }
       unlinkat(directory.descriptor, name, 0)
     }
@@ -119,5 +120,27 @@ enum UnixSocket {
         body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
       }
     }
+  }
+}
+
+/// A listening socket that is closed unless it is taken: the caller of a call that hung has given up by then.
+final class ListeningSocket: Sendable {
+  private let descriptor: Mutex<Int32?>
+
+  /// Opens it, as `UnixSocket.listen` does.
+  init(at path: String, inTheWay remedy: String) throws(PublicationFailure) {
+    descriptor = Mutex(try UnixSocket.listen(at: path, inTheWay: remedy))
+  }
+
+  /// The descriptor, for its new owner.
+  func take() -> Int32? {
+    descriptor.withLock { descriptor in
+      defer { descriptor = nil }
+      return descriptor
+    }
+  }
+
+  deinit {
+    if let descriptor = take() { close(descriptor) }
   }
 }
