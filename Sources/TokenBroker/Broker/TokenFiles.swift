@@ -10,7 +10,7 @@ struct TokenFiles: Sendable {
     case publish
     /// Remove every file.
     case remove
-    /// See whether someone else changed the files.
+    /// See whether someone else changed the files, and make up for a state file that could not be written.
     case examine
   }
 
@@ -27,7 +27,7 @@ struct TokenFiles: Sendable {
   let outputs: [TokenOutput]
   /// Whether the files may be on a disk, which may hang.
   let arePersistent: Bool
-  /// Why the state file could not be written, if it could not: the token is lost at the next start then.
+  /// Why the state file could not be written, if it could not: the next start will need a new token.
   private(set) var stateFailure: PublicationFailure?
 
   private var files: [PublishedFile]
@@ -49,7 +49,7 @@ struct TokenFiles: Sendable {
   let lane: String
   var directories: Set<String> { Set(files.map(\.directory)) }
   var paths: [String] { files.map(\.path) + [stateFile.path] }
-  /// Also the state file, which the next start needs; unless it could not be written, which is reported.
+  /// Also the state file, which the next start needs. One that could not be written is another matter: it is tried again.
   var areUndisturbed: Bool {
     files.allSatisfy(\.isUndisturbed) && (stateFailure != nil || stateFile.isUndisturbed)
   }
@@ -65,7 +65,9 @@ struct TokenFiles: Sendable {
       switch work {
       case .publish: if let kept { try publish(kept) }
       case .remove: if let failure = remove() { throw failure }
-      case .examine: return areUndisturbed ? .done : .disturbed
+      case .examine:
+        guard areUndisturbed else { return .disturbed }
+        if stateFailure != nil { writeState() }
       }
       return .done
     } catch {
@@ -96,7 +98,10 @@ struct TokenFiles: Sendable {
   /// Takes over what is known of the same files under former settings.
   mutating func inherit(from former: TokenFiles) {
     mayBeVisible = former.mayBeVisible
-    if former.stateFile.path == stateFile.path { stateFile = former.stateFile }
+    if former.stateFile.path == stateFile.path {
+      stateFile = former.stateFile
+      stateFailure = former.stateFailure
+    }
     for index in files.indices {
       if let same = former.files.firstIndex(where: { $0.path == files[index].path && $0.mode == files[index].mode }) {
         files[index] = former.files[same]
@@ -124,9 +129,11 @@ struct TokenFiles: Sendable {
     }
     if let failure { throw failure }
     mayBeVisible = [kept]
+    // A file that names one token takes less room.
+    if stateFailure != nil { writeState() }
   }
 
-  /// Readers do not need the state file: that it cannot be written costs the token at the next start, no more.
+  /// Readers do not need the state file. Without it, the next start needs a new token.
   private mutating func writeState() {
     let state = TokenState(
       mayBeVisible, outputs: files.map(\.path), arePersistent: arePersistent, bootID: BootID.current)
