@@ -409,7 +409,7 @@ public actor TokenBroker {
     switch (work, outcome) {
     case (_, .failed(let failure)): handle(.publicationFailed(failure.description), name)
     case (_, .disturbed): handle(.disturbed, name)
-    case (.examine, .done): break
+    case (.examine, .done): noteStateFile(of: keeper)
     case (.remove, .done): handle(.withdrawn, name)
     case (.publish, .done):
       noteStateFile(of: keeper)
@@ -425,7 +425,11 @@ public actor TokenBroker {
   /// Reports once that the next start will not find the token.
   private func noteStateFile(of keeper: TokenKeeper) {
     let failure = keeper.files.stateFailure
-    defer { keeper.stateFailure = failure }
+    guard failure != keeper.stateFailure else { return }
+    defer {
+      keeper.stateFailure = failure
+      reportSoon()
+    }
     guard let failure, keeper.stateFailure == nil else { return }
     logger.warning(
       "\(keeper.settings.name): a restart will need a new token, as the state file was not written: \(failure)",

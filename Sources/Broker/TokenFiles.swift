@@ -2,6 +2,7 @@ import Base
 import Files
 import FoundationEssentials
 import Glibc
+import OAuth
 import Publication
 import Settings
 
@@ -13,7 +14,7 @@ struct TokenFiles: Sendable {
     case publish
     /// Remove every file.
     case remove
-    /// See whether someone else changed the files.
+    /// See whether someone else changed the files, and make up for a state file that could not be written.
     case examine
   }
 
@@ -28,7 +29,7 @@ struct TokenFiles: Sendable {
   }
 
   private(set) var outputs: [TokenOutput]
-  /// Why the state file could not be written, if it could not: the token is lost at the next start then.
+  /// Why the state file could not be written, if it could not: the next start will need a new token.
   private(set) var stateFailure: PublicationFailure?
 
   private var files: [PublishedFile]
@@ -54,7 +55,7 @@ struct TokenFiles: Sendable {
   var paths: [String] { ([self] + formers).flatMap { $0.files.map(\.path) + [$0.stateFile.path] } }
   /// What may hold the token, in former places too.
   var places: [TokenOutput] { ([self] + formers).flatMap(\.outputs) }
-  /// Also the state file, which the next start needs; unless it could not be written, which is reported.
+  /// Also the state file, which the next start needs. One that could not be written is another matter: it is tried again.
   var areUndisturbed: Bool {
     files.allSatisfy(\.isUndisturbed) && (stateFailure != nil || stateFile.isUndisturbed)
   }
@@ -70,7 +71,9 @@ struct TokenFiles: Sendable {
       switch work {
       case .publish: if let kept { try publish(kept) }
       case .remove: if let failure = remove() { throw failure }
-      case .examine: return areUndisturbed ? .done : .disturbed
+      case .examine:
+        guard areUndisturbed else { return .disturbed }
+        if stateFailure != nil { writeState() }
       }
       return .done
     } catch {
@@ -102,7 +105,10 @@ struct TokenFiles: Sendable {
   mutating func inherit(from former: TokenFiles) {
     mayBeVisible = former.mayBeVisible
     let known = [former] + former.formers
-    if let same = known.first(where: { $0.stateFile.path == stateFile.path }) { stateFile = same.stateFile }
+    if let same = known.first(where: { $0.stateFile.path == stateFile.path }) {
+      stateFile = same.stateFile
+      stateFailure = same.stateFailure
+    }
     for index in files.indices {
       let (path, mode) = (files[index].path, files[index].mode)
       if let same = known.lazy.flatMap(\.files).first(where: { $0.path == path && $0.mode == mode }) {
@@ -137,6 +143,8 @@ struct TokenFiles: Sendable {
       throw serveFormers(grant).map { failure.whileKept(in: $0) } ?? failure
     }
     mayBeVisible = [kept]
+    // A file that names one token takes less room.
+    if stateFailure != nil { writeState() }
     try removeFormers()
   }
 
@@ -177,7 +185,7 @@ struct TokenFiles: Sendable {
     formers = []
   }
 
-  /// Readers do not need the state file: that it cannot be written costs the token at the next start, no more.
+  /// Readers do not need the state file. Without it, the next start needs a new token.
   private mutating func writeState() {
     let state = TokenState(
       mayBeVisible, outputs: places.map(\.path), arePersistent: arePersistent, bootID: BootID.current)

@@ -35,7 +35,7 @@ public struct TransportSettings: Hashable, Sendable {
 
 extension TransportSettings {
   /// Which lane of ``FileCalls`` reads its files; `nil` if it names none.
-  var fileLane: String? {
+  package var fileLane: String? {
     let paths = [caFile, clientCertificateFile, clientKeyFile].compactMap(\.self)
     return paths.isEmpty ? nil : "tls " + paths.joined(separator: " ")
   }

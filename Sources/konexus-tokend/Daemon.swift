@@ -173,7 +173,8 @@ actor Daemon {
       let (stored, configPath, environment) = (stored, configPath, environment)
       Task(executorPreference: broker.requests) {
         let text = try? await FileCalls.run("compare") {
-          file.map { $0.content(atMost: ConfigurationDraft.sizeLimit) } ?? ConfigurationDraft(reading: configPath, environment: environment).text
+          file.map { $0.content(atMost: ConfigurationDraft.sizeLimit) }
+            ?? ConfigurationDraft(reading: configPath, environment: environment).text
         }
         guard let text else { return reply.send(.failed("the configuration file cannot be read")) }
         guard text == stored?.text else { return reply.send(.failed("the file is not what is in effect")) }

@@ -1,8 +1,8 @@
 import Foundation
-import OAuthClient
+import Base
 import Testing
 
-@testable import TokenBroker
+@testable import Broker
 
 @Suite struct StoredConfigurationTests {
   private static let text = "[token.konexus]\n"

@@ -1,9 +1,10 @@
 import Dispatch
 import Glibc
+import HTTP
 import Synchronization
 import Testing
 
-@testable import OAuthClient
+@testable import Files
 
 /// Calls on file systems that hang. Each test is in a process of its own: the lanes are the process's.
 @Suite struct FileCallsTests {

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-@testable import TokenBroker
+@testable import Base
+@testable import Publication
 
 @Suite struct MetricsFileTests {
   @Test("each heartbeat is in the file, also one that comes a little early; what comes between them is not")
