@@ -10,7 +10,7 @@ struct FleetShard {
     var lifecycle: TokenLifecycle
     var schedule: RefreshSchedule
     var wakeAt: BootTime
-    var adopted: HeldToken?
+    var adopted: TokenTimes?
     /// Since when it has had no token to read; `nil` while it has one.
     var withoutSince: Double?
     /// The next host in the list of the same second; -1 ends it.

@@ -23,7 +23,7 @@ enum Adoption {
 
   /// A token that is taken over.
   struct Adopted {
-    var grant: Grant
+    var verifiedToken: VerifiedToken
     /// What it was asked for with.
     var fingerprint: String
     /// What it was verified by.
@@ -35,7 +35,7 @@ enum Adoption {
   /// The grant as it was; refused if anything does not fit.
   ///
   /// - Throws: why not, for a line at info level.
-  static func grant(
+  static func verifiedToken(
     from leftovers: Leftovers, for settings: TokenSettings, now: Moment
   ) async throws(PrivateFile.Unreadable) -> Adopted {
     let stored = leftovers.state
@@ -52,7 +52,7 @@ enum Adoption {
       throw .init(reason: "the file does not hold a token that was put there")
     }
     let token = content.token
-    guard let evidence = EncodedEvidence.decode(kept.evidence) else {
+    guard let context = EncodedContext.decode(kept.context) else {
       throw .init(reason: "the state file does not tell what vouches for it")
     }
     let age = now.boot - kept.requestedAt
@@ -63,28 +63,29 @@ enum Adoption {
     let isCurrent = kept.fingerprint == settings.requestFingerprint
     let policy = isCurrent ? settings.policy : kept.policy
     let claims = try await claims(
-      of: token, kept, evidence, isCurrent ? settings.verification : kept.claims == nil ? .jwt : .none, policy,
+      of: token, kept, context, isCurrent ? settings.verification : kept.claims == nil ? .jwt : .none, policy,
       unixTime: kept.serverTime + age.seconds)
     var requestedAt = now
     requestedAt.boot = kept.requestedAt
     requestedAt.unix -= age.seconds
-    let grant = Grant(
+    let verifiedToken = VerifiedToken(
       accessToken: token, claims: claims, requestedAt: requestedAt, lifetime: kept.lifetime, scope: kept.grantedScope,
-      skew: .seconds(kept.serverTime + age.seconds - now.unix), proof: kept.proof, evidence: evidence)
-    return Adopted(grant: grant, fingerprint: kept.fingerprint, policy: policy, isCurrent: isCurrent)
+      skew: .seconds(kept.serverTime + age.seconds - now.unix), clientAuthentication: kept.clientAuthentication,
+      context: context)
+    return Adopted(verifiedToken: verifiedToken, fingerprint: kept.fingerprint, policy: policy, isCurrent: isCurrent)
   }
 
   /// What the token says. A JWT is verified again, by the keys that it was verified with. Of other tokens nobody but the server can tell more than the digest:
   /// it shows that this is the token that was published, and the state file is this user's own.
   private static func claims(
-    of token: Secret, _ kept: TokenState.Token, _ evidence: Grant.Evidence, _ verification: TokenVerification,
+    of token: Secret, _ kept: TokenState.Token, _ context: VerificationContext, _ verification: TokenVerification,
     _ policy: AccessTokenPolicy, unixTime: Double
   ) async throws(PrivateFile.Unreadable) -> AccessTokenClaims {
     guard verification == .jwt else {
       guard let known = kept.claims else { throw .init(reason: "its state does not tell what is known of it") }
       return known
     }
-    guard let keys = evidence.keys else { throw .init(reason: "there are no keys to verify it with") }
+    guard let keys = context.keys else { throw .init(reason: "there are no keys to verify it with") }
     do {
       return try await AccessTokenVerifier.verify(
         token: token, keys: keys, policy: policy, grantedScope: kept.grantedScope, unixTime: unixTime)

@@ -10,11 +10,11 @@ extension TokenBroker {
   public func reload(_ new: Configuration) async throws(PublicationFailure) {
     let storageChanged = new.daemon.allowPersistentStorage != configuration.daemon.allowPersistentStorage
     let old = Dictionary(configuration.tokens.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    var fresh: [TokenKeeper] = []
+    var fresh: [ManagedToken] = []
     for settings in new.tokens where storageChanged || old[settings.name] != settings {
-      let keeper = makeKeeper(settings, new.daemon)
-      try await prepare(keeper)
-      fresh.append(keeper)
+      let managed = makeKeeper(settings, new.daemon)
+      try await prepare(managed)
+      fresh.append(managed)
     }
     try await openOwnSocket(new.daemon.credentialSocket)
     configuration = new
@@ -22,31 +22,31 @@ extension TokenBroker {
     reloads += 1
     for key in servers.keys { servers[key]?.queue.limit = new.daemon.maxRequests }
     let names = Set(new.tokens.map(\.name))
-    for (name, keeper) in keepers where !names.contains(name) { await remove(keeper) }
+    for (name, managed) in managedTokens where !names.contains(name) { await remove(managed) }
     claims = [:]
     for settings in new.tokens { for output in settings.outputs { claims[output.path] = settings.name } }
-    for keeper in keepers.values { leaveClaimed(keeper) }
-    var formers: [TokenKeeper] = []
-    for keeper in fresh {
-      let name = keeper.settings.name
-      if let former = keepers[name], former.lifecycle.phase != .unstarted {
-        replace(former, by: keeper)
+    for managed in managedTokens.values { leaveClaimed(managed) }
+    var formers: [ManagedToken] = []
+    for managed in fresh {
+      let name = managed.settings.name
+      if let former = managedTokens[name], former.lifecycle.phase != .unstarted {
+        replace(former, by: managed)
         formers.append(former)
       } else {
-        keepers[name] = keeper
+        managedTokens[name] = managed
         await introduce(name)
       }
     }
     noteOwners()
     // What another table has moved into, unless its token is there already. Other places keep the token until it has moved.
-    let taken = Set(keepers.values.filter { $0.lifecycle.visible != nil }.flatMap(\.files.paths))
+    let taken = Set(managedTokens.values.filter { $0.lifecycle.published != nil }.flatMap(\.files.paths))
     for former in formers {
-      await removeFiles(of: former, except: taken.union(keepers[former.settings.name]?.files.paths ?? []))
+      await removeFiles(of: former, except: taken.union(managedTokens[former.settings.name]?.files.paths ?? []))
     }
     releaseDirectories()
     retryFailing()
     reviewWaiting()
-    let used = Set(keepers.values.map(\.server))
+    let used = Set(managedTokens.values.map(\.server))
     servers = servers.filter { used.contains($0.key) }
     logger.notice(
       "the settings were read again: \(new.tokens.count) token(s), \(fresh.count) of them new or changed",
@@ -56,7 +56,7 @@ extension TokenBroker {
 
   /// Asks at once for what fails: someone may have corrected what a server rejected.
   public func retryFailing() {
-    for (name, keeper) in keepers where keeper.lifecycle.trouble != nil { handle(.refresh, name) }
+    for (name, managed) in managedTokens where managed.lifecycle.failureStreak != nil { handle(.refresh, name) }
   }
 
   /// Takes another logger: a level or format that a reload changed.
@@ -97,37 +97,37 @@ extension TokenBroker {
   }
 
   /// Has a token leave the former places that other tables have now.
-  func leaveClaimed(_ keeper: TokenKeeper) {
-    keeper.files.leave { path in claims[path].map { $0 != keeper.settings.name } ?? false }
+  func leaveClaimed(_ managed: ManagedToken) {
+    managed.files.leave { path in claims[path].map { $0 != managed.settings.name } ?? false }
   }
 
-  private func remove(_ keeper: TokenKeeper) async {
-    let name = keeper.settings.name
-    abandon(keeper)
-    servers[keeper.server]?.queue.forget(name)
-    keepers[name] = nil
+  private func remove(_ managed: ManagedToken) async {
+    let name = managed.settings.name
+    abandon(managed)
+    servers[managed.server]?.queue.forget(name)
+    managedTokens[name] = nil
     pending.remove(name)
-    let isGone = await removeFiles(of: keeper)
+    let isGone = await removeFiles(of: managed)
     logger.notice(
       "the token was removed from the settings\(isGone ? "; its file is gone" : "")",
-      metadata: metadata(nil, of: keeper))
+      metadata: metadata(nil, of: managed))
   }
 
   /// The new keeper takes over the good token: a reader finds it until its successor, asked for with the new settings, is there.
-  private func replace(_ former: TokenKeeper, by keeper: TokenKeeper) {
-    let name = keeper.settings.name
+  private func replace(_ former: ManagedToken, by managed: ManagedToken) {
+    let name = managed.settings.name
     abandon(former)
     servers[former.server]?.queue.forget(name)
-    keepers[name] = keeper
-    keeper.inherit(from: former)
-    leaveClaimed(keeper)
-    if keeper.lifecycle.held != nil, former.settings.outputs != keeper.settings.outputs {
+    managedTokens[name] = managed
+    managed.inherit(from: former)
+    leaveClaimed(managed)
+    if managed.lifecycle.newest != nil, former.settings.outputs != managed.settings.outputs {
       handle(.disturbed, name)
     } else {
-      checkFiles(of: keeper)
+      checkFiles(of: managed)
     }
     // An attempt that was under way with the old settings was given up.
-    if keeper.settings.asks(differentlyFrom: former.settings) || !keeper.lifecycle.isWaiting {
+    if managed.settings.asks(differentlyFrom: former.settings) || !managed.lifecycle.isWaiting {
       handle(.settingsChanged, name)
     } else {
       handle(.woke, name)
@@ -138,12 +138,13 @@ extension TokenBroker {
 extension TokenSettings {
   /// Whether these settings, which replace the other ones, ask for another token, of another server, with other credentials, or want more of it.
   func asks(differentlyFrom other: TokenSettings) -> Bool {
-    requestFingerprint != other.requestFingerprint || transport != other.transport || proves(differentlyFrom: other)
+    requestFingerprint != other.requestFingerprint || transport != other.transport
+      || authenticates(differentlyFrom: other)
       || (requiresAccessTokenType && !other.requiresAccessTokenType)
   }
 
   /// Whether the client proves who it is by something else.
-  func proves(differentlyFrom other: TokenSettings) -> Bool {
+  func authenticates(differentlyFrom other: TokenSettings) -> Bool {
     clientAuthentication != other.clientAuthentication || secrets != other.secrets
       || basicEncoding != other.basicEncoding
       || privateKeyFile != other.privateKeyFile || keyID != other.keyID

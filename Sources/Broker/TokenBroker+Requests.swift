@@ -15,18 +15,19 @@ extension TokenBroker {
   }
 
   /// Puts a token's request into its issuer's queue. An attempt under way is given up.
-  func enqueue(_ keeper: TokenKeeper) {
-    abandon(keeper)
-    if keeper.settings.readsFiles { readFiles(keeper) } else { waitForTurn(keeper) }
+  func enqueue(_ managed: ManagedToken) {
+    abandon(managed)
+    if managed.settings.readsFiles { readFiles(managed) } else { waitForTurn(managed) }
   }
 
   /// Reads the secrets and keys in files, beside the broker: one that hangs keeps no other token waiting, nor a place in the issuer's queue.
-  private func readFiles(_ keeper: TokenKeeper) {
-    let name = keeper.settings.name
-    let attempt = keeper.attempt
+  private func readFiles(_ managed: ManagedToken) {
+    let name = managed.settings.name
+    let attempt = managed.attempt
     let sentAt = Moment.now()
-    keeper.task = Task(executorPreference: requests) { [settings = keeper.settings, proof = keeper.proof] in
-      let result = await settings.requestWithFiles(preferring: proof)
+    managed.task = Task(executorPreference: requests) {
+      [settings = managed.settings, clientAuthentication = managed.clientAuthentication] in
+      let result = await settings.requestWithFiles(preferring: clientAuthentication)
       await self.finishReading(name, attempt, sentAt, result)
     }
   }
@@ -34,71 +35,71 @@ extension TokenBroker {
   private func finishReading(
     _ name: String, _ attempt: UInt64, _ sentAt: Moment, _ result: Result<TokenRequest, AcquisitionFailure>
   ) {
-    guard let keeper = keepers[name], keeper.attempt == attempt, !isStopping else { return }
-    keeper.task = nil
+    guard let managed = managedTokens[name], managed.attempt == attempt, !isStopping else { return }
+    managed.task = nil
     switch result {
     case .success(let request):
-      keeper.prepared = request
-      waitForTurn(keeper)
+      managed.prepared = request
+      waitForTurn(managed)
     case .failure(let failure):
-      fail(keeper, failure, sentAt: sentAt)
+      fail(managed, failure, sentAt: sentAt)
       handle(.failed(failure), name)
     }
   }
 
-  private func waitForTurn(_ keeper: TokenKeeper) {
-    _ = access(to: keeper.server)
-    servers[keeper.server]?.queue.enqueue(keeper.settings.name)
-    sendNext(keeper.server)
+  private func waitForTurn(_ managed: ManagedToken) {
+    _ = access(to: managed.server)
+    servers[managed.server]?.queue.enqueue(managed.settings.name)
+    sendNext(managed.server)
   }
 
   /// Gives up the attempt under way, if there is one: its result will not count.
-  func abandon(_ keeper: TokenKeeper) {
+  func abandon(_ managed: ManagedToken) {
     lastAttempt += 1
-    keeper.attempt = lastAttempt
-    keeper.prepared = nil
-    keeper.task?.cancel()
-    keeper.task = nil
-    if let (server, ticket) = keeper.ticket { servers[server]?.queue.end(ticket) }
-    keeper.ticket = nil
+    managed.attempt = lastAttempt
+    managed.prepared = nil
+    managed.task?.cancel()
+    managed.task = nil
+    if let (server, ticket) = managed.ticket { servers[server]?.queue.end(ticket) }
+    managed.ticket = nil
   }
 
   private func sendNext(_ key: ServerKey) {
     guard !isStopping else { return }
     while let name = servers[key]?.queue.next() {
       // A token that was removed, or moved to another issuer, while it waited.
-      guard let keeper = keepers[name], keeper.server == key else { continue }
-      send(keeper, to: key)
+      guard let managed = managedTokens[name], managed.server == key else { continue }
+      send(managed, to: key)
     }
   }
 
-  private func send(_ keeper: TokenKeeper, to key: ServerKey) {
+  private func send(_ managed: ManagedToken, to key: ServerKey) {
     guard let server = servers[key]?.server else { return }
-    let name = keeper.settings.name
+    let name = managed.settings.name
     var request: TokenRequest
     do throws(AcquisitionFailure) {
       // Without files there is nothing that could keep the broker waiting.
-      if let prepared = keeper.prepared {
+      if let prepared = managed.prepared {
         request = prepared
       } else {
-        request = try keeper.settings.request(preferring: keeper.proof)
+        request = try managed.settings.request(preferring: managed.clientAuthentication)
       }
     } catch {
-      fail(keeper, error, sentAt: Moment.now())
+      fail(managed, error, sentAt: Moment.now())
       return handle(.failed(error), name)
     }
-    keeper.prepared = nil
-    request.timeout = RetryPace.timeout(
-      request.timeout, remaining: keeper.lifecycle.held.map { $0.expiresAt - Moment.now().boot })
-    let ticket = RequestQueue.Ticket(token: name, attempt: keeper.attempt)
+    managed.prepared = nil
+    request.timeout = RetryBackoff.timeout(
+      request.timeout, remaining: managed.lifecycle.newest.map { $0.expiresAt - Moment.now().boot })
+    let ticket = RequestQueue.Ticket(token: name, attempt: managed.attempt)
     servers[key]?.queue.begin(ticket)
-    keeper.ticket = (key, ticket)
-    keeper.requests += 1
+    managed.ticket = (key, ticket)
+    managed.requests += 1
     handle(.began(limit: Moment.now().boot + request.attemptLimit + Self.limitGrace), name)
-    logger.debug("asking for a token", metadata: metadata(nil, of: keeper))
+    logger.debug("asking for a token", metadata: metadata(nil, of: managed))
     let sentAt = Moment.now()
-    keeper.task = Task(executorPreference: requests) { [request] in
-      let result: Result<Grant, AcquisitionFailure>
+    managed.task = Task(executorPreference: requests) { [request] in
+      let result: Result<VerifiedToken, AcquisitionFailure>
       do throws(AcquisitionFailure) {
         result = .success(try await server.acquire(request))
       } catch {
@@ -113,76 +114,79 @@ extension TokenBroker {
 
   private func finish(
     _ name: String, _ ticket: RequestQueue.Ticket, _ key: ServerKey, _ sentAt: Moment,
-    _ result: Result<Grant, AcquisitionFailure>
+    _ result: Result<VerifiedToken, AcquisitionFailure>
   ) {
     servers[key]?.queue.end(ticket)
     defer { sendNext(key) }
-    guard let keeper = keepers[name], keeper.attempt == ticket.attempt, !isStopping else { return }
-    keeper.task = nil
-    keeper.ticket = nil
+    guard let managed = managedTokens[name], managed.attempt == ticket.attempt, !isStopping else { return }
+    managed.task = nil
+    managed.ticket = nil
     let duration = Moment.now().boot - sentAt.boot
     switch result {
-    case .success(let grant): accept(grant, keeper, took: duration)
+    case .success(let verifiedToken): accept(verifiedToken, managed, took: duration)
     case .failure(let failure):
-      fail(keeper, failure, sentAt: sentAt)
+      fail(managed, failure, sentAt: sentAt)
       if failure.kind == .refused { pending.remove(name) }
       handle(.failed(failure), name)
     }
   }
 
-  private func fail(_ keeper: TokenKeeper, _ failure: AcquisitionFailure, sentAt: Moment) {
+  private func fail(_ managed: ManagedToken, _ failure: AcquisitionFailure, sentAt: Moment) {
     let now = Moment.now()
-    keeper.tally.count(failure, sentAt: sentAt, took: now.boot - sentAt.boot)
-    keeper.lastFailure = (failure, now)
+    managed.tally.count(failure, sentAt: sentAt, took: now.boot - sentAt.boot)
+    managed.lastFailure = (failure, now)
   }
 
-  private func accept(_ grant: Grant, _ keeper: TokenKeeper, took duration: Duration) {
-    let name = keeper.settings.name
-    let token = keeper.plan(grant)
+  private func accept(_ verifiedToken: VerifiedToken, _ managed: ManagedToken, took duration: Duration) {
+    let name = managed.settings.name
+    let token = managed.plan(verifiedToken)
     if let failure = token.fault(at: Moment.now().boot) {
-      fail(keeper, failure, sentAt: grant.requestedAt)
+      fail(managed, failure, sentAt: verifiedToken.requestedAt)
       return handle(.failed(failure), name)
     }
-    keeper.tally.count(nil, sentAt: grant.requestedAt, took: duration)
-    keep(grant, in: keeper)
-    noteSkew(grant.skew, keeper)
-    noteProof(grant.proof, keeper)
+    managed.tally.count(nil, sentAt: verifiedToken.requestedAt, took: duration)
+    keep(verifiedToken, in: managed)
+    noteSkew(verifiedToken.skew, managed)
+    noteClientAuthentication(verifiedToken.clientAuthentication, managed)
     handle(.acquired(token), name)
     refreshForWaiting(name)
   }
 
-  /// Makes `grant` the newest token, as it was asked for with the present settings, or with those of a former run.
-  func keep(_ grant: Grant, in keeper: TokenKeeper, adopted: Adoption.Adopted? = nil) {
-    let known = access(to: keeper.server).evidence
-    let evidence = known?.evidence == grant.evidence ? known : nil
-    let encoded = evidence ?? EncodedEvidence(grant.evidence)
-    if evidence == nil { servers[keeper.server]?.evidence = encoded }
-    keeper.kept = KeptToken(
-      grant: grant, fingerprint: adopted?.fingerprint ?? keeper.settings.requestFingerprint,
-      policy: adopted?.policy ?? keeper.settings.policy, evidence: encoded)
+  /// Makes `verifiedToken` the newest token, as it was asked for with the present settings, or with those of a former run.
+  func keep(_ verifiedToken: VerifiedToken, in managed: ManagedToken, adopted: Adoption.Adopted? = nil) {
+    let known = access(to: managed.server).context
+    let context = known?.context == verifiedToken.context ? known : nil
+    let encoded = context ?? EncodedContext(verifiedToken.context)
+    if context == nil { servers[managed.server]?.context = encoded }
+    managed.kept = TokenRecord(
+      verifiedToken: verifiedToken, fingerprint: adopted?.fingerprint ?? managed.settings.requestFingerprint,
+      policy: adopted?.policy ?? managed.settings.policy, context: encoded)
   }
 
-  private func noteProof(_ proof: ClientProof, _ keeper: TokenKeeper) {
-    let before = keeper.proof
-    keeper.proof = proof
-    if proof.secretIndex != before?.secretIndex ?? 0 {
+  private func noteClientAuthentication(_ clientAuthentication: ClientAuthentication, _ managed: ManagedToken) {
+    let before = managed.clientAuthentication
+    managed.clientAuthentication = clientAuthentication
+    if clientAuthentication.secretIndex != before?.secretIndex ?? 0 {
       logger.notice(
-        "the server took the \(proof.secretIndex == 0 ? "first" : "second") of the two client secrets and no longer the other",
-        metadata: metadata(nil, of: keeper))
+        "the server took the \(clientAuthentication.secretIndex == 0 ? "first" : "second") of the two client secrets and no longer the other",
+        metadata: metadata(nil, of: managed))
     }
     // Where the settings leave it open, whoever reads the log learns what to write into them.
-    if keeper.settings.leavesProofOpen, proof.method != before?.method || proof.encoding != before?.encoding {
+    if managed.settings.leavesClientAuthenticationOpen,
+      clientAuthentication.method != before?.method || clientAuthentication.encoding != before?.encoding
+    {
       logger.notice(
-        "\(keeper.settings.name): the server takes \(proof.description)", metadata: metadata(nil, of: keeper))
+        "\(managed.settings.name): the server takes \(clientAuthentication.description)",
+        metadata: metadata(nil, of: managed))
     }
   }
 
-  private func noteSkew(_ skew: Duration?, _ keeper: TokenKeeper) {
-    let before = keeper.skew
-    keeper.skew = skew
+  private func noteSkew(_ skew: Duration?, _ managed: ManagedToken) {
+    let before = managed.skew
+    managed.skew = skew
     guard let skew, abs(skew.seconds) >= 5, abs(skew.seconds - (before?.seconds ?? 0)) >= 5 else { return }
     logger.warning(
       "the server's clock is \(Timestamp.span(.seconds(abs(skew.seconds)))) \(skew > .zero ? "ahead of" : "behind") this host's; check this host's time synchronisation (timedatectl)",
-      metadata: metadata(.clockSkew, of: keeper))
+      metadata: metadata(.clockSkew, of: managed))
   }
 }

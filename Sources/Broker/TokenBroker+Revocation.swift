@@ -8,7 +8,9 @@ extension TokenBroker {
   private static let revocationLimit = Duration.seconds(5)
 
   /// Whether there are tokens with `revoke_on_stop`, for `revokeOnStop`.
-  public var hasRevocable: Bool { keepers.values.contains { $0.settings.revokesOnStop && $0.grant != nil } }
+  public var hasRevocable: Bool {
+    managedTokens.values.contains { $0.settings.revokesOnStop && $0.verifiedToken != nil }
+  }
 
   /// Takes the tokens with `revoke_on_stop` out of their files and revokes them (RFC 7009): at each server at most `max_requests` at once.
   ///
@@ -16,14 +18,14 @@ extension TokenBroker {
   /// servers and disks do.
   public func revokeOnStop() async {
     let end = Moment.now().boot + Self.revocationLimit
-    let revocable = keepers.values.filter { $0.settings.revokesOnStop && $0.grant != nil }
-    for keeper in revocable { keeper.isWithdrawnForGood = true }
-    for keeper in revocable { await removeFiles(of: keeper) }
+    let revocable = managedTokens.values.filter { $0.settings.revokesOnStop && $0.verifiedToken != nil }
+    for managed in revocable { managed.isWithdrawnForGood = true }
+    for managed in revocable { await removeFiles(of: managed) }
     let servers = Dictionary(grouping: revocable, by: \.server)
     waitingForRevocation = servers.mapValues { $0.map(\.settings.name) }
     await withTaskGroup(of: Void.self) { group in
-      for (server, keepers) in servers {
-        for _ in 0..<min(keepers.count, configuration.daemon.maxRequests) {
+      for (server, managedTokens) in servers {
+        for _ in 0..<min(managedTokens.count, configuration.daemon.maxRequests) {
           group.addTask {
             while let name = await self.nextRevocation(at: server) { await self.revoke(name, before: end) }
           }
@@ -35,13 +37,13 @@ extension TokenBroker {
   private func nextRevocation(at server: ServerKey) -> String? { waitingForRevocation[server]?.popLast() }
 
   private func revoke(_ name: String, before end: BootTime) async {
-    guard let keeper = keepers[name], let grant = keeper.grant else { return }
-    let server = access(to: keeper.server).server
+    guard let managed = managedTokens[name], let verifiedToken = managed.verifiedToken else { return }
+    let server = access(to: managed.server).server
     let timeout = min(Self.revocationTimeout, end - Moment.now().boot)
     do throws(AcquisitionFailure) {
       guard timeout > .zero else { throw AcquisitionFailure(.timeout, "there was no time left before the stop") }
-      let request = try await keeper.settings.requestWithFiles(preferring: keeper.proof).get()
-      try await server.revoke(grant, as: request, timeout: timeout)
+      let request = try await managed.settings.requestWithFiles(preferring: managed.clientAuthentication).get()
+      try await server.revoke(verifiedToken, as: request, timeout: timeout)
       noteRevocation(of: name, nil)
     } catch {
       noteRevocation(of: name, error)
@@ -49,13 +51,13 @@ extension TokenBroker {
   }
 
   private func noteRevocation(of name: String, _ failure: AcquisitionFailure?) {
-    guard let keeper = keepers[name] else { return }
+    guard let managed = managedTokens[name] else { return }
     if let failure {
       logger.warning(
         "\(name): the token could not be revoked and is good until its end: \(failure.message)",
-        metadata: metadata(nil, of: keeper))
+        metadata: metadata(nil, of: managed))
     } else {
-      logger.notice("\(name): the token was revoked", metadata: metadata(nil, of: keeper))
+      logger.notice("\(name): the token was revoked", metadata: metadata(nil, of: managed))
     }
   }
 }

@@ -31,11 +31,11 @@ public actor TokenBroker {
   var onListen: @Sendable (Int32?) -> Void = { _ in }
   private var onLook: @Sendable () -> Void = {}
   private var onTakeover: @Sendable (String) -> Void = { _ in }
-  var desk = CredentialDesk()
+  var credentialServer = CredentialServer()
   let startedAt = Moment.now()
 
   var configuration: Configuration
-  var keepers: [String: TokenKeeper] = [:]
+  var managedTokens: [String: ManagedToken] = [:]
   var servers: [ServerKey: IssuerAccess] = [:]
   var watch: DirectoryWatch?
   /// Whether it was reported that there is no watch.
@@ -65,7 +65,7 @@ public actor TokenBroker {
     var server: AuthorizationServer
     var queue: RequestQueue
     /// What vouched for its last token.
-    var evidence: EncodedEvidence?
+    var context: EncodedContext?
   }
 
   /// A broker for the given settings; it does nothing before `start`.
@@ -111,19 +111,19 @@ public actor TokenBroker {
     openWatch()
     var unfit: [PublicationFailure] = []
     for settings in configuration.tokens {
-      let keeper = makeKeeper(settings, configuration.daemon)
-      keepers[settings.name] = keeper
+      let managed = makeKeeper(settings, configuration.daemon)
+      managedTokens[settings.name] = managed
       do throws(PublicationFailure) {
-        try await prepare(keeper)
+        try await prepare(managed)
         pending.insert(settings.name)
       } catch {
         // The other tables run; this one's place is tried again with each token.
         guard !error.isOccupied else { throw error }
         unfit.append(error)
-        logger.error("\(settings.name): \(error)", metadata: metadata(.publicationFailing, of: keeper))
+        logger.error("\(settings.name): \(error)", metadata: metadata(.publicationFailing, of: managed))
       }
     }
-    if let first = unfit.first, unfit.count == keepers.count { throw first }
+    if let first = unfit.first, unfit.count == managedTokens.count { throw first }
     noteOwners()
     await clear(former)
     do throws(PublicationFailure) { try await openCredentialSockets(sockets) } catch {
@@ -161,7 +161,7 @@ public actor TokenBroker {
     openWatch()
     guard watch != nil else { return }
     lacksWatch = false
-    for keeper in keepers.values { watchDirectories(of: keeper) }
+    for managed in managedTokens.values { watchDirectories(of: managed) }
   }
 
   /// How long files may go without a look, where no watchdog asks for one sooner.
@@ -170,18 +170,18 @@ public actor TokenBroker {
   /// Asks for a new token for each table now (SIGUSR1).
   public func refreshAll() {
     logger.notice("a refresh of all tokens was asked for")
-    for name in keepers.keys { handle(.refresh, name) }
+    for name in managedTokens.keys { handle(.refresh, name) }
   }
 
   /// Stops: requests under way are given up, the tokens stay in their files (but see `withdrawRevocable`).
   public func stop() {
     isStopping = true
-    let leaves = keepers.values.contains { !$0.settings.revokesOnStop }
+    let leaves = managedTokens.values.contains { !$0.settings.revokesOnStop }
     logger.notice(
       leaves ? "stopping; the tokens stay in their files" : "stopping; the tokens are revoked",
       metadata: metadata(.stopping))
     dismissWaiting()
-    for keeper in keepers.values { keeper.task?.cancel() }
+    for managed in managedTokens.values { managed.task?.cancel() }
   }
 
   /// A heartbeat: does what is overdue, looks after the files and the clocks, and tells whether the broker is alive.
@@ -194,71 +194,71 @@ public actor TokenBroker {
     if watch == nil { reopenWatch() }
     onLook()
     checkFiles()
-    for name in keepers.keys {
-      if let deadline = keepers[name]?.lifecycle.deadline, deadline <= now.boot { handle(.woke, name) }
+    for name in managedTokens.keys {
+      if let deadline = managedTokens[name]?.lifecycle.deadline, deadline <= now.boot { handle(.woke, name) }
     }
     // Now and not soon: that would take another thread and its wake-up at every beat.
     reportNow()
     let late = Moment.now().boot - grace
-    return keepers.values.allSatisfy { keeper in keeper.lifecycle.deadline.map { $0 >= late } ?? true }
+    return managedTokens.values.allSatisfy { managed in managed.lifecycle.deadline.map { $0 >= late } ?? true }
   }
 
   // MARK: One token
 
-  func makeKeeper(_ settings: TokenSettings, _ daemon: DaemonSettings) -> TokenKeeper {
+  func makeKeeper(_ settings: TokenSettings, _ daemon: DaemonSettings) -> ManagedToken {
     let name = settings.name
     let timer = DeadlineTimer(queue: queue) { [weak self] in
       self?.assumeIsolated { $0.timerFired(name) }
     }
-    return TokenKeeper(
+    return ManagedToken(
       settings, allowsPersistentStorage: daemon.allowPersistentStorage, seed: .random(in: .min ... .max),
       timer: timer)
   }
 
   /// Begins a token's life: with what a former run left, or with a request.
   func introduce(_ name: String) async {
-    guard let keeper = keepers[name], keeper.lifecycle.phase == .unstarted else { return }
-    var adopted: HeldToken?
+    guard let managed = managedTokens[name], managed.lifecycle.phase == .unstarted else { return }
+    var adopted: TokenTimes?
     do throws(PrivateFile.Unreadable) {
-      let settings = keeper.settings
-      let leftovers = try await besideIfPersistent(keeper) {
+      let settings = managed.settings
+      let leftovers = try await besideIfPersistent(managed) {
         Result { () throws(PrivateFile.Unreadable) in
           try Adoption.Leftovers(of: settings)
         }
       }.get()
-      let found = try await Adoption.grant(from: leftovers, for: settings, now: Moment.now())
-      let grant = found.grant
-      keep(grant, in: keeper, adopted: found)
-      keeper.announced = grant.requestedAt.boot
-      keeper.proof = grant.proof
-      keeper.skew = grant.skew
-      adopted = keeper.plan(grant)
+      let found = try await Adoption.verifiedToken(from: leftovers, for: settings, now: Moment.now())
+      let verifiedToken = found.verifiedToken
+      keep(verifiedToken, in: managed, adopted: found)
+      managed.announced = verifiedToken.requestedAt.boot
+      managed.clientAuthentication = verifiedToken.clientAuthentication
+      managed.skew = verifiedToken.skew
+      adopted = managed.plan(verifiedToken)
       // What vouched for it was the server's word: that is asked for again, by way of a new token, and readers keep the old one until it comes.
       if settings.verification == .introspection || !found.isCurrent { adopted?.refreshAt = Moment.now().boot }
       // What former settings knew may be of another server.
-      if found.isCurrent { await access(to: keeper.server).server.adopt(grant.evidence) }
+      if found.isCurrent { await access(to: managed.server).server.adopt(verifiedToken.context) }
     } catch {
-      guard keepers[name] === keeper, keeper.lifecycle.phase == .unstarted else { return }
-      logger.debug("no token to take over: \(error.reason)", metadata: metadata(nil, of: keeper))
+      guard managedTokens[name] === managed, managed.lifecycle.phase == .unstarted else { return }
+      logger.debug("no token to take over: \(error.reason)", metadata: metadata(nil, of: managed))
       // What nobody verified is not left for readers.
-      await removeFiles(of: keeper)
+      await removeFiles(of: managed)
     }
-    guard keepers[name] === keeper, keeper.lifecycle.phase == .unstarted else { return }
+    guard managedTokens[name] === managed, managed.lifecycle.phase == .unstarted else { return }
     var filesAreRight = true
-    if let kept = keeper.kept {
-      let files = keeper.files
-      let examined = try? await besideIfPersistent(keeper) {
+    if let kept = managed.kept {
+      let files = managed.files
+      let examined = try? await besideIfPersistent(managed) {
         var files = files
         let areRight = files.adopt(kept)
         return (files, areRight)
       }
-      guard keepers[name] === keeper, keeper.lifecycle.phase == .unstarted else { return }
-      if let examined { (keeper.files, filesAreRight) = examined }
+      guard managedTokens[name] === managed, managed.lifecycle.phase == .unstarted else { return }
+      if let examined { (managed.files, filesAreRight) = examined }
     }
     if adopted != nil { pending.remove(name) }
-    onTakeover(keeper.settings.statePath)
+    onTakeover(managed.settings.statePath)
     handle(.started(adopted: adopted), name)
-    watchDirectories(of: keeper)
+    watchDirectories(of: managed)
     if !filesAreRight { handle(.disturbed, name) }
     refreshForWaiting(name)
   }
@@ -267,21 +267,21 @@ public actor TokenBroker {
   ///
   /// - Throws: if the disk does not answer.
   private func besideIfPersistent<Value: Sendable>(
-    _ keeper: TokenKeeper, _ body: @escaping @Sendable () -> Value
+    _ managed: ManagedToken, _ body: @escaping @Sendable () -> Value
   ) async throws(PrivateFile.Unreadable) -> Value {
-    guard keeper.files.arePersistent else { return body() }
+    guard managed.files.arePersistent else { return body() }
     do throws(FileCalls.Overdue) {
-      return try await FileCalls.run(keeper.files.lane, body)
+      return try await FileCalls.run(managed.files.lane, body)
     } catch {
       throw PrivateFile.Unreadable(reason: "\(error)")
     }
   }
 
   /// Has the kernel report changes of a token's files.
-  private func watchDirectories(of keeper: TokenKeeper) {
+  private func watchDirectories(of managed: ManagedToken) {
     guard let watch else { return }
-    for directory in keeper.files.directories {
-      guard keeper.files.arePersistent else {
+    for directory in managed.files.directories {
+      guard managed.files.arePersistent else {
         watch.watch(directory)
         continue
       }
@@ -295,11 +295,11 @@ public actor TokenBroker {
   private func note(_ number: Int32?, _ directory: String) { watch?.note(number, directory) }
 
   /// Checks that a token's files could be written.
-  func prepare(_ keeper: TokenKeeper) async throws(PublicationFailure) {
-    let files = keeper.files
+  func prepare(_ managed: ManagedToken) async throws(PublicationFailure) {
+    let files = managed.files
     let result: Result<Void, PublicationFailure>
     do throws(PrivateFile.Unreadable) {
-      result = try await besideIfPersistent(keeper) { [locks] in
+      result = try await besideIfPersistent(managed) { [locks] in
         Result { () throws(PublicationFailure) in
           try files.prepare()
           do throws(DirectoryLocks.Held) {
@@ -322,27 +322,27 @@ public actor TokenBroker {
 
   /// Gives an event to a token's lifecycle and does what it says.
   func handle(_ event: LifecycleEvent, _ name: String) {
-    guard !isStopping, let keeper = keepers[name] else { return }
+    guard !isStopping, let managed = managedTokens[name] else { return }
     let now = Moment.now().boot
-    for effect in keeper.lifecycle.handle(event, at: now) { perform(effect, keeper) }
-    if keeper.lifecycle.held == nil { keeper.kept = nil }
+    for effect in managed.lifecycle.handle(event, at: now) { perform(effect, managed) }
+    if managed.lifecycle.newest == nil { managed.kept = nil }
     serveWaiting(name)
-    reportSoon(within: keeper.lifecycle.visible == nil || keeper.lifecycle.isWaiting ? 0 : Self.longestQuietRefresh)
+    reportSoon(within: managed.lifecycle.published == nil || managed.lifecycle.isWaiting ? 0 : Self.longestQuietRefresh)
   }
 
   /// While readers are served, "refreshing now" is told of a refresh that takes longer than this, in milliseconds: most are over sooner, and are told of once.
   private static let longestQuietRefresh = 250
 
-  private func perform(_ effect: LifecycleEffect, _ keeper: TokenKeeper) {
+  private func perform(_ effect: LifecycleEffect, _ managed: ManagedToken) {
     switch effect {
-    case .request: enqueue(keeper)
-    case .publish: publish(keeper)
-    case .withdraw: takeBack(keeper)
+    case .request: enqueue(managed)
+    case .publish: publish(managed)
+    case .withdraw: takeBack(managed)
     case .arm:
       // What an earlier effect led to may have moved it on.
       let now = Moment.now().boot
-      if let time = keeper.lifecycle.nextWake(after: now) { keeper.timer.arm(time, now: now) }
-    case .report(let report): tell(report, keeper)
+      if let time = managed.lifecycle.nextWake(after: now) { managed.timer.arm(time, now: now) }
+    case .report(let report): tell(report, managed)
     }
   }
 
@@ -350,17 +350,17 @@ public actor TokenBroker {
   private static let longestFileWork = Duration.seconds(5)
 
   /// Does something with a token's files: at once in memory, where nothing can hang, and beside the broker on a disk.
-  private func work(_ work: TokenFiles.Work, _ keeper: TokenKeeper) {
-    let name = keeper.settings.name
-    let kept = keeper.kept
+  private func work(_ work: TokenFiles.Work, _ managed: ManagedToken) {
+    let name = managed.settings.name
+    let kept = managed.kept
     // At a stop, what was taken out of a file must not come back.
     guard !isStopping else { return }
-    guard keeper.files.arePersistent else {
-      return finish(work, keeper, kept, keeper.files.perform(work, kept))
+    guard managed.files.arePersistent else {
+      return finish(work, managed, kept, managed.files.perform(work, kept))
     }
-    guard work != .examine || keeper.lane.running == nil else { return }
-    if let number = keeper.lane.begin(after: &lastAttempt) {
-      FileCalls.start(keeper.files.lane) { [files = keeper.files, weak self] in
+    guard work != .examine || managed.lane.running == nil else { return }
+    if let number = managed.lane.begin(after: &lastAttempt) {
+      FileCalls.start(managed.files.lane) { [files = managed.files, weak self] in
         var files = files
         let outcome = files.perform(work, kept)
         guard let self else { return }
@@ -369,7 +369,7 @@ public actor TokenBroker {
         }
       }
     }
-    guard work != .examine, let running = keeper.lane.running else { return }
+    guard work != .examine, let running = managed.lane.running else { return }
     queue.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.longestFileWork.nanoseconds))) { [weak self] in
       self?.assumeIsolated { $0.complain(of: running, name) }
     }
@@ -377,75 +377,78 @@ public actor TokenBroker {
 
   /// Reports a disk that still works at what it was given.
   private func complain(of number: UInt64, _ name: String) {
-    guard let keeper = keepers[name], keeper.lane.running == number else { return }
-    let path = keeper.settings.outputs.first?.path ?? name
+    guard let managed = managedTokens[name], managed.lane.running == number else { return }
+    let path = managed.settings.outputs.first?.path ?? name
     handle(.publicationFailed("cannot write \(path): the file system does not answer"), name)
   }
 
   /// A disk has ended what it was given, perhaps long ago.
   private func finish(
-    _ work: TokenFiles.Work, _ number: UInt64, _ name: String, _ kept: KeptToken?, _ files: TokenFiles,
+    _ work: TokenFiles.Work, _ number: UInt64, _ name: String, _ kept: TokenRecord?, _ files: TokenFiles,
     _ outcome: TokenFiles.Outcome
   ) {
-    guard !isStopping, let keeper = keepers[name], keeper.lane.running == number else { return }
-    let isBehind = keeper.lane.end()
-    let isCurrent = keeper.settings.outputs == files.outputs
+    guard !isStopping, let managed = managedTokens[name], managed.lane.running == number else { return }
+    let isBehind = managed.lane.end()
+    let isCurrent = managed.settings.outputs == files.outputs
     if isCurrent {
-      keeper.files = files
-      leaveClaimed(keeper)
+      managed.files = files
+      leaveClaimed(managed)
     }
     if isBehind || !isCurrent {
       // What was asked for last counts: the newest token, or none.
-      self.work(keeper.lifecycle.held == nil ? .remove : .publish, keeper)
+      self.work(managed.lifecycle.newest == nil ? .remove : .publish, managed)
     } else {
-      finish(work, keeper, kept, outcome)
+      finish(work, managed, kept, outcome)
     }
   }
 
   private func finish(
-    _ work: TokenFiles.Work, _ keeper: TokenKeeper, _ kept: KeptToken?, _ outcome: TokenFiles.Outcome
+    _ work: TokenFiles.Work, _ managed: ManagedToken, _ kept: TokenRecord?, _ outcome: TokenFiles.Outcome
   ) {
-    let name = keeper.settings.name
+    let name = managed.settings.name
     switch (work, outcome) {
     case (_, .failed(let failure)): handle(.publicationFailed(failure.description), name)
     case (_, .disturbed): handle(.disturbed, name)
-    case (.examine, .done): noteStateFile(of: keeper)
+    case (.examine, .done): noteStateFile(of: managed)
     case (.remove, .done): handle(.withdrawn, name)
     case (.publish, .done):
-      noteStateFile(of: keeper)
-      watchDirectories(of: keeper)
+      noteStateFile(of: managed)
+      watchDirectories(of: managed)
       pending.remove(name)
       // A newer token may have come while a disk was busy with this one.
-      guard kept?.grant.requestedAt.boot == keeper.grant?.requestedAt.boot else { return self.work(.publish, keeper) }
+      guard kept?.verifiedToken.requestedAt.boot == managed.verifiedToken?.requestedAt.boot else {
+        return self.work(.publish, managed)
+      }
       handle(.published, name)
-      announce(keeper)
+      announce(managed)
     }
   }
 
   /// Reports once that the next start will not find the token.
-  private func noteStateFile(of keeper: TokenKeeper) {
-    let failure = keeper.files.stateFailure
-    guard failure != keeper.stateFailure else { return }
+  private func noteStateFile(of managed: ManagedToken) {
+    let failure = managed.files.stateFailure
+    guard failure != managed.stateFailure else { return }
     defer {
-      keeper.stateFailure = failure
+      managed.stateFailure = failure
       reportSoon()
     }
-    guard let failure, keeper.stateFailure == nil else { return }
+    guard let failure, managed.stateFailure == nil else { return }
     logger.warning(
-      "\(keeper.settings.name): a restart will need a new token, as the state file was not written: \(failure)",
-      metadata: metadata(nil, of: keeper))
+      "\(managed.settings.name): a restart will need a new token, as the state file was not written: \(failure)",
+      metadata: metadata(nil, of: managed))
   }
 
-  private func publish(_ keeper: TokenKeeper) { work(.publish, keeper) }
+  private func publish(_ managed: ManagedToken) { work(.publish, managed) }
 
   /// Tells the process of `signal` that there is a new token in the files.
-  private func announce(_ keeper: TokenKeeper) {
-    guard let signal = keeper.settings.signal, let token = keeper.grant?.requestedAt.boot, token != keeper.announced
+  private func announce(_ managed: ManagedToken) {
+    guard let signal = managed.settings.signal, let token = managed.verifiedToken?.requestedAt.boot,
+      token != managed.announced
     else {
       return
     }
-    keeper.announced = token
-    let name = keeper.settings.name
+    managed.announced = token
+    let name = managed.settings.name
     // The process's id is in a file, which may be on a disk that hangs.
     Task(executorPreference: requests) {
       let result: Result<Void, ReaderSignal.Failure>
@@ -461,24 +464,24 @@ public actor TokenBroker {
   }
 
   private func noteSignal(_ name: String, _ signal: ReaderSignal, _ result: Result<Void, ReaderSignal.Failure>) {
-    guard let keeper = keepers[name], keeper.settings.signal == signal else { return }
+    guard let managed = managedTokens[name], managed.settings.signal == signal else { return }
     defer { reportSoon() }
     do throws(ReaderSignal.Failure) {
       try result.get()
-      keeper.signalFailure = nil
+      managed.signalFailure = nil
     } catch {
       // A reader that does not run yet will read the new token when it does.
-      let isNews = keeper.signalFailure != error
-      keeper.signalFailure = error
+      let isNews = managed.signalFailure != error
+      managed.signalFailure = error
       logger.log(
         level: error.isAbsence || !isNews ? .debug : .warning,
-        "\(keeper.settings.name): the reader was not told of the new token: \(error.problem)",
-        metadata: metadata(.signalFailing, of: keeper))
+        "\(managed.settings.name): the reader was not told of the new token: \(error.problem)",
+        metadata: metadata(.signalFailing, of: managed))
     }
   }
 
   /// Removes what has ended; what cannot be removed is tried again.
-  private func takeBack(_ keeper: TokenKeeper) { work(.remove, keeper) }
+  private func takeBack(_ managed: ManagedToken) { work(.remove, managed) }
 
   /// Removes the files of a token that is not to be kept any more: all, or those that are not among `paths`.
   ///
@@ -486,11 +489,11 @@ public actor TokenBroker {
   ///
   /// - Returns: whether the files are gone.
   @discardableResult
-  func removeFiles(of keeper: TokenKeeper, except paths: Set<String> = []) async -> Bool {
-    let name = keeper.settings.name
+  func removeFiles(of managed: ManagedToken, except paths: Set<String> = []) async -> Bool {
+    let name = managed.settings.name
     let failure: String?
-    if keeper.files.arePersistent {
-      let removal = Task(executorPreference: requests) { [files = keeper.files] in
+    if managed.files.arePersistent {
+      let removal = Task(executorPreference: requests) { [files = managed.files] in
         await withCheckedContinuation { continuation in
           // Without a limit: what waits behind a call that hangs is not forgotten.
           FileCalls.start(files.lane) {
@@ -502,27 +505,27 @@ public actor TokenBroker {
       let outcome = await removal.value(within: Self.longestFileWork, executor: requests)
       failure = outcome ?? "the files of the token \(name) were not removed yet: the file system does not answer"
     } else {
-      failure = keeper.files.remove(except: paths)?.description
+      failure = managed.files.remove(except: paths)?.description
     }
-    if let failure { logger.critical("\(failure)", metadata: metadata(nil, of: keeper)) }
+    if let failure { logger.critical("\(failure)", metadata: metadata(nil, of: managed)) }
     return failure == nil
   }
 
   /// Puts back what someone deleted, replaced or opened to others.
   func checkFiles() {
-    for keeper in keepers.values { checkFiles(of: keeper) }
+    for managed in managedTokens.values { checkFiles(of: managed) }
   }
 
-  func checkFiles(of keeper: TokenKeeper) {
-    guard keeper.lifecycle.visible != nil else { return }
-    work(.examine, keeper)
+  func checkFiles(of managed: ManagedToken) {
+    guard managed.lifecycle.published != nil else { return }
+    work(.examine, managed)
   }
 
   private func checkChangedFiles() {
     for change in watch?.read() ?? [] {
       switch change {
       case .file(let path):
-        if let name = owners[path], let keeper = keepers[name] { checkFiles(of: keeper) } else { onLook() }
+        if let name = owners[path], let managed = managedTokens[name] { checkFiles(of: managed) } else { onLook() }
       case .unknown:
         onLook()
         checkFiles()
@@ -532,21 +535,21 @@ public actor TokenBroker {
 
   /// Releases the directories that no table names any more.
   func releaseDirectories() {
-    locks.keep(Set(keepers.values.flatMap(\.files.directories)))
+    locks.keep(Set(managedTokens.values.flatMap(\.files.directories)))
   }
 
   /// Notes which token each file belongs to.
   func noteOwners() {
     owners = [:]
-    for (name, keeper) in keepers {
-      for path in keeper.files.paths { owners[path] = name }
+    for (name, managed) in managedTokens {
+      for path in managed.files.paths { owners[path] = name }
     }
   }
 
   /// Removes what a former run left and no table names: temporary files, and files of tokens that are in the settings no more.
   private func clear(_ former: BrokerStatus?) async {
     var names: [String: Set<String>] = [:]
-    let kept = Set(keepers.values.flatMap(\.files.paths))
+    let kept = Set(managedTokens.values.flatMap(\.files.paths))
     for path in kept { names[FilePath.directory(of: path), default: []].insert(FilePath.name(of: path)) }
     let orphans = (former?.tokens ?? []).flatMap { token in
       let outputs = token.outputs.map(\.path)
@@ -580,9 +583,9 @@ public actor TokenBroker {
         "the host's clock was stepped \(step > 0 ? "forward" : "back") by \(Timestamp.span(.seconds(abs(step))))\(mayHaveStoodStill ? "; new tokens are asked for, in case the whole host had stood still" : "")",
         metadata: metadata(.clockStepped))
       // What was known of the server's clock was known against the old one.
-      for keeper in keepers.values { keeper.skew = keeper.skew.map { $0 - .seconds(step) } }
+      for managed in managedTokens.values { managed.skew = managed.skew.map { $0 - .seconds(step) } }
     }
-    for name in keepers.keys {
+    for name in managedTokens.keys {
       handle(sleep > 1 || mayHaveStoodStill ? .resumed : .woke, name)
       if mayHaveStoodStill { handle(.refresh, name) }
     }

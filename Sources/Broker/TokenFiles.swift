@@ -35,7 +35,7 @@ struct TokenFiles: Sendable {
   private var files: [PublishedFile]
   private var stateFile: PublishedFile
   /// The tokens that some file may hold: more than one only while the newest could not be put into all of them.
-  private var mayBeVisible: [KeptToken] = []
+  private var mayBePublished: [TokenRecord] = []
   /// Where former settings had the token: it stays there until every new file holds it.
   private var formers: [TokenFiles] = []
   private let allowsPersistentStorage: Bool
@@ -66,7 +66,7 @@ struct TokenFiles: Sendable {
   }
 
   /// Does `work`; `kept` is the newest token.
-  mutating func perform(_ work: Work, _ kept: KeptToken?) -> Outcome {
+  mutating func perform(_ work: Work, _ kept: TokenRecord?) -> Outcome {
     do throws(PublicationFailure) {
       switch work {
       case .publish: if let kept { try publish(kept) }
@@ -84,15 +84,15 @@ struct TokenFiles: Sendable {
   /// Takes over the files as they are.
   ///
   /// - Returns: whether they hold what they should, with the mode they should have.
-  mutating func adopt(_ kept: KeptToken) -> Bool {
-    mayBeVisible = [kept]
+  mutating func adopt(_ kept: TokenRecord) -> Bool {
+    mayBePublished = [kept]
     stateFile.adopt()
     var areRight = true
     for index in files.indices {
       var status = stat()
       let mode = lstat(files[index].path, &status) == 0 ? status.st_mode & 0o7777 : 0
       let content = try? PrivateFile.read(files[index].path, maximum: 1 << 18)
-      if mode == files[index].mode, content == RenderedToken.content(of: kept.grant, as: outputs[index]) {
+      if mode == files[index].mode, content == RenderedToken.content(of: kept.verifiedToken, as: outputs[index]) {
         files[index].adopt()
       } else {
         areRight = false
@@ -103,7 +103,7 @@ struct TokenFiles: Sendable {
 
   /// Takes over what is known of the files under former settings.
   mutating func inherit(from former: TokenFiles) {
-    mayBeVisible = former.mayBeVisible
+    mayBePublished = former.mayBePublished
     let known = [former] + former.formers
     if let same = known.first(where: { $0.stateFile.path == stateFile.path }) {
       stateFile = same.stateFile
@@ -134,15 +134,15 @@ struct TokenFiles: Sendable {
   /// comes in between.
   ///
   /// - Throws: the first failure, after all were tried: a file that cannot be written takes nothing from the others.
-  private mutating func publish(_ kept: KeptToken) throws(PublicationFailure) {
-    let grant = kept.grant
-    mayBeVisible.removeAll { $0.grant.requestedAt.boot == grant.requestedAt.boot }
-    mayBeVisible = [kept] + mayBeVisible.prefix(2)
+  private mutating func publish(_ kept: TokenRecord) throws(PublicationFailure) {
+    let verifiedToken = kept.verifiedToken
+    mayBePublished.removeAll { $0.verifiedToken.requestedAt.boot == verifiedToken.requestedAt.boot }
+    mayBePublished = [kept] + mayBePublished.prefix(2)
     writeState()
-    if let failure = write(grant) {
-      throw serveFormers(grant).map { failure.whileKept(in: $0) } ?? failure
+    if let failure = write(verifiedToken) {
+      throw serveFormers(verifiedToken).map { failure.whileKept(in: $0) } ?? failure
     }
-    mayBeVisible = [kept]
+    mayBePublished = [kept]
     // A file that names one token takes less room.
     if stateFailure != nil { writeState() }
     try removeFormers()
@@ -151,10 +151,10 @@ struct TokenFiles: Sendable {
   /// Writes the token into every file.
   ///
   /// - Returns: the first failure, after all were tried.
-  private mutating func write(_ grant: Grant) -> PublicationFailure? {
+  private mutating func write(_ verifiedToken: VerifiedToken) -> PublicationFailure? {
     var failure: PublicationFailure?
     for index in files.indices {
-      let content = RenderedToken.content(of: grant, as: outputs[index])
+      let content = RenderedToken.content(of: verifiedToken, as: outputs[index])
       do throws(PublicationFailure) {
         try content.withBytes { bytes throws(PublicationFailure) in try files[index].replace(with: bytes) }
       } catch {
@@ -167,11 +167,11 @@ struct TokenFiles: Sendable {
   /// Writes the token into the files of former settings: their readers go on.
   ///
   /// - Returns: the first of them; `nil` if there are none.
-  private mutating func serveFormers(_ grant: Grant) -> String? {
+  private mutating func serveFormers(_ verifiedToken: VerifiedToken) -> String? {
     for index in formers.indices {
-      formers[index].mayBeVisible = mayBeVisible
+      formers[index].mayBePublished = mayBePublished
       if formers[index].stateFile.path != stateFile.path { formers[index].writeState() }
-      _ = formers[index].write(grant)
+      _ = formers[index].write(verifiedToken)
     }
     return formers.first?.files.first?.path
   }
@@ -188,7 +188,7 @@ struct TokenFiles: Sendable {
   /// Readers do not need the state file. Without it, the next start needs a new token.
   private mutating func writeState() {
     let state = TokenState(
-      mayBeVisible, outputs: places.map(\.path), arePersistent: arePersistent, bootID: BootID.current)
+      mayBePublished, outputs: places.map(\.path), arePersistent: arePersistent, bootID: BootID.current)
     guard let encoded = try? JSONEncoder().encode(state) else { return }
     do throws(PublicationFailure) {
       try Secret(encoded).withBytes { bytes throws(PublicationFailure) in try stateFile.replace(with: bytes) }
@@ -208,7 +208,7 @@ struct TokenFiles: Sendable {
     }
     for index in formers.indices { failure = formers[index].remove(except: paths) ?? failure }
     guard failure == nil else { return failure }
-    mayBeVisible = []
+    mayBePublished = []
     if !paths.contains(stateFile.path) { try? stateFile.remove() }
     return nil
   }

@@ -19,7 +19,7 @@ extension TokenSettings {
   ///   - userID: whose files they may be, beside root's; nil: this process's user's.
   /// - Throws: `credentials` if a secret or key cannot be read, or others can read it.
   package func request(
-    preferring preferred: ClientProof? = nil, as userID: UInt32? = nil
+    preferring preferred: ClientAuthentication? = nil, as userID: UInt32? = nil
   ) throws(AcquisitionFailure) -> TokenRequest {
     let environment = environment(of: userID)
     return TokenRequest(
@@ -38,7 +38,7 @@ extension TokenSettings {
   ///
   /// - Returns: also `credentials` if the files were not read in time.
   package func requestWithFiles(
-    preferring preferred: ClientProof? = nil, as userID: UInt32? = nil
+    preferring preferred: ClientAuthentication? = nil, as userID: UInt32? = nil
   ) async -> Result<TokenRequest, AcquisitionFailure> {
     do throws(FileCalls.Overdue) {
       return try await FileCalls.run("secrets \(name)") {
@@ -50,7 +50,7 @@ extension TokenSettings {
   }
 
   private func credentials(
-    preferring preferred: ClientProof?, _ environment: RuntimeEnvironment
+    preferring preferred: ClientAuthentication?, _ environment: RuntimeEnvironment
   ) throws(AcquisitionFailure) -> ClientCredentials {
     var read: [Secret?] = []
     var refusal: FileRefusal?
@@ -93,7 +93,7 @@ extension TokenSettings {
   private static let longestKeyFile = 64 * 1024
 
   /// Whether it depends on the server by which method, or in which encoding, the client proves who it is.
-  var leavesProofOpen: Bool {
+  var leavesClientAuthenticationOpen: Bool {
     clientAuthentication == .auto || (clientAuthentication == .basic && basicEncoding == .auto)
   }
 

@@ -3,11 +3,11 @@ public import Base
 /// What may happen to a token.
 public enum LifecycleEvent: Hashable, Sendable {
   /// The daemon starts; `adopted` is the token that a former run left, if it verified.
-  case started(adopted: HeldToken?)
+  case started(adopted: TokenTimes?)
   /// The queued request was sent; it must have ended by `limit`.
   case began(limit: BootTime)
   /// A verified token came.
-  case acquired(HeldToken)
+  case acquired(TokenTimes)
   /// The attempt failed.
   case failed(AcquisitionFailure)
   /// The newest token is in its file.
@@ -45,9 +45,9 @@ public enum LifecycleEffect: Hashable, Sendable {
 /// What people are told, once each.
 public enum LifecycleReport: Hashable, Sendable {
   /// A former run's token serves on.
-  case adopted(HeldToken)
-  /// A new token came; `trouble` is what preceded it.
-  case acquired(HeldToken, after: Trouble?)
+  case adopted(TokenTimes)
+  /// A new token came; `failureStreak` is what preceded it.
+  case acquired(TokenTimes, after: FailureStreak?)
   /// Attempts fail now, or fail in another way than before.
   case failing(AcquisitionFailure, next: BootTime)
   /// They still fail as they did: not worth a line in the log.
@@ -65,7 +65,7 @@ public enum LifecycleReport: Hashable, Sendable {
 }
 
 /// A row of failed attempts.
-public struct Trouble: Hashable, Sendable {
+public struct FailureStreak: Hashable, Sendable {
   /// The last failure.
   public var failure: AcquisitionFailure
   /// How many attempts failed in a row.

@@ -34,10 +34,10 @@ public struct RefreshSchedule: Hashable, Sendable {
   }
 
   /// The times of a token whose request was sent at `requestedAt` and that lives for `lifetime`.
-  public func plan(requestedAt: BootTime, lifetime: Duration) -> HeldToken {
+  public func plan(requestedAt: BootTime, lifetime: Duration) -> TokenTimes {
     let usable = lifetime - Self.rounding
     let share = fraction * (1 - Self.spread * jitter)
-    return HeldToken(
+    return TokenTimes(
       requestedAt: requestedAt,
       refreshAt: requestedAt + max(Self.shortestInterval, .seconds(usable.seconds * share)),
       expiresAt: requestedAt + usable)

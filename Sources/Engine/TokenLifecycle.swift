@@ -31,16 +31,16 @@ public struct TokenLifecycle: Sendable {
   /// Where the next token stands.
   public private(set) var phase = Phase.unstarted
   /// The newest verified token that has not ended.
-  public private(set) var held: HeldToken?
-  /// The token in the file; `nil` whenever `held` is. Differs from `held` only while publication fails.
-  public private(set) var visible: HeldToken?
+  public private(set) var newest: TokenTimes?
+  /// The token in the file; `nil` whenever `newest` is. Differs from `newest` only while publication fails.
+  public private(set) var published: TokenTimes?
   /// How the newest token got on with its file.
   public private(set) var publication = Publication.settled
   /// The failed attempts since the last good one.
-  public private(set) var trouble: Trouble?
+  public private(set) var failureStreak: FailureStreak?
 
   /// The first end among tokens whose publication failed: one of several files may have got them all the same.
-  private var strayEnd: BootTime?
+  private var strayExpiry: BootTime?
   /// How many attempts in a row failed in the same way.
   private var streak = 0
   private var lastRequest: BootTime?
@@ -76,9 +76,9 @@ public struct TokenLifecycle: Sendable {
     case .queued(let since): note(since + Self.longestTurn)
     case .requesting(let limit): note(limit)
     }
-    note(visible?.expiresAt)
-    note(held?.expiresAt)
-    note(strayEnd)
+    note(published?.expiresAt)
+    note(newest?.expiresAt)
+    note(strayExpiry)
     switch publication {
     case .settled: break
     case .restoring(let time), .failing(_, _, let time): note(time)
@@ -99,7 +99,7 @@ public struct TokenLifecycle: Sendable {
     case .acquired(let token): acquire(token, at: now, &effects)
     case .failed(let failure): fail(failure, at: now, &effects)
     case .published: settle(at: now, &effects)
-    case .withdrawn: if held == nil { publication = .settled }
+    case .withdrawn: if newest == nil { publication = .settled }
     case .publicationFailed(let reason): postpone(reason, at: now, &effects)
     case .disturbed: restore(at: now)
     case .woke: break
@@ -109,7 +109,7 @@ public struct TokenLifecycle: Sendable {
     case .refresh:
       if case .waiting = phase { ask(at: now, &effects) }
     case .settingsChanged:
-      trouble = nil
+      failureStreak = nil
       if phase != .unstarted { ask(at: now, &effects) }
     }
     doWhatIsDue(at: now, &effects)
@@ -126,49 +126,49 @@ public struct TokenLifecycle: Sendable {
 
   private mutating func endWhatHasEnded(at now: BootTime, _ effects: inout [LifecycleEffect]) {
     func hasCome(_ time: BootTime?) -> Bool { time.map { $0 <= now } ?? false }
-    guard hasCome(held?.expiresAt) || hasCome(visible?.expiresAt) || hasCome(strayEnd) else { return }
+    guard hasCome(newest?.expiresAt) || hasCome(published?.expiresAt) || hasCome(strayExpiry) else { return }
     // All files go, whichever token they hold: one of several may hold the newest, though the rest could not be written.
     effects.append(.withdraw)
-    visible = nil
-    strayEnd = nil
-    if let held, held.expiresAt > now {
+    published = nil
+    strayExpiry = nil
+    if let newest, newest.expiresAt > now {
       effects.append(.publish)
     } else {
-      held = nil
+      newest = nil
       publication = .settled
       effects.append(.report(.expired))
     }
   }
 
-  private mutating func start(with adopted: HeldToken?, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+  private mutating func start(with adopted: TokenTimes?, at now: BootTime, _ effects: inout [LifecycleEffect]) {
     guard phase == .unstarted else { return }
     guard let adopted, adopted.expiresAt > now else {
       // It ended between the look at its file and now.
       if adopted != nil { effects.append(.withdraw) }
       return ask(at: now, &effects)
     }
-    held = adopted
-    visible = adopted
+    newest = adopted
+    published = adopted
     phase = .waiting(until: adopted.refreshAt)
     effects.append(.report(.adopted(adopted)))
   }
 
-  private mutating func acquire(_ token: HeldToken, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+  private mutating func acquire(_ token: TokenTimes, at now: BootTime, _ effects: inout [LifecycleEffect]) {
     if let failure = token.fault(at: now) { return fail(failure, at: now, &effects) }
-    effects.append(.report(.acquired(token, after: trouble)))
-    trouble = nil
-    held = token
+    effects.append(.report(.acquired(token, after: failureStreak)))
+    failureStreak = nil
+    newest = token
     phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
     publish(&effects)
   }
 
   private mutating func fail(_ failure: AcquisitionFailure, at now: BootTime, _ effects: inout [LifecycleEffect]) {
-    let before = trouble
+    let before = failureStreak
     // A refusal after a row of transient failures is the first refusal: it is the server's first word on the matter.
     streak = before?.failure.kind == failure.kind ? streak + 1 : 1
-    trouble = Trouble(failure: failure, count: (before?.count ?? 0) + 1, since: before?.since ?? now)
-    let wait = RetryPace.delay(
-      after: failure, failures: streak, remaining: held.map { $0.expiresAt - now }, using: &random)
+    failureStreak = FailureStreak(failure: failure, count: (before?.count ?? 0) + 1, since: before?.since ?? now)
+    let wait = RetryBackoff.delay(
+      after: failure, failures: streak, remaining: newest.map { $0.expiresAt - now }, using: &random)
     let next = now + wait
     phase = .waiting(until: next)
     let told = before?.failure.code == failure.code
@@ -176,8 +176,8 @@ public struct TokenLifecycle: Sendable {
   }
 
   private mutating func settle(at now: BootTime, _ effects: inout [LifecycleEffect]) {
-    visible = held
-    strayEnd = nil
+    published = newest
+    strayExpiry = nil
     switch publication {
     case .settled: break
     case .restoring:
@@ -192,13 +192,15 @@ public struct TokenLifecycle: Sendable {
     var failures = 1
     if case .failing(_, let before, _) = publication { failures = before + 1 }
     let wait = min(.milliseconds(500) * (1 << min(failures - 1, 10)), Self.longestPublicationWait)
-    if let held { strayEnd = min(strayEnd ?? held.expiresAt, held.expiresAt) }
+    if let newest { strayExpiry = min(strayExpiry ?? newest.expiresAt, newest.expiresAt) }
     publication = .failing(reason: reason, failures: failures, retryAt: now + wait)
-    if failures == 1 { effects.append(.report(held == nil ? .withdrawalFailing(reason) : .publicationFailing(reason))) }
+    if failures == 1 {
+      effects.append(.report(newest == nil ? .withdrawalFailing(reason) : .publicationFailing(reason)))
+    }
   }
 
   private mutating func restore(at now: BootTime) {
-    guard held != nil, publication == .settled else { return }
+    guard newest != nil, publication == .settled else { return }
     // At once, but not in a race with somebody who undoes it as fast: then once a second.
     publication = .restoring(at: max(now, lastRestore.map { $0 + Self.shortestRestore } ?? now))
   }
@@ -217,7 +219,7 @@ public struct TokenLifecycle: Sendable {
     case .settled: break
     case .restoring(let time), .failing(_, _, let time):
       if time <= now {
-        if held != nil { publish(&effects) } else { effects.append(.withdraw) }
+        if newest != nil { publish(&effects) } else { effects.append(.withdraw) }
       }
     }
   }

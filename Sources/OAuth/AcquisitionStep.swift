@@ -32,7 +32,7 @@ public enum AcquisitionStep: Sendable {
     /// `scope`, if the answer has it.
     public var scope: [String]?
     /// By what the server knew the client.
-    public var proof: ClientProof
+    public var clientAuthentication: ClientAuthentication
     /// How far the server's clock is ahead of this host's.
     public var skew: Duration?
     /// What the token says; `nil` if it is no JWT.

@@ -9,10 +9,10 @@ struct Attempt {
   let limit: BootTime
 
   /// What is waited for something that there is a substitute for, such as a newer discovery document.
-  static let haste = Duration.seconds(5)
+  static let substituteTimeout = Duration.seconds(5)
 
   /// What is waited for something that may help, after something else has failed already.
-  var hope: Duration { max(Self.haste, timeout / 2) }
+  var lastResortTimeout: Duration { max(Self.substituteTimeout, timeout / 2) }
 
   init(_ request: TokenRequest, at now: BootTime) {
     self.init(timeout: request.timeout, at: now)

@@ -8,7 +8,7 @@ struct TokenAnswer {
   var receivedAt: Moment
   /// The server's `Date`, seconds since 1970.
   var serverTime: Double?
-  var proof: ClientProof
+  var clientAuthentication: ClientAuthentication
 
   /// How far the server's clock is ahead of ours.
   var skew: Duration? {
@@ -52,14 +52,14 @@ extension AuthorizationServer {
     _ request: TokenRequest, at metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> TokenAnswer {
     var refusal: AcquisitionFailure?
-    for proof in request.credentials.proofs(
+    for clientAuthentication in request.credentials.clientAuthentications(
       supported: metadata.tokenEndpointAuthMethodsSupported, clientID: request.clientID)
     {
       do throws(PostFailure) {
-        return try await exchange(request, by: proof, at: metadata, attempt)
+        return try await exchange(request, by: clientAuthentication, at: metadata, attempt)
       } catch {
         // The first proof's refusal is the one to tell: the other secret may not be valid yet.
-        guard error.concernsTheProof(isOneOfSeveralMethods: request.credentials.method == .auto) else {
+        guard error.concernsClientAuthentication(isOneOfSeveralMethods: request.credentials.method == .auto) else {
           throw error.failure
         }
         refusal = refusal ?? error.failure
@@ -69,7 +69,8 @@ extension AuthorizationServer {
   }
 
   private func exchange(
-    _ request: TokenRequest, by proof: ClientProof, at metadata: ServerMetadata, _ attempt: Attempt
+    _ request: TokenRequest, by clientAuthentication: ClientAuthentication, at metadata: ServerMetadata,
+    _ attempt: Attempt
   ) async throws(PostFailure) -> TokenAnswer {
     var fields: [(String, FormValue)] = [("grant_type", "client_credentials")]
     if !request.scope.isEmpty { fields.append(("scope", .text(request.scope.joined(separator: " ")))) }
@@ -79,13 +80,15 @@ extension AuthorizationServer {
     do throws(AcquisitionFailure) { timeout = try attempt.allowance(at: Moment.now().boot) } catch {
       throw PostFailure(error)
     }
-    let posted = try await post(fields, to: url, "token", request, by: proof, at: metadata, timeout: timeout)
+    let posted = try await post(
+      fields, to: url, "token", request, by: clientAuthentication, at: metadata, timeout: timeout)
     let answer: TokenAnswer
     do throws(AcquisitionFailure) {
       answer = TokenAnswer(
         response: try TokenResponse(parsing: posted.response.body), sentAt: posted.sentAt,
         receivedAt: posted.receivedAt,
-        serverTime: ClockSkew.serverTime(of: posted.response, receivedAt: posted.receivedAt), proof: proof)
+        serverTime: ClockSkew.serverTime(of: posted.response, receivedAt: posted.receivedAt),
+        clientAuthentication: clientAuthentication)
     } catch {
       // Some servers refuse with 200 (RFC 6749, 5.2 wants 400).
       if let refusal = TokenErrorResponse(parsing: posted.response.body) {
@@ -103,12 +106,14 @@ extension AuthorizationServer {
   /// - Returns: the answer, its times, and what must not be shown should the answer quote it.
   /// - Throws: unless the answer is 200.
   func post(
-    _ fields: [(String, FormValue)], to url: String, _ what: String, _ request: TokenRequest, by proof: ClientProof,
+    _ fields: [(String, FormValue)], to url: String, _ what: String, _ request: TokenRequest,
+    by clientAuthentication: ClientAuthentication,
     at metadata: ServerMetadata, timeout: Duration
   ) async throws(PostFailure) -> (response: HTTPResponse, sentAt: Moment, receivedAt: Moment, sensitive: [Secret]) {
     let form: AuthenticatedForm
     do throws(AcquisitionFailure) {
-      form = try await AuthenticatedForm(fields, of: request, by: proof, at: metadata, unixTime: timeAtServer)
+      form = try await AuthenticatedForm(
+        fields, of: request, by: clientAuthentication, at: metadata, unixTime: timeAtServer)
     } catch {
       throw PostFailure(error)
     }
@@ -164,7 +169,7 @@ extension AcquisitionStep.Answer {
     duration = answer.receivedAt.boot - answer.sentAt.boot
     expiresIn = answer.response.expiresIn
     scope = answer.response.scope
-    proof = answer.proof
+    clientAuthentication = answer.clientAuthentication
     skew = answer.skew
     token = try? TokenInspection(of: answer.response.accessToken.withBytes { Array($0) })
   }

@@ -13,7 +13,8 @@ extension AuthorizationServer {
     let asked = try await ask(
       about: answer.response.accessToken,
       at: metadata.introspectionEndpoint(byCertificate: request.credentials.hasCertificate), "introspection",
-      supported: metadata.introspectionEndpointAuthMethodsSupported, like: answer.proof, request, metadata, timeout)
+      supported: metadata.introspectionEndpointAuthMethodsSupported, like: answer.clientAuthentication, request,
+      metadata, timeout)
     do throws(AcquisitionFailure) {
       return try await introspected(asked.response, answer, request)
     } catch {
@@ -91,23 +92,25 @@ extension AuthorizationServer {
   ///   - timeout: for the whole of it.
   /// - Throws: `AcquisitionFailure` unless the server says that it is done.
   public func revoke(
-    _ grant: Grant, as request: TokenRequest, timeout: Duration
+    _ verifiedToken: VerifiedToken, as request: TokenRequest, timeout: Duration
   ) async throws(AcquisitionFailure) {
-    let metadata = grant.evidence.metadata
+    let metadata = verifiedToken.context.metadata
     do throws(AcquisitionFailure) {
       _ = try await ask(
-        about: grant.accessToken, at: metadata.revocationEndpoint(byCertificate: request.credentials.hasCertificate),
+        about: verifiedToken.accessToken,
+        at: metadata.revocationEndpoint(byCertificate: request.credentials.hasCertificate),
         "revocation",
-        supported: metadata.revocationEndpointAuthMethodsSupported, like: grant.proof, request, metadata, timeout)
+        supported: metadata.revocationEndpointAuthMethodsSupported, like: verifiedToken.clientAuthentication, request,
+        metadata, timeout)
     } catch {
-      throw error.without(request.sensitive + [grant.accessToken])
+      throw error.without(request.sensitive + [verifiedToken.accessToken])
     }
   }
 
   /// Sends a token to the introspection or revocation endpoint, by each of the client's proofs until one is taken.
   private func ask(
     about token: Secret, at url: String?, _ what: String, supported: [String]?,
-    like proof: ClientProof,
+    like clientAuthentication: ClientAuthentication,
     _ request: TokenRequest, _ metadata: ServerMetadata, _ timeout: Duration
   ) async throws(AcquisitionFailure) -> (response: HTTPResponse, sensitive: [Secret]) {
     guard let url else {
@@ -116,14 +119,17 @@ extension AuthorizationServer {
     let fields: [(String, FormValue)] = [("token", .secret(token)), ("token_type_hint", "access_token")]
     let end = Moment.now().boot + timeout
     var refusal: AcquisitionFailure?
-    for proof in request.credentials.proofs(like: proof, supported: supported, clientID: request.clientID) {
+    for clientAuthentication in request.credentials.clientAuthentications(
+      like: clientAuthentication, supported: supported, clientID: request.clientID)
+    {
       let left = end - Moment.now().boot
       guard left > .zero else { break }
       do throws(PostFailure) {
-        let posted = try await post(fields, to: url, what, request, by: proof, at: metadata, timeout: left)
+        let posted = try await post(
+          fields, to: url, what, request, by: clientAuthentication, at: metadata, timeout: left)
         return (posted.response, posted.sensitive)
       } catch {
-        guard error.concernsTheProof(isOneOfSeveralMethods: true) else { throw error.failure }
+        guard error.concernsClientAuthentication(isOneOfSeveralMethods: true) else { throw error.failure }
         refusal = refusal ?? error.failure
       }
     }

@@ -34,16 +34,16 @@ public actor AuthorizationServer {
   }
 
   /// Takes what a former run knew of the server, to serve until it can be read anew. Does not replace what is known already.
-  public func adopt(_ evidence: Grant.Evidence) {
+  public func adopt(_ context: VerificationContext) {
     let now = Moment.now().boot
-    if metadata == nil { metadata = Cached(value: evidence.metadata, readAt: now, freshUntil: now) }
-    if keys == nil, let known = evidence.keys { keys = Cached(value: known, readAt: now, freshUntil: now) }
+    if metadata == nil { metadata = Cached(value: context.metadata, readAt: now, freshUntil: now) }
+    if keys == nil, let known = context.keys { keys = Cached(value: known, readAt: now, freshUntil: now) }
   }
 
   /// Gets one token and verifies it: discovery, token request (RFC 6749, 4.4), keys, verification.
   ///
   /// - Throws: `AcquisitionFailure`. Nothing that it says holds a secret.
-  public func acquire(_ request: TokenRequest) async throws(AcquisitionFailure) -> Grant {
+  public func acquire(_ request: TokenRequest) async throws(AcquisitionFailure) -> VerifiedToken {
     let attempt = Attempt(request, at: Moment.now().boot)
     let answer: TokenAnswer
     let metadata: ServerMetadata
@@ -75,18 +75,19 @@ public actor AuthorizationServer {
 
   private func verified(
     _ answer: TokenAnswer, _ request: TokenRequest, _ current: ServerMetadata, _ attempt: Attempt
-  ) async throws(AcquisitionFailure) -> Grant {
+  ) async throws(AcquisitionFailure) -> VerifiedToken {
     switch request.verification {
     case .jwt:
       let verified = try await verify(answer, request, current, attempt)
-      return grant(answer, verified.claims, request, Grant.Evidence(metadata: verified.metadata, keys: verified.keys))
+      return verifiedToken(
+        answer, verified.claims, request, VerificationContext(metadata: verified.metadata, keys: verified.keys))
     case .introspection:
       let introspected = try await introspect(answer, request, orMoved: current, attempt)
-      return grant(
-        answer, introspected.claims, request, Grant.Evidence(metadata: introspected.metadata, keys: nil))
+      return verifiedToken(
+        answer, introspected.claims, request, VerificationContext(metadata: introspected.metadata, keys: nil))
     case .none:
       let claims = try unverifiedClaims(answer, request)
-      return grant(answer, claims, request, Grant.Evidence(metadata: current, keys: nil))
+      return verifiedToken(answer, claims, request, VerificationContext(metadata: current, keys: nil))
     }
   }
 
@@ -119,7 +120,7 @@ public actor AuthorizationServer {
       return metadata.value
     }
     do {
-      return try await readMetadata(attempt, longest: metadata == nil ? nil : Attempt.haste)
+      return try await readMetadata(attempt, longest: metadata == nil ? nil : Attempt.substituteTimeout)
     } catch {
       // The token endpoint is what counts: an outage of discovery alone changes nothing. A document that says something wrong does.
       guard let lastGood = metadata, error.isOutage else { throw error }
@@ -133,7 +134,7 @@ public actor AuthorizationServer {
     guard let metadata, metadata.readAt < attempt.start, metadataReloads.permits(at: Moment.now().boot) else {
       return nil
     }
-    return try? await readMetadata(attempt, longest: attempt.hope)
+    return try? await readMetadata(attempt, longest: attempt.lastResortTimeout)
   }
 
   private func readMetadata(
@@ -194,7 +195,7 @@ public actor AuthorizationServer {
   private func currentKeys(_ metadata: ServerMetadata, _ attempt: Attempt) async throws(AcquisitionFailure) -> KeySet {
     if let keys, Moment.now().boot < keys.freshUntil { return keys.value }
     do {
-      return try await readKeys(metadata, attempt, longest: keys == nil ? nil : Attempt.haste)
+      return try await readKeys(metadata, attempt, longest: keys == nil ? nil : Attempt.substituteTimeout)
     } catch {
       guard let lastGood = keys, error.isOutage else { throw error }
       keys?.freshUntil = Moment.now().boot + Freshness.afterOutage
@@ -339,13 +340,13 @@ public actor AuthorizationServer {
     }
   }
 
-  private func grant(
-    _ answer: TokenAnswer, _ claims: AccessTokenClaims, _ request: TokenRequest, _ evidence: Grant.Evidence
-  ) -> Grant {
-    Grant(
+  private func verifiedToken(
+    _ answer: TokenAnswer, _ claims: AccessTokenClaims, _ request: TokenRequest, _ context: VerificationContext
+  ) -> VerifiedToken {
+    VerifiedToken(
       accessToken: answer.response.accessToken, claims: claims, requestedAt: answer.sentAt,
       lifetime: .seconds(answer.lifetime(expiry: claims.expiry, issuedAt: claims.issuedAt)),
       scope: claims.scopes.isEmpty ? answer.response.scope ?? request.scope : claims.scopes,
-      skew: answer.skew, proof: answer.proof, evidence: evidence)
+      skew: answer.skew, clientAuthentication: answer.clientAuthentication, context: context)
   }
 }

@@ -14,7 +14,7 @@ struct PostFailure: Error {
   /// Whether the client's proof is what the server did not like, so that another may do. Some answer 400, 401 or 403 without an OAuth error.
   ///
   /// - Parameter isOneOfSeveralMethods: whether the proof's method was chosen among several: servers tell in various words that they do not take one.
-  func concernsTheProof(isOneOfSeveralMethods: Bool) -> Bool {
+  func concernsClientAuthentication(isOneOfSeveralMethods: Bool) -> Bool {
     switch failure.code {
     case .invalidClient: true
     case .rejected: [400, 401, 403].contains(status)

@@ -6,13 +6,13 @@ package import Settings
 /// A token in the form in which an output wants it.
 package enum RenderedToken {
   /// The bytes of the file.
-  package static func content(of grant: Grant, as output: TokenOutput) -> Secret {
-    let token = grant.accessToken
+  package static func content(of verifiedToken: VerifiedToken, as output: TokenOutput) -> Secret {
+    let token = verifiedToken.accessToken
     switch output.format {
     case .raw: return token
     case .header: return Secret("Authorization: Bearer \(token.exposed)\n")
     case .env: return Secret("\(output.variable ?? "")=\(token.exposed)\n")
-    case .json: return Secret(json(grant))
+    case .json: return Secret(json(verifiedToken))
     }
   }
 
@@ -54,12 +54,13 @@ package enum RenderedToken {
     }
   }
 
-  private static func json(_ grant: Grant) -> String {
-    let issued = grant.claims.issuedAt ?? Int64(grant.requestedAt.unix)
+  private static func json(_ verifiedToken: VerifiedToken) -> String {
+    let issued = verifiedToken.claims.issuedAt ?? Int64(verifiedToken.requestedAt.unix)
     let document = Document(
-      accessToken: grant.accessToken.exposed, tokenType: "Bearer", scope: grant.scope.joined(separator: " "),
+      accessToken: verifiedToken.accessToken.exposed, tokenType: "Bearer",
+      scope: verifiedToken.scope.joined(separator: " "),
       issuedAt: Timestamp.rfc3339(Double(issued)), issuedAtEpoch: issued,
-      expiresAt: Timestamp.rfc3339(Double(grant.claims.expiry)), expiresAtEpoch: grant.claims.expiry)
+      expiresAt: Timestamp.rfc3339(Double(verifiedToken.claims.expiry)), expiresAtEpoch: verifiedToken.claims.expiry)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let data = (try? encoder.encode(document)) ?? Data()

@@ -21,7 +21,7 @@ package struct TokenState: Codable {
   /// Whether these may be on a disk.
   package var arePersistent: Bool
 
-  package static let currentVersion = 4
+  package static let currentVersion = 5
 
   /// One token that may be in a file.
   package struct Token: Codable {
@@ -36,30 +36,30 @@ package struct TokenState: Codable {
     /// The server's clock when the request was sent, seconds since 1970, as well as it is known: a wrong host clock does not matter then.
     package var serverTime: Double
     package var grantedScope: [String]
-    package var proof: ClientProof
-    /// A `Grant.Evidence` as JSON within JSON (`EncodedEvidence`).
-    package var evidence: String
+    package var clientAuthentication: ClientAuthentication
+    /// A `VerificationContext` as JSON within JSON (`EncodedContext`).
+    package var context: String
     /// What the server told of a token that is no JWT; `nil` for one that says it itself.
     package var claims: AccessTokenClaims?
 
-    init(_ kept: KeptToken) {
-      let grant = kept.grant
-      digest = TokenState.digest(grant.accessToken)
+    init(_ kept: TokenRecord) {
+      let verifiedToken = kept.verifiedToken
+      digest = TokenState.digest(verifiedToken.accessToken)
       fingerprint = kept.fingerprint
       policy = kept.policy
-      requestedAt = grant.requestedAt.boot
-      lifetimeNanoseconds = grant.lifetime.nanoseconds
-      serverTime = grant.requestedAt.unix + (grant.skew?.seconds ?? 0)
-      grantedScope = grant.scope
-      proof = grant.proof
-      evidence = kept.evidence.json
-      claims = grant.claims.algorithm == nil ? grant.claims : nil
+      requestedAt = verifiedToken.requestedAt.boot
+      lifetimeNanoseconds = verifiedToken.lifetime.nanoseconds
+      serverTime = verifiedToken.requestedAt.unix + (verifiedToken.skew?.seconds ?? 0)
+      grantedScope = verifiedToken.scope
+      clientAuthentication = verifiedToken.clientAuthentication
+      context = kept.context.json
+      claims = verifiedToken.claims.algorithm == nil ? verifiedToken.claims : nil
     }
 
     package var lifetime: Duration { .nanoseconds(lifetimeNanoseconds) }
   }
 
-  package init(_ tokens: [KeptToken], outputs: [String], arePersistent: Bool, bootID: String) {
+  package init(_ tokens: [TokenRecord], outputs: [String], arePersistent: Bool, bootID: String) {
     self.bootID = bootID
     self.arePersistent = arePersistent
     self.outputs = outputs
@@ -70,7 +70,7 @@ package struct TokenState: Codable {
   package static func keys(at path: String, of owner: UInt32) -> KeySet? {
     guard let content = try? DaemonDirectory.read(path, of: owner, maximum: sizeLimit) else { return nil }
     let state = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) })
-    return state?.tokens.first.flatMap { EncodedEvidence.decode($0.evidence) }?.keys
+    return state?.tokens.first.flatMap { EncodedContext.decode($0.context) }?.keys
   }
 
   /// Larger than three tokens' keys are ever.

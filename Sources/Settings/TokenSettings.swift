@@ -13,7 +13,7 @@ public struct TokenSettings: Hashable, Sendable {
   /// RFC 6749, 2.2.
   public var clientID: String
   /// How the client proves who it is.
-  public var clientAuthentication: ClientAuthentication = .post
+  public var clientAuthentication: ClientAuthenticationMethod = .post
   /// The client secrets, at most two: the current one and the next.
   public var secrets: [SecretSource] = []
   /// How they are written with `client_secret_basic`.

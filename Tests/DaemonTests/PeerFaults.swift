@@ -3,7 +3,7 @@
 //
 // | Fault | Whose | Our test |
 // | --- | --- | --- |
-// | A backoff is computed and never slept | Vault #20645, #26382; OpenBao PR 4036 | EngineTests RetryPaceTests.jitterBetweenFloorAndCeiling; Trial.checkPace, each row |
+// | A backoff is computed and never slept | Vault #20645, #26382; OpenBao PR 4036 | EngineTests RetryBackoffTests.jitterBetweenFloorAndCeiling; Trial.checkPace, each row |
 // | A margin larger than the lifetime makes a busy loop | token-refresher, pizauth, AWS helper | RefreshTests.shortLives; EngineTests RefreshScheduleTests.noLifetimeMakesATightLoop |
 // | The file is written in place: readers see half a token | spiffe-helper #422, osg, AWS helper | AdoptionTests.killedInTheMiddle; every TokenReader report |
 // | The mode is set at creation only, or cut by the umask | spiffe-helper #422, Vault | StartTests.fileAsConfigured; PublicationTests.disturbed |

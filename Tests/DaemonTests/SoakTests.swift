@@ -35,44 +35,44 @@ struct SoakTests {
       let start = Clock.monotonic
       let end = start + soakSeconds
       while Clock.monotonic < end {
-        let trouble: String
+        let failureStreak: String
         let progress = (Clock.monotonic - start) / soakSeconds
         let draw = Int.random(in: 0..<12, using: &random)
         switch progress > 0.5 ? max(draw, 2) : draw {
         case 0:
-          trouble = "kill -9"
+          failureStreak = "kill -9"
           daemon.signal(SIGKILL)
           _ = try await scene.ending(of: daemon)
           daemon = try await Self.start(scene)
         case 1:
-          trouble = "restart"
+          failureStreak = "restart"
           daemon.signal(SIGTERM)
           _ = try await scene.ending(of: daemon)
           daemon = try await Self.start(scene)
         case 2:
-          trouble = "reload"
+          failureStreak = "reload"
           daemon.signal(SIGHUP)
         case 3:
-          trouble = "refresh"
+          failureStreak = "refresh"
           daemon.signal(SIGUSR1)
         case 4:
-          trouble = "outage"
+          failureStreak = "outage"
           await scene.sandbox.down()
           try await scene.pass(Double.random(in: 0.2...1.5, using: &random))
           try await scene.sandbox.up()
         case 5:
           // The API goes on accepting what the old key signed: a reader that were refused would be the daemon's fault.
-          trouble = "key rotation"
+          failureStreak = "key rotation"
           try await scene.sandbox.rotateKeys()
         case 6:
-          trouble = "file deleted"
+          failureStreak = "file deleted"
           unlink(scene.workplace.tokenFile())
         default:
           let kind = Self.faults[Int.random(in: 0..<Self.faults.count, using: &random)]
-          trouble = "fault"
+          failureStreak = "fault"
           scene.sandbox.inject(kind, at: [.token], requests: 1)
         }
-        troubles[trouble, default: 0] += 1
+        troubles[failureStreak, default: 0] += 1
         try await scene.pass(Double.random(in: 0.1...2.5, using: &random))
         switch progress {
         case 0.6..<0.75: warmMemory = min(warmMemory, Self.footprint(of: daemon).kibibytes)

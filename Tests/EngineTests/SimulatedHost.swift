@@ -8,7 +8,7 @@ struct SimulatedHost {
     var description: String
   }
 
-  enum Trouble {
+  enum FailureStreak {
     case step(Int64), suspend(Int64), disturbed, tampered, diskFull(Int64), refresh, settingsChanged, restart(Int64)
   }
 
@@ -25,7 +25,7 @@ struct SimulatedHost {
 
   private(set) var lifecycle: TokenLifecycle
   /// What a reader finds.
-  private(set) var file: HeldToken?
+  private(set) var file: TokenTimes?
   /// When the issuer's turn comes; on the monotonic clock, as all that the process itself does.
   private var turn: Int64?
   private var request: (sentAt: Int64, endsAt: Int64)?
@@ -38,7 +38,7 @@ struct SimulatedHost {
   private var wasAskedToWait = false
   private var isStepUnseen = false
   /// The newest token that the lifecycle took.
-  private var newest: HeldToken?
+  private var newest: TokenTimes?
   /// Until then a reader must have a token, whatever happens: the end of the newest one that got into the file.
   private var promisedUntil = Int64.min
   /// Since then the file holds what somebody else put there.
@@ -47,7 +47,7 @@ struct SimulatedHost {
   private let latency: Int64
   private let timeout: Int64
   private var server: SimulatedServer
-  private var troubles: [(at: Int64, what: Trouble)] = []
+  private var troubles: [(at: Int64, what: FailureStreak)] = []
   private let end: Int64
   private(set) var handled = 0
   private(set) var requests = 0
@@ -72,7 +72,7 @@ struct SimulatedHost {
     server = SimulatedServer(lifetime: lifetime, schedule: schedule, from: boot, until: end, random: &random)
     let year = 31_536_000 * second
     for _ in 0..<pick(0...4) {
-      let all: [Trouble] = [
+      let all: [FailureStreak] = [
         .step(3600 * second), .step(-3600 * second), .step(year), .step(-year), .suspend(pick(0...lifetime * 2)),
         .suspend(pick(2...20) * second), .disturbed, .tampered, .diskFull(pick(0...lifetime)), .refresh, .refresh,
         .settingsChanged, .restart(pick(0...lifetime)), .restart(0),
@@ -107,7 +107,7 @@ struct SimulatedHost {
   }
 
   private var isWell: Bool {
-    lifecycle.trouble == nil && lifecycle.held != nil && file == lifecycle.held && lifecycle.visible == file
+    lifecycle.failureStreak == nil && lifecycle.newest != nil && file == lifecycle.newest && lifecycle.published == file
       && lifecycle.publication == .settled
   }
 
@@ -141,9 +141,9 @@ struct SimulatedHost {
   }
 
   private mutating func happen() throws {
-    if let trouble = troubles.last, trouble.at <= boot {
+    if let failureStreak = troubles.last, failureStreak.at <= boot {
       troubles.removeLast()
-      return try meet(trouble.what)
+      return try meet(failureStreak.what)
     }
     if let turn, turn <= mono {
       self.turn = nil
@@ -174,8 +174,8 @@ struct SimulatedHost {
     try handle(sleep > Self.second ? .resumed : .woke)
   }
 
-  private mutating func meet(_ trouble: Trouble) throws {
-    switch trouble {
+  private mutating func meet(_ failureStreak: FailureStreak) throws {
+    switch failureStreak {
     case .step(let step):
       wall += step
       if step < 0 { isStepUnseen = true }
@@ -184,12 +184,12 @@ struct SimulatedHost {
       wall += length
       lastChange = boot
     case .disturbed:
-      if lifecycle.visible != nil { try handle(.disturbed) }
+      if lifecycle.published != nil { try handle(.disturbed) }
     case .tampered:
-      guard lifecycle.visible != nil, let held = file else { return }
+      guard lifecycle.published != nil, let newest = file else { return }
       // It pretends to live for longer than the real one.
-      file = HeldToken(
-        requestedAt: held.requestedAt, refreshAt: held.refreshAt, expiresAt: held.expiresAt + .seconds(86_400))
+      file = TokenTimes(
+        requestedAt: newest.requestedAt, refreshAt: newest.refreshAt, expiresAt: newest.expiresAt + .seconds(86_400))
       tamperedSince = tamperedSince ?? boot
       try handle(.disturbed)
     case .diskFull(let length): diskFullUntil = boot + length
@@ -256,11 +256,11 @@ struct SimulatedHost {
       }
     }
     try require(isArmed && lifecycle.deadline != nil, "no timer after \(event) in \(lifecycle.phase)")
-    if let held = lifecycle.held {
-      try require(held.expiresAt > now, "holds an ended token after \(event)")
-      try require(server.issued.contains(held), "holds a token that does not verify after \(event)")
+    if let newest = lifecycle.newest {
+      try require(newest.expiresAt > now, "holds an ended token after \(event)")
+      try require(server.issued.contains(newest), "holds a token that does not verify after \(event)")
     }
-    if lifecycle.visible != nil { try require(lifecycle.held != nil, "shows a token that it does not hold") }
+    if lifecycle.published != nil { try require(lifecycle.newest != nil, "shows a token that it does not hold") }
     if case .requesting = lifecycle.phase {
     } else {
       try require(lifecycle.deadline.map { $0 > now } ?? false, "a deadline in the past after \(event)")
@@ -272,16 +272,16 @@ struct SimulatedHost {
       lastDiskFull = boot
       // One file of several may have got it.
       if chance(2) {
-        file = lifecycle.held
+        file = lifecycle.newest
         tamperedSince = nil
       }
       // One file of several may hold a token that ends before the one in the others: all of them go then.
-      promisedUntil = min(promisedUntil, lifecycle.held?.expiresAt.nanoseconds ?? .max)
+      promisedUntil = min(promisedUntil, lifecycle.newest?.expiresAt.nanoseconds ?? .max)
       try handle(.publicationFailed("full"))
     } else {
-      file = lifecycle.held
+      file = lifecycle.newest
       tamperedSince = nil
-      promisedUntil = lifecycle.held?.expiresAt.nanoseconds ?? .min
+      promisedUntil = lifecycle.newest?.expiresAt.nanoseconds ?? .min
       try handle(.published)
     }
   }
@@ -303,7 +303,7 @@ struct SimulatedHost {
       // Only now: an answer that comes when the former token has just ended was no chance to keep it.
       newest = token
       lastHeard = server.lastGood
-      if lifecycle.held == token {
+      if lifecycle.newest == token {
         lastChange = boot
         wasRefused = false
         wasAskedToWait = false
@@ -322,8 +322,8 @@ struct SimulatedHost {
       throw BrokenPromise(description: "no pause after a failure")
     }
     let wait = Double(until.nanoseconds - boot) / 1e9
-    let left = lifecycle.held.map { Double($0.expiresAt.nanoseconds - boot) / 1e9 }
-    let count = lifecycle.trouble?.count ?? 0
+    let left = lifecycle.newest.map { Double($0.expiresAt.nanoseconds - boot) / 1e9 }
+    let count = lifecycle.failureStreak?.count ?? 0
     var longest = left.map { $0 > 120 ? max(60, $0 * 0.75 - 90) : max(1, $0 / 2) } ?? 60
     let pauseOfRefused = left.map { max(5, $0 / 2) } ?? .infinity
     if failure.kind == .refused { longest = min(300, pauseOfRefused) * 1.1 }

@@ -10,12 +10,12 @@ struct SimulatedServer {
   }
 
   /// What an answer comes to once it was verified.
-  enum Answer { case token(HeldToken), failure(AcquisitionFailure) }
+  enum Answer { case token(TokenTimes), failure(AcquisitionFailure) }
 
   /// Its states, each with its end on the boot-time clock; well ever after.
   private(set) var parts: [(until: Int64, state: State)] = []
   /// Every token that it issued.
-  private(set) var issued: Set<HeldToken> = []
+  private(set) var issued: Set<TokenTimes> = []
   /// When the last request that brought a good token was sent, from where its life counts, and half of that life.
   private(set) var lastGood: (sentAt: Int64, halfLife: Int64)?
   private let lifetime: Int64

@@ -7,7 +7,7 @@ import Testing
   static let refused = AcquisitionFailure(.invalidClient, "no")
 
   static func at(_ seconds: Double) -> BootTime { BootTime(seconds: seconds) }
-  static func token(_ sent: Double, _ lifetime: Double = 3600) -> HeldToken {
+  static func token(_ sent: Double, _ lifetime: Double = 3600) -> TokenTimes {
     RefreshSchedule(fraction: 0.5, jitter: 0).plan(requestedAt: at(sent), lifetime: .seconds(lifetime))
   }
 
@@ -62,8 +62,8 @@ import Testing
       // A request that hangs, or a publication whose outcome is told next.
       let isUnderWay = effects.contains(.publish) || effects.contains(.withdraw)
       if case .requesting = life.phase {} else { #expect(isUnderWay || life.deadline.map { $0 > now } == true) }
-      #expect(life.held.map { $0.expiresAt > now } ?? true)
-      #expect(life.visible == nil || life.held != nil)
+      #expect(life.newest.map { $0.expiresAt > now } ?? true)
+      #expect(life.published == nil || life.newest != nil)
     }
   }
 
@@ -89,7 +89,7 @@ import Testing
     #expect(life.handle(.woke, at: Self.at(118.999)).contains(.withdraw) == false)
     let effects = life.handle(.woke, at: end)
     #expect(effects.starts(with: [.withdraw, .report(.expired)]))
-    #expect(life.visible == nil && life.held == nil)
+    #expect(life.published == nil && life.newest == nil)
     #expect(life.handle(.woke, at: end).contains(.withdraw) == false)
   }
 
@@ -112,7 +112,7 @@ import Testing
     #expect(effects.first == .report(.adopted(Self.token(100))))
     #expect(effects.contains(.request) == asks)
     #expect(!effects.contains(.withdraw))
-    #expect(life.visible == Self.token(100))
+    #expect(life.published == Self.token(100))
   }
 
   /// It ended between the look at its file and the start.
@@ -120,7 +120,7 @@ import Testing
     var life = TokenLifecycle(seed: 1)
     let effects = life.handle(.started(adopted: Self.token(100)), at: Self.at(100 + age))
     #expect(effects.starts(with: [.withdraw, .request]))
-    #expect(life.visible == nil)
+    #expect(life.published == nil)
   }
 
   @Test func aTokenThatEndedOnItsWayReplacesNothing() {
@@ -129,7 +129,7 @@ import Testing
     _ = life.handle(.began(limit: Self.at(265)), at: Self.at(200))
     let effects = life.handle(.acquired(Self.token(200, 3)), at: Self.at(202))
     #expect(!effects.contains(.publish))
-    #expect(life.held == Self.token(100) && life.trouble?.failure.code == .lifetime)
+    #expect(life.newest == Self.token(100) && life.failureStreak?.failure.code == .lifetime)
   }
 
   @Test func whoeverAsksInALoopGetsOneRequestASecond() {
@@ -154,7 +154,7 @@ import Testing
       let effects = life.handle(.settingsChanged, at: Self.at(200.9))
       #expect(effects.contains(.request), "\(name)")
       #expect(!effects.contains(.withdraw))
-      #expect(life.held == before.held && life.trouble == nil)
+      #expect(life.newest == before.newest && life.failureStreak == nil)
     }
     // A request has just gone: the next goes a second after it.
     var life = Self.phases[2].1
@@ -180,7 +180,7 @@ import Testing
     }
     let bounds = [0.25...1, 0.25...2, 0.25...4, 54...66, 270...330, 270...330, 0.25...1]
     #expect(zip(waits, bounds).allSatisfy { $1.contains($0) }, "\(waits)")
-    #expect(life.trouble?.count == 7 && life.trouble?.since == Self.at(200))
+    #expect(life.failureStreak?.count == 7 && life.failureStreak?.since == Self.at(200))
   }
 
   @Test func aLastingFailureIsToldOnceAndItsEndOnce() {
@@ -193,11 +193,11 @@ import Testing
     told += reports(life.handle(.acquired(Self.token(700)), at: Self.at(700)))
     #expect(told.filter { if case .failing = $0 { true } else { false } }.count == 1)
     #expect(told.filter { if case .stillFailing = $0 { true } else { false } }.count == 4)
-    guard case .acquired(_, let trouble) = told.last else {
+    guard case .acquired(_, let failureStreak) = told.last else {
       Issue.record("the end was not told")
       return
     }
-    #expect(trouble?.count == 5)
+    #expect(failureStreak?.count == 5)
   }
 
   @Test func aDisturbedFileIsBackAtOnceThenOnceASecond() {
@@ -233,7 +233,7 @@ import Testing
     _ = life.handle(.publicationFailed("full"), at: Self.at(210))
     let effects = life.handle(.woke, at: Self.at(219))
     #expect(effects.starts(with: [.withdraw, .publish]))
-    #expect(life.held == Self.token(210, 3600))
+    #expect(life.newest == Self.token(210, 3600))
   }
 
   @Test func whatCannotBeRemovedIsTriedAgain() {

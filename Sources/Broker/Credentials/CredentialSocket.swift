@@ -24,7 +24,7 @@ final class CredentialSocket: @unchecked Sendable {
     /// A unit asks.
     case request(CredentialConnection)
     /// Somebody whom the kernel does not call root, or an address that is not systemd's. The connection is closed already.
-    case intruder(userID: UInt32, process: Int32)
+    case unauthorizedPeer(userID: UInt32, process: Int32)
   }
 
   /// So many connections are held at once; the others wait in the kernel's queue until one is done.
@@ -114,7 +114,7 @@ final class CredentialSocket: @unchecked Sendable {
     let who = UnixSocket.peer(of: accepted)
     guard let who, who.userID == 0, let peer = CredentialPeer(address: UnixSocket.peerAddress(of: accepted)) else {
       Glibc.close(accepted)
-      return onArrival(.intruder(userID: who?.userID ?? .max, process: who?.process ?? 0))
+      return onArrival(.unauthorizedPeer(userID: who?.userID ?? .max, process: who?.process ?? 0))
     }
     lastNumber += 1
     let number = lastNumber

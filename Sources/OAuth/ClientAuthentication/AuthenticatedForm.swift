@@ -16,22 +16,25 @@ struct AuthenticatedForm {
   ///   - unixTime: the present time, by the server's clock if that is known: it is the server that judges an assertion's age.
   /// - Throws: `credentials` if the proof cannot be made.
   init(
-    _ fields: [(String, FormValue)], of request: TokenRequest, by proof: ClientProof, at metadata: ServerMetadata,
+    _ fields: [(String, FormValue)], of request: TokenRequest, by clientAuthentication: ClientAuthentication,
+    at metadata: ServerMetadata,
     unixTime: Double
   ) async throws(AcquisitionFailure) {
     var fields = fields
     let credentials = request.credentials
     sensitive = credentials.secrets.compactMap { $0 }
-    let secret = credentials.secrets.indices.contains(proof.secretIndex) ? credentials.secrets[proof.secretIndex] : nil
+    let secret =
+      credentials.secrets.indices.contains(clientAuthentication.secretIndex)
+      ? credentials.secrets[clientAuthentication.secretIndex] : nil
     let id: (String, FormValue) = ("client_id", .text(request.clientID))
-    switch proof.method {
+    switch clientAuthentication.method {
     case .post, .auto:
       guard let secret else { throw Self.missing("client secret") }
       fields += [id, ("client_secret", .secret(secret))]
     case .basic:
       guard let secret else { throw Self.missing("client secret") }
       let value = BasicCredentials.authorization(
-        clientID: request.clientID, secret: secret, encoding: proof.encoding ?? .rfc6749)
+        clientID: request.clientID, secret: secret, encoding: clientAuthentication.encoding ?? .rfc6749)
       authorization = value
       sensitive.append(value.withBytes { Secret($0.dropFirst("Basic ".utf8.count)) })
     case .privateKeyJWT:

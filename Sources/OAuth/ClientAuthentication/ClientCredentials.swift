@@ -4,7 +4,7 @@ import HTTP
 /// All that a client has to prove itself with at its authorization server (RFC 6749, 2.3), and which of it to use.
 public struct ClientCredentials: Sendable {
   /// How; with `auto` the server's metadata decides among what there are the means for.
-  public var method: ClientAuthentication
+  public var method: ClientAuthenticationMethod
   /// The secrets in the order of the settings; `nil` for one that cannot be read at present.
   public var secrets: [Secret?]
   /// How they are written with HTTP Basic.
@@ -16,13 +16,13 @@ public struct ClientCredentials: Sendable {
   /// Whether the connection shows a client certificate.
   public var hasCertificate: Bool
   /// What the server took last: tried first.
-  public var preferred: ClientProof?
+  public var preferred: ClientAuthentication?
 
   /// Credentials of the given parts.
   public init(
-    method: ClientAuthentication = .post, secrets: [Secret?] = [], basicEncoding: BasicEncoding = .auto,
+    method: ClientAuthenticationMethod = .post, secrets: [Secret?] = [], basicEncoding: BasicEncoding = .auto,
     key: ClientAssertionKey? = nil, assertionAudience: AssertionAudience = .tokenEndpoint, hasCertificate: Bool = false,
-    preferred: ClientProof? = nil
+    preferred: ClientAuthentication? = nil
   ) {
     self.method = method
     self.secrets = secrets
@@ -38,40 +38,48 @@ public struct ClientCredentials: Sendable {
   /// - Parameters:
   ///   - supported: `token_endpoint_auth_methods_supported`; absent means `client_secret_basic` (RFC 8414, 2).
   ///   - clientID: the client's identifier, whose characters decide with the secret's whether both ways of HTTP Basic are one.
-  func proofs(supported: [String]?, clientID: String) -> [ClientProof] {
-    let all = methods(supported ?? [ClientAuthentication.basic.rawValue]).flatMap { proofs(by: $0, clientID) }
+  func clientAuthentications(supported: [String]?, clientID: String) -> [ClientAuthentication] {
+    let all = methods(supported ?? [ClientAuthenticationMethod.basic.rawValue]).flatMap {
+      clientAuthentications(by: $0, clientID)
+    }
     guard let preferred else { return all }
     // What worked last comes first, then what differs from it in the secret alone, as after a rotation, then in the encoding.
-    func distance(_ proof: ClientProof) -> Int {
-      if proof == preferred { return 0 }
-      guard proof.method == preferred.method else { return 3 }
-      return proof.encoding == preferred.encoding ? 1 : 2
+    func distance(_ clientAuthentication: ClientAuthentication) -> Int {
+      if clientAuthentication == preferred { return 0 }
+      guard clientAuthentication.method == preferred.method else { return 3 }
+      return clientAuthentication.encoding == preferred.encoding ? 1 : 2
     }
     return (0...3).flatMap { rank in all.filter { distance($0) == rank } }
   }
 
-  /// The proofs to try in turn at an endpoint other than the token endpoint, where `proof` was taken.
+  /// The proofs to try in turn at an endpoint other than the token endpoint, where `clientAuthentication` was taken.
   ///
   /// - Parameter supported: the methods that the server names for this endpoint; if it names none, they are taken to be as at the token endpoint.
-  func proofs(like proof: ClientProof, supported: [String]?, clientID: String) -> [ClientProof] {
+  func clientAuthentications(like clientAuthentication: ClientAuthentication, supported: [String]?, clientID: String)
+    -> [ClientAuthentication]
+  {
     var open = self
     open.method = .auto
     open.preferred = nil
-    let all = open.proofs(supported: supported ?? [], clientID: clientID).filter { $0 != proof }
+    let all = open.clientAuthentications(supported: supported ?? [], clientID: clientID).filter {
+      $0 != clientAuthentication
+    }
     // With the secret that was taken first; with the other one last, as it may have come into force since.
-    func isByAnotherSecret(_ other: ClientProof) -> Bool {
-      other.isBySecret && proof.isBySecret && other.secretIndex != proof.secretIndex
+    func isByAnotherSecret(_ other: ClientAuthentication) -> Bool {
+      other.isBySecret && clientAuthentication.isBySecret && other.secretIndex != clientAuthentication.secretIndex
     }
     let others = all.filter { !isByAnotherSecret($0) } + all.filter(isByAnotherSecret)
     // Servers (Glewlwyd among them) take HTTP Basic alone here, whatever they take at the token endpoint.
-    guard let supported, !supported.contains(proof.method.rawValue) else { return [proof] + others }
-    return others + [proof]
+    guard let supported, !supported.contains(clientAuthentication.method.rawValue) else {
+      return [clientAuthentication] + others
+    }
+    return others + [clientAuthentication]
   }
 
   /// The best first: what shows no secret to the server, then the secret in the body, which can be written in one way only.
-  private static let preference: [ClientAuthentication] = [.privateKeyJWT, .tls, .selfSignedTLS, .post, .basic]
+  private static let preference: [ClientAuthenticationMethod] = [.privateKeyJWT, .tls, .selfSignedTLS, .post, .basic]
 
-  private func methods(_ supported: [String]) -> [ClientAuthentication] {
+  private func methods(_ supported: [String]) -> [ClientAuthenticationMethod] {
     guard method == .auto else { return [method] }
     let possible = Self.preference.filter(hasMeans)
     let named = possible.filter { supported.contains($0.rawValue) }
@@ -84,7 +92,7 @@ public struct ClientCredentials: Sendable {
     return named + others
   }
 
-  private func hasMeans(_ method: ClientAuthentication) -> Bool {
+  private func hasMeans(_ method: ClientAuthenticationMethod) -> Bool {
     switch method {
     case .auto: false
     case .post, .basic: secrets.contains { $0 != nil }
@@ -93,19 +101,21 @@ public struct ClientCredentials: Sendable {
     }
   }
 
-  private func proofs(by method: ClientAuthentication, _ clientID: String) -> [ClientProof] {
+  private func clientAuthentications(by method: ClientAuthenticationMethod, _ clientID: String)
+    -> [ClientAuthentication]
+  {
     let indices = secrets.indices.filter { secrets[$0] != nil }
     switch method {
     case .auto: return []
-    case .privateKeyJWT, .tls, .selfSignedTLS: return hasMeans(method) ? [ClientProof(method)] : []
-    case .post: return indices.map { ClientProof(.post, secretIndex: $0) }
+    case .privateKeyJWT, .tls, .selfSignedTLS: return hasMeans(method) ? [ClientAuthentication(method)] : []
+    case .post: return indices.map { ClientAuthentication(.post, secretIndex: $0) }
     case .basic:
       let encodings: [BasicEncoding] = basicEncoding == .auto ? [.rfc6749, .raw] : [basicEncoding]
       return encodings.flatMap { encoding in
         indices.compactMap { index in
           let isOther = encoding == .raw && encodings.count > 1
           if isOther, !encodingMatters(clientID, secrets[index]) { return nil }
-          return ClientProof(.basic, encoding: encoding, secretIndex: index)
+          return ClientAuthentication(.basic, encoding: encoding, secretIndex: index)
         }
       }
     }

@@ -47,10 +47,10 @@ final class CheckProgress: Sendable {
       var details = [
         "expires_in: " + (answer.expiresIn.map { "\(Int($0)) s" } ?? "not told"),
         "scope: " + (answer.scope?.joined(separator: " ") ?? "not told, so as asked"),
-        "client authentication: \(answer.proof.description)",
+        "client authentication: \(answer.clientAuthentication.description)",
       ]
       if settings.secrets.count > 1 {
-        details.append("client secret: the \(answer.proof.secretIndex == 0 ? "first" : "second") of two")
+        details.append("client secret: the \(answer.clientAuthentication.secretIndex == 0 ? "first" : "second") of two")
       }
       tell(
         self.step(
@@ -60,7 +60,7 @@ final class CheckProgress: Sendable {
   }
 
   /// Tells the verification of a token that passed it.
-  func verified(_ grant: Grant) {
+  func verified(_ verifiedToken: VerifiedToken) {
     let (answer, keys) = state.withLock { ($0.answer, $0.keyCount) }
     switch settings.verification {
     case .jwt:

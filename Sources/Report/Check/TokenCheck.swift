@@ -41,10 +41,10 @@ public struct TokenCheck: Sendable {
       let server = AuthorizationServer(
         issuer: settings.issuer, transport: settings.transport(as: userID), http: HTTPClient(),
         observe: { progress.note($0) })
-      let grant = try await server.acquire(request)
-      progress.verified(grant)
-      tell(refresh(grant))
-      tell(reader(grant))
+      let verifiedToken = try await server.acquire(request)
+      progress.verified(verifiedToken)
+      tell(refresh(verifiedToken))
+      tell(reader(verifiedToken))
     } catch {
       progress.failed(error)
     }
@@ -87,15 +87,16 @@ public struct TokenCheck: Sendable {
 
   // MARK: What follows from the token
 
-  private func refresh(_ grant: Grant) -> CheckStep {
+  private func refresh(_ verifiedToken: VerifiedToken) -> CheckStep {
     let jitter = HostJitter.share(of: settings.name)
     let plan = RefreshSchedule(fraction: settings.refreshAt, jitter: jitter).plan(
-      requestedAt: grant.requestedAt.boot, lifetime: grant.lifetime)
-    let start = grant.requestedAt.boot
+      requestedAt: verifiedToken.requestedAt.boot, lifetime: verifiedToken.lifetime)
+    let start = verifiedToken.requestedAt.boot
     let usable = plan.expiresAt - start
-    guard grant.lifetime >= RefreshSchedule.shortestLifetime else {
+    guard verifiedToken.lifetime >= RefreshSchedule.shortestLifetime else {
       return step(
-        .refresh, .failed, "the token lives for \(Timestamp.span(grant.lifetime)), which is too short to be of use",
+        .refresh, .failed,
+        "the token lives for \(Timestamp.span(verifiedToken.lifetime)), which is too short to be of use",
         remedy: FailureCode.lifetime.remedy)
     }
     let share = Self.decimal(RefreshSchedule.spread * jitter, 3)
@@ -109,9 +110,9 @@ public struct TokenCheck: Sendable {
       ])
   }
 
-  private func reader(_ grant: Grant) -> CheckStep {
+  private func reader(_ verifiedToken: VerifiedToken) -> CheckStep {
     let details = settings.outputs.map { output in
-      let size = RenderedToken.content(of: grant, as: output).count
+      let size = RenderedToken.content(of: verifiedToken, as: output).count
       let seen = SeenFile(output.path)
       let present =
         switch seen.exists {
@@ -122,7 +123,8 @@ public struct TokenCheck: Sendable {
       return "\(output.path): \(output.format.rawValue), \(size) bytes, mode \(FileMode.octal(output.mode)); \(present)"
     }
     return step(
-      .reader, .ok, "would find a token that is good for \(Timestamp.span(grant.lifetime - RefreshSchedule.rounding))",
+      .reader, .ok,
+      "would find a token that is good for \(Timestamp.span(verifiedToken.lifetime - RefreshSchedule.rounding))",
       details: details)
   }
 

@@ -9,8 +9,8 @@ import Testing
   private static let plain = Secret("plain-secret")
   private static let odd = Secret("s3cret/with+odd&chars=%")
 
-  private func proofs(_ credentials: ClientCredentials, _ supported: [String]? = nil) -> [String] {
-    credentials.proofs(supported: supported, clientID: "c").map { "\($0.description) \($0.secretIndex)" }
+  private func clientAuthentications(_ credentials: ClientCredentials, _ supported: [String]? = nil) -> [String] {
+    credentials.clientAuthentications(supported: supported, clientID: "c").map { "\($0.description) \($0.secretIndex)" }
   }
 
   private func key() throws -> ClientAssertionKey {
@@ -19,41 +19,43 @@ import Testing
 
   @Test func theSettingsMethodAloneWhateverTheServerSays() throws {
     let secrets = [Self.plain]
-    #expect(proofs(.init(method: .post, secrets: secrets), ["private_key_jwt"]) == ["client_secret_post 0"])
     #expect(
-      proofs(.init(method: .basic, secrets: secrets), ["client_secret_post"])
+      clientAuthentications(.init(method: .post, secrets: secrets), ["private_key_jwt"]) == ["client_secret_post 0"])
+    #expect(
+      clientAuthentications(.init(method: .basic, secrets: secrets), ["client_secret_post"])
         == ["client_secret_basic (form-encoded) 0"])
-    #expect(proofs(.init(method: .privateKeyJWT, key: try key())) == ["private_key_jwt 0"])
-    #expect(proofs(.init(method: .tls, hasCertificate: true)) == ["tls_client_auth 0"])
-    #expect(proofs(.init(method: .selfSignedTLS, hasCertificate: true)) == ["self_signed_tls_client_auth 0"])
+    #expect(clientAuthentications(.init(method: .privateKeyJWT, key: try key())) == ["private_key_jwt 0"])
+    #expect(clientAuthentications(.init(method: .tls, hasCertificate: true)) == ["tls_client_auth 0"])
+    #expect(
+      clientAuthentications(.init(method: .selfSignedTLS, hasCertificate: true)) == ["self_signed_tls_client_auth 0"])
   }
 
   @Test func bothEncodingsWhereTheyDiffer() {
     let both = ["client_secret_basic (form-encoded) 0", "client_secret_basic (unencoded) 0"]
-    #expect(proofs(.init(method: .basic, secrets: [Self.odd])) == both)
-    #expect(proofs(.init(method: .basic, secrets: [Self.plain])) == [both[0]])
-    #expect(proofs(.init(method: .basic, secrets: [Self.odd], basicEncoding: .rfc6749)) == [both[0]])
-    #expect(proofs(.init(method: .basic, secrets: [Self.odd], basicEncoding: .raw)) == [both[1]])
+    #expect(clientAuthentications(.init(method: .basic, secrets: [Self.odd])) == both)
+    #expect(clientAuthentications(.init(method: .basic, secrets: [Self.plain])) == [both[0]])
+    #expect(clientAuthentications(.init(method: .basic, secrets: [Self.odd], basicEncoding: .rfc6749)) == [both[0]])
+    #expect(clientAuthentications(.init(method: .basic, secrets: [Self.odd], basicEncoding: .raw)) == [both[1]])
     let oddID = ClientCredentials(method: .basic, secrets: [Self.plain])
-      .proofs(supported: nil, clientID: "a:b")
+      .clientAuthentications(supported: nil, clientID: "a:b")
     #expect(oddID.map(\.encoding) == [.rfc6749, .raw])
   }
 
   @Test func eachSecretAndTheOneThatWorkedLastFirst() {
     var credentials = ClientCredentials(method: .post, secrets: [Self.plain, Self.odd])
-    #expect(proofs(credentials) == ["client_secret_post 0", "client_secret_post 1"])
-    credentials.preferred = ClientProof(.post, secretIndex: 1)
-    #expect(proofs(credentials) == ["client_secret_post 1", "client_secret_post 0"])
+    #expect(clientAuthentications(credentials) == ["client_secret_post 0", "client_secret_post 1"])
+    credentials.preferred = ClientAuthentication(.post, secretIndex: 1)
+    #expect(clientAuthentications(credentials) == ["client_secret_post 1", "client_secret_post 0"])
     credentials.secrets[0] = nil
-    #expect(proofs(credentials) == ["client_secret_post 1"])
+    #expect(clientAuthentications(credentials) == ["client_secret_post 1"])
   }
 
   @Test func whatWorkedLastThenAnotherSecretThenAnotherEncoding() {
     let credentials = ClientCredentials(
       method: .basic, secrets: [Self.odd, Secret("other+secret")],
-      preferred: ClientProof(.basic, encoding: .raw, secretIndex: 1))
+      preferred: ClientAuthentication(.basic, encoding: .raw, secretIndex: 1))
     #expect(
-      proofs(credentials) == [
+      clientAuthentications(credentials) == [
         "client_secret_basic (unencoded) 1", "client_secret_basic (unencoded) 0",
         "client_secret_basic (form-encoded) 0", "client_secret_basic (form-encoded) 1",
       ])
@@ -63,34 +65,37 @@ import Testing
     let all = ["client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth"]
     let rich = ClientCredentials(method: .auto, secrets: [Self.plain], key: try key(), hasCertificate: true)
     #expect(
-      proofs(rich, all) == [
+      clientAuthentications(rich, all) == [
         "private_key_jwt 0", "tls_client_auth 0", "client_secret_post 0", "client_secret_basic (form-encoded) 0",
       ])
     // What the server does not name comes after what it names.
     #expect(
-      proofs(rich, ["client_secret_post", "self_signed_tls_client_auth"]).prefix(2)
+      clientAuthentications(rich, ["client_secret_post", "self_signed_tls_client_auth"]).prefix(2)
         == ["self_signed_tls_client_auth 0", "client_secret_post 0"])
     let poor = ClientCredentials(method: .auto, secrets: [Self.plain])
-    #expect(proofs(poor, all).first == "client_secret_post 0")
-    #expect(proofs(poor, ["client_secret_basic"]).first == "client_secret_basic (form-encoded) 0")
+    #expect(clientAuthentications(poor, all).first == "client_secret_post 0")
+    #expect(clientAuthentications(poor, ["client_secret_basic"]).first == "client_secret_basic (form-encoded) 0")
     // RFC 8414, 2: nothing said means client_secret_basic.
-    #expect(proofs(poor, nil).first == "client_secret_basic (form-encoded) 0")
-    #expect(Set(proofs(poor, ["private_key_jwt"])).count == 2, "a document may leave out what works")
-    #expect(proofs(.init(method: .auto)) == [])
+    #expect(clientAuthentications(poor, nil).first == "client_secret_basic (form-encoded) 0")
+    #expect(Set(clientAuthentications(poor, ["private_key_jwt"])).count == 2, "a document may leave out what works")
+    #expect(clientAuthentications(.init(method: .auto)) == [])
   }
 
   @Test func elsewhereTheServerMayWantAnotherMethod() {
     let credentials = ClientCredentials(method: .post, secrets: [Self.plain, Self.odd])
-    func proofs(_ supported: [String]?) -> [String] {
-      credentials.proofs(like: ClientProof(.post, secretIndex: 1), supported: supported, clientID: "c")
-        .map { "\($0.description) \($0.secretIndex)" }
+    func clientAuthentications(_ supported: [String]?) -> [String] {
+      credentials.clientAuthentications(
+        like: ClientAuthentication(.post, secretIndex: 1), supported: supported, clientID: "c"
+      )
+      .map { "\($0.description) \($0.secretIndex)" }
     }
     let basic = ["client_secret_basic (form-encoded) 1", "client_secret_basic (unencoded) 1"]
     // The secret that was taken may have been replaced since.
     let other = ["client_secret_post 0", "client_secret_basic (form-encoded) 0"]
-    #expect(proofs(nil) == ["client_secret_post 1"] + basic + other)
-    #expect(proofs(["client_secret_basic", "client_secret_post"]) == ["client_secret_post 1"] + basic + other)
-    #expect(proofs(["client_secret_basic"]) == basic + other.reversed() + ["client_secret_post 1"])
+    #expect(clientAuthentications(nil) == ["client_secret_post 1"] + basic + other)
+    #expect(
+      clientAuthentications(["client_secret_basic", "client_secret_post"]) == ["client_secret_post 1"] + basic + other)
+    #expect(clientAuthentications(["client_secret_basic"]) == basic + other.reversed() + ["client_secret_post 1"])
   }
 
   @Test func theKeySignsByWhatTheServerTakes() throws {

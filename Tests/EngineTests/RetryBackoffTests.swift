@@ -2,14 +2,14 @@ import Testing
 @testable import Base
 @testable import Engine
 
-@Suite struct RetryPaceTests {
+@Suite struct RetryBackoffTests {
   static let down = AcquisitionFailure(.connection, "down")
   static let refused = AcquisitionFailure(.invalidClient, "no")
 
   static func waits(_ failure: AcquisitionFailure, _ failures: Int, left: Duration?) -> [Double] {
     var random = SplitMix64(seed: 7)
     return (0..<2000).map { _ in
-      RetryPace.delay(after: failure, failures: failures, remaining: left, using: &random).seconds
+      RetryBackoff.delay(after: failure, failures: failures, remaining: left, using: &random).seconds
     }
   }
 
@@ -67,7 +67,7 @@ import Testing
       (300, 600, 200),
     ] as [(Double, Double?, Double)])
   func timeoutNearTheEnd(_ configured: Double, _ left: Double?, _ timeout: Double) {
-    #expect(RetryPace.timeout(.seconds(configured), remaining: left.map { .seconds($0) }) == .seconds(timeout))
+    #expect(RetryBackoff.timeout(.seconds(configured), remaining: left.map { .seconds($0) }) == .seconds(timeout))
   }
 
   @Test(

@@ -18,7 +18,7 @@ import Base
 /// (Documents that are not there, once a minute: whoever just reads them locks no account, and a server that is being deployed is soon well.) While a
 /// token serves, when half of what is left of it has passed, if that is sooner: some refusals pass (a page of a proxy's with 403, another
 /// audience by mistake), and the last minutes are those that count. That makes some six attempts more before a token's end.
-package enum RetryPace {
+package enum RetryBackoff {
   static let floor = Duration.milliseconds(250)
   static let first = Duration.seconds(1)
   static let ceilingWithoutToken = Duration.seconds(60)

@@ -10,12 +10,12 @@ import Publication
 import Settings
 
 /// One token's state outside its lifecycle: bytes, files, timer, the attempt under way. Belongs to the broker's queue.
-final class TokenKeeper {
+final class ManagedToken {
   let settings: TokenSettings
   var lifecycle: TokenLifecycle
   /// The newest verified token, while it lives.
-  var kept: KeptToken?
-  var grant: Grant? { kept?.grant }
+  var kept: TokenRecord?
+  var verifiedToken: VerifiedToken? { kept?.verifiedToken }
   let timer: DeadlineTimer
   /// The attempt under way, by the broker's count; a result that carries another number does not count.
   var attempt: UInt64 = 0
@@ -24,7 +24,7 @@ final class TokenKeeper {
   var task: Task<Void, Never>?
   var ticket: (server: ServerKey, ticket: RequestQueue.Ticket)?
   /// By what the server knew the client last.
-  var proof: ClientProof?
+  var clientAuthentication: ClientAuthentication?
   /// Its files were removed because the token is revoked: the daemon is about to end.
   var isWithdrawnForGood = false
   var requests = 0
@@ -54,13 +54,13 @@ final class TokenKeeper {
   var server: ServerKey { ServerKey(issuer: settings.issuer, transport: settings.transport) }
 
   /// When a token is refreshed and when it ends. This host's and token's place in the spread is the same after a restart.
-  func plan(_ grant: Grant) -> HeldToken {
+  func plan(_ verifiedToken: VerifiedToken) -> TokenTimes {
     RefreshSchedule(fraction: settings.refreshAt, jitter: HostJitter.share(of: settings.name))
-      .plan(requestedAt: grant.requestedAt.boot, lifetime: grant.lifetime)
+      .plan(requestedAt: verifiedToken.requestedAt.boot, lifetime: verifiedToken.lifetime)
   }
 
   /// Takes over the life of a keeper whose settings were replaced.
-  func inherit(from former: TokenKeeper) {
+  func inherit(from former: ManagedToken) {
     lifecycle = former.lifecycle
     kept = former.kept
     files.inherit(from: former.files)
@@ -71,7 +71,7 @@ final class TokenKeeper {
     lastFailure = former.lastFailure
     skew = former.skew
     announced = former.announced
-    if !settings.proves(differentlyFrom: former.settings) { proof = former.proof }
+    if !settings.authenticates(differentlyFrom: former.settings) { clientAuthentication = former.clientAuthentication }
   }
 }
 

@@ -1,7 +1,7 @@
 public import Base
 
 /// What the lifecycle knows of a verified token: its times, not its bytes.
-public struct HeldToken: Hashable, Sendable {
+public struct TokenTimes: Hashable, Sendable {
   /// When the request that brought it was sent.
   public var requestedAt: BootTime
 
