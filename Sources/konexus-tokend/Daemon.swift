@@ -114,6 +114,7 @@ actor Daemon {
       logger.critical("\(error)")
       manager.failed("\(error)")
       outbox.flush(until: .now() + Self.lastWord)
+      ServiceManager.pauseBeforeFailure(isActivated: sockets.contains(where: \.isActivated))
       _exit(error.isOccupied ? EX_TEMPFAIL : EX_CONFIG)
     }
     manager.keep(stored)

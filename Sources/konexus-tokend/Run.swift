@@ -80,11 +80,16 @@ struct Run: ParsableCommand {
     let locks = takeTokenDirectory(environment)
     let leftovers = LeftoverWatch(environment.tokenDirectory, queue: queue)
     let former = (try? inherited.get())?.first { $0.name == StoredConfiguration.name }
-    let start = configuration(path, environment, former: former)
+    let handedOver = sockets(inherited)
+    let isActivated = handedOver.sockets.contains(where: \.isActivated)
+    let start = configuration(path, environment, former: former, isActivated: isActivated)
     let logger = LogDestination.logger(start.configuration.daemon)
+    if let failure = handedOver.failure {
+      logger.warning("the sockets that systemd handed over are not used: \(failure)")
+    }
     let daemon = Daemon(
       start, environment: environment, logger: logger, queue: queue, locks: locks, leftovers: leftovers,
-      startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: sockets(inherited, logger))
+      startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: handedOver.sockets)
     // On the queue of the signals: none comes in between.
     queue.sync {
       running.withLock { $0 = daemon }
@@ -99,7 +104,7 @@ struct Run: ParsableCommand {
 
   /// What to start with; ends the process with 78 if there is nothing. A file that hangs is reported meanwhile.
   private func configuration(
-    _ path: String, _ environment: RuntimeEnvironment, former: ListenDescriptor?
+    _ path: String, _ environment: RuntimeEnvironment, former: ListenDescriptor?, isActivated: Bool
   ) -> StartConfiguration {
     let former = former.map { StoredConfiguration(takingOver: $0.descriptor) }
     let found = Mutex<ConfigurationDraft?>(nil)
@@ -115,7 +120,7 @@ struct Run: ParsableCommand {
       try? Notifier().status("waits for \(path): the file system does not answer")
       isRead.wait()
     }
-    guard let draft = found.withLock({ $0 }) else { fail("\(path) was not read") }
+    guard let draft = found.withLock({ $0 }) else { fail("\(path) was not read", isActivated: isActivated) }
     let checked = Mutex<(draft: ConfigurationDraft, overdue: [FileCalls.Overdue])>((draft, []))
     let isChecked = DispatchSemaphore(value: 0)
     Task(executorPreference: RequestExecutor()) {
@@ -141,7 +146,7 @@ struct Run: ParsableCommand {
         "the configuration is not usable: \(count) \(count == 1 ? "fault" : "faults")",
         metadata: ["message_id": "\(EventID.configurationBroken.rawValue)"])
       // By standard error: of a process that ends at once, journald may not find the unit that an entry is of.
-      fail("\(error)")
+      fail("\(error)", isActivated: isActivated)
     }
   }
 
@@ -158,22 +163,23 @@ struct Run: ParsableCommand {
 
   /// The listening sockets that systemd hands over: a socket unit's, or the one that a former run had it keep.
   private func sockets(
-    _ inherited: Result<[ListenDescriptor], SystemCallFailure>, _ logger: Logger
-  ) -> [InheritedSocket] {
+    _ inherited: Result<[ListenDescriptor], SystemCallFailure>
+  ) -> (sockets: [InheritedSocket], failure: SystemCallFailure?) {
     do throws(SystemCallFailure) {
-      return try inherited.get().filter { $0.name != StoredConfiguration.name }.map {
+      let sockets = try inherited.get().filter { $0.name != StoredConfiguration.name }.map {
         InheritedSocket(descriptor: $0.descriptor, isActivated: $0.name != ServiceManager.keptSocket)
       }
+      return (sockets, nil)
     } catch {
-      logger.warning("the sockets that systemd handed over are not used: \(error)")
-      return []
+      return ([], error)
     }
   }
 
   /// Ends with `EX_CONFIG`, which the unit does not restart after; the first line is seen in `systemctl status` too.
-  private func fail(_ text: String) -> Never {
+  private func fail(_ text: String, isActivated: Bool = false) -> Never {
     StandardError.write(text.hasSuffix("\n") ? text : text + "\n")
     try? Notifier().status("configuration: " + text.prefix { $0 != "\n" })
+    ServiceManager.pauseBeforeFailure(isActivated: isActivated)
     Self.exit(withError: ExitCode.configuration)
   }
 }

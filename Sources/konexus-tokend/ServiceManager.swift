@@ -98,6 +98,14 @@ final class ServiceManager {
     outbox.send(.status) { notifier throws(SystemCallFailure) in try notifier.status(reason) }
   }
 
+  /// Waits before an exit that `Restart=` does not pace.
+  ///
+  /// While a unit waits at a socket unit, systemd starts the daemon again at once. After 20 starts within two seconds
+  /// (`TriggerLimitBurst=`) it would give up the socket.
+  static func pauseBeforeFailure(isActivated: Bool) {
+    if isActivated { sleep(2) }
+  }
+
   /// The name under which the credential socket is kept over a restart.
   static let keptSocket = "credential-socket"
 
