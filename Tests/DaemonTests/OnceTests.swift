@@ -90,7 +90,8 @@ struct OnceTests {
       try disk.set(.hang)
       let run = try await CommandRun(["run", "--once", "--config", scene.workplace.configFile], in: scene.workplace) {
         running in
-        try await scene.pass(5)
+        // After 5 s it gives up.
+        try await scene.pass(3)
         #expect(running.process.ending == nil)
         try disk.set(nil)
       }
