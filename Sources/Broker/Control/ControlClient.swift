@@ -38,7 +38,8 @@ public enum ControlClient {
       throw Failure(description: "\(path) belongs to another user than \(directory)")
     }
     let line = Array((request.rawValue + "\n").utf8)
-    guard linux_send(descriptor, line, line.count, file ?? -1) == line.count else {
+    // A daemon that rejects this user has answered and closed the connection before it got the request.
+    guard linux_send(descriptor, line, line.count, file ?? -1) == line.count || errno == EPIPE else {
       throw Failure(description: "the daemon of \(directory) does not listen: \(SystemError.text(errno))")
     }
     return try answer(from: descriptor, directory, limit)
