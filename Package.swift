@@ -28,12 +28,14 @@ let package = Package(
     .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
   ],
   targets: [
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CLinux"),
     .systemLibrary(
       name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
     .target(name: "Base", dependencies: ["CLinux"], swiftSettings: settings),
+    .target(name: "Cryptography", dependencies: ["Base", "CCrypto"], exclude: ["README.md"], swiftSettings: settings),
     .target(name: "Files", dependencies: ["Base", "CLinux"], swiftSettings: settings),
     .target(name: "TOML", dependencies: ["Base"], swiftSettings: settings),
     .target(name: "HTTP", dependencies: ["Base", "CCurl", "Files"], swiftSettings: settings),
@@ -118,6 +120,15 @@ let package = Package(
       swiftSettings: settings),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
+    .testTarget(
+      name: "CryptographyTests",
+      dependencies: [
+        "Base", "CCrypto", "Cryptography",
+        // Only here: another implementation, whose verdicts are compared.
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+      ],
+      swiftSettings: settings),
     .testTarget(name: "FilesTests", dependencies: ["Files", "HTTP"], swiftSettings: settings),
     .testTarget(
       name: "TOMLTests",
