@@ -43,27 +43,23 @@ let package = Package(
       name: "Systemd",
       dependencies: ["Base", "CSystemd", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
-    .target(
-      name: "OAuth", dependencies: ["Base", "HTTP", .product(name: "JWTKit", package: "jwt-kit")],
-      swiftSettings: settings),
+    .target(name: "OAuth", dependencies: ["Base", "Cryptography", "HTTP"], swiftSettings: settings),
     .target(
       name: "Settings",
       dependencies: [
-        "Base", "Files", "HTTP", "OAuth", "TOML",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "Base", "Cryptography", "Files", "HTTP", "OAuth", "TOML",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
     .target(name: "Engine", dependencies: ["Base"], swiftSettings: settings),
     .target(
       name: "Publication",
-      dependencies: ["Base", "Files", "OAuth", "Settings", .product(name: "Crypto", package: "swift-crypto")],
+      dependencies: ["Base", "Cryptography", "Files", "OAuth", "Settings"],
       swiftSettings: settings),
     .target(
       name: "Broker",
       dependencies: [
-        "Base", "CLinux", "Engine", "Files", "HTTP", "OAuth", "Publication", "Settings",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "Base", "CLinux", "Cryptography", "Engine", "Files", "HTTP", "OAuth", "Publication", "Settings",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
@@ -153,7 +149,7 @@ let package = Package(
     .testTarget(
       name: "OAuthTests",
       dependencies: [
-        "Base", "HTTP", "OAuth",
+        "Base", "Cryptography", "HTTP", "OAuth",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
       ],
@@ -195,7 +191,7 @@ let package = Package(
 if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
   let instrumented: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])]
   for target in package.targets
-  where ["Base", "HTTP", "OAuth", "TOML", "Settings", "Publication", "Report"].contains(target.name) {
+  where ["Base", "Cryptography", "HTTP", "OAuth", "TOML", "Settings", "Publication", "Report"].contains(target.name) {
     target.swiftSettings = settings + instrumented
   }
   package.targets.append(

@@ -318,7 +318,7 @@ public actor AuthorizationServer {
     _ answer: TokenAnswer, _ request: TokenRequest, _ keys: KeySet
   ) async throws(VerificationFailure) -> AccessTokenClaims {
     try await checked(answer, leeway: request.policy.leeway) { (unixTime) async throws(VerificationFailure) in
-      try await AccessTokenVerifier.verify(
+      try AccessTokenVerifier.verify(
         token: answer.response.accessToken, keys: keys, policy: request.policy,
         grantedScope: answer.response.scope, unixTime: unixTime)
     }

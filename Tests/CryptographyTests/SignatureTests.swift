@@ -270,10 +270,10 @@ import Testing
         message.append(0)
         signature = try KeyPair.rsa.signature(over: message, by: scheme)
       } while signature[0] != 0
-      let public_ = try #require(try KeyPair.rsa.publicKey())
-      #expect(public_.verifies(signature, over: message[...], by: scheme))
+      let publicKey = try #require(try KeyPair.rsa.publicKey())
+      #expect(publicKey.verifies(signature, over: message[...], by: scheme))
       let short = Array(signature.dropFirst())
-      #expect(!public_.verifies(short, over: message[...], by: scheme))
+      #expect(!publicKey.verifies(short, over: message[...], by: scheme))
       #expect(!KeyPair.rsa.reference.verifies(short, over: message, by: scheme))
     }
   }

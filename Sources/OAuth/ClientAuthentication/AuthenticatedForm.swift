@@ -46,7 +46,7 @@ struct AuthenticatedForm {
         }
       let assertion: Secret
       do throws(ClientAssertionFailure) {
-        assertion = try await key.signing(byOneOf: metadata.tokenEndpointAuthSigningAlgValuesSupported)
+        assertion = try key.signing(byOneOf: metadata.tokenEndpointAuthSigningAlgValuesSupported)
           .assertion(clientID: request.clientID, audience: audience, unixTime: unixTime)
       } catch {
         throw AcquisitionFailure(.credentials, error.message)

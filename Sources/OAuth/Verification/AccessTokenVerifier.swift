@@ -13,11 +13,11 @@ public enum AccessTokenVerifier {
   /// - Throws: ``VerificationFailure`` with the first thing that is wrong. Claims are not read before the signature is right.
   public static func verify(
     token: [UInt8], keys: KeySet, policy: AccessTokenPolicy, grantedScope: [String]?, unixTime: Double
-  ) async throws(VerificationFailure) -> AccessTokenClaims {
+  ) throws(VerificationFailure) -> AccessTokenClaims {
     let token = try CompactToken(token)
     let header = try TokenHeader(json: token.header)
     try header.checkType(demandingAccessToken: policy.requiresAccessTokenType)
-    try await checkSignature(of: token, header: header, keys: keys)
+    try checkSignature(of: token, header: header, keys: keys)
     try JSONObjectScan(ofToken: "claims set", token.claims).checkUnique(part: "claims set")
     let body = try ClaimsBody.decoded(from: token.claims, part: "claims set")
     return try policy.check(body, header: header, grantedScope: grantedScope, unixTime: unixTime)
@@ -26,17 +26,17 @@ public enum AccessTokenVerifier {
   /// As above, for a token that is held as a secret.
   public static func verify(
     token: Secret, keys: KeySet, policy: AccessTokenPolicy, grantedScope: [String]?, unixTime: Double
-  ) async throws(VerificationFailure) -> AccessTokenClaims {
-    try await verify(
+  ) throws(VerificationFailure) -> AccessTokenClaims {
+    try verify(
       token: token.withBytes { Array($0) }, keys: keys, policy: policy, grantedScope: grantedScope, unixTime: unixTime)
   }
 
   private static func checkSignature(
     of token: CompactToken, header: TokenHeader, keys: KeySet
-  ) async throws(VerificationFailure) {
+  ) throws(VerificationFailure) {
     let candidates = try keys.candidates(keyID: header.keyID, algorithm: header.algorithm)
     for key in candidates
-    where await key.verifies(token.signature, over: token.signedBytes, by: header.algorithm) {
+    where key.verifies(token.signature, over: token.signedBytes, by: header.algorithm.scheme) {
       return
     }
     let named = header.keyID.map { "the key \($0.quotedForMessage)" } ?? "any of the \(candidates.count) keys that fit"

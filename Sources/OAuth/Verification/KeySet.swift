@@ -1,4 +1,5 @@
 import Base
+import Cryptography
 import FoundationEssentials
 
 /// The issuer's public keys, from its JWKS (RFC 7517 section 5).
@@ -8,12 +9,12 @@ public struct KeySet: Sendable {
   /// A key and what the JWKS says of it.
   struct Entry: Sendable {
     let source: JSONWebKey
-    let key: VerificationKey
+    let key: PublicKey
 
     /// Whether a token with this algorithm may be verified with it.
     func fits(_ algorithm: SignatureAlgorithm) -> Bool {
       // A key is for one algorithm if it says so (RFC 8725 section 3.1).
-      key.fits(algorithm) && (source.alg.map { SignatureAlgorithm(name: $0) == algorithm } ?? true)
+      algorithm.scheme.keyType == key.type && (source.alg.map { SignatureAlgorithm(name: $0) == algorithm } ?? true)
     }
   }
 
@@ -68,7 +69,7 @@ public struct KeySet: Sendable {
   }
 
   /// The keys to try on a token: those of its `kid`, or without one all that fit the algorithm, at most ten.
-  func candidates(keyID: String?, algorithm: SignatureAlgorithm) throws(VerificationFailure) -> [VerificationKey] {
+  func candidates(keyID: String?, algorithm: SignatureAlgorithm) throws(VerificationFailure) -> [PublicKey] {
     guard let keyID else {
       let fitting = entries.filter { $0.fits(algorithm) }
       guard !fitting.isEmpty else {
@@ -142,7 +143,7 @@ private struct Document: Decodable {
       do throws(SkippedKey.Reason) {
         guard let source else { throw .malformed }
         guard !doubtful.contains(index) else { throw .duplicateMember }
-        entries.append(KeySet.Entry(source: source, key: try source.verificationKey()))
+        entries.append(KeySet.Entry(source: source, key: try source.publicKey()))
       } catch {
         if skipped.count < 10 { skipped.append(SkippedKey(index: index, reason: error)) }
       }

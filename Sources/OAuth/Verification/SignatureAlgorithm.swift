@@ -1,3 +1,5 @@
+import Cryptography
+
 /// The signature algorithms that are accepted, by their JOSE names (RFC 7518 section 3.1, RFC 8037).
 ///
 /// This list is the whole allow-list (RFC 8725 section 3.1): `none` and the HMACs are not in it, so no path leads to them.
@@ -32,6 +34,24 @@ public enum SignatureAlgorithm: String, CaseIterable, Codable, Hashable, Sendabl
       self = known
     } else {
       return nil
+    }
+  }
+}
+
+extension SignatureAlgorithm {
+  /// How messages are signed by it.
+  var scheme: SignatureScheme {
+    switch self {
+    case .rs256: .rsaPKCS1(.sha256)
+    case .rs384: .rsaPKCS1(.sha384)
+    case .rs512: .rsaPKCS1(.sha512)
+    case .ps256: .rsaPSS(.sha256)
+    case .ps384: .rsaPSS(.sha384)
+    case .ps512: .rsaPSS(.sha512)
+    case .es256: .ecdsa(.p256)
+    case .es384: .ecdsa(.p384)
+    case .es512: .ecdsa(.p521)
+    case .edDSA: .ed25519
     }
   }
 }
