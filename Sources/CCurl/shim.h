@@ -61,8 +61,8 @@ static inline CURLcode ccurl_get_certificates(CURL *easy, struct curl_certinfo *
 // Readies libcurl for all threads. Call it once, before anything else.
 //
 // OpenSSL otherwise frees its tables from an atexit handler, under the feet of a thread that is still in a TLS call: a daemon
-// that ends in the middle of a request would end with SIGSEGV. libcrypto comes with libcurl and is looked up in the running
-// process, so that building needs no OpenSSL headers; another TLS library under libcurl has no such function and no such need.
+// that ends in the middle of a request would end with SIGSEGV. The function is looked up in the running process, so
+// that HTTP does not link libcrypto. Another TLS library under libcurl has no such function and no such need.
 static inline CURLcode ccurl_global_init(void) {
   const uint64_t no_atexit = 0x00080000;  // OPENSSL_INIT_NO_ATEXIT
   int (*init)(uint64_t, const void *) = (int (*)(uint64_t, const void *))dlsym(RTLD_DEFAULT, "OPENSSL_init_crypto");

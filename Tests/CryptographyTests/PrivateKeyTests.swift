@@ -147,10 +147,10 @@ import Testing
     }
   }
 
-  /// 400 damages of each key. What swift-crypto took is taken, and what it refused either is refused or signs rightly.
+  /// 400 damages of each key. What swift-crypto refused is refused, or is another encoding that signs rightly.
   ///
-  /// libcrypto reads more encodings of the same key, and refuses a public key that is not on its curve, which swift-crypto
-  /// did not look at.
+  /// libcrypto reads more encodings of the same key. It refuses a public key that is not on its curve, and the name of
+  /// another type. swift-crypto looked at neither.
   @Test(arguments: [UInt64.random(in: .min ... .max)]) func randomDamage(_ seed: UInt64) throws {
     var generator = SplitMix64(seed: seed)
     for pair in KeyPair.allCases {
