@@ -112,7 +112,7 @@ extension AuthorizationServer {
   ) async throws(PostFailure) -> (response: HTTPResponse, sentAt: Moment, receivedAt: Moment, sensitive: [Secret]) {
     let form: AuthenticatedForm
     do throws(AcquisitionFailure) {
-      form = try await AuthenticatedForm(
+      form = try AuthenticatedForm(
         fields, of: request, by: clientAuthentication, at: metadata, unixTime: timeAtServer)
     } catch {
       throw PostFailure(error)

@@ -19,7 +19,7 @@ struct AuthenticatedForm {
     _ fields: [(String, FormValue)], of request: TokenRequest, by clientAuthentication: ClientAuthentication,
     at metadata: ServerMetadata,
     unixTime: Double
-  ) async throws(AcquisitionFailure) {
+  ) throws(AcquisitionFailure) {
     var fields = fields
     let credentials = request.credentials
     sensitive = credentials.secrets.compactMap { $0 }
