@@ -187,7 +187,9 @@ let package = Package(
 if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
   let instrumented: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])]
   for target in package.targets
-  where ["Base", "Cryptography", "HTTP", "OAuth", "TOML", "Settings", "Publication", "Report"].contains(target.name) {
+  where [
+    "Base", "Broker", "Cryptography", "HTTP", "OAuth", "TOML", "Settings", "Publication", "Report",
+  ].contains(target.name) {
     target.swiftSettings = settings + instrumented
   }
   package.targets.append(
