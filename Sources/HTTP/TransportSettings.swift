@@ -1,3 +1,5 @@
+import Base
+internal import CCurl
 public import Files
 
 /// Whom a connection trusts, as whom it presents itself, and through which proxy it goes.
@@ -58,4 +60,79 @@ public enum ProxySetting: Hashable, Sendable {
   case none
   /// This one: `http://` or `https://`, a host, a port; a user and password may be in it.
   case url(String)
+}
+
+/// The contents of the files that `TransportSettings` names, checked and read for one request.
+///
+/// libcurl gets contents instead of names: what was checked is what is used, and it tells connections apart by them,
+/// so that a connection made under an older `caFile` is not used again.
+struct TransportFiles: Sendable {
+  let authorities: Secret?
+  let certificate: Secret?
+  let key: Secret?
+
+  /// No files: the system's authorities, and no client certificate.
+  static let none = TransportFiles(authorities: nil, certificate: nil, key: nil)
+
+  private init(authorities: Secret?, certificate: Secret?, key: Secret?) {
+    self.authorities = authorities
+    self.certificate = certificate
+    self.key = key
+  }
+
+  init(_ settings: TransportSettings) throws(HTTPFailure) {
+    let rules = settings.fileRules
+    let keyFile = settings.clientKeyFile
+    authorities = try Self.read(settings.caFile, "ca_file", .caFileUnreadable) { path throws(FileRefusal) in
+      try PEMFile.readAuthorities(path, rules: rules)
+    }
+    certificate = try Self.read(
+      settings.clientCertificateFile, "client certificate",
+      keyFile == nil ? .clientKeyUnusable : .clientCertificateUnusable
+    ) { path throws(FileRefusal) in
+      try PEMFile.readClientCertificates(path, needsKey: keyFile == nil, rules: rules)
+    }
+    key =
+      try Self.read(keyFile, "client key", .clientKeyUnusable) { path throws(FileRefusal) in
+        try PEMFile.readKey(path, rules: rules)
+      } ?? certificate
+  }
+
+  private static func read(
+    _ path: String?, _ role: String, _ fault: HTTPFailure.TLSFault,
+    _ body: (String) throws(FileRefusal) -> Secret
+  ) throws(HTTPFailure) -> Secret? {
+    guard let path else { return nil }
+    do throws(FileRefusal) { return try body(path) } catch {
+      throw HTTPFailure(reason: .tls(fault), message: "the \(role) \(error)")
+    }
+  }
+}
+
+/// Where the system keeps the authorities that it trusts: a directory in which each is a file named by its hash, and a bundle of all.
+///
+/// OpenSSL looks into the directory for the one authority that it needs; the bundle it reads whole, about 140 certificates, which
+/// costs some 20 ms of processor time for each connection and is most of a refresh. So the directory is asked first, and both together
+/// if it does not know the authority: on systems that fill the bundle alone.
+struct SystemAuthorities: Sendable {
+  /// The hashed directory; nil: where libcurl was built to look.
+  var directory: String?
+  /// The bundle; nil: where libcurl was built to look.
+  var bundle: String?
+
+  /// Which of them a transfer is told of.
+  enum Part: Sendable {
+    case directory, all
+  }
+
+  /// Tells libcurl.
+  func apply(_ part: Part, to options: inout TransferOptions, _ easy: UnsafeMutableRawPointer) {
+    if let directory { options.set(CURLOPT_CAPATH, directory) }
+    if let bundle { options.set(CURLOPT_CAINFO, bundle) }
+    guard part == .directory else { return }
+    var path: UnsafePointer<CChar>?
+    ccurl_get_string(easy, CURLINFO_CAPATH, &path)
+    // A libcurl that knows no directory goes by its bundle, or by its TLS library's own store.
+    if directory != nil || path != nil { options.setNull(CURLOPT_CAINFO) }
+  }
 }

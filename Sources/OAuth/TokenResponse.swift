@@ -157,3 +157,49 @@ struct TokenErrorResponse: Decodable {
     }
   }
 }
+
+/// Scopes as a server writes them, taken apart and checked.
+enum ScopeNames {
+  /// The names: each text holds names with spaces between them.
+  ///
+  /// - Returns: `nil` if a name has characters that RFC 6749, section 3.3 does not allow, or if all of it is longer
+  ///   than 64 KiB. The names reach the status file and terminals.
+  static func parse(_ texts: [String]) -> [String]? {
+    guard texts.reduce(0, { $0 + $1.utf8.count }) <= 65_536 else { return nil }
+    let names = texts.flatMap { $0.split(separator: " ").map(String.init) }
+    return names.allSatisfy { $0.utf8.allSatisfy(isAllowed) } ? names : nil
+  }
+
+  /// The end of a sentence on such a scope. It does not repeat the scope.
+  static let fault = "a scope that is too long or has characters that RFC 6749, section 3.3 does not allow"
+
+  /// scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+  private static func isAllowed(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x21, 0x23...0x5b, 0x5d...0x7e: true
+    default: false
+    }
+  }
+}
+
+/// The syntax of an access token. Programs paste the token into a header line.
+public enum BearerToken {
+  /// The length of the longest one, in bytes.
+  public static let longest = 65_536
+
+  /// Whether these bytes are a `b64token` (RFC 6750, 2.1) that is not too long.
+  public static func isValid(_ bytes: some Collection<UInt8>) -> Bool {
+    !bytes.isEmpty && bytes.count <= longest && bytes.allSatisfy(isAllowed)
+  }
+
+  private static func isAllowed(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"),
+      UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "+"), UInt8(ascii: "/"),
+      UInt8(ascii: "="):
+      true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import Base
+import FoundationEssentials
+
+/// A JWT in JWS compact form (RFC 7515 section 7.1), taken apart strictly and not yet believed.
+struct CompactToken {
+  /// The longest token that is looked at.
+  static let maximumBytes = 64 * 1024
+
+  /// The header's JSON.
+  let header: [UInt8]
+  /// The claims' JSON.
+  let claims: [UInt8]
+  /// The raw signature.
+  let signature: [UInt8]
+  /// What was signed: the received bytes up to the second dot (RFC 7515 section 5.2), not something encoded anew.
+  let signedBytes: ArraySlice<UInt8>
+
+  /// Takes `bytes` apart: three parts, none empty, all of them base64url without padding.
+  init(_ bytes: [UInt8]) throws(VerificationFailure) {
+    guard bytes.count <= Self.maximumBytes else {
+      throw VerificationFailure(
+        .oversized(bytes: bytes.count),
+        "the token is \(bytes.count) bytes long; at most \(Self.maximumBytes) are accepted")
+    }
+    guard !bytes.isEmpty else { throw VerificationFailure(.malformed, "there is no token: it is empty") }
+    let dots = bytes.indices.filter { bytes[$0] == UInt8(ascii: ".") }
+    guard dots.count == 2 else {
+      let hint =
+        switch dots.count {
+        case 0: ": it looks like an opaque token, which cannot be verified here"
+        case 4: ": it looks like an encrypted token (JWE), which is not supported"
+        default: ""
+        }
+      throw VerificationFailure(
+        .malformed,
+        "the token is not a signed JWT: it has \(dots.count + 1) \(dots.isEmpty ? "part" : "parts") instead of 3\(hint)"
+      )
+    }
+    let parts = [bytes[..<dots[0]], bytes[(dots[0] + 1)..<dots[1]], bytes[(dots[1] + 1)...]]
+    var decoded: [[UInt8]] = []
+    for (part, name) in zip(parts, ["header", "claims", "signature"]) {
+      guard !part.isEmpty else {
+        throw VerificationFailure(.malformed, "the token is not a signed JWT: its \(name) part is empty")
+      }
+      guard let bytes = Base64URL.decode(part) else {
+        throw VerificationFailure(
+          .malformed, "the token is not a signed JWT: its \(name) part is not base64url without padding")
+      }
+      decoded.append(bytes)
+    }
+    header = decoded[0]
+    claims = decoded[1]
+    signature = decoded[2]
+    signedBytes = bytes[..<dots[1]]
+  }
+}
+
+/// The header of a signed JWT (RFC 7515 section 4), as far as it counts here.
+///
+/// `jku`, `jwk`, `x5u` and `x5c` are not read at all: a token does not get to say which key it is to be trusted by.
+struct TokenHeader {
+  let algorithm: SignatureAlgorithm
+  let keyID: String?
+  let type: String?
+
+  private struct Members: Decodable {
+    let alg: String?
+    let kid: String?
+    let typ: String?
+  }
+
+  /// Reads the header from its JSON and refuses what RFC 7515 and RFC 8725 tell to refuse before any key is touched.
+  init(json: [UInt8]) throws(VerificationFailure) {
+    let scan = try JSONObjectScan(ofToken: "header", json)
+    try scan.checkUnique(part: "header")
+    let members = try Members.decoded(from: json, part: "header")
+    guard let name = members.alg else {
+      throw VerificationFailure(.malformed, "the token's header has no \"alg\"")
+    }
+    guard let algorithm = SignatureAlgorithm(name: name) else {
+      throw VerificationFailure(
+        .algorithmNotAllowed(name.escapedForMessage),
+        "the token is signed with alg \(name.quotedForMessage); accepted are "
+          + SignatureAlgorithm.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    guard !scan.members.contains(where: { $0.name == "crit" }) else {
+      throw VerificationFailure(
+        .criticalHeader, "the token's header demands extensions by \"crit\"; none is supported (RFC 7515, 4.1.11)")
+    }
+    if let b64 = scan.members.first(where: { $0.name == "b64" }), scan.text(of: b64) != "true" {
+      throw VerificationFailure(.malformed, "the token's claims are not encoded (\"b64\", RFC 7797): not supported")
+    }
+    self.algorithm = algorithm
+    keyID = members.kid
+    type = members.typ
+  }
+
+  /// Refuses a `typ` other than `at+jwt` (RFC 9068 section 4) or, unless that is demanded, `JWT` or none.
+  func checkType(demandingAccessToken: Bool) throws(VerificationFailure) {
+    let expected = demandingAccessToken ? "\"at+jwt\"" : "\"at+jwt\" or \"JWT\""
+    guard let type else {
+      guard demandingAccessToken else { return }
+      throw VerificationFailure(.typeMismatch, "the token's header has no \"typ\"; expected \(expected)")
+    }
+    // RFC 7515 section 4.1.9: a media type, compared without case, whose "application/" may be left out.
+    var name = type.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }[...]
+    let prefix = "application/".utf8
+    if name.starts(with: prefix) { name = name.dropFirst(prefix.count) }
+    if name.elementsEqual("at+jwt".utf8) { return }
+    if name.elementsEqual("jwt".utf8), !demandingAccessToken { return }
+    throw VerificationFailure(
+      .typeMismatch, "the token's typ is \(type.quotedForMessage); expected \(expected): it is not an access token")
+  }
+}
+
+/// What a JWT says, without any check whether it may be believed: for showing to a person.
+///
+/// The signature is left out, so what is shown cannot be used as a token.
+public struct TokenInspection: Hashable, Sendable {
+  /// A member of the header or of the claims.
+  public struct Member: Hashable, Sendable {
+    /// Its name. Characters that could confuse a terminal are escaped.
+    public let name: String
+    /// Its value's JSON text as the token has it, except that characters that could confuse a terminal are escaped (as JSON does it).
+    public let json: String
+  }
+
+  /// The header's members in their order.
+  public let header: [Member]
+  /// The claims in their order.
+  public let claims: [Member]
+  /// The signature's length in bytes.
+  public let signatureByteCount: Int
+  /// Names that come twice in one object, for which a verifier would refuse the token.
+  public let duplicates: [String]
+
+  /// Takes a signed JWT in compact form apart.
+  ///
+  /// Throws `.oversized` or `.malformed` if it is none; the message tells an opaque or encrypted token from a damaged one.
+  public init(of token: [UInt8]) throws(VerificationFailure) {
+    let token = try CompactToken(token)
+    let header = try JSONObjectScan(ofToken: "header", token.header)
+    let claims = try JSONObjectScan(ofToken: "claims set", token.claims)
+    self.header = Self.members(of: header)
+    self.claims = Self.members(of: claims)
+    signatureByteCount = token.signature.count
+    duplicates = [header.duplicate, claims.duplicate].compactMap { $0.map { Printable.escapedJSON($0) } }
+  }
+
+  private static func members(of scan: JSONObjectScan) -> [Member] {
+    scan.members.map { member in
+      // Within its strings JSON has no raw line breaks and tabs; between its tokens a space does as well.
+      let flat = scan.text(of: member).unicodeScalars.map { "\t\n\r".unicodeScalars.contains($0) ? " " : $0 }
+      return Member(
+        name: Printable.escapedJSON(member.name), json: Printable.escapedJSON(String(String.UnicodeScalarView(flat))))
+    }
+  }
+}
