@@ -194,8 +194,8 @@ public struct CertificateSummary: Hashable, Sendable {
     }
     subject = value("Subject") ?? ""
     issuer = value("Issuer") ?? ""
-    notBefore = value("Start date").flatMap(CivilTime.certificateDate)
-    notAfter = value("Expire date").flatMap(CivilTime.certificateDate)
+    notBefore = value("Start date").flatMap(HTTPDate.parse)
+    notAfter = value("Expire date").flatMap(HTTPDate.parse)
     alternativeNames = (value("X509v3 Subject Alternative Name") ?? "").split(separator: ",").map { name in
       String(name.drop { $0 == " " })
     }

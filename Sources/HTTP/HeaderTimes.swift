@@ -1,3 +1,5 @@
+internal import CCurl
+
 /// For how long a response may be used again without asking (RFC 9111 4.2).
 public enum CacheLifetime {
   /// What is left of the response's freshness, at most a year; zero if it must not be stored or is stale already; nil if the
@@ -28,8 +30,8 @@ public enum CacheLifetime {
   private static func expires(_ headers: HTTPHeaders, unixTime: Int64) -> Int64? {
     guard let value = headers["Expires"] else { return nil }
     // Invalid dates, 0 above all, mean that it has expired (RFC 9111 5.3).
-    guard let date = HTTPDate.parse(value, near: unixTime) else { return 0 }
-    let now = headers["Date"].flatMap { HTTPDate.parse($0, near: unixTime) } ?? unixTime
+    guard let date = HTTPDate.parse(value) else { return 0 }
+    let now = headers["Date"].flatMap(HTTPDate.parse) ?? unixTime
     return max(0, date - now)
   }
 
@@ -66,8 +68,8 @@ public enum RetryAfter {
   public static func parse(_ headers: HTTPHeaders, unixTime: Int64) -> Duration? {
     guard let value = headers["Retry-After"] else { return nil }
     if let seconds = delta(value) { return min(maximum, .seconds(max(0, seconds))) }
-    guard let date = HTTPDate.parse(value, near: unixTime) else { return nil }
-    let now = headers["Date"].flatMap { HTTPDate.parse($0, near: unixTime) } ?? unixTime
+    guard let date = HTTPDate.parse(value) else { return nil }
+    let now = headers["Date"].flatMap(HTTPDate.parse) ?? unixTime
     return min(maximum, .seconds(max(0, date - now)))
   }
 
@@ -82,67 +84,13 @@ public enum RetryAfter {
 
 /// Dates as HTTP writes them (RFC 9110 5.6.7).
 public enum HTTPDate {
-  /// Unix seconds of a date in one of HTTP's three forms, or nil if `text` is none of them:
+  /// Reads a date in any of HTTP's three forms, or in the form in which OpenSSL prints the dates of a certificate.
   ///
-  /// - `Sun, 06 Nov 1994 08:49:37 GMT`, which is what servers ought to send,
-  /// - `Sunday, 06-Nov-94 08:49:37 GMT`, of RFC 850,
-  /// - `Sun Nov  6 08:49:37 1994`, of asctime(3).
-  ///
-  /// - Parameter unixTime: About the present, in Unix seconds: it gives a two-digit year its century, such that the date is at
-  ///   most 50 years ahead.
-  public static func parse(_ text: String, near unixTime: Int64) -> Int64? {
-    guard text.utf8.count <= 40, text.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else { return nil }
-    let words = text.split(separator: " ", omittingEmptySubsequences: false)
-    switch words.count {
-    case 6: return words[2].isEmpty ? asctime(words) : fixdate(words)
-    case 5: return asctime(words)
-    case 4: return rfc850(words, near: unixTime)
-    default: return nil
-    }
-  }
-
-  private static let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
-  private static let longDays = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-
-  /// `Sun,` `06` `Nov` `1994` `08:49:37` `GMT`
-  private static func fixdate(_ words: [Substring]) -> Int64? {
-    guard words[5] == "GMT", words[0].hasSuffix(","), days.contains(String(words[0].dropLast())),
-      let day = CivilTime.number(words[1], digits: 2), let month = CivilTime.month(words[2]),
-      let year = CivilTime.number(words[3], digits: 4), let time = CivilTime.timeOfDay(words[4])
-    else { return nil }
-    return CivilTime(year: year, month: month, day: day, hour: time.hour, minute: time.minute, second: time.second)
-      .unixSeconds
-  }
-
-  /// `Sun` `Nov` `16` `08:49:37` `1994`; a day below 10 has a second space before it, which makes an empty word.
-  private static func asctime(_ words: [Substring]) -> Int64? {
-    let isShort = words.count == 6
-    guard days.contains(String(words[0])), let month = CivilTime.month(words[1]),
-      let day = CivilTime.number(words[isShort ? 3 : 2], digits: isShort ? 1 : 2),
-      let time = CivilTime.timeOfDay(words[words.count - 2]),
-      let year = CivilTime.number(words[words.count - 1], digits: 4)
-    else { return nil }
-    return CivilTime(year: year, month: month, day: day, hour: time.hour, minute: time.minute, second: time.second)
-      .unixSeconds
-  }
-
-  /// `Sunday,` `06-Nov-94` `08:49:37` `GMT`
-  private static func rfc850(_ words: [Substring], near unixTime: Int64) -> Int64? {
-    let date = words[1].split(separator: "-", omittingEmptySubsequences: false)
-    guard words[3] == "GMT", words[0].hasSuffix(","), longDays.contains(String(words[0].dropLast())), date.count == 3,
-      let day = CivilTime.number(date[0], digits: 2), let month = CivilTime.month(date[1]),
-      let shortYear = CivilTime.number(date[2], digits: 2), let time = CivilTime.timeOfDay(words[2])
-    else { return nil }
-    func seconds(century: Int) -> Int64? {
-      CivilTime(
-        year: century + shortYear, month: month, day: day, hour: time.hour, minute: time.minute, second: time.second
-      ).unixSeconds
-    }
-    let fiftyYears: Int64 = 50 * 31_556_952
-    // The latest that is not more than 50 years ahead. The 29th of February exists in one century and not in another.
-    for century in stride(from: 9900, through: 0, by: -100) {
-      if let candidate = seconds(century: century), candidate <= unixTime + fiftyYears { return candidate }
-    }
-    return nil
+  /// libcurl takes further forms, and the 31st day of every month. A wrong `Date`, `Expires` or `Retry-After` of a server
+  /// is no danger: the caller bounds what it computes from it.
+  /// - Returns: Unix seconds; nil if `text` is no date.
+  public static func parse(_ text: String) -> Int64? {
+    let time = curl_getdate(text, nil)
+    return time == -1 ? nil : Int64(time)
   }
 }

@@ -111,8 +111,8 @@ enum ClockSkew {
   }
 
   /// The server's clock as the answer tells it, seconds since 1970. A cache on the way keeps `Date` as it was and adds `Age` (RFC 9111, 5.1).
-  static func serverTime(of response: HTTPResponse, receivedAt: Moment) -> Double? {
-    guard let date = response.headers["date"].flatMap({ HTTPDate.parse($0, near: Int64(receivedAt.unix)) }) else {
+  static func serverTime(of response: HTTPResponse) -> Double? {
+    guard let date = response.headers["Date"].flatMap(HTTPDate.parse) else {
       return nil
     }
     return Double(date) + Double(CacheLifetime.age(response.headers))

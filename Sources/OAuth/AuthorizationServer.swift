@@ -106,7 +106,7 @@ public actor AuthorizationServer {
 
   func noteTime(of response: HTTPResponse) {
     let now = Moment.now()
-    guard let time = ClockSkew.serverTime(of: response, receivedAt: now) else { return }
+    guard let time = ClockSkew.serverTime(of: response) else { return }
     serverTimeAtBoot = time - (now.boot - BootTime(nanoseconds: 0)).seconds
   }
 

@@ -39,7 +39,7 @@ extension AuthorizationServer {
     let response = try await send(request, what)
     if let observe {
       let receivedAt = Moment.now()
-      let skew = ClockSkew.serverTime(of: response, receivedAt: receivedAt).map {
+      let skew = ClockSkew.serverTime(of: response).map {
         ClockSkew.of(serverTime: $0, sentAt: sentAt, receivedAt: receivedAt)
       }
       observe(.fetched(AcquisitionStep.Document(url: url, response: response, skew: skew)))
@@ -88,7 +88,7 @@ extension AuthorizationServer {
       answer = TokenAnswer(
         response: try TokenResponse(parsing: posted.response.body), sentAt: posted.sentAt,
         receivedAt: posted.receivedAt,
-        serverTime: ClockSkew.serverTime(of: posted.response, receivedAt: posted.receivedAt),
+        serverTime: ClockSkew.serverTime(of: posted.response),
         clientAuthentication: clientAuthentication)
     } catch {
       // Some servers refuse with 200 (RFC 6749, 5.2 wants 400).
