@@ -18,9 +18,9 @@ public enum AccessTokenVerifier {
     let header = try TokenHeader(json: token.header)
     try header.checkType(demandingAccessToken: policy.requiresAccessTokenType)
     try await checkSignature(of: token, header: header, keys: keys)
-    try JSONObjectScan(ofToken: "claims set", token.claims).checkUnique(part: "claims set")
-    let body = try ClaimsBody.decoded(from: token.claims, part: "claims set")
-    return try policy.check(body, header: header, grantedScope: grantedScope, unixTime: unixTime)
+    let claims = try TokenPart("claims set", token.claims)
+    try claims.checkUnique()
+    return try policy.check(ClaimsBody(claims), header: header, grantedScope: grantedScope, unixTime: unixTime)
   }
 
   /// As above, for a token that is held as a secret.

@@ -6,18 +6,18 @@ extension AccessTokenPolicy {
     _ body: ClaimsBody, header: TokenHeader, grantedScope: [String]?, unixTime: Double
   ) throws(VerificationFailure) -> AccessTokenClaims {
     guard let issuer = body.iss else { throw .missing("iss") }
-    guard let audience = body.aud?.values else { throw .missing("aud") }
-    guard let expiry = body.exp?.seconds else { throw .missing("exp") }
+    guard let audience = body.aud else { throw .missing("aud") }
+    guard let expiry = body.exp else { throw .missing("exp") }
     try checkIssuer(issuer)
     try checkAudience(audience)
     try checkClient(body.clientID, claim: "client_id")
     try checkClient(body.azp, claim: "azp")
-    try checkTimes(expiry: expiry, notBefore: body.nbf?.seconds, issuedAt: body.iat?.seconds, now: unixTime)
+    try checkTimes(expiry: expiry, notBefore: body.nbf, issuedAt: body.iat, now: unixTime)
     let granted = try body.grantedScopes() ?? grantedScope ?? scopes
     try checkScopes(granted)
     return AccessTokenClaims(
       issuer: issuer, subject: body.sub, audience: audience, scopes: granted, clientID: body.clientID ?? body.azp,
-      issuedAt: body.iat?.seconds, notBefore: body.nbf?.seconds, expiry: expiry, tokenID: body.jti,
+      issuedAt: body.iat, notBefore: body.nbf, expiry: expiry, tokenID: body.jti,
       keyID: header.keyID, algorithm: header.algorithm, type: header.type)
   }
 
@@ -28,10 +28,10 @@ extension AccessTokenPolicy {
     introspected body: ClaimsBody, grantedScope: [String]?, expiry: Int64, unixTime: Double
   ) throws(VerificationFailure) -> AccessTokenClaims {
     if let issuer = body.iss { try checkIssuer(issuer) }
-    if let audience = body.aud?.values { try checkAudience(audience) }
+    if let audience = body.aud { try checkAudience(audience) }
     try checkClient(body.clientID, claim: "client_id")
     try checkClient(body.azp, claim: "azp")
-    try checkTimes(expiry: expiry, notBefore: body.nbf?.seconds, issuedAt: body.iat?.seconds, now: unixTime)
+    try checkTimes(expiry: expiry, notBefore: body.nbf, issuedAt: body.iat, now: unixTime)
     return try accepted(body, body.grantedScopes() ?? grantedScope, expiry)
   }
 
@@ -48,8 +48,8 @@ extension AccessTokenPolicy {
     let granted = told ?? scopes
     try checkScopes(granted)
     return AccessTokenClaims(
-      issuer: issuer, subject: body.sub, audience: body.aud?.values ?? [], scopes: granted,
-      clientID: body.clientID ?? body.azp, issuedAt: body.iat?.seconds, notBefore: body.nbf?.seconds, expiry: expiry,
+      issuer: issuer, subject: body.sub, audience: body.aud ?? [], scopes: granted,
+      clientID: body.clientID ?? body.azp, issuedAt: body.iat, notBefore: body.nbf, expiry: expiry,
       tokenID: body.jti, keyID: nil, algorithm: nil, type: nil)
   }
 
@@ -145,78 +145,45 @@ extension VerificationFailure {
   }
 }
 
-/// The claims of an access token as decoded, before any of them was compared with anything.
-struct ClaimsBody: Decodable {
-  let iss: String?
-  let sub: String?
-  let aud: Texts?
-  let exp: NumericDate?
-  let nbf: NumericDate?
-  let iat: NumericDate?
-  let jti: String?
-  let scope: Texts?
-  let scp: Texts?
-  let clientID: String?
-  let azp: String?
+/// The claims of an access token, before any of them was compared with anything.
+struct ClaimsBody {
+  var iss: String?
+  var sub: String?
+  /// A single text as an array of one.
+  var aud: [String]?
+  /// Seconds since 1970, as all times here.
+  var exp: Int64?
+  var nbf: Int64?
+  var iat: Int64?
+  var jti: String?
+  var scope: [String]?
+  var scp: [String]?
+  var clientID: String?
+  var azp: String?
 
-  private enum CodingKeys: String, CodingKey {
-    case iss, sub, aud, exp, nbf, iat, jti, scope, scp, azp
-    case clientID = "client_id"
+  /// No claims.
+  init() {}
+
+  init(_ part: TokenPart) throws(VerificationFailure) {
+    iss = try part.text("iss")
+    sub = try part.text("sub")
+    aud = try part.texts("aud")
+    exp = try part.time("exp")
+    nbf = try part.time("nbf")
+    iat = try part.time("iat")
+    jti = try part.text("jti")
+    scope = try part.texts("scope")
+    scp = try part.texts("scp")
+    clientID = try part.text("client_id")
+    azp = try part.text("azp")
   }
 
-  /// One text or an array of texts, as `aud` and `scope` may be.
-  enum Texts: Decodable {
-    case one(String)
-    case many([String])
-
-    init(from decoder: any Decoder) throws {
-      let container = try decoder.singleValueContainer()
-      if let text = try? container.decode(String.self) {
-        self = .one(text)
-      } else {
-        self = .many(try container.decode([String].self))
-      }
-    }
-
-    /// A single text as an array of one.
-    var values: [String] {
-      switch self {
-      case .one(let text): [text]
-      case .many(let texts): texts
-      }
-    }
-  }
-
-  /// Seconds since 1970 (RFC 7519 section 2), between 1970 and the end of the year 9999, fractions cut off.
-  struct NumericDate: Decodable {
-    let seconds: Int64
-
-    init(from decoder: any Decoder) throws {
-      let container = try decoder.singleValueContainer()
-      let value = try container.decode(Double.self)
-      guard value >= 0, value < 253_402_300_800 else {
-        throw DecodingError.dataCorruptedError(
-          in: container, debugDescription: "not a point in time before the year 10000")
-      }
-      seconds = Int64(value)
-    }
-  }
-}
-
-extension ClaimsBody {
   /// The scopes of `scope`, else of `scp`: names with spaces between them (RFC 6749 section 3.3), or an array of names.
   func grantedScopes() throws(VerificationFailure) -> [String]? {
-    guard let texts = (scope ?? scp)?.values else { return nil }
+    guard let texts = scope ?? scp else { return nil }
     guard let names = ScopeNames.parse(texts) else {
       throw VerificationFailure(.scopeSyntax, "the token has \(ScopeNames.fault)")
     }
     return names
-  }
-
-  /// Times alone.
-  init(exp: NumericDate?, iat: NumericDate?) {
-    self.init(
-      iss: nil, sub: nil, aud: nil, exp: exp, nbf: nil, iat: iat, jti: nil, scope: nil, scp: nil, clientID: nil,
-      azp: nil)
   }
 }

@@ -1,5 +1,4 @@
 import Base
-import FoundationEssentials
 
 /// A JWT in JWS compact form (RFC 7515 section 7.1), taken apart strictly and not yet believed.
 struct CompactToken {
@@ -55,6 +54,57 @@ struct CompactToken {
   }
 }
 
+/// The JSON of a token's header or claims, or of an introspection response. `name` names it in messages.
+struct TokenPart {
+  let name: String
+  let json: StrictJSON
+
+  init(_ name: String, _ bytes: [UInt8]) throws(VerificationFailure) {
+    self.name = name
+    do {
+      json = try StrictJSON(bytes)
+    } catch {
+      let problem =
+        switch error {
+        case .encoding: "is not valid UTF-8"
+        case .syntax(let offset): "is not a JSON object (at byte \(offset))"
+        case .depth: "is JSON nested deeper than \(StrictJSON.maximumDepth) levels"
+        }
+      throw VerificationFailure(.malformed, "the token's \(name) \(problem)")
+    }
+  }
+
+  /// Refuses duplicate members.
+  func checkUnique() throws(VerificationFailure) {
+    guard let duplicate = json.duplicate else { return }
+    throw VerificationFailure(
+      .duplicateMember(duplicate.escapedForMessage),
+      "the token's \(name) holds \(duplicate.quotedForMessage) twice in one object")
+  }
+
+  /// A text; nil if the member is absent or `null`.
+  func text(_ member: String) throws(VerificationFailure) -> String? { try read(member, \.text) }
+
+  /// One text or an array of texts, as `aud` and `scope` can be.
+  func texts(_ member: String) throws(VerificationFailure) -> [String]? { try read(member, \.texts) }
+
+  /// Seconds since 1970 (RFC 7519 section 2), between 1970 and the end of the year 9999, fractions cut off.
+  func time(_ member: String) throws(VerificationFailure) -> Int64? {
+    try read(member) { value in
+      value.number.flatMap { $0 >= 0 && $0 < 253_402_300_800 ? Int64($0) : nil }
+    }
+  }
+
+  private func read<T>(_ member: String, _ convert: (StrictJSON.Value) -> T?) throws(VerificationFailure) -> T? {
+    guard let value = json[member] else { return nil }
+    guard let converted = convert(value) else {
+      throw VerificationFailure(
+        .malformed, "in the token's \(name) \(member.quotedForMessage) is of the wrong type or out of range")
+    }
+    return converted
+  }
+}
+
 /// The header of a signed JWT (RFC 7515 section 4), as far as it counts here.
 ///
 /// `jku`, `jwk`, `x5u` and `x5c` are not read at all: a token does not get to say which key it is to be trusted by.
@@ -63,18 +113,11 @@ struct TokenHeader {
   let keyID: String?
   let type: String?
 
-  private struct Members: Decodable {
-    let alg: String?
-    let kid: String?
-    let typ: String?
-  }
-
   /// Reads the header from its JSON and refuses what RFC 7515 and RFC 8725 tell to refuse before any key is touched.
   init(json: [UInt8]) throws(VerificationFailure) {
-    let scan = try JSONObjectScan(ofToken: "header", json)
-    try scan.checkUnique(part: "header")
-    let members = try Members.decoded(from: json, part: "header")
-    guard let name = members.alg else {
+    let header = try TokenPart("header", json)
+    try header.checkUnique()
+    guard let name = try header.text("alg") else {
       throw VerificationFailure(.malformed, "the token's header has no \"alg\"")
     }
     guard let algorithm = SignatureAlgorithm(name: name) else {
@@ -83,16 +126,16 @@ struct TokenHeader {
         "the token is signed with alg \(name.quotedForMessage); accepted are "
           + SignatureAlgorithm.allCases.map(\.rawValue).joined(separator: ", "))
     }
-    guard !scan.members.contains(where: { $0.name == "crit" }) else {
+    keyID = try header.text("kid")
+    type = try header.text("typ")
+    guard !header.json.members.contains(where: { $0.name == "crit" }) else {
       throw VerificationFailure(
         .criticalHeader, "the token's header demands extensions by \"crit\"; none is supported (RFC 7515, 4.1.11)")
     }
-    if let b64 = scan.members.first(where: { $0.name == "b64" }), scan.text(of: b64) != "true" {
+    guard !header.json.members.contains(where: { $0.name == "b64" && $0.value.bool != true }) else {
       throw VerificationFailure(.malformed, "the token's claims are not encoded (\"b64\", RFC 7797): not supported")
     }
     self.algorithm = algorithm
-    keyID = members.kid
-    type = members.typ
   }
 
   /// Refuses a `typ` other than `at+jwt` (RFC 9068 section 4) or, unless that is demanded, `JWT` or none.
@@ -139,18 +182,20 @@ public struct TokenInspection: Hashable, Sendable {
   /// Throws `.oversized` or `.malformed` if it is none; the message tells an opaque or encrypted token from a damaged one.
   public init(of token: [UInt8]) throws(VerificationFailure) {
     let token = try CompactToken(token)
-    let header = try JSONObjectScan(ofToken: "header", token.header)
-    let claims = try JSONObjectScan(ofToken: "claims set", token.claims)
+    let header = try TokenPart("header", token.header).json
+    let claims = try TokenPart("claims set", token.claims).json
     self.header = Self.members(of: header)
     self.claims = Self.members(of: claims)
     signatureByteCount = token.signature.count
     duplicates = [header.duplicate, claims.duplicate].compactMap { $0.map { Printable.escapedJSON($0) } }
   }
 
-  private static func members(of scan: JSONObjectScan) -> [Member] {
-    scan.members.map { member in
+  private static func members(of json: StrictJSON) -> [Member] {
+    json.members.map { member in
       // Within its strings JSON has no raw line breaks and tabs; between its tokens a space does as well.
-      let flat = scan.text(of: member).unicodeScalars.map { "\t\n\r".unicodeScalars.contains($0) ? " " : $0 }
+      let flat = String(decoding: member.source, as: UTF8.self).unicodeScalars.map {
+        "\t\n\r".unicodeScalars.contains($0) ? " " : $0
+      }
       return Member(
         name: Printable.escapedJSON(member.name), json: Printable.escapedJSON(String(String.UnicodeScalarView(flat))))
     }

@@ -42,16 +42,17 @@ public struct KeySet: Sendable {
         reason: .oversized(bytes: json.count),
         message: "the JWKS is \(json.count) bytes long; at most \(Self.maximumBytes) are read")
     }
-    // Some servers put a mark of UTF-8 before a document, which RFC 8259, 8.1 lets readers ignore.
-    let json = json.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(json.dropFirst(3)) : json
     let document: Document
     do {
-      let lists = try JSONObjectScan(json).members.filter { $0.name == "keys" }
+      let lists = try StrictJSON(document: json).members.filter { $0.name == "keys" }
+      let keys = lists.first?.value.elements ?? []
       let decoder = JSONDecoder()
-      if let place = Document.keysWithDuplicate { decoder.userInfo[place] = lists.first?.elementsWithDuplicate }
+      if let place = Document.keysWithDuplicate {
+        decoder.userInfo[place] = Set(keys.indices.filter { keys[$0].duplicate != nil })
+      }
       document = try decoder.decode(Document.self, from: Data(json))
-      // RFC 7517, 5: readers may take either.
-      guard lists.count == 1 else { throw JSONObjectScan.Failure.syntax(offset: 0) }
+      // RFC 7517, 5: readers can take either of two lists.
+      guard lists.count == 1 else { throw StrictJSON.Failure.syntax(offset: 0) }
     } catch {
       throw KeySetFailure(reason: .malformed, message: "the JWKS is not a JSON object with one array \"keys\"")
     }

@@ -1,5 +1,4 @@
 public import Base
-import FoundationEssentials
 import HTTP
 
 /// A token endpoint's good answer with its times.
@@ -199,23 +198,23 @@ extension AuthorizationServer {
   private func introspected(
     _ response: HTTPResponse, _ answer: TokenAnswer, _ request: TokenRequest
   ) async throws(AcquisitionFailure) -> AccessTokenClaims {
-    struct State: Decodable { var active: Bool }
-    let part = "introspection"
+    let part: TokenPart
     do throws(VerificationFailure) {
-      try JSONObjectScan(ofToken: part, response.body).checkUnique(part: part)
+      part = try TokenPart("introspection", response.body)
+      try part.checkUnique()
     } catch {
       throw AcquisitionFailure(.malformedAnswer, error.message)
     }
-    guard let state = try? JSONDecoder().decode(State.self, from: Data(response.body)) else {
+    guard let isActive = part.json["active"]?.bool else {
       throw AcquisitionFailure(
         .malformedAnswer,
         "the introspection endpoint answered 200 with a body that does not say whether the token is active")
     }
-    guard state.active else {
+    guard isActive else {
       throw AcquisitionFailure(.tokenInactive, "the introspection endpoint calls the token inactive")
     }
     let body: ClaimsBody
-    do throws(VerificationFailure) { body = try ClaimsBody.decoded(from: response.body, part: part) } catch {
+    do throws(VerificationFailure) { body = try ClaimsBody(part) } catch {
       throw AcquisitionFailure(.malformedAnswer, error.message)
     }
     let expiry = try end(of: answer, body)
@@ -233,12 +232,11 @@ extension AuthorizationServer {
   /// anybody names. What the token says of itself can only shorten its life.
   func unverifiedClaims(_ answer: TokenAnswer, _ request: TokenRequest) throws(AcquisitionFailure) -> AccessTokenClaims
   {
-    let own = try? TokenInspection(of: answer.response.accessToken.withBytes { Array($0) })
-    func time(_ name: String) -> ClaimsBody.NumericDate? {
-      own?.claims.first { $0.name == name }
-        .flatMap { try? JSONDecoder().decode(ClaimsBody.NumericDate.self, from: Data($0.json.utf8)) }
-    }
-    let body = ClaimsBody(exp: time("exp"), iat: time("iat"))
+    let token = try? CompactToken(answer.response.accessToken.withBytes { Array($0) })
+    let claims = token.flatMap { try? TokenPart("claims set", $0.claims) }
+    var body = ClaimsBody()
+    body.exp = try? claims?.time("exp")
+    body.iat = try? claims?.time("iat")
     let expiry = try end(of: answer, body)
     do throws(VerificationFailure) {
       return try request.policy.check(unverified: body, grantedScope: answer.response.scope, expiry: expiry)
@@ -249,7 +247,7 @@ extension AuthorizationServer {
 
   /// When the token ends by the server's clock, seconds since 1970: as it is told, else by `expires_in`.
   private func end(of answer: TokenAnswer, _ body: ClaimsBody) throws(AcquisitionFailure) -> Int64 {
-    if let expiry = body.exp?.seconds { return expiry }
+    if let expiry = body.exp { return expiry }
     let lifetime = answer.lifetime(expiry: nil, issuedAt: nil)
     guard lifetime.isFinite else {
       throw AcquisitionFailure(
