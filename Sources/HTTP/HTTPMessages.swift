@@ -1,11 +1,11 @@
 public import Base
 internal import CCurl
 
-/// One HTTP exchange to be made: what to send, where, and how long to wait at most.
+/// An HTTP request.
 ///
-/// Nothing secret is in `url` or `headers`; what is secret goes into `authorization` and `body`.
+/// Nothing secret is in `url` or `headers`. Secrets go into `authorization` and `body`.
 public struct HTTPRequest: Sendable {
-  /// The request method; OAuth needs these two.
+  /// The request method. OAuth needs these two.
   public enum Method: String, Hashable, Sendable {
     /// RFC 9110 9.3.1.
     case get = "GET"
@@ -25,17 +25,17 @@ public struct HTTPRequest: Sendable {
   public var body: Secret?
   /// The media type of `body`.
   public var contentType: String
-  /// The longest time for the whole exchange, from the name look-up to the last byte of the body.
+  /// The limit for the whole exchange, from DNS to the last byte of the body.
   public var timeout: Duration
-  /// The longest time until the connection stands: name look-up, TCP, proxy and TLS together. Unless it is given, half of `timeout`, and 15 s at
-  /// the least: a first name server that is dead costs the C library 5 s before it asks the second.
+  /// The limit until the connection is established: DNS, TCP, proxy and TLS together. The default is half of `timeout`,
+  /// but at least 15 s: the C library waits 5 s for a dead name server before it asks the second.
   public var connectTimeout: Duration
-  /// Whom to trust and which way to take.
+  /// The trust and the route of the connection.
   public var transport: TransportSettings
-  /// Whether the response tells the server's certificates and the TLS version. It costs a connection of its own.
+  /// Whether the response contains the server's certificates and the TLS version. This needs a new connection.
   public var collectsCertificates: Bool
 
-  /// Makes a request; everything but the URL has a default that suits OAuth.
+  /// Makes a request. The defaults suit OAuth.
   public init(
     method: Method = .get, url: String, headers: [HTTPHeader] = [], authorization: Secret? = nil, body: Secret? = nil,
     contentType: String = "application/x-www-form-urlencoded", timeout: Duration = .seconds(10),
@@ -55,21 +55,21 @@ public struct HTTPRequest: Sendable {
   }
 }
 
-/// A complete answer: its status, header fields and content, and how it came.
+/// A complete response.
 public struct HTTPResponse: Sendable {
-  /// The status code (RFC 9110 15). A redirect is an answer like any other; it is not followed.
+  /// The status code (RFC 9110 15). Redirects are not followed.
   public var status: Int
-  /// The header fields of the final response, without trailers and without what a proxy said.
+  /// The header fields of the final response, without trailers and without those of a proxy.
   public var headers: HTTPHeaders
-  /// The content, at most as long as the client allows.
+  /// The content, within the client's limit.
   public var body: [UInt8]
-  /// Where the time went.
+  /// The durations of the phases.
   public var timings: HTTPTimings
-  /// The IP address that was talked to (a proxy's, if one was used), or nil if unknown.
+  /// The remote IP address, of the proxy if there is one; nil if unknown.
   public var remoteAddress: String?
-  /// The server's certificate and those it sent along; empty unless the request asked for them.
+  /// The server's certificate and those it sent along. Empty unless the request asked for them.
   public var certificates: [CertificateSummary]
-  /// Such as `TLSv1.3`; nil unless the request asked for certificates.
+  /// For example `TLSv1.3`. Nil unless the request asked for certificates.
   public var tlsVersion: String?
 
   /// Makes a response.
@@ -87,15 +87,15 @@ public struct HTTPResponse: Sendable {
   }
 }
 
-/// How long each phase of an exchange took. A phase that did not happen, as on a connection used again, took no time.
+/// The durations of an exchange's phases. A phase that did not happen, as on a reused connection, took no time.
 public struct HTTPTimings: Hashable, Sendable {
-  /// The name look-up.
+  /// DNS resolution.
   public var nameLookup: Duration
-  /// The TCP connection, after the look-up.
+  /// The TCP connection, after DNS resolution.
   public var connect: Duration
-  /// The TLS handshake, after TCP; with a proxy its CONNECT exchange too.
+  /// The TLS handshake, after TCP. With a proxy, it includes the CONNECT exchange.
   public var tls: Duration
-  /// From the connection's readiness to the first byte of the answer: sending, the server's thinking, the way back.
+  /// From the end of the handshake to the first byte of the response.
   public var firstByte: Duration
   /// The whole exchange.
   public var total: Duration
@@ -115,7 +115,7 @@ public struct HTTPTimings: Hashable, Sendable {
 
 /// One header field (RFC 9110 5).
 public struct HTTPHeader: Hashable, Sendable {
-  /// The field's name; case does not matter.
+  /// The field's name. Case does not matter.
   public var name: String
   /// The field's value without surrounding white space.
   public var value: String
@@ -127,9 +127,9 @@ public struct HTTPHeader: Hashable, Sendable {
   }
 }
 
-/// A message's header fields in their order, looked up by name without regard to case.
+/// The header fields of a message in their order. Look-up by name ignores case.
 public struct HTTPHeaders: Hashable, Sendable {
-  /// All fields, in the order in which they came.
+  /// All fields, in the order of arrival.
   public var fields: [HTTPHeader]
 
   /// Makes a list of fields.
@@ -137,30 +137,30 @@ public struct HTTPHeaders: Hashable, Sendable {
     self.fields = fields
   }
 
-  /// The values of all fields of that name, in order; empty if there is none.
+  /// The values of all fields of this name, in order. Empty if there is none.
   public func values(for name: String) -> [String] {
     let name = name.lowercased()
     return fields.filter { $0.name.lowercased() == name }.map(\.value)
   }
 
-  /// The value of the first field of that name.
+  /// The value of the first field of this name.
   public subscript(name: String) -> String? {
     let name = name.lowercased()
     return fields.first { $0.name.lowercased() == name }?.value
   }
 }
 
-/// What a person wants to know of a certificate.
+/// The data of a certificate for a report.
 public struct CertificateSummary: Hashable, Sendable {
-  /// Whose it is, such as `CN = auth.example.com`.
+  /// The subject, for example `CN = auth.example.com`.
   public var subject: String
-  /// Who signed it.
+  /// The issuer.
   public var issuer: String
-  /// The first second of its validity, in Unix time; nil if the certificate does not tell it in a readable way.
+  /// The first second of its validity, in Unix time; nil if the date is not readable.
   public var notBefore: Int64?
   /// The last second of its validity, in Unix time.
   public var notAfter: Int64?
-  /// The names it is for: `DNS:auth.example.com`, `IP Address:127.0.0.1`.
+  /// The subject alternative names, for example `DNS:auth.example.com`, `IP Address:127.0.0.1`.
   public var alternativeNames: [String]
 
   /// Makes a summary.
@@ -172,7 +172,7 @@ public struct CertificateSummary: Hashable, Sendable {
     self.alternativeNames = alternativeNames
   }
 
-  /// The certificates that the server of a finished transfer showed, its own first.
+  /// The certificates from the server of a finished transfer, its own first.
   static func chain(of easy: UnsafeMutableRawPointer) -> [CertificateSummary] {
     var information: UnsafeMutablePointer<curl_certinfo>?
     guard ccurl_get_certificates(easy, &information) == CURLE_OK, let information else { return [] }
