@@ -2,40 +2,41 @@ public import Base
 import FoundationEssentials
 import HTTP
 
-/// What an authorization server says of itself: OpenID Connect Discovery 1.0, 3, and RFC 8414, 2. Only the members that are used here.
+/// The metadata of an authorization server: OpenID Connect Discovery 1.0, 3, and RFC 8414, 2. Only the members that are
+/// used here.
 public struct ServerMetadata: Hashable, Sendable, Codable {
-  /// The server's own name; must equal the configured one to the letter.
+  /// The issuer identifier. It must equal the configured one exactly.
   public var issuer: String
-  /// Where tokens are asked for.
+  /// The token endpoint.
   public var tokenEndpoint: String
-  /// Where the server's public keys are.
+  /// The URL of the key set.
   public var jwksURI: String?
-  /// Where a token can be inspected (RFC 7662).
+  /// The introspection endpoint (RFC 7662).
   public var introspectionEndpoint: String?
-  /// Where a token can be revoked (RFC 7009).
+  /// The revocation endpoint (RFC 7009).
   public var revocationEndpoint: String?
-  /// The scopes that the server makes known; may be incomplete.
+  /// The scopes that the server announces. The list can be incomplete.
   public var scopesSupported: [String]?
-  /// The grants that it makes known; some servers leave `client_credentials` out and grant it all the same.
+  /// The grant types that the server announces. Some servers omit `client_credentials` and accept it.
   public var grantTypesSupported: [String]?
-  /// How clients may authenticate at the token endpoint; absent means `client_secret_basic` (RFC 8414, 2).
+  /// The client authentication methods of the token endpoint. Absent means `client_secret_basic` (RFC 8414, 2).
   public var tokenEndpointAuthMethodsSupported: [String]?
-  /// How clients may authenticate where tokens are introspected, if the server tells (RFC 8414, 2).
+  /// The client authentication methods of the introspection endpoint, if named (RFC 8414, 2).
   public var introspectionEndpointAuthMethodsSupported: [String]?
-  /// How clients may authenticate where tokens are revoked, if the server tells (RFC 8414, 2).
+  /// The client authentication methods of the revocation endpoint, if named (RFC 8414, 2).
   public var revocationEndpointAuthMethodsSupported: [String]?
-  /// What client assertions may be signed by (RFC 8414, 2).
+  /// The algorithms of client assertions (RFC 8414, 2).
   public var tokenEndpointAuthSigningAlgValuesSupported: [String]?
   /// The endpoints for clients that authenticate by certificate (RFC 8705, 5).
   public var mtlsEndpointAliases: MutualTLSAliases?
 
   /// RFC 8705, 5.
   public struct MutualTLSAliases: Hashable, Sendable, Codable {
-    /// Where tokens are asked for by clients that authenticate by certificate.
+    /// The token endpoint for clients that authenticate by certificate.
     public var tokenEndpoint: String?
-    /// Where such clients ask about a token (RFC 7662).
+    /// The introspection endpoint for such clients (RFC 7662).
     public var introspectionEndpoint: String?
-    /// Where such clients revoke one (RFC 7009).
+    /// The revocation endpoint for such clients (RFC 7009).
     public var revocationEndpoint: String?
 
     enum CodingKeys: String, CodingKey {
@@ -62,7 +63,7 @@ public struct ServerMetadata: Hashable, Sendable, Codable {
 }
 
 extension ServerMetadata {
-  /// Reads the members that count. An optional one of an odd type is passed over: it must not cost the others.
+  /// Reads the members. An optional member of a wrong type is ignored.
   public init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
@@ -83,42 +84,33 @@ extension ServerMetadata {
       mtlsEndpointAliases: try? members.decode(MutualTLSAliases.self, forKey: .mtlsEndpointAliases))
   }
 
-  /// Reads a discovery document that must be `issuer`'s.
+  /// Reads the discovery document of `issuer`.
   ///
-  /// Endpoints must be https, as RFC 6749, 3.2 and RFC 8414, 2 want it; where `issuer` itself is plain http, on this very host, they may be
-  /// that too. Those that are asked on demand only count as not there otherwise.
+  /// Endpoints must be https (RFC 6749, 3.2 and RFC 8414, 2). If `issuer` itself is plain http on this host, they can
+  /// be http too. An unsafe endpoint for introspection or revocation counts as absent.
   /// - Throws: `malformedAnswer`, `discoveryIncomplete`, `issuerMismatch` or `insecureEndpoint`.
   public init(parsing document: [UInt8], issuer: String) throws(AcquisitionFailure) {
-    struct Required: Decodable {
-      var issuer: String?
-      var tokenEndpoint: String?
-
-      enum CodingKeys: String, CodingKey {
-        case issuer
-        case tokenEndpoint = "token_endpoint"
-      }
-    }
-    let decoder = JSONDecoder()
-    let data = Data(document)
-    guard let required = try? decoder.decode(Required.self, from: data) else {
+    let malformed = AcquisitionFailure(
+      .malformedAnswer, "the discovery document of \(issuer) is not a JSON object of the expected form")
+    guard let json = try? StrictJSON(document: document) else { throw malformed }
+    if let duplicate = json.duplicate {
       throw AcquisitionFailure(
-        .malformedAnswer, "the discovery document of \(issuer) is not a JSON object of the expected form")
+        .malformedAnswer,
+        "the discovery document of \(issuer) holds \(Printable.shortened(duplicate)) twice in one object")
     }
-    guard let named = required.issuer, required.tokenEndpoint != nil else {
+    guard let named = json["issuer"], let tokenEndpoint = json["token_endpoint"] else {
       throw AcquisitionFailure(
         .discoveryIncomplete, "the discovery document of \(issuer) lacks issuer or token_endpoint")
     }
+    guard let named = named.text, tokenEndpoint.text != nil else { throw malformed }
     guard named.isExactly(issuer) else {
       throw AcquisitionFailure(
         .issuerMismatch,
         "the server at \(issuer) calls itself \(Printable.shortened(named)), which is not the same text")
     }
-    guard let whole = try? decoder.decode(ServerMetadata.self, from: data) else {
-      throw AcquisitionFailure(
-        .malformedAnswer, "the discovery document of \(issuer) is not a JSON object of the expected form")
-    }
+    guard let whole = try? JSONDecoder().decode(ServerMetadata.self, from: Data(document)) else { throw malformed }
     self = whole
-    try requireSecure(tokenEndpoint, member: "token_endpoint")
+    try requireSecure(self.tokenEndpoint, member: "token_endpoint")
     if let jwksURI { try requireSecure(jwksURI, member: "jwks_uri") }
     introspectionEndpoint = fit(introspectionEndpoint)
     revocationEndpoint = fit(revocationEndpoint)
@@ -133,16 +125,16 @@ extension ServerMetadata {
     endpoint.flatMap { isFit($0) ? $0 : nil }
   }
 
-  /// Whether it is a URL that secrets may be sent to. One of a server elsewhere that leads to this host's own ports, in clear, is not: whoever
-  /// listens there is somebody else.
+  /// Whether it is a URL for secrets. A remote issuer must not name an http://localhost endpoint: an unrelated local
+  /// process could receive the secret.
   private func isFit(_ endpoint: String) -> Bool {
     guard let endpoint = try? Endpoint(endpoint) else { return false }
     return endpoint.isSecure || (try? Endpoint(issuer))?.isSecure == false
   }
 
-  /// Where the keys are.
+  /// The URL of the key set.
   ///
-  /// - Throws: `discoveryIncomplete` if the document does not tell.
+  /// - Throws: `discoveryIncomplete` if the document has none.
   var keyLocation: String {
     get throws(AcquisitionFailure) {
       guard let jwksURI else {
@@ -160,8 +152,9 @@ extension ServerMetadata {
     }
   }
 
-  /// Where an issuer's discovery document may be: OpenID Connect's place first, then RFC 8414's (3.1), which puts the well-known part between
-  /// host and path. An issuer's trailing slash does not become a double one.
+  /// The possible URLs of an issuer's discovery document. The first is that of OpenID Connect. The second is that of
+  /// RFC 8414, 3.1, with the well-known part between host and path. An issuer's trailing slash does not become a double
+  /// slash.
   public static func locations(of issuer: String) -> [String] {
     let trimmed = issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer
     let openID = trimmed + "/.well-known/openid-configuration"
@@ -171,29 +164,28 @@ extension ServerMetadata {
     return [openID, trimmed[..<host.endIndex] + "/.well-known/oauth-authorization-server" + path]
   }
 
-  /// Where a token is asked for: a client that shows a certificate, to prove itself or to have tokens bound to it, goes to an address of its
-  /// own, if there is one (RFC 8705, 5).
+  /// The token endpoint. A client with a certificate uses the alias, if there is one (RFC 8705, 5).
   package func tokenEndpoint(byCertificate: Bool) -> String {
     (byCertificate ? mtlsEndpointAliases?.tokenEndpoint : nil) ?? tokenEndpoint
   }
 
-  /// Where such a client asks about a token.
+  /// The introspection endpoint, or its alias.
   package func introspectionEndpoint(byCertificate: Bool) -> String? {
     (byCertificate ? mtlsEndpointAliases?.introspectionEndpoint : nil) ?? introspectionEndpoint
   }
 
-  /// Where such a client revokes a token.
+  /// The revocation endpoint, or its alias.
   package func revocationEndpoint(byCertificate: Bool) -> String? {
     (byCertificate ? mtlsEndpointAliases?.revocationEndpoint : nil) ?? revocationEndpoint
   }
 
-  /// Whether tokens are introspected elsewhere than `other` says.
+  /// Whether the introspection endpoint differs from that of `other`.
   func introspectsElsewhere(than other: ServerMetadata) -> Bool {
     introspectionEndpoint != other.introspectionEndpoint
       || mtlsEndpointAliases?.introspectionEndpoint != other.mtlsEndpointAliases?.introspectionEndpoint
   }
 
-  /// Whether tokens are asked for elsewhere than `other` says.
+  /// Whether the token endpoint differs from that of `other`.
   func asksElsewhere(than other: ServerMetadata) -> Bool {
     tokenEndpoint != other.tokenEndpoint
       || mtlsEndpointAliases?.tokenEndpoint != other.mtlsEndpointAliases?.tokenEndpoint

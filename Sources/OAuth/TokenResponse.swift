@@ -2,39 +2,44 @@ import Base
 import FoundationEssentials
 import HTTP
 
-/// A token endpoint's good answer (RFC 6749, 5.1).
+/// A successful token response (RFC 6749, 5.1).
 struct TokenResponse {
   var accessToken: Secret
-  /// Seconds; `nil` if the server did not say, which does not mean "for ever".
+  /// Seconds; nil if the server states none, which does not mean unlimited.
   var expiresIn: Double?
-  /// The granted scope; `nil` means "as asked" (RFC 6749, 5.1).
+  /// The granted scope; nil means "as requested" (RFC 6749, 5.1).
   var scope: [String]?
 
-  /// - Throws: `malformedAnswer` for what is no such answer, `tokenType` for a token that is no bearer token, `lifetime` for one that
-  ///   the server itself calls dead.
+  /// - Throws: `malformedAnswer` if it is not a token response, `tokenType` for a token that is no bearer token,
+  ///   `lifetime` for a token that is expired by its own `expires_in`.
   init(parsing body: [UInt8]) throws(AcquisitionFailure) {
     guard !body.isEmpty else {
       throw AcquisitionFailure(.malformedAnswer, "the token endpoint answered 200 with an empty body")
     }
-    guard let members = try? JSONDecoder().decode(Members.self, from: Data(body)) else {
+    guard let json = try? StrictJSON(document: body) else {
       throw AcquisitionFailure(
         .malformedAnswer, "the token endpoint answered 200 with a body that is not a JSON object")
     }
-    guard let token = members.accessToken?.text, !token.isEmpty else {
+    // The name is not shown: it is a text of the server, and can quote the token.
+    guard json.duplicate == nil else {
+      throw AcquisitionFailure(
+        .malformedAnswer, "the token endpoint answered 200 with a member that occurs twice in one object")
+    }
+    guard let token = json["access_token"]?.text, !token.isEmpty else {
       throw AcquisitionFailure(.malformedAnswer, "the token endpoint answered 200 without an access_token")
     }
     guard BearerToken.isValid(token.utf8) else {
       throw AcquisitionFailure(
         .malformedToken, "the access_token is too long or has characters that RFC 6750 does not allow")
     }
-    guard let type = members.tokenType?.text else {
+    guard let type = json["token_type"]?.text else {
       throw AcquisitionFailure(.tokenType, "the token endpoint's answer has no token_type")
     }
     guard type.lowercased() == "bearer" else {
       throw AcquisitionFailure(.tokenType, "the token_type is \(Printable.shortened(type)), not Bearer")
         .without([Secret(token)])
     }
-    if let lifetime = members.expiresIn {
+    if let lifetime = json["expires_in"] {
       // Some servers send the number as a string.
       guard let seconds = lifetime.number ?? lifetime.text.flatMap(Double.init), seconds.isFinite else {
         throw AcquisitionFailure(.lifetime, "the expires_in of the token endpoint's answer is not a number")
@@ -45,7 +50,7 @@ struct TokenResponse {
       }
       expiresIn = min(seconds, 1e9)
     }
-    if let texts = members.scope.flatMap({ $0.list ?? $0.text.map { [$0] } }) {
+    if let texts = json["scope"]?.texts {
       scope = ScopeNames.parse(texts)
       guard scope != nil else {
         throw AcquisitionFailure(.malformedAnswer, "the token endpoint answered 200 with \(ScopeNames.fault)")
@@ -53,48 +58,9 @@ struct TokenResponse {
     }
     accessToken = Secret(token)
   }
-
-  private struct Members: Decodable {
-    var accessToken: Loose?
-    var tokenType: Loose?
-    var expiresIn: Loose?
-    var scope: Loose?
-
-    enum CodingKeys: String, CodingKey {
-      case accessToken = "access_token"
-      case tokenType = "token_type"
-      case expiresIn = "expires_in"
-      case scope
-    }
-  }
 }
 
-/// A JSON value of whatever type a server made it.
-enum Loose: Decodable {
-  case text(String)
-  case number(Double)
-  case list([String])
-  case other
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    if let text = try? container.decode(String.self) {
-      self = .text(text)
-    } else if let number = try? container.decode(Double.self) {
-      self = .number(number)
-    } else if let list = try? container.decode([String].self) {
-      self = .list(list)
-    } else {
-      self = .other
-    }
-  }
-
-  var text: String? { if case .text(let text) = self { text } else { nil } }
-  var number: Double? { if case .number(let number) = self { number } else { nil } }
-  var list: [String]? { if case .list(let list) = self { list } else { nil } }
-}
-
-/// A token endpoint's refusal (RFC 6749, 5.2).
+/// An error response (RFC 6749, 5.2).
 struct TokenErrorResponse: Decodable {
   var error: String
   var errorDescription: String?
@@ -104,38 +70,39 @@ struct TokenErrorResponse: Decodable {
     case errorDescription = "error_description"
   }
 
-  /// `nil` if `body` is no such answer.
+  /// Returns nil if `body` is no error response.
   init?(parsing body: [UInt8]) {
     guard let parsed = try? JSONDecoder().decode(Self.self, from: Data(body)), !parsed.error.isEmpty else { return nil }
     self = parsed
   }
 
-  /// A description of an odd type must not cost the error.
+  /// A description of a wrong type must not hide the error.
   init(from decoder: any Decoder) throws {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     error = try members.decode(String.self, forKey: .error)
-    let description = try? members.decode(Loose.self, forKey: .errorDescription)
-    errorDescription = description.flatMap { $0.text ?? $0.list?.joined(separator: "; ") }
+    errorDescription =
+      (try? members.decode(String.self, forKey: .errorDescription))
+      ?? (try? members.decode([String].self, forKey: .errorDescription))?.joined(separator: "; ")
   }
 
-  /// The failure it stands for. Codes that no standard registers (`scope_invalid`) are refusals as well.
+  /// The failure that it means. Codes that no standard registers, such as `scope_invalid`, are rejections too.
   ///
   /// - Parameters:
-  ///   - what: which endpoint it is of, for the message.
-  ///   - secrets: a text that quotes one of them is not shown.
+  ///   - what: The endpoint, for the message.
+  ///   - secrets: A text that quotes one of them is not shown.
   func failure(from what: String = "token", status: Int, retryAfter: Duration?, secrets: [Secret]) -> AcquisitionFailure
   {
     let code: FailureCode =
       switch error {
-      // Whatever it calls the error: a 5xx is trouble of the server's, which passes.
+      // A 5xx is a temporary error of the server, whatever the code.
       case _ where status >= 500: .serverError
       case _ where status == 429: .tooManyRequests
       case "invalid_client": .invalidClient
-      // 401 is for clients that are not known (RFC 6749, 5.2), whatever Keycloak calls it.
+      // 401 is for unknown clients (RFC 6749, 5.2), whatever Keycloak calls it.
       case "unauthorized_client" where status == 401: .invalidClient
       case "unauthorized_client": .unauthorizedClient
       case "invalid_scope", "scope_invalid", "invalid_target": .invalidScope
-      // RFC 6749 has these two for the authorization endpoint only; servers use them here too.
+      // RFC 6749 defines these two for the authorization endpoint only. Servers use them here too.
       case "server_error", "temporarily_unavailable": .serverBusy
       case "slow_down": .tooManyRequests
       default: .oauthError
@@ -149,7 +116,7 @@ struct TokenErrorResponse: Decodable {
       code, "the \(what) endpoint answered \(status) \(shown(error, to: 64))\(detail)", retryAfter: retryAfter)
   }
 
-  /// Whether a server gave back a secret, as it is or as it stood in the request's form.
+  /// Whether the text quotes a secret, as it is or as in the request's form.
   private static func quotes(_ text: String, anyOf secrets: [Secret]) -> Bool {
     secrets.contains { secret in
       secret.count > 0
@@ -158,19 +125,19 @@ struct TokenErrorResponse: Decodable {
   }
 }
 
-/// Scopes as a server writes them, taken apart and checked.
+/// The syntax of scopes.
 enum ScopeNames {
-  /// The names: each text holds names with spaces between them.
+  /// Splits texts at spaces into names.
   ///
-  /// - Returns: `nil` if a name has characters that RFC 6749, section 3.3 does not allow, or if all of it is longer
-  ///   than 64 KiB. The names reach the status file and terminals.
+  /// - Returns: Nil if a name has characters that RFC 6749, section 3.3 does not allow, or if the texts are longer than
+  ///   64 KiB. The names reach the status file and terminals.
   static func parse(_ texts: [String]) -> [String]? {
     guard texts.reduce(0, { $0 + $1.utf8.count }) <= 65_536 else { return nil }
     let names = texts.flatMap { $0.split(separator: " ").map(String.init) }
     return names.allSatisfy { $0.utf8.allSatisfy(isAllowed) } ? names : nil
   }
 
-  /// The end of a sentence on such a scope. It does not repeat the scope.
+  /// The end of a message about such a scope. It does not repeat the scope.
   static let fault = "a scope that is too long or has characters that RFC 6749, section 3.3 does not allow"
 
   /// scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
@@ -182,12 +149,12 @@ enum ScopeNames {
   }
 }
 
-/// The syntax of an access token. Programs paste the token into a header line.
+/// The syntax of an access token. Applications put the token into a header line.
 public enum BearerToken {
-  /// The length of the longest one, in bytes.
+  /// The maximum length in bytes.
   public static let longest = 65_536
 
-  /// Whether these bytes are a `b64token` (RFC 6750, 2.1) that is not too long.
+  /// Whether these bytes are a `b64token` (RFC 6750, 2.1) of acceptable length.
   public static func isValid(_ bytes: some Collection<UInt8>) -> Bool {
     !bytes.isEmpty && bytes.count <= longest && bytes.allSatisfy(isAllowed)
   }
