@@ -1,17 +1,17 @@
 import Base
 public import HTTP
 
-/// One attempt's allowance of time: each exchange has its timeout, all together have twice that.
+/// The time limits of one attempt: each exchange has the timeout, all exchanges together have twice the timeout.
 struct Attempt {
   let start: BootTime
   private let timeout: Duration
-  /// When it is over, on a host that is awake.
+  /// The time at which it is over, on a host that is awake.
   let limit: BootTime
 
-  /// What is waited for something that there is a substitute for, such as a newer discovery document.
+  /// The limit for a request whose cached result can be used instead.
   static let substituteTimeout = Duration.seconds(5)
 
-  /// What is waited for something that may help, after something else has failed already.
+  /// The limit for reading metadata again after a request has failed.
   var lastResortTimeout: Duration { max(Self.substituteTimeout, timeout / 2) }
 
   init(_ request: TokenRequest, at now: BootTime) {
@@ -24,9 +24,9 @@ struct Attempt {
     limit = now + timeout * 2
   }
 
-  /// What the next exchange may take, `longest` at the most.
+  /// The time that the next exchange can take, at most `longest`.
   ///
-  /// - Throws: `timeout` if nothing is left.
+  /// - Throws: `timeout` if no time is left.
   func allowance(at now: BootTime, longest: Duration? = nil) throws(AcquisitionFailure) -> Duration {
     let left = limit - now
     guard left > .zero else {
@@ -36,85 +36,42 @@ struct Attempt {
   }
 }
 
-/// Something read from the server, and until when it is good.
-struct Cached<Value: Sendable>: Sendable {
-  var value: Value
-  var readAt: BootTime
-  var freshUntil: BootTime
-}
-
-/// How long what a server published is taken for fresh.
-enum Freshness {
-  /// At least this, whatever the server says: tokens of 20 s must not mean a discovery every 10 s.
-  static let shortest = Duration.seconds(60)
-  /// At most this: a signing key that was withdrawn must not be trusted for ever.
-  static let longest = Duration.seconds(86_400)
-  /// If the server says nothing.
-  static let usual = Duration.seconds(3600)
-  /// When the server could not be asked and the last good answer serves on.
-  static let afterOutage = Duration.seconds(60)
-
-  static func of(_ response: HTTPResponse) -> Duration {
-    min(max(CacheLifetime.freshness(response.headers, unixTime: Int64(Moment.now().unix)) ?? usual, shortest), longest)
-  }
-}
-
-/// What is told of an attempt while it is under way, for a person who watches it (`konexus-tokend check`). Holds no secret and no token.
+/// A step of an attempt, for a person who watches it by `konexus-tokend check`. It holds no secret and no token.
 public enum AcquisitionStep: Sendable {
-  /// The server answered a request for one of its documents, well or not.
+  /// The server responded to a request for one of its documents, with any status.
   case fetched(Document)
-  /// The discovery document is good.
+  /// The discovery document is valid.
   case discovered(ServerMetadata)
-  /// The token endpoint gave a token, not verified yet.
+  /// The token endpoint issued a token, which is not verified yet.
   case answered(Answer)
-  /// The keys that the token is verified with.
+  /// The keys that can verify the token were read.
   case keys(count: Int)
 
-  /// A document of the server's and how it came.
+  /// A document of the server and its response.
   public struct Document: Sendable {
     /// Its URL.
     public var url: String
-    /// The answer, certificates included for the first document of an attempt.
+    /// The response, with certificates for the first document of an attempt.
     public var response: HTTPResponse
-    /// How far the server's clock is ahead of this host's; `nil` if the answer has no `Date`.
+    /// How far the server's clock is ahead of this host's; nil if the response has no `Date`.
     public var skew: Duration?
   }
 
-  /// A token endpoint's good answer (RFC 6749, 5.1), without its token.
+  /// A successful token response (RFC 6749, 5.1), without its token.
   public struct Answer: Sendable {
     /// The endpoint.
     public var url: String
-    /// From sending to the whole answer.
+    /// The time from sending the request to receiving the whole response.
     public var duration: Duration
     /// `expires_in` in seconds.
     public var expiresIn: Double?
-    /// `scope`, if the answer has it.
+    /// `scope`, if the response has it.
     public var scope: [String]?
-    /// By what the server knew the client.
+    /// The client authentication that the server accepted.
     public var clientAuthentication: ClientAuthentication
     /// How far the server's clock is ahead of this host's.
     public var skew: Duration?
-    /// What the token says; `nil` if it is no JWT.
+    /// The content of the token; nil if it is no JWT.
     public var token: TokenInspection?
-  }
-}
-
-/// How far a server's clock is from this host's, told by the `Date` of an answer (RFC 9110, 6.6.1).
-enum ClockSkew {
-  /// By how much the server is ahead. The answer was dated between sending and receiving, and dates are cut to the second: what lies
-  /// within that is no skew.
-  static func of(serverTime: Double, sentAt: Moment, receivedAt: Moment) -> Duration {
-    let earliest = serverTime - receivedAt.unix
-    let latest = serverTime + 1 - sentAt.unix
-    if earliest <= 0, latest >= 0 { return .zero }
-    return .seconds(earliest > 0 ? earliest : latest)
-  }
-
-  /// The server's clock as the answer tells it, seconds since 1970. A cache on the way keeps `Date` as it was and adds `Age` (RFC 9111, 5.1).
-  static func serverTime(of response: HTTPResponse) -> Double? {
-    guard let date = response.headers["Date"].flatMap(HTTPDate.parse) else {
-      return nil
-    }
-    return Double(date) + Double(CacheLifetime.age(response.headers))
   }
 }
