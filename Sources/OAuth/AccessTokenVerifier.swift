@@ -1,16 +1,16 @@
 public import Base
 
-/// The check that stands between a token response and the file that programs read.
+/// The verification of access tokens before they are published.
 public enum AccessTokenVerifier {
-  /// Verifies an access token in JWT form (RFC 7519 section 7.2, RFC 8725, RFC 9068 section 4) and returns what it says.
+  /// Verifies an access token in JWT form (RFC 7519 section 7.2, RFC 8725, RFC 9068 section 4) and returns its claims.
   ///
   /// - Parameters:
-  ///   - token: the token as received, at most 64 KiB.
-  ///   - keys: the issuer's keys.
-  ///   - policy: what the token must say.
-  ///   - grantedScope: the `scope` of the token response, if it had one; it counts when the token has no scope claim.
-  ///   - unixTime: the time by which `exp`, `nbf` and `iat` are judged, in seconds since 1970.
-  /// - Throws: ``VerificationFailure`` with the first thing that is wrong. Claims are not read before the signature is right.
+  ///   - token: The token as received, at most 64 KiB.
+  ///   - keys: The issuer's keys.
+  ///   - policy: The requirements.
+  ///   - grantedScope: The `scope` of the token response, if it had one. It counts if the token has no scope claim.
+  ///   - unixTime: The present for `exp`, `nbf` and `iat`, in seconds since 1970.
+  /// - Throws: ``VerificationFailure`` with the first fault. Claims are read only after the signature was verified.
   public static func verify(
     token: [UInt8], keys: KeySet, policy: AccessTokenPolicy, grantedScope: [String]?, unixTime: Double
   ) async throws(VerificationFailure) -> AccessTokenClaims {
@@ -23,7 +23,7 @@ public enum AccessTokenVerifier {
     return try policy.check(ClaimsBody(claims), header: header, grantedScope: grantedScope, unixTime: unixTime)
   }
 
-  /// As above, for a token that is held as a secret.
+  /// Verifies a token that is held as a secret, as above.
   public static func verify(
     token: Secret, keys: KeySet, policy: AccessTokenPolicy, grantedScope: [String]?, unixTime: Double
   ) async throws(VerificationFailure) -> AccessTokenClaims {
@@ -42,17 +42,18 @@ public enum AccessTokenVerifier {
     let named = header.keyID.map { "the key \($0.quotedForMessage)" } ?? "any of the \(candidates.count) keys that fit"
     throw VerificationFailure(
       .signature,
-      "the token's signature (\(header.algorithm.rawValue)) is not that of \(named): it was altered or signed by someone else"
+      "the token's signature (\(header.algorithm.rawValue)) is not that of \(named): "
+        + "it was altered or signed by someone else"
     )
   }
 }
 
-/// Why a token is not accepted.
+/// The reason why a token is not accepted.
 ///
-/// Neither the reason nor the message ever holds the token or its signature. Texts taken from the token are escaped and cut at 64
-/// characters, in both.
+/// Neither the reason nor the message ever holds the token or its signature. In both, texts from the token are escaped
+/// and cut at 64 characters.
 public struct VerificationFailure: Error, Hashable, Sendable {
-  /// The kinds of refusal.
+  /// The kinds of faults.
   public enum Reason: Hashable, Sendable {
     /// Longer than 64 KiB.
     case oversized(bytes: Int)
@@ -66,33 +67,33 @@ public struct VerificationFailure: Error, Hashable, Sendable {
     case criticalHeader
     /// `typ` names another kind of token (RFC 8725 section 3.11, RFC 9068 section 4).
     case typeMismatch
-    /// No key has this `kid`; with nil, the token names none and no key fits its algorithm.
+    /// No key has this `kid`. With nil, the token names no key and no key fits its algorithm.
     case unknownKey(String?)
-    /// The key of this `kid` is of another type than the algorithm needs, or meant for another algorithm.
+    /// The key of this `kid` has another type than the algorithm needs, or is for another algorithm.
     case keyMismatch(String)
-    /// The signature is not that of the key over these bytes.
+    /// The signature does not match the key.
     case signature
-    /// A claim that must be there is not.
+    /// A required claim is missing.
     case missingClaim(String)
-    /// `iss` is another one.
+    /// `iss` is another issuer.
     case issuer
     /// `aud` names none of the expected audiences.
     case audience
     /// `client_id` or `azp` is another client.
     case clientID
-    /// These scopes were asked for and not granted.
+    /// These scopes were requested and not granted.
     case scope(missing: [String])
-    /// A scope has characters that no scope may have (RFC 6749 section 3.3).
+    /// A scope has characters that RFC 6749 section 3.3 does not allow.
     case scopeSyntax
-    /// `exp` passed this many seconds ago, which is more than the leeway.
+    /// The token expired this many seconds ago, which is more than the leeway.
     case expired(by: Int64)
     /// `nbf` or `iat` is this many seconds ahead, which is more than the leeway.
     case notYetValid(by: Int64)
   }
 
-  /// Which kind of refusal it is.
+  /// The kind of fault.
   public let reason: Reason
-  /// What was expected, what came and what to do, for a person. One line of plain text.
+  /// What was expected, what came and what to do. One line of plain text.
   public let message: String
 
   init(_ reason: Reason, _ message: String) {
@@ -100,8 +101,8 @@ public struct VerificationFailure: Error, Hashable, Sendable {
     self.message = message
   }
 
-  /// Whether another set of keys could lead to another result: the server may have changed its keys, so the caller should load the
-  /// JWKS again once. Forged tokens lead here too: the reload needs a limit of its rate.
+  /// Whether another key set can lead to another result, because the server changed its keys. The caller should read
+  /// the key set again once. Forged tokens lead here too: the caller must limit the rate of its reloads.
   public var suggestsKeyReload: Bool {
     switch reason {
     case .unknownKey, .keyMismatch, .signature: true
@@ -115,9 +116,9 @@ extension VerificationFailure: CustomStringConvertible {
   public var description: String { message }
 }
 
-/// The signature algorithms that are accepted, by their JOSE names (RFC 7518 section 3.1, RFC 8037).
+/// The accepted signature algorithms, by their JOSE names (RFC 7518 section 3.1, RFC 8037).
 ///
-/// This list is the whole allow-list (RFC 8725 section 3.1): `none` and the HMACs are not in it, so no path leads to them.
+/// This is the whole allow-list (RFC 8725 section 3.1). `none` and the HMACs are not in it.
 public enum SignatureAlgorithm: String, CaseIterable, Codable, Hashable, Sendable {
   /// RSASSA-PKCS1-v1_5 with SHA-256.
   case rs256 = "RS256"
@@ -137,12 +138,12 @@ public enum SignatureAlgorithm: String, CaseIterable, Codable, Hashable, Sendabl
   case es384 = "ES384"
   /// ECDSA on P-521 with SHA-512.
   case es512 = "ES512"
-  /// Ed25519; RFC 9864 gives it the name `Ed25519` as well.
+  /// Ed25519. RFC 9864 gives it the name `Ed25519` as well.
   case edDSA = "EdDSA"
 
-  /// The algorithm that a header's or a key's `alg` names, exactly as written; nil if it is not on the list.
+  /// The algorithm with exactly this name in a header's or key's `alg`; nil if it is not on the list.
   public init?(name: String) {
-    // `init(rawValue:)` compares with ==, which takes the Kelvin sign for a K: letters of no name here, yet not to be relied on.
+    // `init(rawValue:)` compares with ==, for which the Kelvin sign equals K.
     if name.isExactly("Ed25519") {
       self = .edDSA
     } else if let known = Self.allCases.first(where: { $0.rawValue.isExactly(name) }) {

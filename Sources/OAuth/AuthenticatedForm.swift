@@ -2,20 +2,20 @@ import Base
 import Glibc
 import HTTP
 
-/// What a request to the token, introspection or revocation endpoint carries: its fields, and the client's proof.
+/// The content of a request to the token, introspection or revocation endpoint: its fields, and the client
+/// authentication.
 struct AuthenticatedForm {
-  /// The content, the proof's fields included.
+  /// The content, with the fields of the client authentication.
   var body: Secret
   /// The `Authorization` field, for HTTP Basic.
   var authorization: Secret?
-  /// All that must not be shown should the server quote it: the client's secrets, and what was made of them.
+  /// The client's secrets, and what was made of them. No message can show them if the server quotes them.
   var sensitive: [Secret]
 
-  /// Adds the proof to `fields`.
+  /// Adds the client authentication to `fields`.
   ///
-  /// - Parameters:
-  ///   - unixTime: the present time, by the server's clock if that is known: it is the server that judges an assertion's age.
-  /// - Throws: `credentials` if the proof cannot be made.
+  /// - Parameter unixTime: The present, by the server's clock if known: the server checks the age of an assertion.
+  /// - Throws: `credentials` if the client authentication is impossible.
   init(
     _ fields: [(String, FormValue)], of request: TokenRequest, by clientAuthentication: ClientAuthentication,
     at metadata: ServerMetadata,
@@ -58,7 +58,7 @@ struct AuthenticatedForm {
       ]
       sensitive.append(assertion)
     case .tls, .selfSignedTLS:
-      // RFC 8705, 2: the identifier tells the server whose certificate it is to look for.
+      // RFC 8705, 2: the server looks up the certificate by the client's identifier.
       fields.append(id)
     }
     body = FormEncoding.body(fields)
@@ -71,7 +71,8 @@ struct AuthenticatedForm {
 
 /// The value of an `Authorization` field for HTTP Basic (RFC 7617), made in memory that is wiped.
 enum BasicCredentials {
-  /// - Parameter encoding: `raw` puts identifier and secret down as they are; otherwise both are form-encoded first, as RFC 6749, 2.3.1 says.
+  /// - Parameter encoding: `raw` leaves identifier and secret as they are. Otherwise both are form-encoded first, as in
+  ///   RFC 6749, 2.3.1.
   static func authorization(clientID: String, secret: Secret, encoding: BasicEncoding) -> Secret {
     let parts: (Secret, Secret) =
       encoding == .raw

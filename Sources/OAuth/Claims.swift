@@ -21,9 +21,10 @@ extension AccessTokenPolicy {
       keyID: header.keyID, algorithm: header.algorithm, type: header.type)
   }
 
-  /// Compares with this policy what the server says of its token (RFC 7662, 2.2). All but `active` is optional there: what is told must be right.
+  /// Compares an introspection response with this policy (RFC 7662, 2.2). All members but `active` are optional there.
+  /// Those that are present must match.
   ///
-  /// - Parameter expiry: when the token ends, `exp` if it is told.
+  /// - Parameter expiry: The token's expiry, `exp` if the response has it.
   func check(
     introspected body: ClaimsBody, grantedScope: [String]?, expiry: Int64, unixTime: Double
   ) throws(VerificationFailure) -> AccessTokenClaims {
@@ -35,7 +36,7 @@ extension AccessTokenPolicy {
     return try accepted(body, body.grantedScopes() ?? grantedScope, expiry)
   }
 
-  /// Compares with this policy what the token endpoint said of a token that is not verified.
+  /// Compares the token response of an unverified token with this policy.
   func check(
     unverified body: ClaimsBody, grantedScope: [String]?, expiry: Int64
   ) throws(VerificationFailure) -> AccessTokenClaims {
@@ -58,7 +59,8 @@ extension AccessTokenPolicy {
       throw VerificationFailure(
         .issuer,
         "the token's issuer is \(issuer.quotedForMessage), not \(self.issuer.quotedForMessage): "
-          + "they must be the same to the letter; compare `issuer` in the configuration with the server's discovery document"
+          + "they must be the same to the letter; "
+          + "compare `issuer` in the configuration with the server's discovery document"
       )
     }
   }
@@ -76,7 +78,8 @@ extension AccessTokenPolicy {
     guard let client, !client.isExactly(clientID) else { return }
     throw VerificationFailure(
       .clientID,
-      "the token was issued to the client \(client.quotedForMessage) (claim \(claim)), not to \(clientID.quotedForMessage)"
+      "the token was issued to the client \(client.quotedForMessage) (claim \(claim)), "
+        + "not to \(clientID.quotedForMessage)"
     )
   }
 
@@ -99,7 +102,7 @@ extension AccessTokenPolicy {
       }
     }
     let leeway = self.leeway / .seconds(1)
-    // Each comparison is written so that a time that is not a number accepts nothing.
+    // Each comparison accepts nothing if a time is not a number.
     guard now - leeway < Double(expiry) else {
       let seconds = Self.wholeSeconds(now - Double(expiry))
       throw VerificationFailure(
@@ -178,7 +181,7 @@ struct ClaimsBody {
     azp = try part.text("azp")
   }
 
-  /// The scopes of `scope`, else of `scp`: names with spaces between them (RFC 6749 section 3.3), or an array of names.
+  /// The scopes of `scope`, else of `scp`: names separated by spaces (RFC 6749 section 3.3), or an array of names.
   func grantedScopes() throws(VerificationFailure) -> [String]? {
     guard let texts = scope ?? scp else { return nil }
     guard let names = ScopeNames.parse(texts) else {

@@ -1,24 +1,24 @@
 public import Base
 import HTTP
 
-/// All that a client has to prove itself with at its authorization server (RFC 6749, 2.3), and which of it to use.
+/// The credentials of a client at its authorization server (RFC 6749, 2.3), and the client authentication to use.
 public struct ClientCredentials: Sendable {
-  /// How; with `auto` the server's metadata decides among what there are the means for.
+  /// The method. With `auto`, the server's metadata selects among the possible methods.
   public var method: ClientAuthenticationMethod
-  /// The secrets in the order of the settings; `nil` for one that cannot be read at present.
+  /// The secrets in the order of the settings; nil for a secret that cannot be read at present.
   public var secrets: [Secret?]
-  /// How they are written with HTTP Basic.
+  /// The encoding with HTTP Basic.
   public var basicEncoding: BasicEncoding
-  /// What signs assertions.
+  /// The key that signs assertions.
   public var key: ClientAssertionKey?
-  /// Whom assertions are for.
+  /// The audience of assertions.
   public var assertionAudience: AssertionAudience
-  /// Whether the connection shows a client certificate.
+  /// Whether the connection uses a client certificate.
   public var hasCertificate: Bool
-  /// What the server took last: tried first.
+  /// The client authentication that the server accepted last. It is tried first.
   public var preferred: ClientAuthentication?
 
-  /// Credentials of the given parts.
+  /// Makes credentials.
   public init(
     method: ClientAuthenticationMethod = .post, secrets: [Secret?] = [], basicEncoding: BasicEncoding = .auto,
     key: ClientAssertionKey? = nil, assertionAudience: AssertionAudience = .tokenEndpoint, hasCertificate: Bool = false,
@@ -33,17 +33,18 @@ public struct ClientCredentials: Sendable {
     self.preferred = preferred
   }
 
-  /// The proofs to try, in turn: as long as the server says that the client is not known by one.
+  /// The client authentications to try in turn, as long as the server rejects the client.
   ///
   /// - Parameters:
-  ///   - supported: `token_endpoint_auth_methods_supported`; absent means `client_secret_basic` (RFC 8414, 2).
-  ///   - clientID: the client's identifier, whose characters decide with the secret's whether both ways of HTTP Basic are one.
+  ///   - supported: `token_endpoint_auth_methods_supported`. Absent means `client_secret_basic` (RFC 8414, 2).
+  ///   - clientID: The client's identifier. With its and the secret's characters, both encodings of HTTP Basic can be
+  ///     equal.
   func clientAuthentications(supported: [String]?, clientID: String) -> [ClientAuthentication] {
     let all = methods(supported ?? [ClientAuthenticationMethod.basic.rawValue]).flatMap {
       clientAuthentications(by: $0, clientID)
     }
     guard let preferred else { return all }
-    // What worked last comes first, then what differs from it in the secret alone, as after a rotation, then in the encoding.
+    // First the one that worked last, then those with another secret, as after a rotation, then with another encoding.
     func distance(_ clientAuthentication: ClientAuthentication) -> Int {
       if clientAuthentication == preferred { return 0 }
       guard clientAuthentication.method == preferred.method else { return 3 }
@@ -52,9 +53,11 @@ public struct ClientCredentials: Sendable {
     return (0...3).flatMap { rank in all.filter { distance($0) == rank } }
   }
 
-  /// The proofs to try in turn at an endpoint other than the token endpoint, where `clientAuthentication` was taken.
+  /// The client authentications to try in turn at another endpoint than the token endpoint, which accepted
+  /// `clientAuthentication`.
   ///
-  /// - Parameter supported: the methods that the server names for this endpoint; if it names none, they are taken to be as at the token endpoint.
+  /// - Parameter supported: The methods that the server names for this endpoint. Without them, those of the token
+  ///   endpoint apply.
   func clientAuthentications(like clientAuthentication: ClientAuthentication, supported: [String]?, clientID: String)
     -> [ClientAuthentication]
   {
@@ -64,27 +67,27 @@ public struct ClientCredentials: Sendable {
     let all = open.clientAuthentications(supported: supported ?? [], clientID: clientID).filter {
       $0 != clientAuthentication
     }
-    // With the secret that was taken first; with the other one last, as it may have come into force since.
+    // The accepted secret comes first. The other secret comes last, as it may have become valid since.
     func isByAnotherSecret(_ other: ClientAuthentication) -> Bool {
       other.isBySecret && clientAuthentication.isBySecret && other.secretIndex != clientAuthentication.secretIndex
     }
     let others = all.filter { !isByAnotherSecret($0) } + all.filter(isByAnotherSecret)
-    // Servers (Glewlwyd among them) take HTTP Basic alone here, whatever they take at the token endpoint.
+    // Some servers, such as Glewlwyd, accept only HTTP Basic here, whatever they accept at the token endpoint.
     guard let supported, !supported.contains(clientAuthentication.method.rawValue) else {
       return [clientAuthentication] + others
     }
     return others + [clientAuthentication]
   }
 
-  /// The best first: what shows no secret to the server, then the secret in the body, which can be written in one way only.
+  /// The best first: methods that show no secret to the server, then the secret in the body, which has only one form.
   private static let preference: [ClientAuthenticationMethod] = [.privateKeyJWT, .tls, .selfSignedTLS, .post, .basic]
 
   private func methods(_ supported: [String]) -> [ClientAuthenticationMethod] {
     guard method == .auto else { return [method] }
     let possible = Self.preference.filter(hasMeans)
     let named = possible.filter { supported.contains($0.rawValue) }
-    // Documents name methods that the server refuses, and leave out some that it takes: the others come after. The two methods
-    // by certificate are one on the wire.
+    // Some documents name methods that the server rejects, and omit methods that it accepts. The unnamed methods come
+    // last. The two methods by certificate are the same request.
     let others = possible.filter { method in
       !named.contains(method)
         && !(method == .selfSignedTLS || (method == .tls && named.contains(.selfSignedTLS)))
@@ -128,23 +131,23 @@ public struct ClientCredentials: Sendable {
   }
 }
 
-/// One way in which a client proves who it is, as it was taken by a server. Names no secret.
+/// A client authentication as a server accepted it. It holds no secret.
 public struct ClientAuthentication: Hashable, Sendable, Codable {
   /// The method; never `auto`.
   public var method: ClientAuthenticationMethod
-  /// How identifier and secret stand in HTTP Basic: `rfc6749` or `raw`; `nil` for the other methods.
+  /// The encoding with HTTP Basic, `rfc6749` or `raw`; nil for the other methods.
   public var encoding: BasicEncoding?
-  /// Which of the client's secrets; 0 for the methods that need none.
+  /// The index of the secret; 0 for methods without a secret.
   public var secretIndex: Int
 
-  /// A proof of the given parts.
+  /// Makes a client authentication.
   public init(_ method: ClientAuthenticationMethod, encoding: BasicEncoding? = nil, secretIndex: Int = 0) {
     self.method = method
     self.encoding = encoding
     self.secretIndex = secretIndex
   }
 
-  /// For people: the method, and how HTTP Basic was written if there was a choice.
+  /// The method, and the encoding of HTTP Basic if there was a choice.
   public var description: String {
     switch encoding {
     case .raw: "\(method.rawValue) (unencoded)"
@@ -153,33 +156,33 @@ public struct ClientAuthentication: Hashable, Sendable, Codable {
     }
   }
 
-  /// Whether its credential is a secret that the server knows as well.
+  /// Whether it uses a secret that the server knows too.
   var isBySecret: Bool { method == .post || method == .basic }
 }
 
-/// How the daemon proves to the token endpoint that it is the client: `client_auth`.
+/// The methods of client authentication: `client_auth`.
 public enum ClientAuthenticationMethod: String, CaseIterable, Hashable, Sendable, Codable {
-  /// The best of what the settings have the means for and the server's metadata names.
+  /// The best method that is both configured and in the server's metadata.
   case auto
-  /// The secret in the request's body (RFC 6749, 2.3.1), as Konexus documents it.
+  /// The secret in the request's body (RFC 6749, 2.3.1). Konexus documents this method.
   case post = "client_secret_post"
   /// The secret in an `Authorization: Basic` header (RFC 6749, 2.3.1).
   case basic = "client_secret_basic"
   /// An assertion signed with the client's key (RFC 7523, 2.2).
   case privateKeyJWT = "private_key_jwt"
-  /// A certificate that an authority vouches for (RFC 8705, 2.1).
+  /// A certificate of a certificate authority (RFC 8705, 2.1).
   case tls = "tls_client_auth"
-  /// A certificate that the server knows as such (RFC 8705, 2.2).
+  /// A certificate that is registered at the server (RFC 8705, 2.2).
   case selfSignedTLS = "self_signed_tls_client_auth"
 }
 
-/// How client_id and secret are written into an `Authorization: Basic` header: `basic_encoding`.
+/// The encoding of client_id and secret in an `Authorization: Basic` header: `basic_encoding`.
 public enum BasicEncoding: String, CaseIterable, Hashable, Sendable, Codable {
-  /// As RFC 6749 says, and on `invalid_client` once the other way.
+  /// As in RFC 6749, and after `invalid_client` once the other encoding.
   case auto
   /// Form-encoded first (RFC 6749, 2.3.1).
   case rfc6749
-  /// As they are, as several servers expect against the RFC.
+  /// Not encoded. Several servers require that against the RFC.
   case raw
 }
 

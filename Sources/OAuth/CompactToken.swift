@@ -1,8 +1,8 @@
 import Base
 
-/// A JWT in JWS compact form (RFC 7515 section 7.1), taken apart strictly and not yet believed.
+/// A JWT in JWS compact form (RFC 7515 section 7.1), split strictly and not verified yet.
 struct CompactToken {
-  /// The longest token that is looked at.
+  /// The longest accepted token.
   static let maximumBytes = 64 * 1024
 
   /// The header's JSON.
@@ -11,10 +11,10 @@ struct CompactToken {
   let claims: [UInt8]
   /// The raw signature.
   let signature: [UInt8]
-  /// What was signed: the received bytes up to the second dot (RFC 7515 section 5.2), not something encoded anew.
+  /// The signed bytes: the received bytes up to the second dot (RFC 7515 section 5.2), not a new encoding.
   let signedBytes: ArraySlice<UInt8>
 
-  /// Takes `bytes` apart: three parts, none empty, all of them base64url without padding.
+  /// Splits `bytes` into three parts, none empty, all of them base64url without padding.
   init(_ bytes: [UInt8]) throws(VerificationFailure) {
     guard bytes.count <= Self.maximumBytes else {
       throw VerificationFailure(
@@ -105,15 +105,15 @@ struct TokenPart {
   }
 }
 
-/// The header of a signed JWT (RFC 7515 section 4), as far as it counts here.
+/// The header of a signed JWT (RFC 7515 section 4), as far as it is needed.
 ///
-/// `jku`, `jwk`, `x5u` and `x5c` are not read at all: a token does not get to say which key it is to be trusted by.
+/// `jku`, `jwk`, `x5u` and `x5c` are not read: a token must not choose the key that verifies it.
 struct TokenHeader {
   let algorithm: SignatureAlgorithm
   let keyID: String?
   let type: String?
 
-  /// Reads the header from its JSON and refuses what RFC 7515 and RFC 8725 tell to refuse before any key is touched.
+  /// Reads the header from its JSON. It refuses what RFC 7515 and RFC 8725 require to refuse before any key is used.
   init(json: [UInt8]) throws(VerificationFailure) {
     let header = try TokenPart("header", json)
     try header.checkUnique()
@@ -138,14 +138,15 @@ struct TokenHeader {
     self.algorithm = algorithm
   }
 
-  /// Refuses a `typ` other than `at+jwt` (RFC 9068 section 4) or, unless that is demanded, `JWT` or none.
+  /// Refuses a `typ` other than `at+jwt` (RFC 9068 section 4). Unless `demandingAccessToken`, it accepts `JWT` and
+  /// none.
   func checkType(demandingAccessToken: Bool) throws(VerificationFailure) {
     let expected = demandingAccessToken ? "\"at+jwt\"" : "\"at+jwt\" or \"JWT\""
     guard let type else {
       guard demandingAccessToken else { return }
       throw VerificationFailure(.typeMismatch, "the token's header has no \"typ\"; expected \(expected)")
     }
-    // RFC 7515 section 4.1.9: a media type, compared without case, whose "application/" may be left out.
+    // RFC 7515 section 4.1.9: a media type, compared without case, with an optional "application/".
     var name = type.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }[...]
     let prefix = "application/".utf8
     if name.starts(with: prefix) { name = name.dropFirst(prefix.count) }
@@ -156,15 +157,15 @@ struct TokenHeader {
   }
 }
 
-/// What a JWT says, without any check whether it may be believed: for showing to a person.
+/// The content of a JWT that was not verified, for display.
 ///
-/// The signature is left out, so what is shown cannot be used as a token.
+/// It has no signature, so that the display cannot be used as a token.
 public struct TokenInspection: Hashable, Sendable {
   /// A member of the header or of the claims.
   public struct Member: Hashable, Sendable {
-    /// Its name. Characters that could confuse a terminal are escaped.
+    /// Its name. Characters that can confuse a terminal are escaped.
     public let name: String
-    /// Its value's JSON text as the token has it, except that characters that could confuse a terminal are escaped (as JSON does it).
+    /// The JSON text of its value. Characters that can confuse a terminal are escaped as in JSON.
     public let json: String
   }
 
@@ -174,12 +175,13 @@ public struct TokenInspection: Hashable, Sendable {
   public let claims: [Member]
   /// The signature's length in bytes.
   public let signatureByteCount: Int
-  /// Names that come twice in one object, for which a verifier would refuse the token.
+  /// Names that occur twice in one object. A verifier refuses such a token.
   public let duplicates: [String]
 
-  /// Takes a signed JWT in compact form apart.
+  /// Splits a signed JWT in compact form.
   ///
-  /// Throws `.oversized` or `.malformed` if it is none; the message tells an opaque or encrypted token from a damaged one.
+  /// - Throws: `.oversized` or `.malformed` if it is none. The message distinguishes an opaque or encrypted token from
+  ///   a damaged one.
   public init(of token: [UInt8]) throws(VerificationFailure) {
     let token = try CompactToken(token)
     let header = try TokenPart("header", token.header).json
@@ -192,7 +194,7 @@ public struct TokenInspection: Hashable, Sendable {
 
   private static func members(of json: StrictJSON) -> [Member] {
     json.members.map { member in
-      // Within its strings JSON has no raw line breaks and tabs; between its tokens a space does as well.
+      // JSON strings have no raw line breaks and tabs. Between tokens, a space is equivalent.
       let flat = String(decoding: member.source, as: UTF8.self).unicodeScalars.map {
         "\t\n\r".unicodeScalars.contains($0) ? " " : $0
       }

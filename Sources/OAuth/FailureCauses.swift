@@ -2,7 +2,7 @@ import Base
 import HTTP
 
 extension AcquisitionFailure {
-  /// A failure of the way to the server.
+  /// Makes the failure of an HTTP exchange.
   init(_ failure: HTTPFailure, while what: String) {
     let code: FailureCode =
       switch failure.reason {
@@ -26,7 +26,8 @@ extension AcquisitionFailure {
     self.init(code, "\(what): \(failure.message)")
   }
 
-  /// A token that did not verify. `clockSkew` tells how far the server's clock is from ours, when the fault is one of time.
+  /// Makes the failure of a token's verification. `clockSkew` is how far the server's clock is ahead, for a failure
+  /// about time.
   init(_ failure: VerificationFailure, clockSkew: Duration?) {
     let code: FailureCode =
       switch failure.reason {
@@ -46,8 +47,8 @@ extension AcquisitionFailure {
     var message = failure.message
     if failure.isAboutTime {
       if let clockSkew, abs(clockSkew.seconds) >= 2 {
-        message +=
-          "; the server's clock is \(Int(abs(clockSkew.seconds))) s \(clockSkew > .zero ? "ahead of" : "behind") this host's"
+        let direction = clockSkew > .zero ? "ahead of" : "behind"
+        message += "; the server's clock is \(Int(abs(clockSkew.seconds))) s \(direction) this host's"
       } else if clockSkew == nil {
         message += "; this host's clock may be wrong (the server sends no Date to compare with)"
       }
@@ -55,7 +56,8 @@ extension AcquisitionFailure {
     self.init(code, message)
   }
 
-  /// Whether a server that is out of order explains it: the last good document may serve on. What the server says wrongly is no outage.
+  /// Whether an outage of the server explains the failure: the last good document stays in use. A wrong document is no
+  /// outage.
   var isOutage: Bool {
     switch code {
     case .issuerMismatch, .insecureEndpoint, .discoveryIncomplete: false
@@ -84,7 +86,7 @@ extension AcquisitionFailure {
 }
 
 extension VerificationFailure {
-  /// Whether a clock could be the cause.
+  /// Whether a wrong clock can be the cause.
   var isAboutTime: Bool {
     switch reason {
     case .expired, .notYetValid: true

@@ -3,31 +3,31 @@ import FoundationEssentials
 
 /// The issuer's public keys, from its JWKS (RFC 7517 section 5).
 ///
-/// Keys that cannot verify a token are passed over one by one; what is left is encoded as a JWKS again, so that it can be stored.
+/// Keys that cannot verify a token are skipped one by one. The others are encoded as a JWKS again for storage.
 public struct KeySet: Sendable {
-  /// A key and what the JWKS says of it.
+  /// A key and its members in the JWKS.
   struct Entry: Sendable {
     let source: JSONWebKey
     let key: VerificationKey
 
-    /// Whether a token with this algorithm may be verified with it.
+    /// Whether the key can verify a token with this algorithm.
     func fits(_ algorithm: SignatureAlgorithm) -> Bool {
-      // A key is for one algorithm if it says so (RFC 8725 section 3.1).
+      // A key with an `alg` is for this algorithm only (RFC 8725 section 3.1).
       key.fits(algorithm) && (source.alg.map { SignatureAlgorithm(name: $0) == algorithm } ?? true)
     }
   }
 
-  /// The longest JWKS document that is read.
+  /// The longest accepted JWKS document.
   public static let maximumBytes = 1 << 20
-  /// At most this many keys are kept; further ones are not looked at.
+  /// The maximum number of keys. Further keys are ignored.
   public static let maximumKeys = 100
-  /// At most this many entries of `keys` are looked at, usable or not.
+  /// The maximum number of entries of `keys`, usable or not.
   public static let maximumEntries = 1000
-  /// At most this many keys are tried on a token.
+  /// The maximum number of keys for one token.
   static let maximumTries = 10
 
   let entries: [Entry]
-  /// The first ten keys that were passed over.
+  /// The first ten skipped keys.
   public let skipped: [SkippedKey]
 
   /// The number of usable keys.
@@ -35,7 +35,8 @@ public struct KeySet: Sendable {
 
   /// Reads a JWKS document.
   ///
-  /// Throws if it is longer than 1 MiB, is not a JWKS, or holds no usable key. One odd key among usable ones is no failure.
+  /// - Throws: ``KeySetFailure`` if it is longer than 1 MiB, is not a JWKS, or holds no usable key. A faulty key among
+  ///   usable ones is no failure.
   public init(parsing json: [UInt8]) throws(KeySetFailure) {
     guard json.count <= Self.maximumBytes else {
       throw KeySetFailure(
@@ -68,7 +69,7 @@ public struct KeySet: Sendable {
     }
   }
 
-  /// The keys to try on a token: those of its `kid`, or without one all that fit the algorithm, at most ten.
+  /// The keys for a token: those with its `kid`, or without a `kid` all that fit the algorithm. At most ten.
   func candidates(keyID: String?, algorithm: SignatureAlgorithm) throws(VerificationFailure) -> [VerificationKey] {
     guard let keyID else {
       let fitting = entries.filter { $0.fits(algorithm) }
@@ -106,7 +107,9 @@ extension KeySet: Hashable {
 }
 
 extension KeySet: Codable {
-  /// Reads a JWKS as `init(parsing:)` does, from within another document. Throws a `DecodingError` or a ``KeySetFailure``.
+  /// Reads a JWKS as `init(parsing:)` does, from within another document.
+  ///
+  /// - Throws: A `DecodingError` or a ``KeySetFailure``.
   public init(from decoder: any Decoder) throws {
     try self.init(try Document(from: decoder))
   }
@@ -118,14 +121,14 @@ extension KeySet: Codable {
   }
 }
 
-/// A JWKS as it is read, entry by entry, with a bound on the work.
+/// A JWKS document, read entry by entry, with a limit of the work.
 private struct Document: Decodable {
   enum CodingKeys: String, CodingKey { case keys }
 
-  /// Which keys have a member twice, for the decoder does not tell: a set of their places.
+  /// The indices of the keys that hold a member twice. The decoder does not report it.
   static let keysWithDuplicate = CodingUserInfoKey(rawValue: "keysWithDuplicate")
 
-  /// An entry that may be anything.
+  /// An entry of any type.
   private struct Candidate: Decodable {
     let key: JSONWebKey?
     init(from decoder: any Decoder) throws { key = try? JSONWebKey(from: decoder) }
@@ -151,7 +154,7 @@ private struct Document: Decodable {
   }
 }
 
-/// Why a JWKS document gives no keys.
+/// The reason why a JWKS document has no keys.
 public struct KeySetFailure: Error, Hashable, Sendable, CustomStringConvertible {
   /// The kinds of failure.
   public enum Reason: Hashable, Sendable {
@@ -159,13 +162,13 @@ public struct KeySetFailure: Error, Hashable, Sendable, CustomStringConvertible 
     case oversized(bytes: Int)
     /// Not a JSON object with an array `keys` (RFC 7517 section 5).
     case malformed
-    /// A JWKS, yet without a key that could verify a token.
+    /// A JWKS without a key that can verify a token.
     case noUsableKey
   }
 
-  /// Which kind of failure it is.
+  /// The kind of failure.
   public let reason: Reason
-  /// What is wrong, for a person. One line of plain text.
+  /// What is wrong. One line of plain text.
   public let message: String
 
   /// The message.

@@ -2,10 +2,10 @@ import Base
 import HTTP
 
 extension AcquisitionFailure {
-  /// This failure, with whatever of `secrets` a server got into its message struck out.
+  /// This failure, with every occurrence of `secrets` in its message replaced.
   ///
-  /// Messages quote what servers say, and a server knows the client's secret and the token: one that says them, in whatever member,
-  /// must not make the log say them too. Parts of a secret are struck out as well, for messages cut what is long.
+  /// Messages quote the server's texts. The server knows the client's secret and the token, and any member of its
+  /// response can contain them. Parts of a secret are replaced too, since messages are cut.
   func without(_ secrets: [Secret]) -> AcquisitionFailure {
     let text = Array(message.utf8)
     var isSecret = [Bool](repeating: false, count: text.count)
@@ -24,16 +24,16 @@ extension AcquisitionFailure {
     return copy
   }
 
-  /// So many bytes in a row give a secret away.
+  /// The number of consecutive bytes that give a secret away.
   private static let tellingLength = 16
-  /// Shorter ones would strike out ordinary words.
+  /// Shorter secrets would replace ordinary words.
   private static let shortestSecret = 6
 
   private static func mark(_ secret: Secret, in text: [UInt8], _ isSecret: inout [Bool]) {
     let length = min(secret.count, tellingLength)
     guard length >= shortestSecret, text.count >= length else { return }
     secret.withBytes { bytes in
-      // By their first bytes, so that few of all the parts have to be compared with each place.
+      // The parts by their first bytes, so that few of them are compared at each place.
       var starts: [UInt8: [Int]] = [:]
       for start in 0...(bytes.count - length) { starts[bytes[start], default: []].append(start) }
       for place in 0...(text.count - length) {
@@ -48,7 +48,7 @@ extension AcquisitionFailure {
 }
 
 extension TokenRequest {
-  /// All forms in which the client's secrets, and other values that are nobody else's, stand in requests.
+  /// All forms of the client's secrets, and of other confidential values, in requests.
   var sensitive: [Secret] {
     confidential.flatMap { [$0, FormEncoding.encoded(.secret($0))] }
       + credentials.secrets.compactMap { $0 }.flatMap { secret in

@@ -1,25 +1,26 @@
 public import Base
 
-/// What a token is asked for with: the client credentials grant (RFC 6749, 4.4.2).
+/// A token request by the client credentials grant (RFC 6749, 4.4.2).
 public struct TokenRequest: Sendable {
-  /// The client's name at the authorization server.
+  /// The client identifier.
   public var clientID: String
-  /// What it proves itself with.
+  /// The credentials for client authentication.
   public var credentials: ClientCredentials
-  /// The scopes to ask for; none are sent if it is empty.
+  /// The requested scopes. If empty, no `scope` is sent.
   public var scope: [String]
-  /// Further parameters in their order: `resource` (RFC 8707), which may come more than once, `audience`, and whatever the server wants.
+  /// Further parameters in their order, for example `resource` (RFC 8707), which can occur more than once, and
+  /// `audience`.
   public var parameters: [(name: String, value: String)]
-  /// Values among `parameters` that no message may show.
+  /// Values of `parameters` that no message can show.
   public var confidential: [Secret]
-  /// How the token is verified.
+  /// The verification of the token.
   public var verification: TokenVerification
-  /// What the token must be to be published.
+  /// The requirements for the token.
   public var policy: AccessTokenPolicy
-  /// The longest that one HTTP exchange may take. An attempt, of several exchanges, may take twice this.
+  /// The limit for one HTTP exchange. An attempt of several exchanges can take twice as long.
   public var timeout: Duration
 
-  /// A request.
+  /// Makes a request.
   public init(
     clientID: String, credentials: ClientCredentials, scope: [String], parameters: [(name: String, value: String)] = [],
     confidential: [Secret] = [], verification: TokenVerification = .jwt, policy: AccessTokenPolicy, timeout: Duration
@@ -34,36 +35,36 @@ public struct TokenRequest: Sendable {
     self.timeout = timeout
   }
 
-  /// The longest that an attempt may take.
+  /// The limit for an attempt.
   public var attemptLimit: Duration { timeout * 2 }
 }
 
-/// How a token is verified before it is published: `verify`.
+/// The verification of a token before it is published: `verify`.
 public enum TokenVerification: String, CaseIterable, Hashable, Sendable, Codable {
   /// Signature and claims of a JWT (RFC 9068, RFC 8725).
   case jwt
-  /// The server is asked (RFC 7662).
+  /// Introspection by the server (RFC 7662).
   case introspection
-  /// Not at all: whatever the token endpoint hands out over its verified TLS connection is published.
+  /// None. Any token that the token endpoint issues over its verified TLS connection is published.
   case none
 }
 
-/// What an access token must say to be accepted.
+/// The requirements for an access token.
 public struct AccessTokenPolicy: Hashable, Sendable, Codable {
-  /// The issuer: `iss` must be this, code point for code point (RFC 8414 section 2, RFC 9068 section 4).
+  /// The issuer. `iss` must equal it, code point by code point (RFC 8414 section 2, RFC 9068 section 4).
   public var issuer: String
-  /// At least one of these must be in `aud`. Empty, it accepts no token.
+  /// At least one of these must be in `aud`. An empty list accepts no token.
   public var audience: [String]
-  /// The client's own identifier: `client_id` and `azp`, where the token has them, must be this.
+  /// The client identifier. `client_id` and `azp` must equal it if the token has them.
   public var clientID: String
   /// All of these must be granted.
   public var scopes: [String]
   /// Whether `typ` must be `at+jwt` (RFC 9068 section 2.1). Otherwise `JWT` and a missing `typ` do as well.
   public var requiresAccessTokenType: Bool
-  /// By how much this host's clock may differ from the server's when `exp`, `nbf` and `iat` are compared with it.
+  /// The accepted clock skew for `exp`, `nbf` and `iat`.
   public var leeway: Duration
 
-  /// A policy; see the properties.
+  /// Makes a policy.
   public init(
     issuer: String, audience: [String], clientID: String, scopes: [String], requiresAccessTokenType: Bool = false,
     leeway: Duration = .seconds(60)
