@@ -39,7 +39,7 @@ let package = Package(
     .target(name: "HTTP", dependencies: ["Base", "CCurl", "Files"], swiftSettings: settings),
     .target(
       name: "Systemd",
-      dependencies: ["Base", "CSystemd", .product(name: "Logging", package: "swift-log")],
+      dependencies: ["Base", "CSystemd", "Files", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
     .target(
       name: "OAuth", dependencies: ["Base", "HTTP", .product(name: "JWTKit", package: "jwt-kit")],

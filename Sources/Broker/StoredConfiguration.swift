@@ -1,5 +1,6 @@
 public import Base
 import CLinux
+import Files
 import Glibc
 
 /// The text of the last good configuration in a sealed file in memory: systemd keeps its descriptor over a restart (`FDSTORE=1`).
@@ -47,7 +48,7 @@ public final class StoredConfiguration: Sendable {
     guard linux_is_sealed(descriptor) != 0, fstat(descriptor, &status) == 0, status.st_size <= Self.sizeLimit else {
       return nil
     }
-    return Secret(readingFrom: descriptor, at: 0, atMost: Self.sizeLimit).flatMap { content in
+    return FileContent.ofRegularFile(descriptor, limit: Self.sizeLimit).flatMap { content in
       content.withBytes { bytes in
         bytes.starts(with: Self.header) ? Secret(bytes.dropFirst(Self.header.count)) : nil
       }

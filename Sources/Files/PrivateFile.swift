@@ -43,24 +43,13 @@ package enum PrivateFile {
     guard fstat(descriptor, &status) == 0 else { throw Unreadable(code: errno) }
     guard status.st_mode & S_IFMT == S_IFREG else { throw Unreadable(reason: "not a regular file") }
     try check(status)
-    guard status.st_size <= maximum else { throw Unreadable(reason: "larger than \(maximum) bytes") }
-    // Files of the kernel's tell no size.
-    let size = status.st_size > 0 ? Int(status.st_size) : maximum
-    var bytes = [UInt8](repeating: 0, count: size + 1)
-    defer { bytes.withUnsafeMutableBytes { $0.baseAddress.map { explicit_bzero($0, size + 1) } } }
-    var count = 0
-    while count < bytes.count {
-      let got = bytes.withUnsafeMutableBytes {
-        Glibc.read(descriptor, UnsafeMutableRawBufferPointer(rebasing: $0[count...]).baseAddress, $0.count - count)
+    do throws(FileContent.Failure) {
+      return try FileContent.read(descriptor, size: Int(status.st_size), limit: maximum)
+    } catch {
+      switch error {
+      case .system(let code): throw Unreadable(code: code)
+      case .tooLarge: throw Unreadable(reason: "larger than \(maximum) bytes")
       }
-      if got < 0, errno == EINTR { continue }
-      guard got >= 0 else { throw Unreadable(code: errno) }
-      guard got > 0 else { break }
-      count += got
     }
-    guard count <= size else {
-      throw Unreadable(reason: size == maximum ? "larger than \(maximum) bytes" : "it grew while it was read")
-    }
-    return Secret(bytes[..<count])
   }
 }

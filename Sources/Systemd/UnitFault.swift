@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Why a service cannot start as its unit stands, and the drop-in that helps.
@@ -99,6 +100,6 @@ public enum UnitFault: Equatable, Sendable {
 
   /// How many user namespaces this one can have (namespaces(7)); `nil` if the kernel does not limit them.
   private static var userNamespaceLimit: Int? {
-    SmallFile.text(of: "/proc/sys/user/max_user_namespaces").split(separator: "\n").first.flatMap { Int($0) }
+    FileContent.text(of: "/proc/sys/user/max_user_namespaces")?.split(separator: "\n").first.flatMap { Int($0) }
   }
 }

@@ -1,3 +1,4 @@
+import Files
 /// The credentials that one file of a unit withdraws, by an empty `LoadCredential=`.
 ///
 /// The service manager has only the merged result, so this reads the files. LXC and Incus, for example, install the
@@ -10,7 +11,7 @@ public struct WithdrawnCredentials: Equatable, Sendable {
 
   /// Looks for the last of the unit's files that withdraws credentials; `nil` if none does.
   public init?(in unit: ServiceUnit) {
-    self.init(texts: unit.files.map { ($0, SmallFile.text(of: $0)) })
+    self.init(texts: unit.files.map { ($0, FileContent.text(of: $0) ?? "") })
   }
 
   /// Looks in files that take effect in this order.
