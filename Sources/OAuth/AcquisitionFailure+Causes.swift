@@ -45,9 +45,8 @@ extension AcquisitionFailure {
       }
     var message = failure.message
     if failure.isAboutTime {
-      if let clockSkew, abs(clockSkew.seconds) >= 2 {
-        message +=
-          "; the server's clock is \(Int(abs(clockSkew.seconds))) s \(clockSkew > .zero ? "ahead of" : "behind") this host's"
+      if let clockSkew, ClockSkew.isReported(clockSkew) {
+        message += "; \(ClockSkew.sentence(clockSkew))"
       } else if clockSkew == nil {
         message += "; this host's clock may be wrong (the server sends no Date to compare with)"
       }

@@ -1,8 +1,8 @@
 import Base
 import HTTP
 
-/// How far a server's clock is from this host's, told by the `Date` of an answer (RFC 9110, 6.6.1).
-enum ClockSkew {
+/// The difference of the clocks by the `Date` of a response (RFC 9110, 6.6.1).
+extension ClockSkew {
   /// By how much the server is ahead. The answer was dated between sending and receiving, and dates are cut to the second: what lies
   /// within that is no skew.
   static func of(serverTime: Double, sentAt: Moment, receivedAt: Moment) -> Duration {

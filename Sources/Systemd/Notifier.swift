@@ -1,3 +1,4 @@
+import Base
 internal import CSystemd
 internal import Glibc
 
@@ -28,7 +29,7 @@ public struct Notifier: Sendable {
     try send("READY=1", Self.assignment(ofStatus: status))
   }
 
-  /// The line that `systemctl status` shows: `STATUS=`. See ``singleLine(_:)`` for what becomes of line breaks.
+  /// The line that `systemctl status` shows: `STATUS=`. Line breaks become escapes.
   public func status(_ text: String) throws(SystemCallFailure) {
     try send(Self.assignment(ofStatus: text))
   }
@@ -84,25 +85,21 @@ public struct Notifier: Sendable {
     return .microseconds(Int64(clamping: microseconds))
   }
 
-  /// `text` on one line and of limited length: line breaks and other control characters become spaces.
+  /// A status on one line and of limited length.
   ///
-  /// A message to the manager is a list of lines `NAME=VALUE`: without this, a status with a line break could set other values.
-  public static func singleLine(_ text: String) -> String {
+  /// A message to the manager is a list of lines `NAME=VALUE`: a line break in a status could set other values.
+  private static func assignment(ofStatus text: String) -> String {
     var line = String.UnicodeScalarView()
     var length = 0
-    for scalar in text.unicodeScalars {
+    for scalar in Printable.escaped(text).unicodeScalars {
       length += UTF8.width(scalar)
       guard length <= maximumStatusLength - 3 else {
         line.append("…")
         break
       }
-      line.append(scalar.properties.generalCategory == .control ? " " : scalar)
+      line.append(scalar)
     }
-    return String(line)
-  }
-
-  private static func assignment(ofStatus text: String) -> String {
-    "STATUS=" + singleLine(text)
+    return "STATUS=" + String(line)
   }
 
   private func send(_ assignments: String...) throws(SystemCallFailure) {

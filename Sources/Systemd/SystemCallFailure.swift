@@ -1,4 +1,4 @@
-internal import Glibc
+import Base
 
 /// A call into the system or into libsystemd that failed.
 public struct SystemCallFailure: Error, Hashable, Sendable {
@@ -16,8 +16,5 @@ public struct SystemCallFailure: Error, Hashable, Sendable {
 
 extension SystemCallFailure: CustomStringConvertible {
   /// The call and the system's own words, such as `sd_notify: Connection refused`.
-  public var description: String {
-    // glibc's strerror is thread-safe since 2.32.
-    "\(call): \(strerror(code).map { String(cString: $0) } ?? "error \(code)")"
-  }
+  public var description: String { "\(call): \(SystemError.text(code))" }
 }

@@ -45,30 +45,30 @@ public struct JSONLogHandler: LogHandler {
 
   /// Writes `event`; called by `Logger`.
   public func log(event: LogEvent) {
-    output.write(line(for: event, time: Timestamp.now(milliseconds: true))) { lost in
-      line(for: .loss(of: lost), time: Timestamp.now(milliseconds: true))
-    }
+    output.write(line(for: event, time: Self.time)) { line(for: .loss(of: $0), time: Self.time) }
   }
 
   func line(for event: LogEvent, time: String) -> String {
     let fields = allMetadata(of: event).map { Self.member($0.key, Self.json($0.value)) }
     let members = [
-      Self.member("ts", Self.string(time)),
-      Self.member("level", Self.string("\(event.level)")),
-      Self.member("message", Self.string("\(event.message)")),
+      Self.member("ts", Printable.quotedJSON(time)),
+      Self.member("level", Printable.quotedJSON("\(event.level)")),
+      Self.member("message", Printable.quotedJSON("\(event.message)")),
       Self.member("fields", Self.object(fields)),
     ]
     return Self.object(members)
   }
 
+  private static var time: String { Timestamp.rfc3339(Moment.now().unix, milliseconds: true) }
+
   private static func json(_ value: Logger.MetadataValue) -> String {
     switch value {
-    case .string(let text): string(text)
-    case .stringConvertible(let value): string("\(value)")
+    case .string(let text): Printable.quotedJSON(text)
+    case .stringConvertible(let value): Printable.quotedJSON("\(value)")
     case .array(let values): "[\(values.map(json).joined(separator: ","))]"
     case .dictionary(let values):
       object(values.sorted { $0.key < $1.key }.map { member($0.key, json($0.value)) })
-    @unknown default: string("\(value)")
+    @unknown default: Printable.quotedJSON("\(value)")
     }
   }
 
@@ -77,25 +77,6 @@ public struct JSONLogHandler: LogHandler {
   }
 
   private static func member(_ name: String, _ value: String) -> String {
-    string(name) + ":" + value
-  }
-
-  /// A JSON string, RFC 8259 section 7.
-  private static func string(_ text: String) -> String {
-    var json = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": json += "\\\""
-      case "\\": json += "\\\\"
-      case "\n": json += "\\n"
-      case "\r": json += "\\r"
-      case "\t": json += "\\t"
-      case "\0"..<" ", "\u{7f}"..."\u{9f}", "\u{2028}", "\u{2029}":
-        let digits = String(scalar.value, radix: 16)
-        json += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
-      default: json.unicodeScalars.append(scalar)
-      }
-    }
-    return json + "\""
+    Printable.quotedJSON(name) + ":" + value
   }
 }

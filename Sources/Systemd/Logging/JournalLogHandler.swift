@@ -1,3 +1,4 @@
+import Base
 public import Logging
 
 /// Writes log events to the systemd journal as structured entries, by its native protocol.
@@ -34,7 +35,7 @@ public struct JournalLogHandler: LogHandler {
 
   private func entry(for event: LogEvent) -> [(name: String, value: String)] {
     var entry = [
-      ("MESSAGE", escapingControlCharacters(in: "\(event.message)", keeping: "\n\t")),
+      ("MESSAGE", Printable.escaped("\(event.message)", keeping: "\n\t")),
       ("PRIORITY", "\(Self.priority(of: event.level))"),
       ("SYSLOG_IDENTIFIER", identifier),
       ("CODE_FILE", event.file),
@@ -46,7 +47,7 @@ public struct JournalLogHandler: LogHandler {
       let text = "\(value)"
       // journald keeps an entry with a malformed MESSAGE_ID, but nothing finds it.
       if name == "MESSAGE_ID", !Self.isMessageID(text) { continue }
-      entry.append((name, escapingControlCharacters(in: text, keeping: "\n\t")))
+      entry.append((name, Printable.escaped(text, keeping: "\n\t")))
     }
     return entry
   }

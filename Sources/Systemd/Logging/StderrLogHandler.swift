@@ -33,25 +33,27 @@ public struct StderrLogHandler: LogHandler {
 
   /// Writes `event`; called by `Logger`.
   public func log(event: LogEvent) {
-    output.write(line(for: event, time: Timestamp.now())) { line(for: .loss(of: $0), time: Timestamp.now()) }
+    output.write(line(for: event, time: Self.time)) { line(for: .loss(of: $0), time: Self.time) }
   }
 
   func line(for event: LogEvent, time: String) -> String {
-    var line = "\(time) \(event.level) \(escapingControlCharacters(in: "\(event.message)"))"
+    var line = "\(time) \(event.level) \(Printable.escaped("\(event.message)"))"
     for (key, value) in allMetadata(of: event) where key != "message_id" {
-      line += " \(escapingControlCharacters(in: key))=\(Self.quoted("\(value)"))"
+      line += " \(Printable.escaped(key))=\(Self.quoted("\(value)"))"
     }
     return line
   }
 
+  private static var time: String { Timestamp.rfc3339(Moment.now().unix) }
+
   private static func quoted(_ text: String) -> String {
-    let plain = !text.isEmpty && text.unicodeScalars.allSatisfy { !" \"=\\".unicodeScalars.contains($0) }
-    let escaped = escapingControlCharacters(in: text)
-    guard !plain || escaped != text else { return text }
+    let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { !" \"=\\".unicodeScalars.contains($0) }
+    let escaped = Printable.escaped(text)
+    guard !isPlain || escaped != text else { return text }
     var quoted = "\""
     for scalar in text.unicodeScalars {
       if scalar == "\"" || scalar == "\\" { quoted.append("\\") }
-      quoted += escapingControlCharacters(in: String(scalar))
+      quoted += Printable.escaped(String(scalar))
     }
     return quoted + "\""
   }
