@@ -24,13 +24,14 @@ public final class StoredConfiguration: Sendable {
   public init?(_ text: Secret) {
     let file = linux_memory_file(Self.name)
     guard file >= 0 else { return nil }
-    let isWritten =
-      Self.header.withUnsafeBytes { Self.write($0, to: file) } && text.withBytes { Self.write($0, to: file) }
-    guard isWritten, linux_seal(file) == 0 else {
-      close(file)
+    descriptor = file
+    do {
+      try FileContent.write(Self.header, to: file)
+      try text.withBytes { try FileContent.write($0, to: file) }
+    } catch {
       return nil
     }
-    descriptor = file
+    guard linux_seal(file) == 0 else { return nil }
   }
 
   /// Takes over a descriptor that systemd kept.
@@ -53,16 +54,5 @@ public final class StoredConfiguration: Sendable {
         bytes.starts(with: Self.header) ? Secret(bytes.dropFirst(Self.header.count)) : nil
       }
     }
-  }
-
-  private static func write(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Bool {
-    var rest = bytes
-    while !rest.isEmpty {
-      let count = Glibc.write(file, rest.baseAddress, rest.count)
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
-    }
-    return true
   }
 }

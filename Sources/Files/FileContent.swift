@@ -1,14 +1,22 @@
 package import Base
 import Glibc
 
-/// The one reader of whole files.
+/// The one reader and writer of whole files.
 package enum FileContent {
-  /// Why a file was not read.
+  /// Why a file was not read or written.
   package enum Failure: Error, Hashable {
     /// The system refused, with this `errno`.
     case system(Int32)
     /// The file has more bytes than the limit.
     case tooLarge
+
+    /// The `errno`.
+    package var code: Int32 {
+      switch self {
+      case .system(let code): code
+      case .tooLarge: EFBIG
+      }
+    }
   }
 
   /// Reads an open file to its end, into memory that is overwritten when it is freed.
@@ -57,5 +65,23 @@ package enum FileContent {
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     return ofRegularFile(descriptor, limit: limit)?.exposed
+  }
+
+  /// Writes all bytes to a descriptor.
+  package static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) throws(Failure) {
+    var rest = bytes
+    while !rest.isEmpty {
+      let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw .system(count == 0 ? ENOSPC : errno) }
+      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
+    }
+  }
+
+  /// The same.
+  package static func write(_ bytes: [UInt8], to descriptor: Int32) throws(Failure) {
+    try bytes.withUnsafeBufferPointer { (bytes) throws(Failure) in
+      try write(UnsafeRawBufferPointer(bytes), to: descriptor)
+    }
   }
 }

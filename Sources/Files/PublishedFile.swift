@@ -149,14 +149,8 @@ package struct PublishedFile {
     if isHeld { _ = linux_hold(descriptor) }
     // open(2) takes the umask off its mode; fchmod(2) does not. Before the first byte, so that nobody gets to read more or less than they may.
     guard fchmod(descriptor, mode) == 0 else { throw .system("set the mode of a file in", directory.path, errno) }
-    var rest = content
-    while !rest.isEmpty {
-      let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
-      guard written > 0 else {
-        if written < 0, errno == EINTR { continue }
-        throw .system("write", path, written == 0 ? ENOSPC : errno)
-      }
-      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+    do throws(FileContent.Failure) { try FileContent.write(content, to: descriptor) } catch {
+      throw .system("write", path, error.code)
     }
     if allowsPersistentStorage, isGuarded, fsync(descriptor) != 0 { throw .system("write", path, errno) }
     var status = stat()
