@@ -1,3 +1,4 @@
+import Base
 internal import CCurl
 
 /// An absolute http or https URL, parsed by libcurl, so that the checked host is the host of the connection.
@@ -97,8 +98,7 @@ public struct Endpoint: Hashable, Sendable {
   }
 
   private static func invalid(_ url: String, _ why: String) -> HTTPFailure {
-    let shown = url.unicodeScalars.map { $0.isASCII && $0.value >= 0x20 && $0.value != 0x7f ? String($0) : "?" }
-      .joined()
+    let shown = Printable.escapedASCII(url, to: .max)
     return HTTPFailure(reason: .invalidURL, message: "\(shown) is not a URL that can be used: \(why)")
   }
 }

@@ -1,5 +1,4 @@
 public import Base
-import Glibc
 
 /// A form field's value, secret or not.
 public enum FormValue: Hashable, Sendable, ExpressibleByStringLiteral {
@@ -47,16 +46,12 @@ public enum FormEncoding {
     writing(value.withBytes(encodedCount)) { output in value.withBytes { output.appendEncoded($0) } }
   }
 
-  /// Makes a Secret of exactly `count` bytes. `body` writes them into memory that is wiped afterwards.
+  /// Makes a Secret of exactly `count` bytes that `body` writes.
   private static func writing(_ count: Int, _ body: (inout Output) -> Void) -> Secret {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
-    defer {
-      if let base = buffer.baseAddress { explicit_bzero(base, count) }
-      buffer.deallocate()
+    Secret(capacity: count) { memory, _ in
+      var output = Output(buffer: memory)
+      body(&output)
     }
-    var output = Output(buffer: buffer)
-    body(&output)
-    return Secret(UnsafeRawBufferPointer(buffer))
   }
 
   private static func encodedCount(_ bytes: UnsafeRawBufferPointer) -> Int {

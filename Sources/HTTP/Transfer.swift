@@ -316,7 +316,7 @@ final class HeaderLines {
   deinit {
     var line = list
     while let current = line {
-      if let data = current.pointee.data { explicit_bzero(data, strlen(data)) }
+      if let data = current.pointee.data { Secret.overwrite(.init(start: data, count: strlen(data))) }
       line = current.pointee.next
     }
     curl_slist_free_all(list)
@@ -327,15 +327,11 @@ final class HeaderLines {
   }
 
   private func append(_ prefix: String, _ value: Secret) {
-    let count = prefix.utf8.count + value.count + 1
-    let line = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
-    defer {
-      if let base = line.baseAddress { explicit_bzero(base, count) }
-      line.deallocate()
+    // libcurl copies a text that ends with a zero.
+    let line = Secret(capacity: prefix.utf8.count + value.count + 1) { line, _ in
+      line.copyBytes(from: prefix.utf8)
+      value.withBytes { UnsafeMutableRawBufferPointer(rebasing: line[prefix.utf8.count...]).copyBytes(from: $0) }
     }
-    line.copyBytes(from: prefix.utf8)
-    value.withBytes { UnsafeMutableRawBufferPointer(rebasing: line[prefix.utf8.count...]).copyBytes(from: $0) }
-    line[count - 1] = 0
-    list = curl_slist_append(list, line.baseAddress?.assumingMemoryBound(to: CChar.self))
+    list = line.withBytes { curl_slist_append(list, $0.baseAddress?.assumingMemoryBound(to: CChar.self)) }
   }
 }

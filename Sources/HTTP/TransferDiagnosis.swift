@@ -1,3 +1,4 @@
+import Base
 internal import CCurl
 import Glibc
 
@@ -58,8 +59,7 @@ struct TransferDiagnosis {
   /// server.
   var words: String {
     let text = text.isEmpty ? String(cString: curl_easy_strerror(code)) : text
-    let shown = text.unicodeScalars.map { $0.isASCII && $0.value >= 0x20 && $0.value != 0x7f ? Character($0) : " " }
-    return String(shown.prefix(200)).trimmingSpaces
+    return Printable.escapedASCII(text.trimmingSpaces, to: 200)
   }
 
   /// The kernel's error number, 0 if there was none.
@@ -174,7 +174,7 @@ struct TransferDiagnosis {
   }
 
   private var systemWords: String {
-    systemError == 0 ? words : String(cString: strerror(systemError))
+    systemError == 0 ? words : SystemError.text(systemError)
   }
 
   private func long(_ info: CURLINFO) -> Int {
@@ -191,9 +191,9 @@ struct TransferDiagnosis {
 }
 
 extension String {
-  /// Without spaces at its ends.
+  /// Without white space at its ends.
   fileprivate var trimmingSpaces: String {
-    String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    String(drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
   }
 }
 

@@ -1,3 +1,4 @@
+import Base
 internal import CCurl
 import Glibc
 import Synchronization
@@ -110,7 +111,7 @@ final class TransferLoop: Sendable {
       }, loop.toOpaque())
     if code != 0 {
       loop.release()
-      abandon("cannot start a thread: \(String(cString: strerror(code)))")
+      abandon("cannot start a thread: \(SystemError.text(code))")
     }
   }
 

@@ -1,5 +1,4 @@
 import Base
-import Glibc
 import HTTP
 
 /// The content of a request to the token, introspection or revocation endpoint: its fields, and the client
@@ -77,31 +76,20 @@ enum BasicCredentials {
     let parts: (Secret, Secret) =
       encoding == .raw
       ? (Secret(clientID), secret) : (FormEncoding.encoded(.text(clientID)), FormEncoding.encoded(.secret(secret)))
-    let length = parts.0.count + 1 + parts.1.count
-    let scheme = Array("Basic ".utf8)
-    return wiping(length) { pair in
+    let pair = Secret(capacity: parts.0.count + 1 + parts.1.count) { pair, _ in
       parts.0.withBytes { pair.copyBytes(from: $0) }
       pair[parts.0.count] = UInt8(ascii: ":")
       parts.1.withBytes { UnsafeMutableRawBufferPointer(rebasing: pair[(parts.0.count + 1)...]).copyBytes(from: $0) }
-      return wiping(scheme.count + (length + 2) / 3 * 4) { output in
-        output.copyBytes(from: scheme)
-        encode(pair, into: UnsafeMutableRawBufferPointer(rebasing: output[scheme.count...]))
-        return Secret(UnsafeRawBufferPointer(output))
-      }
     }
-  }
-
-  private static func wiping(_ count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Secret) -> Secret {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
-    defer {
-      if let base = buffer.baseAddress { explicit_bzero(base, count) }
-      buffer.deallocate()
+    let scheme = Array("Basic ".utf8)
+    return Secret(capacity: scheme.count + (pair.count + 2) / 3 * 4) { output, _ in
+      output.copyBytes(from: scheme)
+      pair.withBytes { encode($0, into: UnsafeMutableRawBufferPointer(rebasing: output[scheme.count...])) }
     }
-    return body(buffer)
   }
 
   /// Base64 (RFC 4648, 4).
-  private static func encode(_ bytes: UnsafeMutableRawBufferPointer, into output: UnsafeMutableRawBufferPointer) {
+  private static func encode(_ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     for start in stride(from: 0, to: bytes.count, by: 3) {
       let group = bytes[start..<min(start + 3, bytes.count)]

@@ -1,4 +1,4 @@
-import FoundationEssentials
+import Base
 
 extension AccessTokenPolicy {
   /// Compares a token's claims with this policy. The signature must have been verified before.
@@ -107,7 +107,7 @@ extension AccessTokenPolicy {
       let seconds = Self.wholeSeconds(now - Double(expiry))
       throw VerificationFailure(
         .expired(by: seconds),
-        "the token expired \(seconds) s ago by this host's clock (exp \(Self.utc(expiry))), "
+        "the token expired \(seconds) s ago by this host's clock (exp \(Timestamp.rfc3339(Double(expiry)))), "
           + "more than the leeway of \(Self.wholeSeconds(leeway)) s: \(Self.clockHint)")
     }
     for (start, name) in [(notBefore, "nbf"), (issuedAt, "iat")] {
@@ -116,7 +116,8 @@ extension AccessTokenPolicy {
         let seconds = Self.wholeSeconds(Double(start) - now)
         throw VerificationFailure(
           .notYetValid(by: seconds),
-          "the token is not valid for another \(seconds) s by this host's clock (\(name) \(Self.utc(start))), "
+          "the token is not valid for another \(seconds) s by this host's clock "
+            + "(\(name) \(Timestamp.rfc3339(Double(start)))), "
             + "more than the leeway of \(Self.wholeSeconds(leeway)) s: \(Self.clockHint)")
       }
     }
@@ -126,10 +127,6 @@ extension AccessTokenPolicy {
 
   private static func wholeSeconds(_ seconds: Double) -> Int64 {
     Int64(exactly: seconds.rounded(.towardZero)) ?? .max
-  }
-
-  private static func utc(_ unixTime: Int64) -> String {
-    Date(timeIntervalSince1970: Double(unixTime)).formatted(.iso8601)
   }
 }
 

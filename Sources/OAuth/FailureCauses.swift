@@ -46,9 +46,8 @@ extension AcquisitionFailure {
       }
     var message = failure.message
     if failure.isAboutTime {
-      if let clockSkew, abs(clockSkew.seconds) >= 2 {
-        let direction = clockSkew > .zero ? "ahead of" : "behind"
-        message += "; the server's clock is \(Int(abs(clockSkew.seconds))) s \(direction) this host's"
+      if let clockSkew, ClockSkew.isReported(clockSkew) {
+        message += "; \(ClockSkew.sentence(clockSkew))"
       } else if clockSkew == nil {
         message += "; this host's clock may be wrong (the server sends no Date to compare with)"
       }

@@ -87,8 +87,8 @@ final class RemoteClock: Sendable {
   }
 }
 
-/// The difference between a server's clock and this host's, by the `Date` of a response (RFC 9110, 6.6.1).
-enum ClockSkew {
+/// The clock skew by the `Date` of a response (RFC 9110, 6.6.1).
+extension ClockSkew {
   /// Computes how far the server's clock is ahead.
   ///
   /// The server dated the response between sending and receiving, and dates have whole seconds. A difference within

@@ -106,7 +106,7 @@ extension ServerMetadata {
     guard named.isExactly(issuer) else {
       throw AcquisitionFailure(
         .issuerMismatch,
-        "the server at \(issuer) calls itself \(Printable.shortened(named)), which is not the same text")
+        "the server at \(issuer) calls itself \(Printable.quoted(named)), which is not the same text")
     }
     guard let whole = try? JSONDecoder().decode(ServerMetadata.self, from: Data(document)) else { throw malformed }
     self = whole
@@ -148,7 +148,7 @@ extension ServerMetadata {
     guard isFit(endpoint) else {
       throw AcquisitionFailure(
         .insecureEndpoint,
-        "the discovery document of \(issuer) has \(member) \(Printable.shortened(endpoint)), which is not an https URL")
+        "the discovery document of \(issuer) has \(member) \(Printable.quoted(endpoint)), which is not an https URL")
     }
   }
 

@@ -36,7 +36,7 @@ struct TokenResponse {
       throw AcquisitionFailure(.tokenType, "the token endpoint's answer has no token_type")
     }
     guard type.lowercased() == "bearer" else {
-      throw AcquisitionFailure(.tokenType, "the token_type is \(Printable.shortened(type)), not Bearer")
+      throw AcquisitionFailure(.tokenType, "the token_type is \(Printable.quoted(type)), not Bearer")
         .without([Secret(token)])
     }
     if let lifetime = json["expires_in"] {
@@ -109,7 +109,7 @@ struct TokenErrorResponse: Decodable {
       }
     func shown(_ text: String, to length: Int) -> String {
       Self.quotes(text, anyOf: secrets)
-        ? "(a text that quotes the client secret)" : Printable.shortened(text, to: length)
+        ? "(a text that quotes the client secret)" : Printable.quoted(text, to: length)
     }
     let detail = errorDescription.map { ": " + shown($0, to: 160) } ?? ""
     return AcquisitionFailure(

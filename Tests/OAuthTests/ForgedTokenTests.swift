@@ -102,7 +102,7 @@ import Testing
     Forgery("kid as a path", .unknownKey("../../../../dev/null")) {
       try SigningKey.p256.token(header: ["kid": #""../../../../dev/null""#])
     },
-    Forgery("kid that forges a log line", .unknownKey("x\\u{a}konexus: all is well\\u{1b}[2J")) {
+    Forgery("kid that forges a log line", .unknownKey("x\\nkonexus: all is well\\u{1b}[2J")) {
       try SigningKey.p256.token(header: ["kid": #""x\nkonexus: all is well\u001b[2J""#])
     },
     Forgery("kid of 10,000 letters", .unknownKey(String(repeating: "k", count: 64) + "...")) {

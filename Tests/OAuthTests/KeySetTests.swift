@@ -34,7 +34,7 @@ import Testing
     OddKey("key_ops a string", .malformed) { try SigningKey.p256.jwk(["key_ops": #""verify""#]) },
     OddKey("unknown kty", .unsupportedType("AKP")) { #"{"kty":"AKP","alg":"ML-DSA-65","pub":"AAAA"}"# },
     OddKey("oct", .unsupportedType("oct")) { #"{"kty":"oct","k":"c2VjcmV0","alg":"HS256"}"# },
-    OddKey("kty that forges a log line", .unsupportedType("\\u{a}\\u{1b}[2J")) { #"{"kty":"\n\u001b[2J"}"# },
+    OddKey("kty that forges a log line", .unsupportedType("\\n\\u{1b}[2J")) { #"{"kty":"\n\u001b[2J"}"# },
     OddKey("for encryption", .notForSignatures) { try SigningKey.rsa.jwk(["use": #""enc""#]) },
     OddKey("for signing only", .notForSignatures) { try SigningKey.rsa.jwk(["key_ops": #"["sign"]"#]) },
     OddKey("for nothing", .notForSignatures) { try SigningKey.rsa.jwk(["key_ops": "[]"]) },

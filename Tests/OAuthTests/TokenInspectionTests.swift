@@ -27,7 +27,7 @@ import Testing
     let inspection = try TokenInspection(
       of: token("{}", "{\"\u{9B}2J\\n\":\"\u{202E}x\u{7F}\u{2028}\u{E0001}\"}"))
     #expect(
-      inspection.claims == [.init(name: #"\u009b2J\u000a"#, json: #""\u202ex\u007f\u2028\udb40\udc01""#)])
+      inspection.claims == [.init(name: #"\u009b2J\n"#, json: #""\u202ex\u007f\u2028\udb40\udc01""#)])
   }
 
   @Test func namesDuplicates() throws {
