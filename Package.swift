@@ -36,13 +36,15 @@ let package = Package(
     .target(name: "Base", dependencies: ["CLinux"], swiftSettings: settings),
     .target(name: "Files", dependencies: ["Base", "CLinux"], swiftSettings: settings),
     .target(name: "TOML", dependencies: ["Base"], swiftSettings: settings),
-    .target(name: "HTTP", dependencies: ["Base", "CCurl", "Files"], swiftSettings: settings),
+    .target(
+      name: "HTTP", dependencies: ["Base", "CCurl", "Files"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Systemd",
-      dependencies: ["Base", "CSystemd", .product(name: "Logging", package: "swift-log")],
+      dependencies: ["Base", "CSystemd", "Files", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
     .target(
       name: "OAuth", dependencies: ["Base", "HTTP", .product(name: "JWTKit", package: "jwt-kit")],
+      exclude: ["README.md"],
       swiftSettings: settings),
     .target(
       name: "Settings",

@@ -1,5 +1,6 @@
 public import Base
 import CLinux
+import Files
 import Glibc
 
 /// The text of the last good configuration in a sealed file in memory: systemd keeps its descriptor over a restart (`FDSTORE=1`).
@@ -23,13 +24,14 @@ public final class StoredConfiguration: Sendable {
   public init?(_ text: Secret) {
     let file = linux_memory_file(Self.name)
     guard file >= 0 else { return nil }
-    let isWritten =
-      Self.header.withUnsafeBytes { Self.write($0, to: file) } && text.withBytes { Self.write($0, to: file) }
-    guard isWritten, linux_seal(file) == 0 else {
-      close(file)
+    descriptor = file
+    do {
+      try FileContent.write(Self.header, to: file)
+      try text.withBytes { try FileContent.write($0, to: file) }
+    } catch {
       return nil
     }
-    descriptor = file
+    guard linux_seal(file) == 0 else { return nil }
   }
 
   /// Takes over a descriptor that systemd kept.
@@ -47,21 +49,10 @@ public final class StoredConfiguration: Sendable {
     guard linux_is_sealed(descriptor) != 0, fstat(descriptor, &status) == 0, status.st_size <= Self.sizeLimit else {
       return nil
     }
-    return Secret(readingFrom: descriptor, at: 0, atMost: Self.sizeLimit).flatMap { content in
+    return FileContent.ofRegularFile(descriptor, limit: Self.sizeLimit).flatMap { content in
       content.withBytes { bytes in
         bytes.starts(with: Self.header) ? Secret(bytes.dropFirst(Self.header.count)) : nil
       }
     }
-  }
-
-  private static func write(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Bool {
-    var rest = bytes
-    while !rest.isEmpty {
-      let count = Glibc.write(file, rest.baseAddress, rest.count)
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
-    }
-    return true
   }
 }

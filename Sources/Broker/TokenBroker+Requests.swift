@@ -184,9 +184,9 @@ extension TokenBroker {
   private func noteSkew(_ skew: Duration?, _ managed: ManagedToken) {
     let before = managed.skew
     managed.skew = skew
-    guard let skew, abs(skew.seconds) >= 5, abs(skew.seconds - (before?.seconds ?? 0)) >= 5 else { return }
+    guard let skew, ClockSkew.isReported(skew), ClockSkew.isReported(skew - (before ?? .zero)) else { return }
     logger.warning(
-      "the server's clock is \(Timestamp.span(.seconds(abs(skew.seconds)))) \(skew > .zero ? "ahead of" : "behind") this host's; check this host's time synchronisation (timedatectl)",
+      "\(ClockSkew.sentence(skew)); check this host's time synchronisation (timedatectl)",
       metadata: metadata(.clockSkew, of: managed))
   }
 }

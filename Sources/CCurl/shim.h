@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <malloc.h>
+#include <openssl/x509_vfy.h>  // the X509_V_ERR codes of CURLINFO_SSL_VERIFYRESULT
 #include <stdint.h>
 #include <sys/prctl.h>
 
@@ -58,11 +59,18 @@ static inline CURLcode ccurl_get_certificates(CURL *easy, struct curl_certinfo *
   return curl_easy_getinfo(easy, CURLINFO_CERTINFO, value);
 }
 
+// CURLE_TOO_LARGE, also where the headers are older than 8.6.
+#if LIBCURL_VERSION_NUM >= 0x080600
+static const CURLcode ccurl_too_large = CURLE_TOO_LARGE;
+#else
+static const CURLcode ccurl_too_large = (CURLcode)100;
+#endif
+
 // Readies libcurl for all threads. Call it once, before anything else.
 //
 // OpenSSL otherwise frees its tables from an atexit handler, under the feet of a thread that is still in a TLS call: a daemon
 // that ends in the middle of a request would end with SIGSEGV. libcrypto comes with libcurl and is looked up in the running
-// process, so that building needs no OpenSSL headers; another TLS library under libcurl has no such function and no such need.
+// process; another TLS library under libcurl has no such function and no such need.
 static inline CURLcode ccurl_global_init(void) {
   const uint64_t no_atexit = 0x00080000;  // OPENSSL_INIT_NO_ATEXIT
   int (*init)(uint64_t, const void *) = (int (*)(uint64_t, const void *))dlsym(RTLD_DEFAULT, "OPENSSL_init_crypto");

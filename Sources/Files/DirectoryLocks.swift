@@ -39,7 +39,6 @@ public final class DirectoryLocks: Sendable {
     func isOf(_ status: stat) -> Bool { device == UInt(status.st_dev) && inode == UInt(status.st_ino) }
   }
 
-  private static let name = ".konexus-tokend.lock"
   private let locks = Mutex<[String: Lock]>([:])
   private let runtimeDirectory: String
 
@@ -54,7 +53,7 @@ public final class DirectoryLocks: Sendable {
   public func take(_ directory: String) throws(Held) {
     guard locks.withLock({ $0[directory] == nil }) else { return }
     let descriptor = open(
-      directory + "/" + Self.name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o600)
+      directory + "/" + DaemonFile.lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o600)
     var status = stat()
     guard descriptor >= 0, fstat(descriptor, &status) == 0 else { return }
     let lock = Lock(descriptor, status)

@@ -149,14 +149,8 @@ package struct PublishedFile {
     if isHeld { _ = linux_hold(descriptor) }
     // open(2) takes the umask off its mode; fchmod(2) does not. Before the first byte, so that nobody gets to read more or less than they may.
     guard fchmod(descriptor, mode) == 0 else { throw .system("set the mode of a file in", directory.path, errno) }
-    var rest = content
-    while !rest.isEmpty {
-      let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
-      guard written > 0 else {
-        if written < 0, errno == EINTR { continue }
-        throw .system("write", path, written == 0 ? ENOSPC : errno)
-      }
-      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+    do throws(FileContent.Failure) { try FileContent.write(content, to: descriptor) } catch {
+      throw .system("write", path, error.code)
     }
     if allowsPersistentStorage, isGuarded, fsync(descriptor) != 0 { throw .system("write", path, errno) }
     var status = stat()
@@ -219,6 +213,29 @@ package struct PublishedFile {
       var status = stat()
       guard lstat(path, &status) == 0 else { return nil }
       self.init(status)
+    }
+  }
+}
+
+/// The names of temporary files beside the file that they are to become: `.NAME.tmp-RANDOM`.
+package enum TemporaryName {
+  private static let mark = ".tmp-"
+
+  /// A name that nobody can foresee: a file planted under it would have to be planted under all of them.
+  static func make(for name: String) -> String {
+    ".\(name)\(mark)\(String(UInt64.random(in: .min ... .max), radix: 36))"
+  }
+
+  /// Removes the temporary files of `names` that a run left in `directory` when it was killed.
+  package static func sweep(_ directory: String, of names: Set<String>) {
+    guard let stream = opendir(directory) else { return }
+    defer { closedir(stream) }
+    while let entry = readdir(stream) {
+      let found = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      guard found.first == ".", let marked = found.ranges(of: mark).last else { continue }
+      if names.contains(String(found[..<marked.lowerBound].dropFirst())) { unlinkat(dirfd(stream), found, 0) }
     }
   }
 }

@@ -6,16 +6,14 @@ import Settings
 
 /// `status.json` in the runtime directory: what `konexus-tokend status` reads, also after the daemon is gone. Holds no secret.
 public struct StatusFile: Sendable {
-  /// The file's name in the runtime directory.
-  package static let name = RuntimeEnvironment.statusFileName
-
   private var file: PublishedFile
   private var written = StatusDocument()
 
   /// The file in `directory`.
   public init(directory: String, allowsPersistentStorage: Bool) {
     file = PublishedFile(
-      path: directory + "/" + Self.name, mode: 0o644, allowsPersistentStorage: allowsPersistentStorage, isHeld: true)
+      path: directory + "/" + DaemonFile.status, mode: 0o644, allowsPersistentStorage: allowsPersistentStorage,
+      isHeld: true)
   }
 
   /// Writes `status`, unless nothing but the time has changed.
@@ -29,7 +27,7 @@ public struct StatusFile: Sendable {
 
   /// What a former run of this very user left in `directory`; `nil` if nothing, or nothing that can be trusted.
   public static func left(in directory: String) -> BrokerStatus? {
-    (try? PrivateFile.read(directory + "/" + name, maximum: sizeLimit)).flatMap(StatusDocument.parse)
+    (try? PrivateFile.read(directory + "/" + DaemonFile.status, maximum: sizeLimit)).flatMap(StatusDocument.parse)
   }
 
   /// Ten thousand tokens take 6 MiB, and 12 MiB if each of them fails.
@@ -65,13 +63,13 @@ public struct StatusFile: Sendable {
   /// - Throws: `Unavailable` if there is none, if this user cannot read it, if another user than the directory's owner
   ///   can have written it, or if it is of another version.
   public static func find(in directory: String) throws(Unavailable) -> FoundStatus {
-    let path = directory + "/" + name
+    let path = directory + "/" + DaemonFile.status
     let file: DaemonDirectory.File
     let owner: UInt32
     do throws(PrivateFile.Unreadable) {
       let place = try DaemonDirectory(directory)
       owner = place.owner
-      file = try place.read(name, maximum: sizeLimit)
+      file = try place.read(DaemonFile.status, maximum: sizeLimit)
     } catch {
       throw unavailable(path, error)
     }

@@ -58,9 +58,8 @@ extension TokenStatus {
         text += " yet, asking \(issuer)"
       }
     }
-    if let clockSkew, abs(clockSkew) >= 5 {
-      text +=
-        "; the server's clock is \(Timestamp.span(.seconds(abs(clockSkew)))) \(clockSkew > 0 ? "ahead of" : "behind") this host's"
+    if let skew = clockSkew.map(Duration.seconds), ClockSkew.isReported(skew) {
+      text += "; \(ClockSkew.sentence(skew))"
     }
     for note in notes { text += "; \(note)" }
     return text

@@ -1,3 +1,5 @@
+import Base
+import Files
 import TOML
 
 /// Turns a TOML document into settings, and gathers all that is wrong on the way.
@@ -98,10 +100,15 @@ package struct ConfigurationReader {
     }
   }
 
-  /// What the daemon writes on its own account is no place for a token.
+  /// Reports outputs at the paths of the daemon's own files.
   private mutating func claimOwnFiles(_ configuration: Configuration) {
     let directory = environment.tokenDirectory
-    var own = [directory + "/" + RuntimeEnvironment.statusFileName: "its status"]
+    var own = [
+      directory + "/" + DaemonFile.status: "its status", directory + "/" + DaemonFile.control: "its control socket",
+    ]
+    for path in claims.keys where FilePath.name(of: path) == DaemonFile.lock {
+      own[path] = "its lock on the directory"
+    }
     for token in configuration.tokens where !token.outputs.isEmpty {
       own[token.statePath] = "what it needs to take [token.\(token.name)] over after a restart"
     }

@@ -12,9 +12,6 @@ public struct RuntimeEnvironment: Hashable, Sendable {
   /// Whether files with secrets may be readable by their group: `allow_group_read`.
   public var allowsGroupRead = false
 
-  /// The name of the status file in the runtime directory.
-  package static let statusFileName = "status.json"
-
   /// Files that relative names in the configuration stand for: the sources of the service's credentials, where it is not the daemon that reads
   /// the configuration but root for it.
   public var credentialSources: [String: String] = [:]

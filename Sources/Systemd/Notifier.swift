@@ -1,5 +1,6 @@
-internal import CSystemd
-internal import Glibc
+import Base
+import CSystemd
+import Glibc
 
 /// Tells the service manager how this process is, by sd_notify(3).
 ///
@@ -28,7 +29,7 @@ public struct Notifier: Sendable {
     try send("READY=1", Self.assignment(ofStatus: status))
   }
 
-  /// The line that `systemctl status` shows: `STATUS=`. See ``singleLine(_:)`` for what becomes of line breaks.
+  /// The line that `systemctl status` shows: `STATUS=`. Line breaks become escapes.
   public func status(_ text: String) throws(SystemCallFailure) {
     try send(Self.assignment(ofStatus: text))
   }
@@ -84,25 +85,21 @@ public struct Notifier: Sendable {
     return .microseconds(Int64(clamping: microseconds))
   }
 
-  /// `text` on one line and of limited length: line breaks and other control characters become spaces.
+  /// A status on one line and of limited length.
   ///
-  /// A message to the manager is a list of lines `NAME=VALUE`: without this, a status with a line break could set other values.
-  public static func singleLine(_ text: String) -> String {
+  /// A message to the manager is a list of lines `NAME=VALUE`: a line break in a status could set other values.
+  private static func assignment(ofStatus text: String) -> String {
     var line = String.UnicodeScalarView()
     var length = 0
-    for scalar in text.unicodeScalars {
+    for scalar in Printable.escaped(text).unicodeScalars {
       length += UTF8.width(scalar)
       guard length <= maximumStatusLength - 3 else {
         line.append("…")
         break
       }
-      line.append(scalar.properties.generalCategory == .control ? " " : scalar)
+      line.append(scalar)
     }
-    return String(line)
-  }
-
-  private static func assignment(ofStatus text: String) -> String {
-    "STATUS=" + singleLine(text)
+    return "STATUS=" + String(line)
   }
 
   private func send(_ assignments: String...) throws(SystemCallFailure) {
@@ -110,4 +107,60 @@ public struct Notifier: Sendable {
     let result = sd_notify(0, assignments.joined(separator: "\n"))
     if result < 0 { throw SystemCallFailure(call: "sd_notify", code: result) }
   }
+}
+
+/// A socket that the service manager opened for this process: socket activation, sd_listen_fds(3).
+public struct ListenDescriptor: Hashable, Sendable {
+  /// The open descriptor, close-on-exec. Whoever took it closes it.
+  public let descriptor: Int32
+  /// The name from `FileDescriptorName=`; the socket unit's name if there is none.
+  public let name: String
+
+  /// Takes every descriptor that was passed, and removes `LISTEN_PID`, `LISTEN_FDS` and `LISTEN_FDNAMES` from the environment, so
+  /// that a second call, or a child, finds none. Empty if the process was not started by a socket unit.
+  ///
+  /// It changes the environment: call it before any other thread runs that might read it.
+  ///
+  /// - Throws: `SystemCallFailure` if the variables are malformed or a descriptor is not open.
+  public static func takeAll() throws(SystemCallFailure) -> [ListenDescriptor] {
+    var names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+    let count = sd_listen_fds_with_names(1, &names)
+    defer {
+      var index = 0
+      while let name = names?[index] {
+        free(name)
+        index += 1
+      }
+      free(names)
+    }
+    guard count >= 0 else { throw SystemCallFailure(call: "sd_listen_fds_with_names", code: count) }
+    return (0..<count).map { offset in
+      let name = names?[Int(offset)].map { String(cString: $0) }
+      return ListenDescriptor(descriptor: SD_LISTEN_FDS_START + offset, name: name ?? "unknown")
+    }
+  }
+
+  /// Closes the descriptor.
+  public func close() {
+    _ = Glibc.close(descriptor)
+  }
+}
+
+/// A call into the system or into libsystemd that failed.
+public struct SystemCallFailure: Error, Hashable, Sendable {
+  /// The call's name, such as `sd_notify`.
+  public let call: String
+  /// The error number, positive, as in errno(3).
+  public let code: Int32
+
+  /// Describes the failure of `call`; a negative `code`, as libsystemd returns it, is turned round.
+  public init(call: String, code: Int32) {
+    self.call = call
+    self.code = code < 0 ? -code : code
+  }
+}
+
+extension SystemCallFailure: CustomStringConvertible {
+  /// The call and the system's own words, such as `sd_notify: Connection refused`.
+  public var description: String { "\(call): \(SystemError.text(code))" }
 }

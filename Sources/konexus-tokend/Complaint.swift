@@ -26,5 +26,5 @@ enum Complaint {
   }
 
   /// Text from the command line, fit for a message.
-  static func quoted(_ text: String) -> String { Printable.shortened(text) }
+  static func quoted(_ text: String) -> String { Printable.quoted(text) }
 }

@@ -139,7 +139,7 @@ actor Daemon {
       return
     }
     guard environment.makeTokenDirectory() else {
-      let reason = String(cString: strerror(errno))
+      let reason = SystemError.text(errno)
       if !isDirectoryLost {
         logger.critical(
           "\(directory) was removed and cannot be made again: \(reason) -> systemctl restart konexus-tokend")

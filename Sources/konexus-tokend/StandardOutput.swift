@@ -1,4 +1,5 @@
 import Broker
+import Files
 import Glibc
 import Report
 
@@ -25,7 +26,7 @@ enum StandardOutput {
 
   /// Bytes as they are.
   static func write(_ bytes: [UInt8]) {
-    guard WholeWrite.write(bytes, to: STDOUT_FILENO) else {
+    do { try FileContent.write(bytes, to: STDOUT_FILENO) } catch {
       Complaint.end("cannot write to standard output", code: EX_IOERR)
     }
   }

@@ -44,7 +44,7 @@ import TestSupport
 
   @Test func namesTheSettingOfTheSocketThatIsInTheWay() throws {
     let directory = try ConfigurationDirectory()
-    let file = try directory.write(ControlSocket.name, "x")
+    let file = try directory.write("control", "x")
     let failure = #expect(throws: PublicationFailure.self) {
       _ = try ControlSocket(in: directory.path, queue: DispatchQueue(label: "control")) { _, _, _ in }
     }

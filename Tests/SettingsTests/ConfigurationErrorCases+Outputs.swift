@@ -141,6 +141,38 @@ extension ConfigurationErrorCase {
            |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
     ConfigurationErrorCase(
+      "file over the daemon's socket and locks",
+      token(
+        """
+        file = "/run/konexus-tokend/control"
+
+        [token.b]
+        issuer = "https://auth.alertsense.com"
+        client_id = "c"
+        client_secret = "s3cr3t-value"
+        file = "/run/konexus-tokend/.konexus-tokend.lock"
+
+        [token.c]
+        issuer = "https://auth.alertsense.com"
+        client_id = "c"
+        client_secret = "s3cr3t-value"
+        file = "/run/elsewhere/.konexus-tokend.lock"
+        """),
+      """
+      /etc/k.toml:5:8: error: [token.konexus] writes to '/run/konexus-tokend/control', \
+      where the daemon keeps its control socket; give another path
+        5 | file = "/run/konexus-tokend/control"
+          |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+      /etc/k.toml:11:8: error: [token.b] writes to '/run/konexus-tokend/.konexus-tokend.lock', \
+      where the daemon keeps its lock on the directory; give another path
+        11 | file = "/run/konexus-tokend/.konexus-tokend.lock"
+           |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+      /etc/k.toml:17:8: error: [token.c] writes to '/run/elsewhere/.konexus-tokend.lock', \
+      where the daemon keeps its lock on the directory; give another path
+        17 | file = "/run/elsewhere/.konexus-tokend.lock"
+           |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+      """),
+    ConfigurationErrorCase(
       "output single brackets",
       token(
         """

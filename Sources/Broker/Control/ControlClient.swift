@@ -23,7 +23,7 @@ public enum ControlClient {
   public static func send(
     _ request: ControlSocket.Request, passing file: Int32?, in directory: String, limit: Duration
   ) throws(Failure) -> ControlReply.Answer {
-    let path = directory + "/" + ControlSocket.name
+    let path = directory + "/" + DaemonFile.control
     let owner: UInt32
     do throws(PrivateFile.Unreadable) { owner = try DaemonDirectory(directory).owner } catch {
       throw Failure(description: "the daemon of \(directory) cannot be asked: \(error.reason)")

@@ -19,8 +19,6 @@ public final class ControlSocket: @unchecked Sendable {
     case compare
   }
 
-  /// The socket's name in the runtime directory.
-  static let name = "control"
   /// Commands are few; whatever is more waits in the kernel's queue.
   private static let maximumConnections = 16
   /// How long a command may take to send its line.
@@ -39,7 +37,7 @@ public final class ControlSocket: @unchecked Sendable {
   public init(
     in directory: String, queue: DispatchQueue, onRequest: @escaping (Request, PassedFile?, ControlReply) -> Void
   ) throws(PublicationFailure) {
-    path = directory + "/" + Self.name
+    path = directory + "/" + DaemonFile.control
     let descriptor = try UnixSocket.listen(at: path, inTheWay: "remove it")
     self.queue = queue
     self.onRequest = onRequest

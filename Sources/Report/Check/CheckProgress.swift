@@ -145,10 +145,10 @@ final class CheckProgress: Sendable {
   private func discovered(_ metadata: ServerMetadata, _ document: AcquisitionStep.Document?) {
     var details = ["token_endpoint: \(metadata.tokenEndpoint)", "jwks_uri: \(metadata.jwksURI ?? "none")"]
     if let methods = metadata.tokenEndpointAuthMethodsSupported {
-      details.append("client authentication: \(methods.map { Printable.shortened($0) }.joined(separator: ", "))")
+      details.append("client authentication: \(methods.map { Printable.quoted($0) }.joined(separator: ", "))")
     }
     if let scopes = metadata.scopesSupported {
-      details.append("scopes: \(scopes.prefix(10).map { Printable.shortened($0) }.joined(separator: ", "))")
+      details.append("scopes: \(scopes.prefix(10).map { Printable.quoted($0) }.joined(separator: ", "))")
     }
     if settings.verification == .introspection {
       details.append("introspection_endpoint: \(metadata.introspectionEndpoint ?? "none")")
@@ -172,12 +172,10 @@ final class CheckProgress: Sendable {
       tell(step(.clock, .ok, "this host's clock and the server's agree to a second"))
       return
     }
-    let text =
-      "the server's clock is \(Timestamp.span(.seconds(seconds))) \(skew > .zero ? "ahead of" : "behind") this host's"
     let remedy = "check this host's time synchronisation: timedatectl"
     // Beyond the leeway of verification a token looks dead or unborn.
-    let outcome: CheckStep.Outcome = seconds >= 60 ? .failed : seconds >= 5 ? .warning : .ok
-    tell(step(.clock, outcome, text, remedy: outcome == .ok ? nil : remedy))
+    let outcome: CheckStep.Outcome = seconds >= 60 ? .failed : ClockSkew.isReported(skew) ? .warning : .ok
+    tell(step(.clock, outcome, ClockSkew.sentence(skew), remedy: outcome == .ok ? nil : remedy))
   }
 
   /// Reports endpoints that get the client's secret on another host than the issuer's. RFC 8414 allows them.

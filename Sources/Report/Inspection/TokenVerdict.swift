@@ -1,4 +1,5 @@
 public import Base
+import Files
 import HTTP
 public import OAuth
 public import Publication
@@ -38,7 +39,7 @@ public enum TokenVerdict: Sendable {
 
   /// The verdict if only the daemon's user says what the token must be.
   public static func unbacked(_ status: TokenStatus, of found: FoundStatus) -> TokenVerdict {
-    let file = "\(found.directory)/\(StatusFile.name)"
+    let file = "\(found.directory)/\(DaemonFile.status)"
     let command = "konexus-tokend inspect \(status.name.shellQuoted) --issuer \(status.issuer.shellQuoted)"
     return .unknown(
       "only \(file) names the issuer, and user \(found.owner) can write that file",

@@ -174,12 +174,8 @@ extension StatusReport.Token {
     }
     facts.append(("issuer", "\(status.issuer), client_id \(status.clientID)"))
     if !status.scope.isEmpty { facts.append(("scope", status.scope.joined(separator: " "))) }
-    if let skew = status.clockSkew, abs(skew) >= 5 {
-      facts.append(
-        (
-          "clock",
-          "the server's is \(Timestamp.span(.seconds(abs(skew)))) \(skew > 0 ? "ahead of" : "behind") this host's"
-        ))
+    if let skew = status.clockSkew.map(Duration.seconds), ClockSkew.isReported(skew) {
+      facts.append(("clock", ClockSkew.sentence(skew)))
     }
     for note in status.notes { facts.append(("note", note)) }
     let width = style.columns == nil ? 0 : facts.map(\.0.count).max() ?? 0
