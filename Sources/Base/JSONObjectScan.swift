@@ -1,8 +1,10 @@
-/// What a decoder does not tell of a JSON object (RFC 8259): the order of its members, their own text, and whether a name came twice.
+/// The members of a JSON object (RFC 8259) as a decoder does not return them: in their order, with their own text, and
+/// with duplicate names.
 ///
-/// RFC 7515 section 4 and RFC 7519 section 4 want names to be unique. A decoder silently takes one of two, and another reader of the same
-/// token may take the other one. Duplicates are therefore looked for at every depth, by name after unescaping. The scan
-/// checks structure, strings, UTF-8 and depth; numbers and literals are left to the decoder that runs after it.
+/// RFC 7515, section 4, and RFC 7519, section 4, require unique names. A decoder silently takes one of two members, and
+/// another reader of the same token can take the other one. The scan therefore looks for duplicates at every depth, by
+/// name after unescaping. It checks structure, strings, UTF-8 and depth. The decoder that runs after it checks numbers
+/// and literals.
 package struct JSONObjectScan {
   /// A member of the outermost object.
   package struct Member {
@@ -20,7 +22,7 @@ package struct JSONObjectScan {
     case encoding
     /// Not a JSON object, or not well formed at this offset in bytes.
     case syntax(offset: Int)
-    /// Objects and arrays lie deeper in each other than `maximumDepth`.
+    /// Objects and arrays are nested deeper than `maximumDepth`.
     case depth
   }
 

@@ -4,8 +4,8 @@ import Glibc
 
 /// A directory that a daemon publishes into, opened by a command that does not trust the daemon's user.
 ///
-/// The daemon's user can put links to other files, pipes and huge files into the directory, and root runs the command.
-/// So a command reads only what the daemon could have published. It checks the descriptor that it reads.
+/// That user can put links to other files, pipes and huge files into the directory, and root runs the command. So a
+/// command reads only files that the daemon can have published. It checks the descriptor that it reads.
 package struct DaemonDirectory: ~Copyable {
   private let descriptor: Int32
 
@@ -17,7 +17,7 @@ package struct DaemonDirectory: ~Copyable {
     package var content: Secret
     /// When it was written, seconds since 1970.
     package var modified: Double
-    /// Whether a process keeps the file locked (`PublishedFile.isHeld`).
+    /// Whether a process has locked the file (`PublishedFile.isHeld`).
     package var isHeld: Bool
   }
 
