@@ -15,19 +15,19 @@ package struct PublishedFile {
   private let isGuarded: Bool
 
   /// Whether this process keeps the file open and locked. The lock shows other processes that this one is running.
-  private let isHeld: Bool
+  private let isLocked: Bool
 
   /// The open and locked file.
-  private var held: OpenDescriptor?
+  private var lockedFile: OpenDescriptor?
 
   /// The file as `replace` left it, to detect changes by others.
-  private var left: Identity?
+  private var published: Identity?
 
   package init(
-    path: String, mode: UInt32, allowsPersistentStorage: Bool, isGuarded: Bool = true, isHeld: Bool = false
+    path: String, mode: UInt32, allowsPersistentStorage: Bool, isGuarded: Bool = true, isLocked: Bool = false
   ) {
     self.isGuarded = isGuarded
-    self.isHeld = isHeld
+    self.isLocked = isLocked
     self.path = path
     self.mode = mode
     self.allowsPersistentStorage = allowsPersistentStorage
@@ -56,9 +56,9 @@ package struct PublishedFile {
       throw error
     }
     if allowsPersistentStorage, isGuarded { fsync(directory.descriptor) }
-    left = identity
+    published = identity
     // This unlocks the previous file. A process that still reads it sees that it has no name any more.
-    if isHeld { held = file }
+    if isLocked { lockedFile = file }
   }
 
   /// Publishes content that is not secret.
@@ -92,8 +92,8 @@ package struct PublishedFile {
   ///
   /// - Throws: `PublicationFailure` if the file can be neither removed nor emptied.
   package mutating func remove() throws(PublicationFailure) {
-    let former = left
-    left = nil
+    let former = published
+    published = nil
     // A link in place of the directory leads to another user's directory.
     let place = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard place >= 0 else {
@@ -130,14 +130,14 @@ package struct PublishedFile {
   }
 
   /// Whether the file at the path is the one that `replace` left, with the same mode and content.
-  package var isUndisturbed: Bool {
-    guard let left else { return true }
-    return Identity(at: path) == left
+  package var isIntact: Bool {
+    guard let published else { return true }
+    return Identity(at: path) == published
   }
 
   /// Takes the present file for the one that `replace` left, after a restart that restored its content.
   package mutating func adopt() {
-    left = Identity(at: path)
+    published = Identity(at: path)
   }
 
   private func write(
@@ -148,7 +148,7 @@ package struct PublishedFile {
     guard descriptor >= 0 else { throw .system("create a file in", directory.path, errno) }
     let file = OpenDescriptor(descriptor)
     // If the file system has no such locks, `DaemonLife` looks for the process itself.
-    if isHeld { _ = linux_hold(descriptor) }
+    if isLocked { _ = linux_hold(descriptor) }
     // open(2) applies the umask, fchmod(2) does not. Before the first byte, so that only the intended users can ever
     // read it.
     guard fchmod(descriptor, mode) == 0 else { throw .system("set the mode of a file in", directory.path, errno) }

@@ -85,9 +85,9 @@ struct PublishedFileTests {
       try replace(&file, with: "one")
       #expect(mode(of: path) == wanted)
       chmod(path, 0o666)
-      #expect(!file.isUndisturbed)
+      #expect(!file.isIntact)
       try replace(&file, with: "two")
-      #expect(mode(of: path) == wanted && file.isUndisturbed)
+      #expect(mode(of: path) == wanted && file.isIntact)
     }
   }
 
