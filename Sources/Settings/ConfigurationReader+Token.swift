@@ -1,3 +1,4 @@
+import Base
 import Files
 import TOML
 
@@ -149,5 +150,173 @@ extension ConfigurationReader {
         entry, table: table, at: .value(entry.value.range), showsValue: true)
       return nil
     }
+  }
+}
+
+extension ConfigurationReader {
+  /// Checks that the table says who the server and the client are, that it has what its way of authentication needs, and nothing
+  /// that would go unused: whoever wrote it expects it to count.
+  mutating func checkClient(_ settings: TokenSettings, _ map: TOMLMap, _ entry: TOMLEntry, table: String) {
+    checkUnused(settings, map, table: table)
+    // A statement that could not be read may be the very one that seems to be missing.
+    guard !map.isDamaged else { return }
+    let misspelt = misspelt(in: map)
+    func missing(_ keys: [String], _ what: String) {
+      // A misspelling of one of them is told already.
+      guard misspelt.isDisjoint(with: keys) else { return }
+      report("[\(table)] has no \(what)", entry, table: table, at: .name)
+    }
+    let secrets = ["client_secret", "client_secret_file"]
+    if map["issuer"] == nil {
+      missing(["issuer"], "'issuer'; name the authorization server, as in issuer = \"https://auth.alertsense.com\"")
+    }
+    if map["client_id"] == nil {
+      missing(["client_id"], "'client_id'; give the one that the authorization server's operator handed out")
+    }
+    let method = settings.clientAuthentication
+    let (needed, advice): ([String], String) =
+      switch method {
+      case .post, .basic:
+        (secrets, "client secret; give client_secret_file = \"PATH\" or client_secret = \"SECRET\"")
+      case .privateKeyJWT:
+        (
+          ["private_key_file"],
+          "'private_key_file', which client_auth = \"\(method.rawValue)\" needs; name the key's file"
+        )
+      case .tls, .selfSignedTLS:
+        (
+          ["client_certificate_file"],
+          "'client_certificate_file', which client_auth = \"\(method.rawValue)\" needs; name the certificate's file"
+        )
+      case .auto:
+        (
+          secrets + ["private_key_file", "client_certificate_file"],
+          "client secret, key or certificate; give client_secret_file, private_key_file or client_certificate_file"
+        )
+      }
+    if needed.allSatisfy({ map[$0] == nil }) { missing(needed, advice) }
+  }
+
+  /// The keys that unknown ones in `map` were probably meant to be.
+  private func misspelt(in map: TOMLMap) -> Set<String> {
+    let known = ConfigurationKeys.token.map(\.name)
+    return Set(map.entries.filter { !known.contains($0.name) }.compactMap { NearestName.to($0.name, among: known) })
+  }
+
+  private mutating func checkUnused(_ settings: TokenSettings, _ map: TOMLMap, table: String) {
+    func report(_ key: String, _ message: String) {
+      guard let entry = map[key] else { return }
+      if case .invalid = entry.value.content { return }
+      self.report("'\(key)' \(message)", entry, table: table, at: .name)
+    }
+    if let literal = map["client_secret"], let file = map["client_secret_file"] {
+      let (first, second) = literal.nameRange.lowerBound < file.nameRange.lowerBound ? (literal, file) : (file, literal)
+      let line = source.position(of: first.nameRange.lowerBound).line
+      report(second.name, "comes in addition to '\(first.name)' (line \(line)); keep one of the two")
+    }
+    let method = settings.clientAuthentication
+    if [.privateKeyJWT, .tls, .selfSignedTLS].contains(method) {
+      for key in ["client_secret", "client_secret_file"] {
+        report(key, "is not used with client_auth = \"\(method.rawValue)\"; remove it")
+      }
+    }
+    if method != .basic, method != .auto {
+      report(
+        "basic_encoding", "counts with client_auth = \"client_secret_basic\" or \"auto\" alone; set that, or remove it")
+    }
+    if method != .privateKeyJWT, method != .auto {
+      for key in ["private_key_file", "key_id", "assertion_algorithm", "assertion_audience"] {
+        report(key, "counts with client_auth = \"private_key_jwt\" or \"auto\" alone; set that, or remove it")
+      }
+    }
+    if map["client_certificate_file"] == nil, !map.isDamaged {
+      report("client_key_file", "goes with a 'client_certificate_file', which is missing; add it")
+    }
+    if settings.requiresAccessTokenType, settings.verification != .jwt {
+      report("require_at_jwt", "counts with verify = \"jwt\" alone; remove one of the two")
+    }
+  }
+}
+
+extension ConfigurationReader {
+  /// Brings `file`, `mode` and the `[[token.NAME.output]]` tables together.
+  mutating func readOutputs(_ draft: inout TokenDraft, _ map: TOMLMap, _ entry: TOMLEntry, table: String) {
+    let name = draft.settings.name
+    let path = draft.file ?? "\(environment.tokenDirectory)/\(name).token"
+    draft.settings.outputs = [TokenOutput(path: path, mode: draft.mode)]
+    if let file = map["file"], draft.file != nil {
+      claim(path, by: draft.settings, for: table, file, at: .value(file.value.range))
+    } else {
+      claim(path, by: draft.settings, for: table, entry, at: .name)
+    }
+    guard let list = map["output"] else { return }
+    let outputTable = "\(table).output"
+    switch list.value.content {
+    case .invalid: break
+    case .array(let elements):
+      for element in elements {
+        guard case .table(let fields) = element.content else {
+          report(
+            "'output' takes tables, not \(element.kind); write [[\(outputTable)]] on a line of its own and its keys below",
+            list, table: table, at: .name)
+          continue
+        }
+        let place = TOMLEntry(
+          name: list.name, nameRange: element.range, statement: .header(element.range), value: element)
+        readOutput(fields, place, of: &draft, table: outputTable)
+      }
+    default:
+      report(
+        "[\(outputTable)] is a list of tables; write it with two brackets: [[\(outputTable)]]", list, table: table,
+        at: .name)
+    }
+  }
+
+  private mutating func readOutput(_ map: TOMLMap, _ entry: TOMLEntry, of draft: inout TokenDraft, table: String) {
+    var output = OutputDraft()
+    read(map, keys: ConfigurationKeys.output, table: table, into: &output)
+    if let variable = map["variable"], output.format != .env, map["format"].isValidOrAbsent {
+      report(
+        "'variable' is for format = \"env\" alone; add that, or remove it", variable, table: table, at: .name)
+    }
+    let name = draft.settings.name
+    let path = output.path ?? "\(environment.tokenDirectory)/\(name).\(output.format.fileExtension)"
+    if let given = map["path"], output.path != nil {
+      claim(path, by: draft.settings, for: table, given, at: .value(given.value.range))
+    } else if map["path"] == nil, map["format"].isValidOrAbsent {
+      claim(path, by: draft.settings, for: table, entry, at: .name)
+    }
+    let variable = output.format == .env ? output.variable ?? Self.defaultVariable(name) : nil
+    draft.settings.outputs.append(
+      TokenOutput(path: path, mode: output.mode ?? draft.mode, format: output.format, variable: variable))
+  }
+
+  /// `konexus` becomes `KONEXUS_TOKEN`.
+  package static func defaultVariable(_ name: String) -> String {
+    let word = String(name.uppercased().map { $0 == "-" ? "_" : $0 })
+    return (word.utf8.first?.isDigit == true ? "_" : "") + word + "_TOKEN"
+  }
+
+  /// Like `claim`, and the files that the token's own settings are read from are no place for it either.
+  private mutating func claim(
+    _ path: String, by settings: TokenSettings, for table: String, _ entry: TOMLEntry,
+    at pointer: ConfigurationSource.Pointer
+  ) {
+    let read = [
+      settings.caFile, settings.privateKeyFile, settings.clientCertificateFile, settings.clientKeyFile,
+      settings.signal?.pidFile,
+    ]
+    guard !settings.secrets.contains(.file(path)), !read.contains(path) else {
+      return report(
+        "[\(table)] writes to \(path.shown), which it reads its settings from; give another path", entry, table: table,
+        at: pointer, showsValue: true)
+    }
+    claim(path, for: table, entry, at: pointer)
+  }
+}
+
+extension TOMLEntry? {
+  fileprivate var isValidOrAbsent: Bool {
+    if case .invalid? = self?.value.content { false } else { true }
   }
 }

@@ -1,3 +1,5 @@
+import Base
+package import Files
 public import HTTP
 public import OAuth
 
@@ -82,5 +84,89 @@ public struct TokenSettings: Hashable, Sendable {
     self.name = name
     self.issuer = issuer
     self.clientID = clientID
+  }
+}
+
+/// One file that a token is written to.
+public struct TokenOutput: Hashable, Sendable {
+  /// What the file holds.
+  public enum Format: String, CaseIterable, Hashable, Sendable {
+    /// The token, and nothing else: no line break either.
+    case raw
+    /// One line, `Authorization: Bearer TOKEN`, for `curl -H @FILE`.
+    case header
+    /// An object with access_token, token_type, scope, issued_at and expires_at.
+    case json
+    /// One line, `VARIABLE=TOKEN`, for `EnvironmentFile=`.
+    case env
+
+    /// How the default file name ends.
+    package var fileExtension: String { self == .raw ? "token" : rawValue }
+  }
+
+  /// Absolute, without `.`, `..` and doubled slashes.
+  public var path: String
+  /// The file's permission bits.
+  public var mode: UInt32
+  /// What the file holds.
+  public var format: Format
+  /// The variable's name with `.env`; nil with every other format.
+  public var variable: String?
+
+  /// An output put together by hand.
+  public init(path: String, mode: UInt32 = 0o640, format: Format = .raw, variable: String? = nil) {
+    self.path = path
+    self.mode = mode
+    self.format = format
+    self.variable = variable
+  }
+}
+
+/// A process to tell of each new token: `signal = { pid_file = "PATH", signal = "HUP" }`.
+public struct ReaderSignal: Hashable, Sendable {
+  /// The signals that programs reload at.
+  public enum Name: String, CaseIterable, Hashable, Sendable {
+    case hup = "HUP"
+    case usr1 = "USR1"
+    case usr2 = "USR2"
+    case int = "INT"
+    case term = "TERM"
+  }
+
+  /// A file that holds the process's id as a decimal number; absolute path.
+  public var pidFile: String
+  /// What it is sent.
+  public var name: Name
+
+  /// A signal put together by hand.
+  public init(pidFile: String, name: Name = .hup) {
+    self.pidFile = pidFile
+    self.name = name
+  }
+}
+
+extension TokenSettings {
+  /// Where what the next run needs is kept: beside the token's first file, for the daemon's own eyes.
+  package var statePath: String {
+    outputs.first.map { Self.statePath(of: name, besides: $0.path) } ?? ""
+  }
+
+  /// The same for a token of that name whose first file is at `output`.
+  package static func statePath(of name: String, besides output: String) -> String {
+    FilePath.directory(of: output) + "/\(name).state"
+  }
+
+  /// The files that the daemon writes for the token: those of its outputs, and its state file.
+  package func publishedFiles(allowsPersistentStorage: Bool) -> (outputs: [PublishedFile], state: PublishedFile) {
+    (
+      outputs.map { PublishedFile(path: $0.path, mode: $0.mode, allowsPersistentStorage: allowsPersistentStorage) },
+      PublishedFile(path: statePath, mode: 0o600, allowsPersistentStorage: allowsPersistentStorage)
+    )
+  }
+
+  /// Checks that the files could be written.
+  func preparePlaces(allowsPersistentStorage: Bool) throws(PublicationFailure) {
+    let (outputs, state) = publishedFiles(allowsPersistentStorage: allowsPersistentStorage)
+    for file in outputs + [state] { try file.prepare() }
   }
 }
