@@ -1,3 +1,70 @@
+/// One step of the way from the config file to a reader, and how it went.
+public struct CheckStep: Sendable, Encodable {
+  /// The steps, in their order.
+  public enum Name: String, Sendable, Encodable, CaseIterable {
+    case config, unit, output, dns, connection, tls, discovery, clock, token, verification, refresh, reader
+
+    /// What `konexus-tokend check` exits with if this step is the first that failed.
+    public var exitCode: Int32 {
+      switch self {
+      case .config: 78
+      case .dns: 11
+      case .connection: 12
+      case .tls: 13
+      case .discovery: 14
+      case .clock: 15
+      case .token: 16
+      case .verification: 17
+      case .output: 18
+      case .unit: 19
+      case .refresh: 20
+      case .reader: 21
+      }
+    }
+  }
+
+  /// How a step went.
+  public enum Outcome: String, Sendable, Encodable {
+    /// As it should.
+    case ok
+    /// It works, but a person should look.
+    case warning
+    /// It does not work.
+    case failed
+    /// Not tried, because an earlier step failed or it was not asked for.
+    case skipped
+  }
+
+  /// Which step.
+  public var name: Name
+  /// The token it is about; `nil` if it is about all.
+  public var token: String?
+  /// How it went.
+  public var outcome: Outcome
+  /// What was found, in one line; the fault, if it failed.
+  public var summary: String
+  /// More of it, one fact a line.
+  public var details: [String] = []
+  /// What to do.
+  public var remedy: String?
+  /// How long it took, in seconds, where that means something.
+  public var seconds: Double?
+
+  /// A step that went as `outcome` says.
+  public init(
+    _ name: Name, _ outcome: Outcome, _ summary: String, token: String? = nil, details: [String] = [],
+    remedy: String? = nil, took duration: Duration? = nil
+  ) {
+    self.name = name
+    self.token = token
+    self.outcome = outcome
+    self.summary = summary
+    self.details = details
+    self.remedy = remedy
+    seconds = duration.map(\.seconds)
+  }
+}
+
 /// How steps of a check are written.
 public enum CheckReport {
   /// The exit code: that of the first step that failed; 0 if none did.

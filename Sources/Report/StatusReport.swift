@@ -166,3 +166,46 @@ extension StatusReport.Token {
       }
   }
 }
+
+/// Whether the daemon that wrote a status is still there.
+public enum DaemonLife: Hashable, Sendable {
+  /// Its process runs.
+  case running
+  /// It was told to stop then, seconds since 1970.
+  case stopped(at: Double)
+  /// It was killed or crashed; what changed last did so then, seconds since 1970.
+  case died(after: Double)
+  /// The host was booted since.
+  case ofAnotherBoot
+
+  /// Looks for the daemon that wrote a status.
+  init(of found: FoundStatus) {
+    let status = found.status
+    // A lock proves it where this process cannot know the boot, as in a unit with ProcSubset=pid.
+    if !found.isHeld, status.bootID != BootID.current {
+      self = .ofAnotherBoot
+    } else if let stoppedAt = status.stoppedAt {
+      self = .stopped(at: stoppedAt)
+    } else if found.isHeld || RunningDaemon.find(by: found)?.isRunning ?? false {
+      self = .running
+    } else {
+      self = .died(after: status.writtenAt)
+    }
+  }
+}
+
+/// What an orchestrator asks of a container.
+public enum StatusProbe: String, CaseIterable, Sendable {
+  /// Whether readers have their tokens, which is all that they need: also while refresh fails.
+  case ready
+  /// Whether the daemon runs and does what is due. One that waits out an outage is alive: a restart would not help.
+  case live
+
+  /// Whether a daemon in that state passes.
+  public func passes(_ report: StatusReport) -> Bool {
+    switch self {
+    case .ready: report.grade < .critical
+    case .live: report.life == .running && !report.isOverdue
+    }
+  }
+}
