@@ -1,6 +1,8 @@
 import ArgumentParser
 import Base
 import Broker
+import Glibc
+import Report
 
 /// The command line; one file a subcommand.
 @main
@@ -16,4 +18,34 @@ struct KonexusTokend: ParsableCommand {
       """,
     version: konexusTokendVersion,
     subcommands: [Run.self, Reload.self, Status.self, Wait.self, Show.self, Inspect.self, Check.self])
+}
+
+/// Errors of commands: one line on what is wrong and one on what to type next, on standard error.
+enum Complaint {
+  /// Writes both and ends the process.
+  static func end(_ problem: String, next: String? = nil, code: Int32) -> Never {
+    var lines = [StyledLine("konexus-tokend: ", .strong) + StyledLine(problem)]
+    if let next { lines.append(StyledLine("-> ", .strong) + StyledLine(next)) }
+    StandardError.write(lines.rendered(Terminal.style(of: STDERR_FILENO)))
+    exit(code)
+  }
+
+  /// Writes why a command got no token, and ends the process.
+  ///
+  /// - Parameters:
+  ///   - patience: how long the command waited.
+  ///   - note: what it did meanwhile.
+  static func end(_ refusal: TokenReading.Refusal, after patience: Duration, note: String = "") -> Never {
+    let hasWaited = patience > .zero && !refusal.isHopeless
+    let waited = hasWaited ? " (waited for \(Timestamp.span(patience))\(note))" : ""
+    end(refusal.problem + waited, next: refusal.remedy, code: refusal.code)
+  }
+
+  /// Text from the command line, fit for a message.
+  static func quoted(_ text: String) -> String { Printable.shortened(text) }
+}
+
+extension ExitCode {
+  /// `EX_CONFIG`: the configuration is wrong; a restart would not help (`RestartPreventExitStatus=78`).
+  static let configuration = ExitCode(EX_CONFIG)
 }

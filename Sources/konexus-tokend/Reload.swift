@@ -42,35 +42,3 @@ struct Reload: ParsableCommand {
     }
   }
 }
-
-/// The service's configuration file, which only root can open.
-enum ConfigurationFile {
-  /// The open file; `nil` if the daemon opens its configuration itself, as in a container. Ends the command if root cannot use the file.
-  static func opened() -> Int32? {
-    guard geteuid() == 0, let source = path else { return nil }
-    if UnitCheck.configurationSource?.isEncrypted == true {
-      Complaint.end(
-        "\(source) is encrypted: only a restart reads it", next: "systemctl restart konexus-tokend", code: EXIT_FAILURE)
-    }
-    do throws(FileRefusal) {
-      return try ProtectedFile.descriptor(of: source)
-    } catch {
-      Complaint.end("previous configuration in use: \(error.description)", code: EXIT_FAILURE)
-    }
-  }
-
-  /// Whether the running daemon uses what the file holds now; `nil` if that cannot be told.
-  static func isInEffect(in directory: String) -> Bool? {
-    guard geteuid() == 0, let source = path, let file = try? ProtectedFile.descriptor(of: source) else { return nil }
-    defer { close(file) }
-    let answer = try? ControlClient.send(.compare, passing: file, in: directory, limit: .seconds(2))
-    return answer.map { if case .ok = $0 { true } else { false } }
-  }
-
-  /// As the unit names it, for `ExecReload=`; else as the service manager does.
-  private static var path: String? {
-    if let source = getenv("KONEXUS_TOKEND_CONFIG_SOURCE") { return String(cString: source) }
-    guard RuntimeEnvironment.current.tokenDirectory == RuntimeEnvironment().tokenDirectory else { return nil }
-    return UnitCheck.configurationSource?.path
-  }
-}

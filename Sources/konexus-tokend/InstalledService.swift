@@ -1,7 +1,9 @@
 import Base
 import Broker
+import Files
 import Glibc
 import Report
+import Settings
 import Systemd
 
 /// The step of `check` that looks at the service's unit, as the service manager has merged it.
@@ -81,5 +83,70 @@ enum UnitCheck {
   static var daemonUser: UInt32 {
     guard geteuid() == 0 else { return geteuid() }
     return Account.userID(named: "konexus-tokend") ?? 0
+  }
+}
+
+/// The configuration file of the service's daemon, as a command finds it.
+struct ServiceConfiguration {
+  let path: String
+  /// Whether only systemd can decrypt it.
+  let isEncrypted: Bool
+  /// The service's user, group and credentials, if this is the service's configuration and root asks.
+  let readers: ServiceReaders?
+  /// What the daemon would read it with.
+  let environment: RuntimeEnvironment
+
+  /// The configuration at `given`, or the service's if that is `nil`.
+  init(_ given: String?) {
+    var environment = RuntimeEnvironment.current
+    let source = UnitCheck.configurationSource
+    path = given ?? source?.path ?? environment.defaultConfigurationPath
+    isEncrypted = given == nil && source?.isEncrypted == true
+    // Another configuration than the service's gets none of the service's credentials.
+    readers = source?.isEncrypted == true || source?.path == path ? UnitCheck.readers : nil
+    if let readers {
+      environment.userID = readers.userID
+      environment.credentialSources = readers.credentialSources
+    }
+    self.environment = environment
+  }
+
+  /// The configuration.
+  ///
+  /// - Throws: all that is wrong with it.
+  func load() throws(ConfigurationErrors) -> Configuration {
+    try Configuration.load(path: path, environment: environment)
+  }
+}
+
+/// The service's configuration file, which only root can open.
+enum ConfigurationFile {
+  /// The open file; `nil` if the daemon opens its configuration itself, as in a container. Ends the command if root cannot use the file.
+  static func opened() -> Int32? {
+    guard geteuid() == 0, let source = path else { return nil }
+    if UnitCheck.configurationSource?.isEncrypted == true {
+      Complaint.end(
+        "\(source) is encrypted: only a restart reads it", next: "systemctl restart konexus-tokend", code: EXIT_FAILURE)
+    }
+    do throws(FileRefusal) {
+      return try ProtectedFile.descriptor(of: source)
+    } catch {
+      Complaint.end("previous configuration in use: \(error.description)", code: EXIT_FAILURE)
+    }
+  }
+
+  /// Whether the running daemon uses what the file holds now; `nil` if that cannot be told.
+  static func isInEffect(in directory: String) -> Bool? {
+    guard geteuid() == 0, let source = path, let file = try? ProtectedFile.descriptor(of: source) else { return nil }
+    defer { close(file) }
+    let answer = try? ControlClient.send(.compare, passing: file, in: directory, limit: .seconds(2))
+    return answer.map { if case .ok = $0 { true } else { false } }
+  }
+
+  /// As the unit names it, for `ExecReload=`; else as the service manager does.
+  private static var path: String? {
+    if let source = getenv("KONEXUS_TOKEND_CONFIG_SOURCE") { return String(cString: source) }
+    guard RuntimeEnvironment.current.tokenDirectory == RuntimeEnvironment().tokenDirectory else { return nil }
+    return UnitCheck.configurationSource?.path
   }
 }
