@@ -102,7 +102,7 @@ extension StatusReport {
       var path: String
       var format: String
       var mode: String
-      var file: SeenFile
+      var file: FileAttributes
     }
   }
 }

@@ -67,7 +67,7 @@ public struct StatusReport: Sendable {
     /// What is left of the token in the file; `nil` if there is none.
     public var remaining: Duration?
     /// Its files, as this user sees them.
-    public var files: [SeenFile]
+    public var files: [FileAttributes]
     /// Whether the daemon let something pass that was due.
     public var isOverdue: Bool
   }
@@ -134,7 +134,7 @@ extension TokenStatus {
 extension StatusReport.Token {
   init(_ status: TokenStatus, _ found: FoundStatus, _ life: DaemonLife, _ now: Moment) {
     self.status = status
-    files = status.outputs.map { SeenFile($0.path) }
+    files = status.outputs.map { FileAttributes($0.path) }
     // The boot-time clock of another boot says nothing; what was in memory is gone with it.
     let end = life == .ofAnotherBoot ? nil : status.expiresAtBoot.map(BootTime.init(nanoseconds:))
     remaining = end.map { $0 - now.boot }

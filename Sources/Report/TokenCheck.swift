@@ -68,14 +68,14 @@ public struct TokenCheck: Sendable {
   private func outputs() -> [CheckStep] {
     settings.outputs.map { output in
       let place = FilePath.directory(of: output.path)
-      if place == directoryToCome, SeenFile(place).exists == false {
+      if place == directoryToCome, FileAttributes(place).exists == false {
         return step(.output, .ok, "\(place): not there yet; systemd makes it when the service starts")
       }
       do throws(PublicationFailure) {
         let file = PublishedFile(
           path: output.path, mode: output.mode, allowsPersistentStorage: daemon.allowPersistentStorage)
         try file.check(owner: userID)
-        let seen = SeenFile(place)
+        let seen = FileAttributes(place)
         return step(
           .output, .ok,
           "\(place): \(daemon.allowPersistentStorage ? "" : "in memory, ")mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
@@ -114,7 +114,7 @@ public struct TokenCheck: Sendable {
   private func reader(_ verifiedToken: VerifiedToken) -> CheckStep {
     let details = settings.outputs.map { output in
       let size = RenderedToken.content(of: verifiedToken, as: output).count
-      let seen = SeenFile(output.path)
+      let seen = FileAttributes(output.path)
       let present =
         switch seen.exists {
         case true: "there now with mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"

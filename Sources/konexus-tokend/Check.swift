@@ -116,7 +116,7 @@ struct Check: ParsableCommand {
           details: unreadable.map(\.description),
           remedy: "a file that is root's is handed over as a credential: see separate-secret.conf among the examples"))
     }
-    let seen = SeenFile(path)
+    let seen = FileAttributes(path)
     tell(
       CheckStep(
         .config, .ok,
