@@ -145,7 +145,7 @@ package struct PublishedFile {
       directory.descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("create a file in", directory.path, errno) }
     let file = OpenDescriptor(descriptor)
-    // Without such locks, `DaemonLife` looks for the process itself.
+    // Without such locks, `DaemonState` looks for the process itself.
     if isHeld { _ = linux_hold(descriptor) }
     // open(2) takes the umask off its mode; fchmod(2) does not. Before the first byte, so that nobody gets to read more or less than they may.
     guard fchmod(descriptor, mode) == 0 else { throw .system("set the mode of a file in", directory.path, errno) }

@@ -64,7 +64,7 @@ public struct StatusFile: Sendable {
   ///
   /// - Throws: `Unavailable` if there is none, if this user cannot read it, if another user than the directory's owner
   ///   can have written it, or if it is of another version.
-  public static func find(in directory: String) throws(Unavailable) -> FoundStatus {
+  public static func find(in directory: String) throws(Unavailable) -> LoadedStatus {
     let path = directory + "/" + name
     let file: DaemonDirectory.File
     let owner: UInt32
@@ -79,7 +79,7 @@ public struct StatusFile: Sendable {
       throw Unavailable(
         problem: "\(path) is not of this version of konexus-tokend", remedy: "type: systemctl restart konexus-tokend")
     }
-    return FoundStatus(
+    return LoadedStatus(
       status: status, directory: directory, owner: owner, modified: file.modified, isHeld: file.isHeld)
   }
 
@@ -106,7 +106,7 @@ public struct StatusFile: Sendable {
 }
 
 /// A status file as a command found it. The daemon's user can forge `status`; the kernel vouches for the rest.
-public struct FoundStatus: Sendable {
+public struct LoadedStatus: Sendable {
   /// What the file says.
   public var status: BrokerStatus
   /// The runtime directory.

@@ -109,6 +109,6 @@ public enum CheckReport {
       var exitCode: Int32
       var steps: [CheckStep]
     }
-    return MachineText.json(Document(exitCode: exitCode(of: steps), steps: steps))
+    return JSONText.json(Document(exitCode: exitCode(of: steps), steps: steps))
   }
 }

@@ -28,7 +28,7 @@ public struct RunningDaemon: ~Copyable {
   /// file says.
   ///
   /// The descriptor is opened first. If the checks then see another process, the descriptor's process has ended.
-  public static func find(by found: FoundStatus) -> RunningDaemon? {
+  public static func find(by found: LoadedStatus) -> RunningDaemon? {
     let status = found.status
     guard status.bootID == BootID.current, status.stoppedAt == nil, let start = status.processStart,
       let daemon = RunningDaemon(pid: status.pid)

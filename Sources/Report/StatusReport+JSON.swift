@@ -10,7 +10,7 @@ extension StatusReport {
       grade: grade.word.lowercased(), exitCode: grade.rawValue, daemon: Document.Daemon(status, life),
       configuration: status.configuration, configurationProblem: status.configurationProblem,
       isConfigurationChanged: status.isConfigurationChanged, tokens: tokens.map(Document.Token.init))
-    return MachineText.json(document)
+    return JSONText.json(document)
   }
 
   /// The same for a status that is not to be had.
@@ -22,7 +22,7 @@ extension StatusReport {
       var remedy: String
     }
     let grade: Grade = isCritical ? .critical : .unknown
-    return MachineText.json(
+    return JSONText.json(
       Failure(
         grade: grade.word.lowercased(), exitCode: grade.rawValue, error: unavailable.problem,
         remedy: unavailable.remedy))
@@ -44,7 +44,7 @@ extension StatusReport {
       var stoppedAt: Double?
       var lastChange: Double
 
-      init(_ status: BrokerStatus, _ life: DaemonLife) {
+      init(_ status: BrokerStatus, _ life: DaemonState) {
         isRunning = life == .running
         pid = status.pid
         startedAt = status.startedAt
@@ -108,7 +108,7 @@ extension StatusReport {
 }
 
 /// The output of commands for programs.
-enum MachineText {
+enum JSONText {
   /// One object with sorted members, and a line break at its end. Characters that a terminal could act on are escapes.
   static func json(_ document: some Encodable) -> String {
     let encoder = JSONEncoder()

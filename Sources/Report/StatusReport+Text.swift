@@ -119,7 +119,7 @@ extension StatusReport {
     if life != .running {
       advice.append(
         "start the daemon: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50")
-    } else if let token = tokens.first(where: { $0.state == .untold }) {
+    } else if let token = tokens.first(where: { $0.state == .outOfDate }) {
       let room = "df -h \(found.directory.shellQuoted)"
       advice.append("the daemon cannot write its status since the last token \(token.status.name); make room: \(room)")
     } else if tokens.contains(where: { $0.state == .overdue || $0.state == .expired }) {

@@ -40,7 +40,7 @@ public struct StatusReport: Sendable {
     /// Good, but the daemon has not done what was due: it hangs or is stopped.
     case overdue
     /// In its file, and newer than the status file, which the daemon cannot write.
-    case untold = "status out of date"
+    case outOfDate = "status out of date"
     /// It was there and ended.
     case expired
     /// There is none.
@@ -52,7 +52,7 @@ public struct StatusReport: Sendable {
     public var grade: Grade {
       switch self {
       case .valid: .ok
-      case .failing, .unattended, .overdue, .untold: .warning
+      case .failing, .unattended, .overdue, .outOfDate: .warning
       case .expired, .absent, .missing: .critical
       }
     }
@@ -73,9 +73,9 @@ public struct StatusReport: Sendable {
   }
 
   /// The file that is judged.
-  public var found: FoundStatus
+  public var found: LoadedStatus
   /// Whether its writer is there.
-  public var life: DaemonLife
+  public var life: DaemonState
   /// The tokens, judged.
   public var tokens: [Token]
   /// Whether the daemon let something pass that was due, for any token.
@@ -96,8 +96,8 @@ public struct StatusReport: Sendable {
   public var changedConfiguration: String? { found.status.changedConfiguration }
 
   /// Judges a status file; with `name`, that token alone.
-  public init(_ found: FoundStatus, only name: String? = nil, now: Moment = .now()) {
-    let life = DaemonLife(of: found)
+  public init(_ found: LoadedStatus, only name: String? = nil, now: Moment = .now()) {
+    let life = DaemonState(of: found)
     var found = found
     // The daemon looks once a minute; a person who has just edited the file asks sooner.
     if life == .running, let stamp = found.status.configurationStamp,
@@ -132,7 +132,7 @@ extension TokenStatus {
 }
 
 extension StatusReport.Token {
-  init(_ status: TokenStatus, _ found: FoundStatus, _ life: DaemonLife, _ now: Moment) {
+  init(_ status: TokenStatus, _ found: LoadedStatus, _ life: DaemonState, _ now: Moment) {
     self.status = status
     files = status.outputs.map { FileAttributes($0.path) }
     // The boot-time clock of another boot says nothing; what was in memory is gone with it.
@@ -140,15 +140,15 @@ extension StatusReport.Token {
     remaining = end.map { $0 - now.boot }
     // The daemon writes its status after the token. If there is no room for it, the status describes an earlier token.
     let newer = files.first?.modified.flatMap { $0 > found.modified && life != .ofAnotherBoot ? $0 : nil }
-    let isUntold = newer.map { now.unix - $0 > TokenStatus.patience.seconds } ?? false
-    if newer != nil, let expiry = TokenReading.expiry(of: status, owner: found.owner) {
+    let isOutOfDate = newer.map { now.unix - $0 > TokenStatus.patience.seconds } ?? false
+    if newer != nil, let expiry = TokenFileReader.expiry(of: status, owner: found.owner) {
       remaining = .seconds(expiry - now.unix - (status.clockSkew ?? 0))
       self.status.expiresAt = expiry
     }
     isOverdue = life == .running && newer == nil && status.isOverdue(now.boot)
     state =
-      if isUntold, life == .running, remaining ?? .zero > .zero || status.verification != .jwt {
-        .untold
+      if isOutOfDate, life == .running, remaining ?? .zero > .zero || status.verification != .jwt {
+        .outOfDate
       } else if let remaining {
         if remaining <= .zero {
           .expired
@@ -168,7 +168,7 @@ extension StatusReport.Token {
 }
 
 /// Whether the daemon that wrote a status is still there.
-public enum DaemonLife: Hashable, Sendable {
+public enum DaemonState: Hashable, Sendable {
   /// Its process runs.
   case running
   /// It was told to stop then, seconds since 1970.
@@ -179,7 +179,7 @@ public enum DaemonLife: Hashable, Sendable {
   case ofAnotherBoot
 
   /// Looks for the daemon that wrote a status.
-  init(of found: FoundStatus) {
+  init(of found: LoadedStatus) {
     let status = found.status
     // A lock proves it where this process cannot know the boot, as in a unit with ProcSubset=pid.
     if !found.isHeld, status.bootID != BootID.current {

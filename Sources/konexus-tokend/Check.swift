@@ -72,7 +72,7 @@ struct Check: ParsableCommand {
   private var changedConfiguration: String? {
     let directory = RuntimeEnvironment.current.tokenDirectory
     guard config == nil, let found = try? StatusFile.find(in: directory),
-      let changed = StatusReport(found).changedConfiguration, ConfigurationFile.isInEffect(in: directory) != true
+      let changed = StatusReport(found).changedConfiguration, ServiceConfigurationFile.isInEffect(in: directory) != true
     else { return nil }
     return changed
   }
@@ -105,7 +105,7 @@ struct Check: ParsableCommand {
       let names = settings.tokens.map(\.name).joined(separator: ", ")
       tell(
         CheckStep(
-          .config, .failed, "\(path) has no token \(Complaint.quoted(token ?? ""))", remedy: "name one of: \(names)"))
+          .config, .failed, "\(path) has no token \(CommandLineError.quoted(token ?? ""))", remedy: "name one of: \(names)"))
       return
     }
     if let unreadable = service.readers?.unreadable(in: settings), !unreadable.isEmpty {
@@ -123,13 +123,13 @@ struct Check: ParsableCommand {
         "\(path): \(settings.tokens.count) \(settings.tokens.count == 1 ? "token" : "tokens"), mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
       ))
     if let changed = changedConfiguration { tell(CheckStep(.config, .warning, changed)) }
-    tell(UnitCheck.step())
-    for step in settings.daemon.placeSteps(userID: UnitCheck.daemonUser, toCome: UnitCheck.directoryToCome) {
+    tell(InstalledService.step())
+    for step in settings.daemon.placeSteps(userID: InstalledService.daemonUser, toCome: InstalledService.directoryToCome) {
       tell(step)
     }
     for token in tokens {
       await TokenCheck(
-        token, daemon: settings.daemon, userID: UnitCheck.daemonUser, directoryToCome: UnitCheck.directoryToCome
+        token, daemon: settings.daemon, userID: InstalledService.daemonUser, directoryToCome: InstalledService.directoryToCome
       ).walk(isOffline: offline, tell: tell)
     }
   }

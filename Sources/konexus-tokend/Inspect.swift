@@ -62,22 +62,22 @@ struct Inspect: ParsableCommand {
       let found = location.report()
       let named = location.token(name, in: found)
       (report, chosen) = (found, named.status)
-      do throws(TokenReading.Refusal) {
-        token = try TokenReading.content(of: named, in: found)
+      do throws(TokenFileReader.Refusal) {
+        token = try TokenFileReader.content(of: named, in: found)
       } catch {
-        Complaint.end(error.problem, next: error.remedy, code: 3)
+        CommandLineError.end(error.problem, next: error.remedy, code: 3)
       }
     }
     let inspection: TokenInspection
     do throws(VerificationFailure) {
       inspection = try TokenInspection(of: token.withBytes { Array($0) })
     } catch {
-      Complaint.end(error.message, next: "give a JWT as it stands in the file", code: 1)
+      CommandLineError.end(error.message, next: "give a JWT as it stands in the file", code: 1)
     }
     StandardOutput.write(InspectionText.text(inspection, now: Moment.now().unix, StandardOutput.style))
     // A token from standard input is compared with the daemon's token of the same issuer.
     if chosen == nil, issuer == nil {
-      chosen = report?.status.tokens.first { TokenVerdict.isIssuer($0.issuer, of: inspection) }
+      chosen = report?.status.tokens.first { TokenValidation.isIssuer($0.issuer, of: inspection) }
     }
     let verdict = await judge(token, inspection, chosen, report?.found)
     StandardOutput.write([""] + verdict.lines)
@@ -86,21 +86,21 @@ struct Inspect: ParsableCommand {
 
   /// Judges by the command line or the configuration. The daemon's files count only if another user cannot write them.
   private func judge(
-    _ token: Secret, _ inspection: TokenInspection, _ status: TokenStatus?, _ found: FoundStatus?
-  ) async -> TokenVerdict {
-    let expected: TokenExpectation
+    _ token: Secret, _ inspection: TokenInspection, _ status: TokenStatus?, _ found: LoadedStatus?
+  ) async -> TokenValidation {
+    let expected: TokenRequirements
     if let status, let found, found.isTrusted, config == nil {
-      expected = TokenExpectation(status, of: found, issuer: issuer, caFile: caFile)
+      expected = TokenRequirements(status, of: found, issuer: issuer, caFile: caFile)
     } else if let issuer {
-      expected = TokenExpectation(issuer: issuer, caFile: caFile, for: inspection)
+      expected = TokenRequirements(issuer: issuer, caFile: caFile, for: inspection)
     } else if let (settings, path) = configured(status?.name, inspection) {
-      expected = TokenExpectation(settings, of: path, caFile: caFile)
+      expected = TokenRequirements(settings, of: path, caFile: caFile)
     } else if let status, let found {
       return .unbacked(status, of: found)
     } else {
       return .withoutIssuer
     }
-    return await TokenVerdict.judge(token, by: expected)
+    return await TokenValidation.judge(token, by: expected)
   }
 
   /// The token's table in the configuration of `--config`. Without that, root gets the service's configuration for the
@@ -113,15 +113,15 @@ struct Inspect: ParsableCommand {
     do throws(ConfigurationErrors) {
       let configuration = try service.load()
       let settings = configuration.tokens.first {
-        name == "-" ? TokenVerdict.isIssuer($0.issuer, of: inspection) : $0.name == token
+        name == "-" ? TokenValidation.isIssuer($0.issuer, of: inspection) : $0.name == token
       }
       if let settings { return (settings, service.path) }
       guard config != nil else { return nil }
-      Complaint.end("\(service.path) has no table for this token", next: "name its issuer: --issuer URL", code: 3)
+      CommandLineError.end("\(service.path) has no table for this token", next: "name its issuer: --issuer URL", code: 3)
     } catch {
       guard config != nil else { return nil }
       let fault = error.description.split(separator: "\n").first.map(String.init) ?? service.path
-      Complaint.end(fault, next: "see all faults: konexus-tokend check --offline", code: 3)
+      CommandLineError.end(fault, next: "see all faults: konexus-tokend check --offline", code: 3)
     }
   }
 }

@@ -7,7 +7,7 @@ import Settings
 import Systemd
 
 /// The step of `check` that looks at the service's unit, as the service manager has merged it.
-enum UnitCheck {
+enum InstalledService {
   static let name = "konexus-tokend.service"
 
   /// The unit; `nil` if there is no systemd, or no answer.
@@ -63,9 +63,9 @@ enum UnitCheck {
   private static let withdrawn = unit.flatMap(WithdrawnCredentials.init(in:))
 
   /// What root must know to check which files the daemon can read; `nil` for other users, and without the service.
-  static var readers: ServiceReaders? {
+  static var readers: ServiceAccess? {
     guard geteuid() == 0, let unit, let userID = Account.userID(named: "konexus-tokend") else { return nil }
-    return ServiceReaders(
+    return ServiceAccess(
       userID: userID, groupID: Account.groupID(named: "konexus-token"),
       credentialSources: unit.credentials.filter { !$0.value.isEncrypted && $0.value.source.hasPrefix("/") }
         .mapValues(\.source),
@@ -92,18 +92,18 @@ struct ServiceConfiguration {
   /// Whether only systemd can decrypt it.
   let isEncrypted: Bool
   /// The service's user, group and credentials, if this is the service's configuration and root asks.
-  let readers: ServiceReaders?
+  let readers: ServiceAccess?
   /// What the daemon would read it with.
   let environment: RuntimeEnvironment
 
   /// The configuration at `given`, or the service's if that is `nil`.
   init(_ given: String?) {
     var environment = RuntimeEnvironment.current
-    let source = UnitCheck.configurationSource
+    let source = InstalledService.configurationSource
     path = given ?? source?.path ?? environment.defaultConfigurationPath
     isEncrypted = given == nil && source?.isEncrypted == true
     // Another configuration than the service's gets none of the service's credentials.
-    readers = source?.isEncrypted == true || source?.path == path ? UnitCheck.readers : nil
+    readers = source?.isEncrypted == true || source?.path == path ? InstalledService.readers : nil
     if let readers {
       environment.userID = readers.userID
       environment.credentialSources = readers.credentialSources
@@ -120,18 +120,18 @@ struct ServiceConfiguration {
 }
 
 /// The service's configuration file, which only root can open.
-enum ConfigurationFile {
+enum ServiceConfigurationFile {
   /// The open file; `nil` if the daemon opens its configuration itself, as in a container. Ends the command if root cannot use the file.
   static func opened() -> Int32? {
     guard geteuid() == 0, let source = path else { return nil }
-    if UnitCheck.configurationSource?.isEncrypted == true {
-      Complaint.end(
+    if InstalledService.configurationSource?.isEncrypted == true {
+      CommandLineError.end(
         "\(source) is encrypted: only a restart reads it", next: "systemctl restart konexus-tokend", code: EXIT_FAILURE)
     }
     do throws(FileRefusal) {
       return try ProtectedFile.descriptor(of: source)
     } catch {
-      Complaint.end("previous configuration in use: \(error.description)", code: EXIT_FAILURE)
+      CommandLineError.end("previous configuration in use: \(error.description)", code: EXIT_FAILURE)
     }
   }
 
@@ -147,6 +147,6 @@ enum ConfigurationFile {
   private static var path: String? {
     if let source = getenv("KONEXUS_TOKEND_CONFIG_SOURCE") { return String(cString: source) }
     guard RuntimeEnvironment.current.tokenDirectory == RuntimeEnvironment().tokenDirectory else { return nil }
-    return UnitCheck.configurationSource?.path
+    return InstalledService.configurationSource?.path
   }
 }

@@ -21,7 +21,7 @@ struct KonexusTokend: ParsableCommand {
 }
 
 /// Errors of commands: one line on what is wrong and one on what to type next, on standard error.
-enum Complaint {
+enum CommandLineError {
   /// Writes both and ends the process.
   static func end(_ problem: String, next: String? = nil, code: Int32) -> Never {
     var lines = [StyledLine("konexus-tokend: ", .strong) + StyledLine(problem)]
@@ -35,8 +35,8 @@ enum Complaint {
   /// - Parameters:
   ///   - patience: how long the command waited.
   ///   - note: what it did meanwhile.
-  static func end(_ refusal: TokenReading.Refusal, after patience: Duration, note: String = "") -> Never {
-    let hasWaited = patience > .zero && !refusal.isHopeless
+  static func end(_ refusal: TokenFileReader.Refusal, after patience: Duration, note: String = "") -> Never {
+    let hasWaited = patience > .zero && !refusal.isFinal
     let waited = hasWaited ? " (waited for \(Timestamp.span(patience))\(note))" : ""
     end(refusal.problem + waited, next: refusal.remedy, code: refusal.code)
   }

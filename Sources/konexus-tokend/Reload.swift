@@ -28,17 +28,17 @@ struct Reload: ParsableCommand {
 
   func run() throws {
     let environment = RuntimeEnvironment.current
-    let file = ConfigurationFile.opened()
+    let file = ServiceConfigurationFile.opened()
     defer { file.map { _ = close($0) } }
     do throws(ControlClient.Failure) {
       let answer = try ControlClient.send(.reload, passing: file, in: environment.tokenDirectory, limit: Self.limit)
       guard case .failed(let reason) = answer else { return }
       let lines = reason.split(separator: "\n", omittingEmptySubsequences: false).map { StyledLine("\($0)") }
       StandardError.write(lines.rendered(Terminal.style(of: STDERR_FILENO)))
-      Complaint.end(
+      CommandLineError.end(
         "the previous configuration stays in use", next: "sudo konexus-tokend check --offline", code: EXIT_FAILURE)
     } catch {
-      Complaint.end("\(error)", next: "systemctl status konexus-tokend", code: EXIT_FAILURE)
+      CommandLineError.end("\(error)", next: "systemctl status konexus-tokend", code: EXIT_FAILURE)
     }
   }
 }

@@ -41,18 +41,18 @@ struct Show: ParsableCommand {
     let demanded = minValidity?.duration ?? .zero
     let patience = wait?.duration ?? (minValidity == nil ? .zero : .seconds(30))
     var request = RefreshRequest()
-    do throws(TokenReading.Refusal) {
+    do throws(TokenFileReader.Refusal) {
       print(
-        try location.patiently(for: patience) { (report) throws(TokenReading.Refusal) in
-          do throws(TokenReading.Refusal) {
-            return try TokenReading.read(location.sought(name, in: report), in: report, validFor: demanded)
+        try location.patiently(for: patience) { (report) throws(TokenFileReader.Refusal) in
+          do throws(TokenFileReader.Refusal) {
+            return try TokenFileReader.read(location.sought(name, in: report), in: report, validFor: demanded)
           } catch {
-            if patience > .zero, error.code == 1, !error.isHopeless { request.send(to: report) }
+            if patience > .zero, error.code == 1, !error.isFinal { request.send(to: report) }
             throw error
           }
         })
     } catch {
-      Complaint.end(error, after: patience, note: request.note)
+      CommandLineError.end(error, after: patience, note: request.note)
     }
   }
 

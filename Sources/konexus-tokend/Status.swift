@@ -53,7 +53,7 @@ struct Status: ParsableCommand {
     } catch {
       let verdict = location.verdict(error)
       if json { StandardOutput.write(json: StatusReport.json(verdict.error, isCritical: verdict.code == 2)) }
-      Complaint.end(verdict.error.problem, next: verdict.error.remedy, code: verdict.code)
+      CommandLineError.end(verdict.error.problem, next: verdict.error.remedy, code: verdict.code)
     }
     if name != nil { _ = location.token(name, in: report) }
     if json {
@@ -69,7 +69,7 @@ struct Status: ParsableCommand {
     var report = StatusReport(try StatusFile.find(in: location.path), only: name)
     // Only the service's own daemon may see the service's file.
     if report.isConfigurationChanged, location.directory == nil,
-      ConfigurationFile.isInEffect(in: location.path) == true
+      ServiceConfigurationFile.isInEffect(in: location.path) == true
     {
       report.isConfigurationChanged = false
     }
@@ -96,7 +96,7 @@ struct Status: ParsableCommand {
       StandardOutput.write(report.summary.preceded(by: "\(isWell ? "" : "not ")\(probe.rawValue): "))
       Glibc.exit(isWell ? 0 : 1)
     } catch {
-      Complaint.end(error.problem, next: error.remedy, code: 1)
+      CommandLineError.end(error.problem, next: error.remedy, code: 1)
     }
   }
 

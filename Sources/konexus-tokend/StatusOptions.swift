@@ -26,20 +26,20 @@ struct StatusOptions: ParsableArguments {
     do throws(StatusFile.Unavailable) {
       return StatusReport(try StatusFile.find(in: path))
     } catch {
-      Complaint.end(error.problem, next: error.remedy, code: 3)
+      CommandLineError.end(error.problem, next: error.remedy, code: 3)
     }
   }
 
   /// Why there is no status, and the exit code for it: 2 if the host's service should run and does not, so that readers lack their tokens; else 3.
   func verdict(_ error: StatusFile.Unavailable) -> (error: StatusFile.Unavailable, code: Int32) {
     guard error.isMissing, path == RuntimeEnvironment().tokenDirectory, ServiceUnit.isSystemdRunning,
-      let properties = ServiceUnit(named: UnitCheck.name, inDetail: false)?.properties,
+      let properties = ServiceUnit(named: InstalledService.name, inDetail: false)?.properties,
       properties["LoadState"] == "loaded", let state = properties["ActiveState"]
     else { return (error, 3) }
     guard state != "active" else {
       return (
         StatusFile.Unavailable(
-          problem: "readers have no token: \(path) was removed while \(UnitCheck.name) is active",
+          problem: "readers have no token: \(path) was removed while \(InstalledService.name) is active",
           remedy: "systemctl restart konexus-tokend"), 2
       )
     }
@@ -48,15 +48,15 @@ struct StatusOptions: ParsableArguments {
     let text = state == "inactive" ? "" : properties["StatusText"].map { $0.isEmpty ? "" : ": \($0)" } ?? ""
     return (
       StatusFile.Unavailable(
-        problem: "readers have no token: \(UnitCheck.name) is \(state)\(result)\(text)",
+        problem: "readers have no token: \(InstalledService.name) is \(state)\(result)\(text)",
         remedy: "type: journalctl -u konexus-tokend -n 50"), 2
     )
   }
 
   /// The token of that name, or the only one; ends the command with 3 if there is none such.
   func token(_ name: String?, in report: StatusReport) -> StatusReport.Token {
-    do throws(TokenReading.Refusal) { return try sought(name, in: report) } catch {
-      Complaint.end(error, after: .zero)
+    do throws(TokenFileReader.Refusal) { return try sought(name, in: report) } catch {
+      CommandLineError.end(error, after: .zero)
     }
   }
 
@@ -64,15 +64,15 @@ struct StatusOptions: ParsableArguments {
   ///
   /// - Throws: a refusal if there is none such. It is hopeless if the daemon runs and is ready. While the daemon starts,
   ///   its status may not have every token yet.
-  func sought(_ name: String?, in report: StatusReport) throws(TokenReading.Refusal) -> StatusReport.Token {
+  func sought(_ name: String?, in report: StatusReport) throws(TokenFileReader.Refusal) -> StatusReport.Token {
     if name == nil, report.tokens.count == 1 { return report.tokens[0] }
     if let name, let token = report.tokens.first(where: { $0.status.name == name }) { return token }
     // A forged status can name any number of tokens.
     let names = report.status.tokens.prefix(20).map(\.name) + (report.status.tokens.count > 20 ? ["..."] : [])
-    throw TokenReading.Refusal(
-      problem: name.map { "there is no token \(Complaint.quoted($0))" } ?? "there are several tokens",
+    throw TokenFileReader.Refusal(
+      problem: name.map { "there is no token \(CommandLineError.quoted($0))" } ?? "there are several tokens",
       remedy: "name one of: \(names.joined(separator: ", "))", code: 3,
-      isHopeless: report.life == .running && report.status.isReady)
+      isFinal: report.life == .running && report.status.isReady)
   }
 }
 
@@ -83,28 +83,28 @@ extension StatusOptions {
   ///
   /// - Throws: what the last attempt met; a hopeless refusal at once.
   func patiently<Result>(
-    for patience: Duration, take: (StatusReport) throws(TokenReading.Refusal) -> Result
-  ) throws(TokenReading.Refusal) -> Result {
+    for patience: Duration, take: (StatusReport) throws(TokenFileReader.Refusal) -> Result
+  ) throws(TokenFileReader.Refusal) -> Result {
     if getpid() == 1 { Self.endOnSignals() }
     let deadline = Moment.now().boot + patience
     var watch = StatusWatch(of: path)
     while true {
       watch.prepare()
       let left = deadline - Moment.now().boot
-      do throws(TokenReading.Refusal) { return try take(look(isLast: left <= .zero)) } catch {
-        if error.isHopeless || left <= .zero { throw error }
+      do throws(TokenFileReader.Refusal) { return try take(look(isLast: left <= .zero)) } catch {
+        if error.isFinal || left <= .zero { throw error }
       }
       watch.pause(atMost: left)
     }
   }
 
   /// The status, judged now. Only the last look asks systemd why there is none.
-  private func look(isLast: Bool) throws(TokenReading.Refusal) -> StatusReport {
+  private func look(isLast: Bool) throws(TokenFileReader.Refusal) -> StatusReport {
     do throws(StatusFile.Unavailable) {
       return StatusReport(try StatusFile.find(in: path))
     } catch {
       let verdict = isLast ? verdict(error) : (error, 3)
-      throw TokenReading.Refusal(problem: verdict.0.problem, remedy: verdict.0.remedy, code: verdict.1)
+      throw TokenFileReader.Refusal(problem: verdict.0.problem, remedy: verdict.0.remedy, code: verdict.1)
     }
   }
 

@@ -42,7 +42,7 @@ enum StandardOutput {
   /// Bytes as they are.
   static func write(_ bytes: [UInt8]) {
     guard WholeWrite.write(bytes, to: STDOUT_FILENO) else {
-      Complaint.end("cannot write to standard output", code: EX_IOERR)
+      CommandLineError.end("cannot write to standard output", code: EX_IOERR)
     }
   }
 }

@@ -26,26 +26,26 @@ struct Wait: ParsableCommand {
   @OptionGroup var location: StatusOptions
 
   func run() {
-    do throws(TokenReading.Refusal) {
-      try location.patiently(for: timeout.duration) { (report) throws(TokenReading.Refusal) in
+    do throws(TokenFileReader.Refusal) {
+      try location.patiently(for: timeout.duration) { (report) throws(TokenFileReader.Refusal) in
         if let name {
-          try TokenReading.confirm(location.sought(name, in: report), in: report)
+          try TokenFileReader.confirm(location.sought(name, in: report), in: report)
         } else {
           try confirmAll(report)
         }
       }
     } catch {
-      Complaint.end(error, after: timeout.duration)
+      CommandLineError.end(error, after: timeout.duration)
     }
   }
 
-  private func confirmAll(_ report: StatusReport) throws(TokenReading.Refusal) {
+  private func confirmAll(_ report: StatusReport) throws(TokenFileReader.Refusal) {
     guard !report.tokens.isEmpty else {
-      throw TokenReading.Refusal(
+      throw TokenFileReader.Refusal(
         problem: "the daemon has no tokens", remedy: "see its configuration: konexus-tokend check --offline", code: 3)
     }
-    do throws(TokenReading.Refusal) {
-      for token in report.tokens { try TokenReading.confirm(token, in: report) }
+    do throws(TokenFileReader.Refusal) {
+      for token in report.tokens { try TokenFileReader.confirm(token, in: report) }
     } catch {
       guard report.tokens.count > 1 else { throw error }
       var refusal = error

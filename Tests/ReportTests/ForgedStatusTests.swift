@@ -118,7 +118,7 @@ import Testing
     let report = StatusReport(found(status))
     let coloured = TextStyle(isColoured: true, columns: 80)
     for token in report.tokens {
-      _ = try? TokenReading.read(token, in: report, validFor: .seconds(3600))
+      _ = try? TokenFileReader.read(token, in: report, validFor: .seconds(3600))
     }
     return [TextStyle.plain, coloured].flatMap { style in
       [report.text(style, inDetail: true), report.text(style, inDetail: false), report.summary].map {
@@ -127,8 +127,8 @@ import Testing
     } + [StatusProbe.live, .ready].map { "\($0.passes(report))" }
   }
 
-  private static func found(_ status: BrokerStatus) -> FoundStatus {
-    FoundStatus(status: status, directory: "/nonexistent", owner: 4242, modified: 0, isHeld: false)
+  private static func found(_ status: BrokerStatus) -> LoadedStatus {
+    LoadedStatus(status: status, directory: "/nonexistent", owner: 4242, modified: 0, isHeld: false)
   }
 
   /// A document with a value in each member.

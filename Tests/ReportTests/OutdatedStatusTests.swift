@@ -18,7 +18,7 @@ import Testing
     #expect(report.tokens[0].state.rawValue == state)
     #expect(try #require(report.tokens[0].remaining) > .seconds(990))
     #expect(report.grade == (age < 30 ? .ok : .warning) && !report.isOverdue)
-    #expect(throws: Never.self) { try TokenReading.read(report.tokens[0], in: report, validFor: .seconds(900)) }
+    #expect(throws: Never.self) { try TokenFileReader.read(report.tokens[0], in: report, validFor: .seconds(900)) }
     if age > 30 {
       #expect(report.text(.plain, inDetail: true).rendered(.plain).contains("-> the daemon cannot write its status"))
     }
@@ -39,9 +39,9 @@ import Testing
   @Test("a newer token that does not say when it ends is doubtful, not expired, and is not shown")
   func opaqueToken() throws {
     let report = try judge(ending: -10, token: "opaque", age: 60, verification: .introspection)
-    #expect(report.tokens[0].state == .untold && report.grade == .warning)
-    let refusal = try #require(throws: TokenReading.Refusal.self) {
-      try TokenReading.read(report.tokens[0], in: report, validFor: .zero)
+    #expect(report.tokens[0].state == .outOfDate && report.grade == .warning)
+    let refusal = try #require(throws: TokenFileReader.Refusal.self) {
+      try TokenFileReader.read(report.tokens[0], in: report, validFor: .zero)
     }
     #expect(refusal.code == 3 && refusal.remedy.contains("df -h"))
   }
@@ -90,7 +90,7 @@ import Testing
       tokens: [
         token
       ])
-    let found = FoundStatus(
+    let found = LoadedStatus(
       status: status, directory: directory, owner: geteuid(), modified: Self.now.unix - 100, isHeld: true)
     return StatusReport(found, now: Self.now)
   }

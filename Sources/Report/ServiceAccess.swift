@@ -4,7 +4,7 @@ import Glibc
 public import Settings
 
 /// What a service's daemon could read of the files that its configuration names, as root sees it who looks for the daemon.
-public struct ServiceReaders: Sendable {
+public struct ServiceAccess: Sendable {
   /// Whom the daemon runs as.
   public var userID: UInt32
   /// The service's group, if it is there.

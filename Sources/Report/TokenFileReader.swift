@@ -5,7 +5,7 @@ import Publication
 import Settings
 
 /// A token as a careful reader takes it from its file: never one that has ended.
-public enum TokenReading {
+public enum TokenFileReader {
   /// Why there is no token to be had.
   public struct Refusal: Error, Hashable, Sendable {
     /// What is wrong.
@@ -15,14 +15,14 @@ public enum TokenReading {
     /// The exit code: 1 not good for long enough, 2 no good token, 3 it cannot be told.
     public var code: Int32
     /// Whether waiting is of no use.
-    public var isHopeless = false
+    public var isFinal = false
 
     /// A refusal.
-    public init(problem: String, remedy: String, code: Int32, isHopeless: Bool = false) {
+    public init(problem: String, remedy: String, code: Int32, isFinal: Bool = false) {
       self.problem = problem
       self.remedy = remedy
       self.code = code
-      self.isHopeless = isHopeless
+      self.isFinal = isFinal
     }
   }
 
@@ -68,7 +68,7 @@ public enum TokenReading {
     guard let output = token.status.rawOutput else {
       throw Refusal(
         problem: "\(name) has no raw file", remedy: "read one of its files: konexus-tokend status \(name)", code: 3,
-        isHopeless: true)
+        isFinal: true)
     }
     do throws(PrivateFile.Unreadable) {
       return try read(output, owner: report.found.owner)
@@ -105,7 +105,7 @@ public enum TokenReading {
 
   private static func absent(_ token: StatusReport.Token, _ report: StatusReport) -> Refusal {
     let status = token.status
-    guard token.state != .untold else {
+    guard token.state != .outOfDate else {
       return Refusal(
         problem: "the daemon cannot write its status, and the token \(status.name) does not say when it expires",
         remedy: "make room: df -h \(report.found.directory.shellQuoted)", code: 3)
@@ -126,7 +126,7 @@ public enum TokenReading {
       return Refusal(
         problem:
           "no token \(status.name) is ever good for \(Timestamp.span(demanded)): they live for \(Timestamp.span(.seconds(end - obtained)))",
-        remedy: "ask for less with --min-validity", code: 1, isHopeless: true)
+        remedy: "ask for less with --min-validity", code: 1, isFinal: true)
     }
     var problem = "the token \(status.name) is good for \(Timestamp.span(remaining)) only"
     if let failure = status.failure { problem += ", and refresh fails: \(failure.message)" }

@@ -6,7 +6,7 @@ public import Publication
 public import Settings
 
 /// Whether a token may be believed.
-public enum TokenVerdict: Sendable {
+public enum TokenValidation: Sendable {
   /// It meets the requirements; `keys` names their issuer and where they come from.
   case verifies(String, keys: String)
   /// It is not, for this reason.
@@ -39,7 +39,7 @@ public enum TokenVerdict: Sendable {
   }
 
   /// The verdict if only the daemon's user says what the token must be.
-  public static func unbacked(_ status: TokenStatus, of found: FoundStatus) -> TokenVerdict {
+  public static func unbacked(_ status: TokenStatus, of found: LoadedStatus) -> TokenValidation {
     let file = "\(found.directory)/\(StatusFile.name)"
     let command = "konexus-tokend inspect \(status.name.shellQuoted) --issuer \(status.issuer.shellQuoted)"
     return .unknown(
@@ -48,11 +48,11 @@ public enum TokenVerdict: Sendable {
   }
 
   /// The verdict if nothing names an issuer.
-  public static let withoutIssuer = TokenVerdict.unknown(
+  public static let withoutIssuer = TokenValidation.unknown(
     "it is of none of the daemon's issuers", remedy: "name the issuer that it must be of: --issuer URL")
 
   /// Judges a token.
-  public static func judge(_ token: Secret, by expected: TokenExpectation) async -> TokenVerdict {
+  public static func judge(_ token: Secret, by expected: TokenRequirements) async -> TokenValidation {
     let issuer = expected.policy.issuer
     var source = "\(issuer) (kept by the daemon)"
     let keys: KeySet
@@ -82,7 +82,7 @@ public enum TokenVerdict: Sendable {
 }
 
 /// The requirements for a token, and where they come from.
-public struct TokenExpectation: Sendable {
+public struct TokenRequirements: Sendable {
   var policy: AccessTokenPolicy
   var transport: TransportSettings
   /// The keys; `nil` if they must be fetched.
@@ -104,11 +104,11 @@ public struct TokenExpectation: Sendable {
 
   /// Requirements of a status file, with the keys of the state file if this user can read them.
   ///
-  /// The status must be trusted (`FoundStatus.isTrusted`): the daemon's user can write both files.
+  /// The status must be trusted (`LoadedStatus.isTrusted`): the daemon's user can write both files.
   /// - Parameters:
   ///   - issuer: replaces the issuer of the status; its keys are fetched.
   ///   - caFile: replaces the authorities of the status.
-  public init(_ status: TokenStatus, of found: FoundStatus, issuer: String?, caFile: String?) {
+  public init(_ status: TokenStatus, of found: LoadedStatus, issuer: String?, caFile: String?) {
     policy = AccessTokenPolicy(
       issuer: issuer ?? status.issuer, audience: status.audience, clientID: status.clientID,
       scopes: status.requestedScope)
