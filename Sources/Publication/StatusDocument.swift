@@ -19,28 +19,28 @@ struct StatusDocument {
   func updated(to status: BrokerStatus) -> StatusDocument? {
     var head = status
     head.tokens = []
-    var former = self.head
-    former?.writtenAt = head.writtenAt
-    guard head != former || status.tokens != tokens else { return nil }
+    var previous = self.head
+    previous?.writtenAt = head.writtenAt
+    guard head != previous || status.tokens != tokens else { return nil }
     return try? StatusDocument(head, status.tokens, after: self)
   }
 
   init() {}
 
-  private init(_ head: BrokerStatus, _ tokens: [TokenStatus], after former: StatusDocument) throws {
+  private init(_ head: BrokerStatus, _ tokens: [TokenStatus], after previous: StatusDocument) throws {
     self.head = head
     self.tokens = tokens
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let (start, end) = try Self.split(encoder.encode(head))
-    bytes.reserveCapacity(former.bytes.count + 4096)
+    bytes.reserveCapacity(previous.bytes.count + 4096)
     lines.reserveCapacity(tokens.count)
     bytes += start
     for (index, token) in tokens.enumerated() {
       bytes += index == 0 ? "\n".utf8 : ",\n".utf8
       let begin = bytes.count
-      if index < former.tokens.count, former.tokens[index] == token {
-        bytes += former.bytes[former.lines[index]]
+      if index < previous.tokens.count, previous.tokens[index] == token {
+        bytes += previous.bytes[previous.lines[index]]
       } else {
         bytes += try encoder.encode(token)
       }
@@ -66,10 +66,10 @@ struct StatusDocument {
           break
         }
         let object = line.last == UInt8(ascii: ",") ? line.dropLast() : line
-        guard let token = try? decoder.decode(TokenStatus.self, from: object), token.isSound else { return nil }
+        guard let token = try? decoder.decode(TokenStatus.self, from: object), token.isPlausible else { return nil }
         tokens.append(token)
       }
-      guard var status = try? decoder.decode(BrokerStatus.self, from: head), status.isSound else { return nil }
+      guard var status = try? decoder.decode(BrokerStatus.self, from: head), status.isPlausible else { return nil }
       status.tokens = tokens
       return status
     }
@@ -98,7 +98,7 @@ struct StatusDocument {
 
 /// Bounds for the numbers of a status file. `StatusDocument.parse` checks every number once, so that later arithmetic
 /// cannot overflow.
-private enum SoundNumbers {
+private enum PlausibleNumbers {
   /// Bounds for times and for differences of clocks, in seconds. A server's `Date` can be in the year 9999.
   private static let seconds = -1e12...1e12
 
@@ -111,21 +111,21 @@ private enum SoundNumbers {
 
 extension BrokerStatus {
   /// Whether its own numbers, without those of the tokens, can be a daemon's.
-  var isSound: Bool {
-    version == 1 && pid > 0 && processStart ?? 0 >= 0 && SoundNumbers.areNatural(reloads)
-      && SoundNumbers.areSeconds(writtenAt, startedAt, stoppedAt)
+  var isPlausible: Bool {
+    version == 1 && pid > 0 && processStart ?? 0 >= 0 && PlausibleNumbers.areNatural(reloads)
+      && PlausibleNumbers.areSeconds(writtenAt, startedAt, stoppedAt)
   }
 }
 
 extension TokenStatus {
   /// Whether all its numbers can be a daemon's.
-  var isSound: Bool {
+  var isPlausible: Bool {
     let durations = tally.durations
     return expiresAtBoot ?? 0 >= 0 && dueAtBoot ?? 0 >= 0
-      && SoundNumbers.areSeconds(
+      && PlausibleNumbers.areSeconds(
         expiresAt, nextAttempt, obtainedAt, clockSkew, lastSuccess, failure?.since, lastFailure?.since,
         tally.lastSuccess, durations.sum)
-      && SoundNumbers.areNatural(
+      && PlausibleNumbers.areNatural(
         requests, successes, failure?.count ?? 0, lastFailure?.count ?? 0, tally.successes, tally.transientFailures,
         tally.refusals, durations.total)
       && durations.counts.count == DurationHistogram.bounds.count && durations.counts.allSatisfy { $0 >= 0 }

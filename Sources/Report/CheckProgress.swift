@@ -15,19 +15,19 @@ final class CheckProgress: Sendable {
   }
 
   private let settings: TokenSettings
-  private let tell: @Sendable (CheckStep) -> Void
+  private let report: @Sendable (CheckStep) -> Void
   private let state = Mutex(State())
 
   /// A certificate that ends sooner is worth a word.
   private static let shortCertificate = 14 * 86_400.0
 
-  init(_ settings: TokenSettings, tell: @escaping @Sendable (CheckStep) -> Void) {
+  init(_ settings: TokenSettings, report: @escaping @Sendable (CheckStep) -> Void) {
     self.settings = settings
-    self.tell = tell
+    self.report = report
   }
 
   /// Takes what the attempt tells.
-  func note(_ step: AcquisitionStep) {
+  func receive(_ step: AcquisitionStep) {
     switch step {
     case .fetched(let document):
       let isFirst = state.withLock { state in
@@ -52,7 +52,7 @@ final class CheckProgress: Sendable {
       if settings.secrets.count > 1 {
         details.append("client secret: the \(answer.clientAuthentication.secretIndex == 0 ? "first" : "second") of two")
       }
-      tell(
+      report(
         self.step(
           .token, .ok, "\(answer.url) gave a Bearer token", details: details, took: answer.duration))
     case .keys(let count): state.withLock { $0.keyCount = count }
@@ -65,7 +65,7 @@ final class CheckProgress: Sendable {
     switch settings.verification {
     case .jwt:
       let isBound = answer?.token?.claims.contains { $0.name == "cnf" } ?? false
-      tell(
+      report(
         step(
           .verification, isBound ? .warning : .ok,
           "the token is what it should be, by one of the issuer's \(keys) keys",
@@ -74,10 +74,10 @@ final class CheckProgress: Sendable {
             ? "the token is bound to a key (cnf; RFC 8705, 3): an API takes it only from who shows that it has the key; ask for one that is not bound, or give readers the certificate"
             : nil))
     case .introspection:
-      tell(
+      report(
         step(.verification, .ok, "the server's introspection calls the token active, and what it tells of it is right"))
     case .none:
-      tell(
+      report(
         step(
           .verification, .warning, "the token is NOT VERIFIED: verify = \"none\"",
           remedy: "set verify to \"jwt\" or \"introspection\" if the server can do with it"))
@@ -96,44 +96,44 @@ final class CheckProgress: Sendable {
       name = .token
     } else {
       name = Self.step(of: failure.code)
-      tellReached(before: name)
+      reportReached(before: name)
     }
-    tell(step(name, .failed, failure.message, details: details, remedy: failure.code.remedy))
+    report(step(name, .failed, failure.message, details: details, remedy: failure.code.remedy))
     let order: [CheckStep.Name] = [
       .dns, .connection, .tls, .discovery, .clock, .token, .verification, .refresh, .reader,
     ]
-    let told: [CheckStep.Name] =
+    let reported: [CheckStep.Name] =
       state.isDiscovered
       ? [.dns, .connection, .tls, .discovery, .clock] : state.isConnected ? [.dns, .connection, .tls] : []
     guard let position = order.firstIndex(of: name) else { return }
-    for later in order[(position + 1)...] where !told.contains(later) {
-      tell(step(later, .skipped, "not reached"))
+    for later in order[(position + 1)...] where !reported.contains(later) {
+      report(step(later, .skipped, "not reached"))
     }
   }
 
   /// What a failed connection shows of the steps before the one that failed.
-  private func tellReached(before name: CheckStep.Name) {
+  private func reportReached(before name: CheckStep.Name) {
     guard !state.withLock({ $0.isConnected }) else { return }
-    let place = Self.place(of: settings.issuer)
-    if name != .dns { tell(step(.dns, .ok, "\(place.host) has an address")) }
-    if name == .tls { tell(step(.connection, .ok, "\(place.host) port \(place.port) answers")) }
+    let address = Self.address(of: settings.issuer)
+    if name != .dns { report(step(.dns, .ok, "\(address.host) has an address")) }
+    if name == .tls { report(step(.connection, .ok, "\(address.host) port \(address.port) answers")) }
   }
 
   private func connected(_ document: AcquisitionStep.Document) {
     let response = document.response
-    let place = Self.place(of: settings.issuer)
-    let address = response.remoteAddress ?? "an address"
-    tell(step(.dns, .ok, "\(place.host) is \(address)", took: response.timings.nameLookup))
-    tell(step(.connection, .ok, "\(address) port \(place.port) answers", took: response.timings.connect))
+    let address = Self.address(of: settings.issuer)
+    let remote = response.remoteAddress ?? "an address"
+    report(step(.dns, .ok, "\(address.host) is \(remote)", took: response.timings.nameLookup))
+    report(step(.connection, .ok, "\(remote) port \(address.port) answers", took: response.timings.connect))
     guard let certificate = response.certificates.first else {
-      tell(step(.tls, .ok, "plain http, to this very host"))
+      report(step(.tls, .ok, "plain http, to this very host"))
       return
     }
     let now = Moment.now().unix
     let left = certificate.notAfter.map { Double($0) - now }
     let isShort = left.map { $0 < Self.shortCertificate } ?? false
     let chain = response.certificates.map { "\($0.subject), signed by \($0.issuer)" }
-    tell(
+    report(
       step(
         .tls, isShort ? .warning : .ok,
         "\(response.tlsVersion ?? "TLS"), the certificate is good"
@@ -155,21 +155,21 @@ final class CheckProgress: Sendable {
     }
     if settings.revokesOnStop { details.append("revocation_endpoint: \(metadata.revocationEndpoint ?? "none")") }
     let cannotRevoke = settings.revokesOnStop && metadata.revocationEndpoint == nil
-    tell(
+    report(
       step(
         .discovery, cannotRevoke ? .warning : .ok, "\(document?.url ?? settings.issuer) is \(settings.issuer)'s",
         details: details,
         remedy: cannotRevoke
           ? "remove revoke_on_stop: the server names no revocation_endpoint, so tokens will not be revoked" : nil,
         took: document.map { $0.response.timings.firstByte }))
-    tellForeignEndpoints(metadata)
+    reportForeignEndpoints(metadata)
     guard let document, let skew = document.skew else {
-      tell(step(.clock, .warning, "the server does not tell its time, so that this host's clock cannot be compared"))
+      report(step(.clock, .warning, "the server does not tell its time, so that this host's clock cannot be compared"))
       return
     }
     let seconds = abs(skew.seconds)
     guard seconds >= 1 else {
-      tell(step(.clock, .ok, "this host's clock and the server's agree to a second"))
+      report(step(.clock, .ok, "this host's clock and the server's agree to a second"))
       return
     }
     let text =
@@ -177,11 +177,11 @@ final class CheckProgress: Sendable {
     let remedy = "check this host's time synchronisation: timedatectl"
     // Beyond the leeway of verification a token looks dead or unborn.
     let outcome: CheckStep.Outcome = seconds >= 60 ? .failed : seconds >= 5 ? .warning : .ok
-    tell(step(.clock, outcome, text, remedy: outcome == .ok ? nil : remedy))
+    report(step(.clock, outcome, text, remedy: outcome == .ok ? nil : remedy))
   }
 
   /// Reports endpoints that get the client's secret on another host than the issuer's. RFC 8414 allows them.
-  private func tellForeignEndpoints(_ metadata: ServerMetadata) {
+  private func reportForeignEndpoints(_ metadata: ServerMetadata) {
     let byCertificate = settings.clientCertificateFile != nil
     let endpoints = [
       ("token_endpoint", metadata.tokenEndpoint(byCertificate: byCertificate)),
@@ -194,11 +194,11 @@ final class CheckProgress: Sendable {
         settings.revokesOnStop ? metadata.revocationEndpoint(byCertificate: byCertificate) : nil
       ),
     ]
-    let issuer = Self.place(of: settings.issuer).host
-    for case let (name, url?) in endpoints where Self.place(of: url).host != issuer {
-      let host = Self.place(of: url).host
+    let issuer = Self.address(of: settings.issuer).host
+    for case let (name, url?) in endpoints where Self.address(of: url).host != issuer {
+      let host = Self.address(of: url).host
       let problem = "\(name) is on \(host), not on the issuer's host \(issuer): the client secret goes there"
-      tell(
+      report(
         step(
           .discovery, .warning, problem,
           remedy: "ask the operator of \(issuer) whether \(host) belongs to the server"))
@@ -224,7 +224,7 @@ final class CheckProgress: Sendable {
     }
   }
 
-  private static func place(of issuer: String) -> (host: String, port: Int) {
+  private static func address(of issuer: String) -> (host: String, port: Int) {
     guard let endpoint = try? Endpoint(issuer) else { return (issuer, 443) }
     return (endpoint.host, endpoint.port)
   }

@@ -28,14 +28,14 @@ public struct RunningDaemon: ~Copyable {
   /// file says.
   ///
   /// The descriptor is opened first. If the checks then see another process, the descriptor's process has ended.
-  public static func find(by found: LoadedStatus) -> RunningDaemon? {
-    let status = found.status
+  public static func find(by loaded: LoadedStatus) -> RunningDaemon? {
+    let status = loaded.status
     guard status.bootID == BootID.current, status.stoppedAt == nil, let start = status.processStart,
       let daemon = RunningDaemon(pid: status.pid)
     else { return nil }
     // Files in /proc/PID belong to root if the process cannot be dumped. The directory itself shows its user.
     var process = stat()
-    guard daemon.start == start, stat("/proc/\(status.pid)", &process) == 0, process.st_uid == found.owner else {
+    guard daemon.start == start, stat("/proc/\(status.pid)", &process) == 0, process.st_uid == loaded.owner else {
       return nil
     }
     return daemon

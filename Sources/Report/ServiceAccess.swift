@@ -26,7 +26,7 @@ public struct ServiceAccess: Sendable {
   public func unreadable(in configuration: Configuration) -> [FileRefusal] {
     var seen: Set<String> = []
     return configuration.tokens.flatMap(\.inputFiles).filter { seen.insert($0).inserted }.compactMap { path in
-      configuration.filesBesideIt.contains(path) ? missingCredential(path) : inaccessible(path)
+      configuration.relativeFiles.contains(path) ? missingCredential(path) : inaccessible(path)
     }
   }
 

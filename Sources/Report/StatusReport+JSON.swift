@@ -7,7 +7,7 @@ extension StatusReport {
   /// For machines: one object, its members sorted. Names and meanings stay as they are; members may be added.
   public func json() -> String {
     let document = Document(
-      grade: grade.word.lowercased(), exitCode: grade.rawValue, daemon: Document.Daemon(status, life),
+      grade: severity.word.lowercased(), exitCode: severity.rawValue, daemon: Document.Daemon(status, daemonState),
       configuration: status.configuration, configurationProblem: status.configurationProblem,
       isConfigurationChanged: status.isConfigurationChanged, tokens: tokens.map(Document.Token.init))
     return JSONText.json(document)
@@ -21,10 +21,10 @@ extension StatusReport {
       var error: String
       var remedy: String
     }
-    let grade: Grade = isCritical ? .critical : .unknown
+    let severity: Severity = isCritical ? .critical : .unknown
     return JSONText.json(
       Failure(
-        grade: grade.word.lowercased(), exitCode: grade.rawValue, error: unavailable.problem,
+        grade: severity.word.lowercased(), exitCode: severity.rawValue, error: unavailable.problem,
         remedy: unavailable.remedy))
   }
 
@@ -44,8 +44,8 @@ extension StatusReport {
       var stoppedAt: Double?
       var lastChange: Double
 
-      init(_ status: BrokerStatus, _ life: DaemonState) {
-        isRunning = life == .running
+      init(_ status: BrokerStatus, _ daemonState: DaemonState) {
+        isRunning = daemonState == .running
         pid = status.pid
         startedAt = status.startedAt
         stoppedAt = status.stoppedAt
@@ -76,8 +76,8 @@ extension StatusReport {
       init(_ token: StatusReport.Token) {
         let status = token.status
         name = status.name
-        state = token.state.rawValue
-        grade = token.state.grade.word.lowercased()
+        state = token.health.rawValue
+        grade = token.health.severity.word.lowercased()
         validForSeconds = token.remaining.map { max(0, $0.seconds) }
         expiresAt = status.expiresAt
         nextAttempt = status.nextAttempt

@@ -8,7 +8,7 @@ extension StatusReport {
     if style.columns != nil, !inDetail {
       lines += [""] + table(style)
     } else {
-      for token in tokens { lines += token.details(style, now: now.unix, isAttended: life == .running) }
+      for token in tokens { lines += token.details(style, now: now.unix, isDaemonRunning: daemonState == .running) }
     }
     let advice = self.advice
     if !advice.isEmpty { lines += [""] + advice.map { StyledLine("-> ", .strong) + StyledLine($0) } }
@@ -26,26 +26,26 @@ extension StatusReport {
   /// The line that a monitoring system shows.
   private var headline: StyledLine {
     let tone: TextStyle.Tone =
-      switch grade {
+      switch severity {
       case .ok: .good
       case .warning: .doubtful
       case .critical, .unknown: .bad
       }
-    let good = tokens.count { $0.state.grade < .critical }
+    let good = tokens.count { $0.health.severity < .critical }
     var text = "\(good) of \(tokens.count) tokens in place"
-    let worst = tokens.filter { $0.state != .valid }.sorted { $0.state.grade > $1.state.grade }
-    let shown = worst.prefix(3).map { "\($0.status.name) \($0.state.rawValue)" }
+    let worst = tokens.filter { $0.health != .valid }.sorted { $0.health.severity > $1.health.severity }
+    let shown = worst.prefix(3).map { "\($0.status.name) \($0.health.rawValue)" }
     if !shown.isEmpty { text += ": " + shown.joined(separator: ", ") }
     if worst.count > 3 { text += " and \(worst.count - 3) more" }
     if let problem = status.configurationProblem { text += "; \(problem.prefix { $0 != ":" })" }
     if status.isConfigurationChanged { text += "; the config file is newer than the running configuration" }
-    return StyledLine(grade.word, tone) + ": \(text)"
+    return StyledLine(severity.word, tone) + ": \(text)"
   }
 
   private var daemonLines: [StyledLine] {
     let now = now.unix
     var lines: [StyledLine] = []
-    switch life {
+    switch daemonState {
     case .running:
       lines.append("daemon: running since \(Timestamp.full(status.startedAt, now: now)), pid \(status.pid)")
     case .stopped(let time):
@@ -73,9 +73,9 @@ extension StatusReport {
       let status = token.status
       let output = status.outputs.first
       rows.append([
-        status.name, token.state.rawValue,
+        status.name, token.health.rawValue,
         token.remaining.map { $0 > .zero ? Timestamp.span($0) : "ended" } ?? "-",
-        life == .running ? status.nextAttempt.map { Timestamp.relative($0, now: now) } ?? "under way" : "-",
+        daemonState == .running ? status.nextAttempt.map { Timestamp.relative($0, now: now) } ?? "under way" : "-",
         status.lastSuccess.map { Timestamp.relative($0, now: now) } ?? "never",
         "\(status.requests), \(status.successes) good",
         output.map { "\(token.files.first?.mode ?? $0.mode) \($0.path)" } ?? "-",
@@ -97,14 +97,14 @@ extension StatusReport {
       for (column, cell) in row.enumerated() {
         let isLast = column == row.count - 1
         let padded = isLast ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
-        let tone = index == 0 ? TextStyle.Tone.faint : column == 1 ? tokens[index - 1].state.tone : nil
+        let tone = index == 0 ? TextStyle.Tone.faint : column == 1 ? tokens[index - 1].health.tone : nil
         line += StyledLine(padded, tone) + (isLast ? "" : "  ")
       }
       lines.append(line)
       if let file = files[index] { lines.append("  \(file)") }
       guard index > 0 else { continue }
       let status = tokens[index - 1].status
-      for (label, failure) in status.troubles(now: now) { lines.append("  \(label): \(failure)") }
+      for (label, failure) in status.failures(now: now) { lines.append("  \(label): \(failure)") }
     }
     return lines
   }
@@ -116,13 +116,13 @@ extension StatusReport {
   /// What to type next, the most urgent first.
   private var advice: [String] {
     var advice: [String] = []
-    if life != .running {
+    if daemonState != .running {
       advice.append(
         "start the daemon: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50")
-    } else if let token = tokens.first(where: { $0.state == .outOfDate }) {
-      let room = "df -h \(found.directory.shellQuoted)"
+    } else if let token = tokens.first(where: { $0.health == .outOfDate }) {
+      let room = "df -h \(loaded.directory.shellQuoted)"
       advice.append("the daemon cannot write its status since the last token \(token.status.name); make room: \(room)")
-    } else if tokens.contains(where: { $0.state == .overdue || $0.state == .expired }) {
+    } else if tokens.contains(where: { $0.health == .overdue || $0.health == .expired }) {
       advice.append("the daemon does not do what is due: systemctl restart konexus-tokend")
     }
     for token in tokens {
@@ -138,9 +138,9 @@ extension StatusReport {
   }
 }
 
-extension StatusReport.State {
+extension StatusReport.Health {
   var tone: TextStyle.Tone {
-    switch grade {
+    switch severity {
     case .ok: .good
     case .warning: .doubtful
     case .critical, .unknown: .bad
@@ -150,7 +150,7 @@ extension StatusReport.State {
 
 extension StatusReport.Token {
   /// One fact a line.
-  func details(_ style: TextStyle, now: Double, isAttended: Bool) -> [StyledLine] {
+  func details(_ style: TextStyle, now: Double, isDaemonRunning: Bool) -> [StyledLine] {
     var facts: [(String, String)] = []
     if let expiresAt = status.expiresAt, let remaining {
       // The boot-time clock decides; the time of day is for people, and the wall clock may have been set since.
@@ -158,10 +158,10 @@ extension StatusReport.Token {
       facts.append((remaining > .zero ? "valid until" : "ended at", Timestamp.full(end, now: now)))
     }
     let next = status.nextAttempt.map { Timestamp.full($0, now: now) } ?? "under way"
-    facts.append(("next refresh", isAttended ? next : "none, the daemon does not run"))
+    facts.append(("next refresh", isDaemonRunning ? next : "none, the daemon does not run"))
     facts.append(("last success", status.lastSuccess.map { Timestamp.full($0, now: now) } ?? "never"))
-    let troubles = status.troubles(now: now)
-    facts += troubles.isEmpty ? [("last failure", "none")] : troubles
+    let failures = status.failures(now: now)
+    facts += failures.isEmpty ? [("last failure", "none")] : failures
     facts.append(("requests", "\(status.requests) sent, \(status.successes) brought a token"))
     for (output, file) in zip(status.outputs, files) {
       let seen =
@@ -183,7 +183,7 @@ extension StatusReport.Token {
     }
     for note in status.notes { facts.append(("note", note)) }
     let width = style.columns == nil ? 0 : facts.map(\.0.count).max() ?? 0
-    return ["\(status.name): " + StyledLine(state.rawValue, state.tone)]
+    return ["\(status.name): " + StyledLine(health.rawValue, health.tone)]
       + facts.map { label, fact in
         StyledLine("  \(label): " + String(repeating: " ", count: max(0, width - label.count)) + fact)
       }
@@ -192,18 +192,18 @@ extension StatusReport.Token {
 
 extension TokenStatus {
   /// What fails, or failed last.
-  func troubles(now: Double) -> [(String, String)] {
-    var troubles: [(String, String)] = []
+  func failures(now: Double) -> [(String, String)] {
+    var failures: [(String, String)] = []
     if let failure {
-      troubles.append(
+      failures.append(
         (
           "failing since",
           "\(Timestamp.full(failure.since, now: now)), \(failure.count) \(failure.count == 1 ? "attempt" : "attempts"): \(failure.message)"
         ))
     } else if let lastFailure {
-      troubles.append(("last failure", "\(Timestamp.full(lastFailure.since, now: now)): \(lastFailure.message)"))
+      failures.append(("last failure", "\(Timestamp.full(lastFailure.since, now: now)): \(lastFailure.message)"))
     }
-    if let publicationFailure { troubles.append(("cannot publish", publicationFailure)) }
-    return troubles
+    if let publicationFailure { failures.append(("cannot publish", publicationFailure)) }
+    return failures
   }
 }

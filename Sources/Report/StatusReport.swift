@@ -5,7 +5,7 @@ public import Publication
 /// A status file judged by the clocks and processes of now: what was true when it was written may have ended since.
 public struct StatusReport: Sendable {
   /// How bad it is, in the numbers of the monitoring-plugin convention.
-  public enum Grade: Int32, Comparable, Sendable {
+  public enum Severity: Int32, Comparable, Sendable {
     /// Every token is valid and looked after.
     case ok = 0
     /// Readers have their token, but a person should look: refresh fails, the daemon is gone.
@@ -16,7 +16,7 @@ public struct StatusReport: Sendable {
     case unknown = 3
 
     /// Less is better.
-    public static func < (left: Grade, right: Grade) -> Bool { left.rawValue < right.rawValue }
+    public static func < (left: Severity, right: Severity) -> Bool { left.rawValue < right.rawValue }
 
     /// As plugins write it.
     public var word: String {
@@ -30,7 +30,7 @@ public struct StatusReport: Sendable {
   }
 
   /// How a token fares now.
-  public enum State: String, Sendable {
+  public enum Health: String, Sendable {
     /// Good, and the next is coming along.
     case valid
     /// Good, but its successor cannot be got or published.
@@ -49,7 +49,7 @@ public struct StatusReport: Sendable {
     case missing = "file missing"
 
     /// How bad it is.
-    public var grade: Grade {
+    public var severity: Severity {
       switch self {
       case .valid: .ok
       case .failing, .unattended, .overdue, .outOfDate: .warning
@@ -63,7 +63,7 @@ public struct StatusReport: Sendable {
     /// What the file says.
     public var status: TokenStatus
     /// What is true now.
-    public var state: State
+    public var health: Health
     /// What is left of the token in the file; `nil` if there is none.
     public var remaining: Duration?
     /// Its files, as this user sees them.
@@ -73,9 +73,9 @@ public struct StatusReport: Sendable {
   }
 
   /// The file that is judged.
-  public var found: LoadedStatus
+  public var loaded: LoadedStatus
   /// Whether its writer is there.
-  public var life: DaemonState
+  public var daemonState: DaemonState
   /// The tokens, judged.
   public var tokens: [Token]
   /// Whether the daemon let something pass that was due, for any token.
@@ -84,77 +84,77 @@ public struct StatusReport: Sendable {
   public var now: Moment
 
   /// What the file says.
-  public var status: BrokerStatus { found.status }
+  public var status: BrokerStatus { loaded.status }
 
   /// Whether the config file was changed since the daemon read it.
   public var isConfigurationChanged: Bool {
-    get { found.status.isConfigurationChanged }
-    set { found.status.isConfigurationChanged = newValue }
+    get { loaded.status.isConfigurationChanged }
+    set { loaded.status.isConfigurationChanged = newValue }
   }
 
   /// What to do about that; `nil` if it was not changed.
-  public var changedConfiguration: String? { found.status.changedConfiguration }
+  public var changedConfiguration: String? { loaded.status.changedConfiguration }
 
   /// Judges a status file; with `name`, that token alone.
-  public init(_ found: LoadedStatus, only name: String? = nil, now: Moment = .now()) {
-    let life = DaemonState(of: found)
-    var found = found
+  public init(_ loaded: LoadedStatus, only name: String? = nil, now: Moment = .now()) {
+    let daemonState = DaemonState(of: loaded)
+    var loaded = loaded
     // The daemon looks once a minute; a person who has just edited the file asks sooner.
-    if life == .running, let stamp = found.status.configurationStamp,
-      let present = FileStamp(at: found.status.configuration)
+    if daemonState == .running, let stamp = loaded.status.configurationStamp,
+      let present = FileStamp(at: loaded.status.configuration)
     {
-      found.status.isConfigurationChanged = present != stamp
+      loaded.status.isConfigurationChanged = present != stamp
     }
-    self.found = found
+    self.loaded = loaded
     self.now = now
-    self.life = life
-    let all = found.status.tokens.map { Token($0, found, life, now) }
+    self.daemonState = daemonState
+    let all = loaded.status.tokens.map { Token($0, loaded, daemonState, now) }
     isOverdue = all.contains(where: \.isOverdue)
     tokens = name == nil ? all : all.filter { $0.status.name == name }
   }
 
   /// The worst of all.
-  public var grade: Grade {
-    let worst = tokens.map(\.state.grade).max() ?? .unknown
+  public var severity: Severity {
+    let worst = tokens.map(\.health.severity).max() ?? .unknown
     return worst == .ok && (status.configurationProblem != nil || status.isConfigurationChanged) ? .warning : worst
   }
 }
 
 extension TokenStatus {
   /// Longer than a daemon that is well lets anything wait that is due, and than it takes to say so.
-  fileprivate static let patience = Duration.seconds(30)
+  fileprivate static let gracePeriod = Duration.seconds(30)
 
   /// Whether the daemon that wrote this has let something pass that was due.
   fileprivate func isOverdue(_ now: BootTime) -> Bool {
     guard let due = dueAtBoot.map(BootTime.init(nanoseconds:)) else { return false }
-    return now > due + Self.patience
+    return now > due + Self.gracePeriod
   }
 }
 
 extension StatusReport.Token {
-  init(_ status: TokenStatus, _ found: LoadedStatus, _ life: DaemonState, _ now: Moment) {
+  init(_ status: TokenStatus, _ loaded: LoadedStatus, _ daemonState: DaemonState, _ now: Moment) {
     self.status = status
     files = status.outputs.map { FileAttributes($0.path) }
     // The boot-time clock of another boot says nothing; what was in memory is gone with it.
-    let end = life == .ofAnotherBoot ? nil : status.expiresAtBoot.map(BootTime.init(nanoseconds:))
+    let end = daemonState == .ofAnotherBoot ? nil : status.expiresAtBoot.map(BootTime.init(nanoseconds:))
     remaining = end.map { $0 - now.boot }
     // The daemon writes its status after the token. If there is no room for it, the status describes an earlier token.
-    let newer = files.first?.modified.flatMap { $0 > found.modified && life != .ofAnotherBoot ? $0 : nil }
-    let isOutOfDate = newer.map { now.unix - $0 > TokenStatus.patience.seconds } ?? false
-    if newer != nil, let expiry = TokenFileReader.expiry(of: status, owner: found.owner) {
+    let newer = files.first?.modified.flatMap { $0 > loaded.modified && daemonState != .ofAnotherBoot ? $0 : nil }
+    let isOutOfDate = newer.map { now.unix - $0 > TokenStatus.gracePeriod.seconds } ?? false
+    if newer != nil, let expiry = TokenFileReader.expiry(of: status, owner: loaded.owner) {
       remaining = .seconds(expiry - now.unix - (status.clockSkew ?? 0))
       self.status.expiresAt = expiry
     }
-    isOverdue = life == .running && newer == nil && status.isOverdue(now.boot)
-    state =
-      if isOutOfDate, life == .running, remaining ?? .zero > .zero || status.verification != .jwt {
+    isOverdue = daemonState == .running && newer == nil && status.isOverdue(now.boot)
+    health =
+      if isOutOfDate, daemonState == .running, remaining ?? .zero > .zero || status.verification != .jwt {
         .outOfDate
       } else if let remaining {
         if remaining <= .zero {
           .expired
         } else if files.contains(where: { $0.exists == false }) {
           .missing
-        } else if life != .running {
+        } else if daemonState != .running {
           .unattended
         } else if isOverdue {
           .overdue
@@ -179,14 +179,14 @@ public enum DaemonState: Hashable, Sendable {
   case ofAnotherBoot
 
   /// Looks for the daemon that wrote a status.
-  init(of found: LoadedStatus) {
-    let status = found.status
+  init(of loaded: LoadedStatus) {
+    let status = loaded.status
     // A lock proves it where this process cannot know the boot, as in a unit with ProcSubset=pid.
-    if !found.isHeld, status.bootID != BootID.current {
+    if !loaded.isHeld, status.bootID != BootID.current {
       self = .ofAnotherBoot
     } else if let stoppedAt = status.stoppedAt {
       self = .stopped(at: stoppedAt)
-    } else if found.isHeld || RunningDaemon.find(by: found)?.isRunning ?? false {
+    } else if loaded.isHeld || RunningDaemon.find(by: loaded)?.isRunning ?? false {
       self = .running
     } else {
       self = .died(after: status.writtenAt)
@@ -204,8 +204,8 @@ public enum StatusProbe: String, CaseIterable, Sendable {
   /// Whether a daemon in that state passes.
   public func passes(_ report: StatusReport) -> Bool {
     switch self {
-    case .ready: report.grade < .critical
-    case .live: report.life == .running && !report.isOverdue
+    case .ready: report.severity < .critical
+    case .live: report.daemonState == .running && !report.isOverdue
     }
   }
 }

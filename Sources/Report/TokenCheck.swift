@@ -15,15 +15,15 @@ public struct TokenCheck: Sendable {
   /// Whom the daemon runs as.
   let userID: UInt32
   /// A directory that the service's start makes.
-  let directoryToCome: String?
+  let futureDirectory: String?
 
   /// A check of `settings`.
   ///
   /// - Parameters:
   ///   - userID: the user that the daemon runs as.
   ///   - directoryToCome: a directory that need not be there yet, for systemd makes it at the service's start.
-  public init(_ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32, directoryToCome: String? = nil) {
-    self.directoryToCome = directoryToCome
+  public init(_ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32, futureDirectory: String? = nil) {
+    self.futureDirectory = futureDirectory
     self.settings = settings
     self.daemon = daemon
     self.userID = userID
@@ -32,20 +32,20 @@ public struct TokenCheck: Sendable {
   /// Walks.
   ///
   /// - Parameter isOffline: whether to stop short of the network.
-  public func walk(isOffline: Bool, tell: @escaping @Sendable (CheckStep) -> Void) async {
-    if let warning = unprotectedIssuer() { tell(warning) }
-    for step in outputs() { tell(step) }
+  public func run(isOffline: Bool, report: @escaping @Sendable (CheckStep) -> Void) async {
+    if let warning = unprotectedIssuer() { report(warning) }
+    for step in outputs() { report(step) }
     guard !isOffline else { return }
-    let progress = CheckProgress(settings, tell: tell)
+    let progress = CheckProgress(settings, report: report)
     do throws(AcquisitionFailure) {
       let request = try await settings.requestWithFiles(as: userID).get()
       let server = AuthorizationServer(
         issuer: settings.issuer, transport: settings.transport(as: userID), http: HTTPClient(),
-        observe: { progress.note($0) })
+        observe: { progress.receive($0) })
       let verifiedToken = try await server.acquire(request)
       progress.verified(verifiedToken)
-      tell(refresh(verifiedToken))
-      tell(reader(verifiedToken))
+      report(refresh(verifiedToken))
+      report(reader(verifiedToken))
     } catch {
       progress.failed(error)
     }
@@ -68,7 +68,7 @@ public struct TokenCheck: Sendable {
   private func outputs() -> [CheckStep] {
     settings.outputs.map { output in
       let place = FilePath.directory(of: output.path)
-      if place == directoryToCome, FileAttributes(place).exists == false {
+      if place == futureDirectory, FileAttributes(place).exists == false {
         return step(.output, .ok, "\(place): not there yet; systemd makes it when the service starts")
       }
       do throws(PublicationFailure) {
@@ -152,11 +152,11 @@ extension DaemonSettings {
   /// - Parameters:
   ///   - userID: whom the daemon runs as.
   ///   - toCome: a directory that need not be there yet, for systemd makes it at the service's start.
-  public func placeSteps(userID: UInt32, toCome: String?) -> [CheckStep] {
+  public func pathSteps(userID: UInt32, futureDirectory: String?) -> [CheckStep] {
     var steps: [CheckStep] = []
     if let credentialSocket {
       let directory = FilePath.directory(of: credentialSocket)
-      if directory != toCome {
+      if directory != futureDirectory {
         do throws(PublicationFailure) {
           _ = try OutputDirectory(directory, allowsPersistentStorage: true, owner: userID)
           steps.append(CheckStep(.output, .ok, "\(credentialSocket): the socket that systemd gets tokens from"))
@@ -172,7 +172,7 @@ extension DaemonSettings {
       let isItsOwn = userID == 0 || (status.st_uid == userID && status.st_mode & 0o300 == 0o300)
       if isThere, isItsOwn || status.st_mode & 0o030 == 0o030 || status.st_mode & 0o003 == 0o003 {
         steps.append(CheckStep(.output, .ok, "\(metricsFile): metrics"))
-      } else if directory != toCome {
+      } else if directory != futureDirectory {
         steps.append(
           CheckStep(
             .output, .warning,

@@ -33,25 +33,25 @@ public enum TokenFileReader {
   ///
   /// - Parameter demanded: how much longer it must be good.
   public static func read(
-    _ token: StatusReport.Token, in report: StatusReport, validFor demanded: Duration
+    _ token: StatusReport.Token, in report: StatusReport, validFor minimumValidity: Duration
   ) throws(Refusal) -> Secret {
     guard var remaining = token.remaining, remaining > .zero else { throw absent(token, report) }
     let content = try content(of: token, in: report)
-    if report.life != .running {
+    if report.daemonState != .running {
       let expiry = expiry(of: content)
       // An opaque token tells nothing: what the daemon wrote last is all there is.
       guard expiry != nil || token.status.verification != .jwt else { throw absent(token, report) }
       if let expiry { remaining = min(remaining, .seconds(expiry - report.now.unix)) }
     }
     guard remaining > .zero else { throw absent(token, report) }
-    guard remaining >= demanded else { throw tooShort(token, remaining, demanded) }
+    guard remaining >= minimumValidity else { throw expiresTooSoon(token, remaining, minimumValidity) }
     return content
   }
 
   /// Demands that a token is in each of its files, and that a careful reader gets it now.
   public static func confirm(_ token: StatusReport.Token, in report: StatusReport) throws(Refusal) {
     // A token that has expired has no files: that is the better reason.
-    if token.state == .missing, let index = token.files.firstIndex(where: { $0.exists == false }) {
+    if token.health == .missing, let index = token.files.firstIndex(where: { $0.exists == false }) {
       let status = token.status
       throw Refusal(
         problem: "the token \(status.name) is not in its file \(status.outputs[index].path)",
@@ -71,7 +71,7 @@ public enum TokenFileReader {
         isFinal: true)
     }
     do throws(PrivateFile.Unreadable) {
-      return try read(output, owner: report.found.owner)
+      return try read(output, owner: report.loaded.owner)
     } catch {
       let place = FilePath.directory(of: output.path)
       let access = "if there is, use sudo, or become a member of its group: usermod -aG konexus-token USER"
@@ -105,27 +105,27 @@ public enum TokenFileReader {
 
   private static func absent(_ token: StatusReport.Token, _ report: StatusReport) -> Refusal {
     let status = token.status
-    guard token.state != .outOfDate else {
+    guard token.health != .outOfDate else {
       return Refusal(
         problem: "the daemon cannot write its status, and the token \(status.name) does not say when it expires",
-        remedy: "make room: df -h \(report.found.directory.shellQuoted)", code: 3)
+        remedy: "make room: df -h \(report.loaded.directory.shellQuoted)", code: 3)
     }
     var problem = "there is no valid token \(status.name)"
     if token.remaining != nil { problem = "the token \(status.name) has ended" }
-    if report.life != .running { problem += ", and the daemon does not run" }
+    if report.daemonState != .running { problem += ", and the daemon does not run" }
     if let failure = status.failure { problem += ": \(failure.message)" }
     let remedy =
-      report.life == .running
+      report.daemonState == .running
       ? "see why: konexus-tokend status \(status.name)" : "start the daemon: systemctl start konexus-tokend"
     return Refusal(problem: problem, remedy: remedy, code: 2)
   }
 
-  private static func tooShort(_ token: StatusReport.Token, _ remaining: Duration, _ demanded: Duration) -> Refusal {
+  private static func expiresTooSoon(_ token: StatusReport.Token, _ remaining: Duration, _ minimumValidity: Duration) -> Refusal {
     let status = token.status
-    if let obtained = status.obtainedAt, let end = status.expiresAt, .seconds(end - obtained) < demanded {
+    if let obtained = status.obtainedAt, let end = status.expiresAt, .seconds(end - obtained) < minimumValidity {
       return Refusal(
         problem:
-          "no token \(status.name) is ever good for \(Timestamp.span(demanded)): they live for \(Timestamp.span(.seconds(end - obtained)))",
+          "no token \(status.name) is ever good for \(Timestamp.span(minimumValidity)): they live for \(Timestamp.span(.seconds(end - obtained)))",
         remedy: "ask for less with --min-validity", code: 1, isFinal: true)
     }
     var problem = "the token \(status.name) is good for \(Timestamp.span(remaining)) only"

@@ -39,11 +39,11 @@ public enum TokenValidation: Sendable {
   }
 
   /// The verdict if only the daemon's user says what the token must be.
-  public static func unbacked(_ status: TokenStatus, of found: LoadedStatus) -> TokenValidation {
-    let file = "\(found.directory)/\(StatusFile.name)"
+  public static func unverifiable(_ status: TokenStatus, of loaded: LoadedStatus) -> TokenValidation {
+    let file = "\(loaded.directory)/\(StatusFile.name)"
     let command = "konexus-tokend inspect \(status.name.shellQuoted) --issuer \(status.issuer.shellQuoted)"
     return .unknown(
-      "only \(file) names the issuer, and user \(found.owner) can write that file",
+      "only \(file) names the issuer, and user \(loaded.owner) can write that file",
       remedy: "if this issuer is right, type: \(command)")
   }
 
@@ -52,14 +52,14 @@ public enum TokenValidation: Sendable {
     "it is of none of the daemon's issuers", remedy: "name the issuer that it must be of: --issuer URL")
 
   /// Judges a token.
-  public static func judge(_ token: Secret, by expected: TokenRequirements) async -> TokenValidation {
-    let issuer = expected.policy.issuer
+  public static func validate(_ token: Secret, by requirements: TokenRequirements) async -> TokenValidation {
+    let issuer = requirements.policy.issuer
     var source = "\(issuer) (kept by the daemon)"
     let keys: KeySet
-    if let kept = expected.keys {
+    if let kept = requirements.keys {
       keys = kept
     } else {
-      let server = AuthorizationServer(issuer: issuer, transport: expected.transport, http: HTTPClient())
+      let server = AuthorizationServer(issuer: issuer, transport: requirements.transport, http: HTTPClient())
       do throws(AcquisitionFailure) { keys = try await server.fetchKeys() } catch {
         return .unknown("the issuer's keys cannot be had: \(error.message)", remedy: error.code.remedy)
       }
@@ -67,14 +67,14 @@ public enum TokenValidation: Sendable {
     }
     do throws(VerificationFailure) {
       let claims = try await AccessTokenVerifier.verify(
-        token: token, keys: keys, policy: expected.policy, grantedScope: expected.grantedScope,
+        token: token, keys: keys, policy: requirements.policy, grantedScope: requirements.grantedScope,
         unixTime: Moment.now().unix)
       // The leeway is for clocks that differ, not for a token that is over.
-      let now = Moment.now().unix + expected.clockSkew
+      let now = Moment.now().unix + requirements.clockSkew
       if Double(claims.expiry) <= now {
         return .fails("it ended \(Timestamp.relative(Double(claims.expiry), now: now))")
       }
-      return .verifies(expected.finding, keys: source)
+      return .verifies(requirements.finding, keys: source)
     } catch {
       return .fails(error.message)
     }
@@ -108,7 +108,7 @@ public struct TokenRequirements: Sendable {
   /// - Parameters:
   ///   - issuer: replaces the issuer of the status; its keys are fetched.
   ///   - caFile: replaces the authorities of the status.
-  public init(_ status: TokenStatus, of found: LoadedStatus, issuer: String?, caFile: String?) {
+  public init(_ status: TokenStatus, of loaded: LoadedStatus, issuer: String?, caFile: String?) {
     policy = AccessTokenPolicy(
       issuer: issuer ?? status.issuer, audience: status.audience, clientID: status.clientID,
       scopes: status.requestedScope)
@@ -116,7 +116,7 @@ public struct TokenRequirements: Sendable {
     grantedScope = status.scope
     clockSkew = status.clockSkew ?? 0
     if policy.issuer == status.issuer, let output = status.outputs.first {
-      keys = TokenState.keys(at: TokenSettings.statePath(of: status.name, besides: output.path), of: found.owner)
+      keys = TokenState.keys(at: TokenSettings.statePath(of: status.name, besides: output.path), of: loaded.owner)
     }
   }
 

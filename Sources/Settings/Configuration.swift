@@ -7,7 +7,7 @@ public struct Configuration: Hashable, Sendable {
   /// The file that a person changes to change it: another one if `path` is a copy that systemd made.
   public var source: String
   /// The files that it names by relative paths: beside it, or among the service's credentials.
-  public var filesBesideIt: Set<String> = []
+  public var relativeFiles: Set<String> = []
   /// The `[daemon]` table.
   public var daemon: DaemonSettings
   /// The `[token.NAME]` tables, in the order of the file. Never empty after ``load(path:environment:)``.

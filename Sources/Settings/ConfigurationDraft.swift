@@ -39,7 +39,7 @@ public struct ConfigurationDraft: Sendable {
   public private(set) var text: Secret?
 
   /// What the unit's `SetCredential=` passes if systemd has no file to copy.
-  private static let absence = Secret("not-passed")
+  private static let missingFileMarker = Secret("not-passed")
 
   /// Reads the file at `path`, and no other.
   ///
@@ -50,7 +50,7 @@ public struct ConfigurationDraft: Sendable {
     do throws(FileRefusal) {
       let (text, refusal) = try ProtectedFile.readUnlessChangeable(
         path, rules: environment.fileRules, limit: Self.sizeLimit)
-      guard text != Self.absence else {
+      guard text != Self.missingFileMarker else {
         throw FileRefusal(
           path: path, problem: "was not passed to the service: it is missing, or a drop-in withdraws LoadCredential=",
           remedy: "run: sudo konexus-tokend check", isMissing: true)
@@ -163,12 +163,12 @@ public struct ConfigurationDraft: Sendable {
   }
 
   /// The same with the faults of the places that tokens are written to, as far as they are known within `limit`.
-  public func withPlaces(within limit: Duration) async -> ConfigurationDraft {
+  public func checkingOutputs(within limit: Duration) async -> ConfigurationDraft {
     let configuration = configuration
     let faults = try? await FileCalls.run("places", limit: limit) {
       configuration.tokens.compactMap { settings -> Diagnostic? in
         do throws(PublicationFailure) {
-          try settings.preparePlaces(allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
+          try settings.prepareOutputs(allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
           return nil
         } catch {
           let key = "token.\(settings.name)"

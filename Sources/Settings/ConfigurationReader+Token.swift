@@ -44,7 +44,7 @@ extension ConfigurationReader {
   /// Notes what is to be checked of the files that the table names: they must be there, and under the control of root or the daemon's user.
   private mutating func checkFiles(_ draft: TokenDraft, _ map: TOMLMap, table: String) {
     let rules = environment.fileRules
-    noteRelative(draft, map)
+    noteRelativePaths(draft, map)
     checkSecretFiles(draft.secretFiles, map, table: table)
     let settings = draft.settings
     if let path = settings.caFile {
@@ -70,7 +70,7 @@ extension ConfigurationReader {
     }
   }
 
-  private mutating func noteRelative(_ draft: TokenDraft, _ map: TOMLMap) {
+  private mutating func noteRelativePaths(_ draft: TokenDraft, _ map: TOMLMap) {
     let settings = draft.settings
     var files = [
       ("ca_file", settings.caFile), ("private_key_file", settings.privateKeyFile),
@@ -82,7 +82,7 @@ extension ConfigurationReader {
         if case .file(let path) = file { files.append((node, path)) }
       }
     }
-    for case (let node?, let path?) in files where node.string?.hasPrefix("/") == false { filesBesideIt.insert(path) }
+    for case (let node?, let path?) in files where node.string?.hasPrefix("/") == false { relativeFiles.insert(path) }
   }
 
   private mutating func checkSecretFiles(_ files: [SecretSource], _ map: TOMLMap, table: String) {
@@ -245,9 +245,9 @@ extension ConfigurationReader {
     let path = draft.file ?? "\(environment.tokenDirectory)/\(name).token"
     draft.settings.outputs = [TokenOutput(path: path, mode: draft.mode)]
     if let file = map["file"], draft.file != nil {
-      claim(path, by: draft.settings, for: table, file, at: .value(file.value.range))
+      reserve(path, by: draft.settings, for: table, file, at: .value(file.value.range))
     } else {
-      claim(path, by: draft.settings, for: table, entry, at: .name)
+      reserve(path, by: draft.settings, for: table, entry, at: .name)
     }
     guard let list = map["output"] else { return }
     let outputTable = "\(table).output"
@@ -282,9 +282,9 @@ extension ConfigurationReader {
     let name = draft.settings.name
     let path = output.path ?? "\(environment.tokenDirectory)/\(name).\(output.format.fileExtension)"
     if let given = map["path"], output.path != nil {
-      claim(path, by: draft.settings, for: table, given, at: .value(given.value.range))
+      reserve(path, by: draft.settings, for: table, given, at: .value(given.value.range))
     } else if map["path"] == nil, map["format"].isValidOrAbsent {
-      claim(path, by: draft.settings, for: table, entry, at: .name)
+      reserve(path, by: draft.settings, for: table, entry, at: .name)
     }
     let variable = output.format == .env ? output.variable ?? Self.defaultVariable(name) : nil
     draft.settings.outputs.append(
@@ -297,8 +297,8 @@ extension ConfigurationReader {
     return (word.utf8.first?.isDigit == true ? "_" : "") + word + "_TOKEN"
   }
 
-  /// Like `claim`, and the files that the token's own settings are read from are no place for it either.
-  private mutating func claim(
+  /// Like `reserve`, and the files that the token's own settings are read from are no place for it either.
+  private mutating func reserve(
     _ path: String, by settings: TokenSettings, for table: String, _ entry: TOMLEntry,
     at pointer: ConfigurationSource.Pointer
   ) {
@@ -311,7 +311,7 @@ extension ConfigurationReader {
         "[\(table)] writes to \(path.shown), which it reads its settings from; give another path", entry, table: table,
         at: pointer, showsValue: true)
     }
-    claim(path, for: table, entry, at: pointer)
+    reserve(path, for: table, entry, at: pointer)
   }
 }
 

@@ -11,11 +11,11 @@ package struct ConfigurationReader {
   /// What is to be checked of the files that the tables name.
   var fileChecks: [FileCheck] = []
   /// The files that are named by relative paths.
-  var filesBesideIt: Set<String> = []
+  var relativeFiles: Set<String> = []
   /// The files that will be written, and what said so.
-  var claims: [String: Claim] = [:]
+  var reservedPaths: [String: Reservation] = [:]
 
-  struct Claim {
+  struct Reservation {
     var table: String
     var line: Int
     var entry: TOMLEntry
@@ -44,8 +44,8 @@ package struct ConfigurationReader {
       default: reportStray(entry)
       }
     }
-    configuration.filesBesideIt = filesBesideIt
-    claimOwnFiles(configuration)
+    configuration.relativeFiles = relativeFiles
+    checkDaemonFiles(configuration)
     // With an error before it, a table may be there and merely have gone unread.
     if configuration.tokens.isEmpty, diagnostics.isEmpty { reportNoToken() }
     diagnostics = Diagnostic.inOrder(diagnostics)
@@ -56,7 +56,7 @@ package struct ConfigurationReader {
     var settings = DaemonSettings()
     read(map, keys: ConfigurationKeys.daemon, table: "daemon", into: &settings)
     for (key, path) in [("metrics_file", settings.metricsFile), ("credential_socket", settings.credentialSocket)] {
-      if let path, let entry = map[key] { claim(path, for: "daemon", entry, at: .value(entry.value.range)) }
+      if let path, let entry = map[key] { reserve(path, for: "daemon", entry, at: .value(entry.value.range)) }
     }
     return settings
   }
@@ -84,33 +84,33 @@ package struct ConfigurationReader {
   }
 
   /// Notes that `path` will be written; two writers of one file are an error, and so is a file that settings are read from.
-  mutating func claim(_ path: String, for table: String, _ entry: TOMLEntry, at pointer: ConfigurationSource.Pointer) {
+  mutating func reserve(_ path: String, for table: String, _ entry: TOMLEntry, at pointer: ConfigurationSource.Pointer) {
     if path == source.path {
       report(
         "[\(table)] writes to \(path.shown), which is this very configuration; give another path", entry, table: table,
         at: pointer, showsValue: true)
-    } else if let other = claims[path] {
+    } else if let other = reservedPaths[path] {
       report(
         "[\(table)] writes to \(path.shown), and so does [\(other.table)] (line \(other.line)); give each a file of its own",
         entry, table: table, at: pointer, showsValue: true)
     } else {
       let line = source.position(of: pointer.range(in: entry).lowerBound).line
-      claims[path] = Claim(table: table, line: line, entry: entry, pointer: pointer)
+      reservedPaths[path] = Reservation(table: table, line: line, entry: entry, pointer: pointer)
     }
   }
 
   /// What the daemon writes on its own account is no place for a token.
-  private mutating func claimOwnFiles(_ configuration: Configuration) {
+  private mutating func checkDaemonFiles(_ configuration: Configuration) {
     let directory = environment.tokenDirectory
-    var own = [directory + "/" + RuntimeEnvironment.statusFileName: "its status"]
+    var daemonFiles = [directory + "/" + RuntimeEnvironment.statusFileName: "its status"]
     for token in configuration.tokens where !token.outputs.isEmpty {
-      own[token.statePath] = "what it needs to take [token.\(token.name)] over after a restart"
+      daemonFiles[token.statePath] = "what it needs to take [token.\(token.name)] over after a restart"
     }
-    for (path, what) in own.sorted(by: { $0.key < $1.key }) {
-      guard let claim = claims[path] else { continue }
+    for (path, what) in daemonFiles.sorted(by: { $0.key < $1.key }) {
+      guard let reservation = reservedPaths[path] else { continue }
       report(
-        "[\(claim.table)] writes to \(path.shown), where the daemon keeps \(what); give another path", claim.entry,
-        table: claim.table, at: claim.pointer, showsValue: true)
+        "[\(reservation.table)] writes to \(path.shown), where the daemon keeps \(what); give another path", reservation.entry,
+        table: reservation.table, at: reservation.pointer, showsValue: true)
     }
   }
 

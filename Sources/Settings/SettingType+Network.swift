@@ -93,7 +93,7 @@ extension SettingType<[String]> {
 
 extension SettingType<[String: String]> {
   /// What the daemon itself puts into a token request, and the key that sets it.
-  private static let own: [String: String] = [
+  private static let reservedParameters: [String: String] = [
     "grant_type": "it is always client_credentials", "client_id": "set it by 'client_id'",
     "client_secret": "set it by 'client_secret' or 'client_secret_file'", "scope": "set it by 'scope'",
     "resource": "set it by 'resource'", "audience": "set it by 'request_audience'",
@@ -113,7 +113,7 @@ extension SettingType<[String: String]> {
       guard !name.isEmpty, name.utf8.allSatisfy({ $0.isBareKeyByte || $0 == UInt8(ascii: ".") }) else {
         throw SettingFault(message: "holds \(name.shown), which is no parameter's name", range: entry.nameRange)
       }
-      if let remedy = own[name] {
+      if let remedy = reservedParameters[name] {
         throw SettingFault(
           message: "may not hold '\(name)', which the daemon sends itself; \(remedy)", range: entry.nameRange)
       }

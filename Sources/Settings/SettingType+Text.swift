@@ -4,7 +4,7 @@ extension SettingType<String> {
   /// Printable ASCII (RFC 6749, appendix A.1: VSCHAR), not empty.
   static let visibleText = SettingType(name: "a string") { node, context throws(SettingFault) in
     guard let text = node.string else { throw mismatch("a string", node, context) }
-    try text.mustBeVisible()
+    try text.requireVisible()
     return text
   }
 
@@ -32,14 +32,14 @@ extension SettingType<String> {
   /// A file to read. A relative path begins at the configuration file's directory.
   static let inputPath = SettingType(name: "a path, as a string") { node, context throws(SettingFault) in
     guard let text = node.string else { throw mismatch("a path, as a string", node, context) }
-    try text.mustBePath()
+    try text.requirePath()
     return context.resolve(text)
   }
 
   /// A file to write.
   static let outputPath = SettingType(name: "an absolute path, as a string") { node, context throws(SettingFault) in
     guard let text = node.string else { throw mismatch("an absolute path, as a string", node, context) }
-    try text.mustBePath()
+    try text.requirePath()
     guard text.hasPrefix("/") else {
       throw SettingFault(
         message: "is \(text.shown), which is relative; give an absolute path, one that begins with '/'")
@@ -70,7 +70,7 @@ extension SettingType<String> {
 }
 
 extension String {
-  func mustBeVisible(range: Range<Int>? = nil) throws(SettingFault) {
+  func requireVisible(range: Range<Int>? = nil) throws(SettingFault) {
     guard !isEmpty else { throw SettingFault(message: "is empty; give it a value", range: range) }
     guard utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
       throw SettingFault(
@@ -81,7 +81,7 @@ extension String {
     }
   }
 
-  func mustBePath() throws(SettingFault) {
+  func requirePath() throws(SettingFault) {
     guard !isEmpty else { throw SettingFault(message: "is empty; give a path") }
     guard !contains("-----BEGIN") else {
       throw SettingFault(message: "takes the path of a file, not its content", hidesValue: true)
@@ -123,7 +123,7 @@ extension SettingType<[String]> {
       guard !element.text.isEmpty else {
         throw SettingFault(message: "holds an empty string; remove it", range: element.range)
       }
-      try element.text.mustBeVisible(range: element.range)
+      try element.text.requireVisible(range: element.range)
       guard !texts.contains(element.text) else {
         throw SettingFault(message: "holds \(element.text.shown) twice; remove one", range: element.range)
       }

@@ -165,7 +165,7 @@ extension TokenSettings {
   }
 
   /// Checks that the files could be written.
-  func preparePlaces(allowsPersistentStorage: Bool) throws(PublicationFailure) {
+  func prepareOutputs(allowsPersistentStorage: Bool) throws(PublicationFailure) {
     let (outputs, state) = publishedFiles(allowsPersistentStorage: allowsPersistentStorage)
     for file in outputs + [state] { try file.prepare() }
   }

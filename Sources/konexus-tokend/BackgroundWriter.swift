@@ -19,17 +19,17 @@ final class BackgroundWriter<Sink: StatusSink>: Sendable {
   private let queue = DispatchQueue(label: "writer")
   private let logger: Logger
   /// What a failure means, and what to do about it.
-  private let complaint: @Sendable (PublicationFailure) -> String
+  private let failureMessage: @Sendable (PublicationFailure) -> String
   /// What is to be written next: what comes while the disk hangs takes the place of what came before.
   private let next = Mutex<BrokerStatus?>(nil)
   /// Locked on the queue only, so that no other thread waits for it.
   private let sink: Mutex<Sink>
-  private let hasComplained = Atomic(false)
+  private let hasLoggedFailure = Atomic(false)
 
-  init(_ sink: sending Sink, logger: Logger, complaint: @escaping @Sendable (PublicationFailure) -> String) {
+  init(_ sink: sending Sink, logger: Logger, failureMessage: @escaping @Sendable (PublicationFailure) -> String) {
     self.sink = Mutex(sink)
     self.logger = logger
-    self.complaint = complaint
+    self.failureMessage = failureMessage
   }
 
   /// Has `status` written, unless the same was just before.
@@ -52,10 +52,10 @@ final class BackgroundWriter<Sink: StatusSink>: Sendable {
     guard let status else { return }
     do throws(PublicationFailure) {
       try sink.withLock { sink throws(PublicationFailure) in try sink.write(status) }
-      hasComplained.store(false, ordering: .relaxed)
+      hasLoggedFailure.store(false, ordering: .relaxed)
     } catch {
-      guard !hasComplained.exchange(true, ordering: .relaxed) else { return }
-      logger.warning("\(complaint(error))")
+      guard !hasLoggedFailure.exchange(true, ordering: .relaxed) else { return }
+      logger.warning("\(failureMessage(error))")
     }
   }
 }

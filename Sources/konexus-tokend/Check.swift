@@ -49,7 +49,7 @@ struct Check: ParsableCommand {
     let steps = Mutex<[CheckStep]>([])
     let isJSON = json
     // Steps arrive in order, each as soon as it is known.
-    let tell: @Sendable (CheckStep) -> Void = { step in
+    let report: @Sendable (CheckStep) -> Void = { step in
       steps.withLock { steps in
         let before = steps.last
         steps.append(step)
@@ -58,7 +58,7 @@ struct Check: ParsableCommand {
         StandardOutput.write(CheckReport.text(step, StandardOutput.style))
       }
     }
-    await walk(tell)
+    await run(report)
     let all = steps.withLock { $0 }
     if isJSON {
       StandardOutput.write(json: CheckReport.json(all))
@@ -71,17 +71,17 @@ struct Check: ParsableCommand {
   /// What to do if the running daemon has not read the file that is checked.
   private var changedConfiguration: String? {
     let directory = RuntimeEnvironment.current.tokenDirectory
-    guard config == nil, let found = try? StatusFile.find(in: directory),
-      let changed = StatusReport(found).changedConfiguration, ServiceConfigurationFile.isInEffect(in: directory) != true
+    guard config == nil, let loaded = try? StatusFile.find(in: directory),
+      let changed = StatusReport(loaded).changedConfiguration, ServiceConfigurationFile.isInEffect(in: directory) != true
     else { return nil }
     return changed
   }
 
-  private func walk(_ tell: @escaping @Sendable (CheckStep) -> Void) async {
+  private func run(_ report: @escaping @Sendable (CheckStep) -> Void) async {
     let service = ServiceConfiguration(config)
     let path = service.path
     if service.isEncrypted {
-      return tell(
+      return report(
         CheckStep(
           .config, .failed, "the configuration is kept encrypted in \(path), which is not read here",
           remedy:
@@ -93,7 +93,7 @@ struct Check: ParsableCommand {
       settings = try service.load()
     } catch {
       let count = error.diagnostics.count
-      tell(
+      report(
         CheckStep(
           .config, .failed, "\(path): \(count) \(count == 1 ? "fault" : "faults")",
           details: error.description.split(separator: "\n", omittingEmptySubsequences: false).map(String.init),
@@ -103,13 +103,13 @@ struct Check: ParsableCommand {
     let tokens = settings.tokens.filter { token == nil || $0.name == token }
     guard !tokens.isEmpty else {
       let names = settings.tokens.map(\.name).joined(separator: ", ")
-      tell(
+      report(
         CheckStep(
           .config, .failed, "\(path) has no token \(CommandLineError.quoted(token ?? ""))", remedy: "name one of: \(names)"))
       return
     }
-    if let unreadable = service.readers?.unreadable(in: settings), !unreadable.isEmpty {
-      return tell(
+    if let unreadable = service.access?.unreadable(in: settings), !unreadable.isEmpty {
+      return report(
         CheckStep(
           .config, .failed,
           "\(path): the daemon could not read \(unreadable.count) of the files that it names",
@@ -117,20 +117,18 @@ struct Check: ParsableCommand {
           remedy: "a file that is root's is handed over as a credential: see separate-secret.conf among the examples"))
     }
     let seen = FileAttributes(path)
-    tell(
+    report(
       CheckStep(
         .config, .ok,
         "\(path): \(settings.tokens.count) \(settings.tokens.count == 1 ? "token" : "tokens"), mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
       ))
-    if let changed = changedConfiguration { tell(CheckStep(.config, .warning, changed)) }
-    tell(InstalledService.step())
-    for step in settings.daemon.placeSteps(userID: InstalledService.daemonUser, toCome: InstalledService.directoryToCome) {
-      tell(step)
-    }
+    if let changed = changedConfiguration { report(CheckStep(.config, .warning, changed)) }
+    report(InstalledService.step())
+    let (user, future) = (InstalledService.daemonUser, InstalledService.futureDirectory)
+    for step in settings.daemon.pathSteps(userID: user, futureDirectory: future) { report(step) }
     for token in tokens {
-      await TokenCheck(
-        token, daemon: settings.daemon, userID: InstalledService.daemonUser, directoryToCome: InstalledService.directoryToCome
-      ).walk(isOffline: offline, tell: tell)
+      let check = TokenCheck(token, daemon: settings.daemon, userID: user, futureDirectory: future)
+      await check.run(isOffline: offline, report: report)
     }
   }
 }

@@ -15,7 +15,7 @@ actor Daemon {
   nonisolated let broker: TokenBroker
   nonisolated var unownedExecutor: UnownedSerialExecutor { broker.unownedExecutor }
 
-  private let beginning: StartConfiguration
+  private let startConfiguration: StartConfiguration
   private let environment: RuntimeEnvironment
   private let configPath: String
   private var logger: Logger
@@ -32,9 +32,9 @@ actor Daemon {
   /// The text in effect, for the next start and for comparisons.
   private var stored: StoredConfiguration?
   private var lastComparison = Moment.now().boot
-  private var isEnding = false
-  private var hasShedCode = false
-  private var hasComplained = false
+  private var isStopping = false
+  private var hasUnmappedStartupCode = false
+  private var hasLoggedFailure = false
   private var isDirectoryLost = false
   private var isStarted = false
   private var waitingReloads: [@Sendable () -> Void] = []
@@ -51,10 +51,10 @@ actor Daemon {
   private static let extensionLength = Duration.seconds(20)
 
   /// How long systemd and the disks of status and metrics, all together, may take for the last messages.
-  private static let lastWord = DispatchTimeInterval.seconds(2)
+  private static let finalMessageLimit = DispatchTimeInterval.seconds(2)
 
   /// From the first token on: by then the connection that brought it is closed too.
-  private static let startOver = DispatchTimeInterval.seconds(3)
+  private static let startupCodeDelay = DispatchTimeInterval.seconds(3)
 
   /// - Parameters:
   ///   - queue: the broker's queue.
@@ -69,7 +69,7 @@ actor Daemon {
     sockets: [InheritedSocket]
   ) {
     let configuration = start.configuration
-    beginning = start
+    startConfiguration = start
     self.environment = environment
     self.locks = locks
     self.leftovers = leftovers
@@ -84,13 +84,13 @@ actor Daemon {
     metricsFile = configuration.daemon.metricsFile
     let mayHang = configuration.daemon.allowPersistentStorage
     statusFile = StatusFile(directory: environment.tokenDirectory, allowsPersistentStorage: mayHang)
-    statusWriter = mayHang ? BackgroundWriter(statusFile, logger: logger, complaint: Self.statusComplaint) : nil
+    statusWriter = mayHang ? BackgroundWriter(statusFile, logger: logger, failureMessage: Self.statusFailureMessage) : nil
   }
 
   /// Starts everything; ends the process with 78 if the place of every token is unfit.
   func start() async {
-    if let problem = beginning.problem { await broker.startsWith(problem) }
-    stored = beginning.stored
+    if let problem = startConfiguration.problem { await broker.startsWith(problem) }
+    stored = startConfiguration.stored
     startExtension = timer(every: Self.extensionPeriod) { daemon in
       if !daemon.manager.extendStart(by: Self.extensionLength) { daemon.startExtension = nil }
     }
@@ -104,8 +104,8 @@ actor Daemon {
       let listened: @Sendable (Int32?) -> Void = { [self] socket in assumeIsolated { $0.manager.keep(socket) } }
       let looked: @Sendable () -> Void = { [self] in assumeIsolated { $0.restoreDirectory() } }
       let takenOver: @Sendable (String) -> Void = { [leftovers] in leftovers.release($0) }
-      let former = StatusFile.left(in: environment.tokenDirectory)
-      try await broker.start(after: former, sockets: sockets, onListen: listened, onLook: looked, onTakeover: takenOver)
+      let previous = StatusFile.left(in: environment.tokenDirectory)
+      try await broker.start(after: previous, sockets: sockets, onListen: listened, onLook: looked, onTakeover: takenOver)
       {
         [self] status in
         assumeIsolated { $0.report(status) }
@@ -113,7 +113,7 @@ actor Daemon {
     } catch {
       logger.critical("\(error)")
       manager.failed("\(error)")
-      outbox.flush(until: .now() + Self.lastWord)
+      outbox.flush(until: .now() + Self.finalMessageLimit)
       ServiceManager.pauseBeforeFailure(isActivated: sockets.contains(where: \.isActivated))
       _exit(error.isOccupied ? EX_TEMPFAIL : EX_CONFIG)
     }
@@ -189,12 +189,12 @@ actor Daemon {
   /// Takes a signal, on the broker's queue.
   func receive(_ signal: Int32) {
     switch signal {
-    case SIGHUP: hangUp()
+    case SIGHUP: handleHangup()
     case SIGUSR1: broker.assumeIsolated { $0.refreshAll() }
     default:
       // Who asks twice does not want to wait.
-      guard !isEnding else { end() }
-      isEnding = true
+      guard !isStopping else { end() }
+      isStopping = true
       broker.assumeIsolated { $0.stop() }
       manager.stopping()
       guard broker.assumeIsolated({ $0.hasRevocable }) else { end() }
@@ -211,7 +211,7 @@ actor Daemon {
     let isComplete = onceLimit == nil || !last.tokens.isEmpty && last.tokens.allSatisfy { $0.condition != .absent }
     last.stoppedAt = last.writtenAt
     if let statusWriter { statusWriter.write(last) } else { try? statusFile.write(last) }
-    let limit = DispatchTime.now() + Self.lastWord
+    let limit = DispatchTime.now() + Self.finalMessageLimit
     statusWriter?.flush(until: limit)
     outbox.flush(until: limit)
     metrics?.flush(until: limit)
@@ -222,23 +222,23 @@ actor Daemon {
 
   private func report(_ status: BrokerStatus) {
     manager.report(status)
-    if status.isReady { shedCode() }
+    if status.isReady { unmapStartupCode() }
     metrics?.write(status)
     if let statusWriter {
       statusWriter.write(status)
     } else {
       do throws(PublicationFailure) {
         try statusFile.write(status)
-        hasComplained = false
+        hasLoggedFailure = false
       } catch {
-        if !hasComplained { logger.warning("\(Self.statusComplaint(error))") }
-        hasComplained = true
+        if !hasLoggedFailure { logger.warning("\(Self.statusFailureMessage(error))") }
+        hasLoggedFailure = true
       }
     }
     endIfDone(status)
   }
 
-  @Sendable private static func statusComplaint(_ failure: PublicationFailure) -> String {
+  @Sendable private static func statusFailureMessage(_ failure: PublicationFailure) -> String {
     "konexus-tokend status does not work: \(failure)"
   }
 
@@ -267,39 +267,39 @@ actor Daemon {
   }
 
   /// Most of the program is run once, to start: it need not be mapped for the months that follow.
-  private func shedCode() {
-    guard !hasShedCode else { return }
-    hasShedCode = true
-    broker.queue.asyncAfter(deadline: .now() + Self.startOver) { linux_unmap_code() }
+  private func unmapStartupCode() {
+    guard !hasUnmappedStartupCode else { return }
+    hasUnmappedStartupCode = true
+    broker.queue.asyncAfter(deadline: .now() + Self.startupCodeDelay) { linux_unmap_code() }
   }
 
-  private func beat() -> ServiceManager.Beat {
+  private func heartbeat() -> ServiceManager.Heartbeat {
     compareConfiguration()
-    let beat = manager.beat(ifAlive: { broker.assumeIsolated { $0.beat() } })
-    if !beat.lives {
+    let heartbeat = manager.heartbeat(ifAlive: { broker.assumeIsolated { $0.beat() } })
+    if !heartbeat.isAlive {
       logger.critical("a request hangs beyond its limit: no heartbeat, so that systemd restarts the daemon")
     }
-    return beat
+    return heartbeat
   }
 
   /// Looks after files and clocks, for ever, and shows systemd that the broker is alive. On the main thread, which has nothing else to do.
   ///
   /// An idle queue runs what is asked of it by `sync` on the asking thread: a beat costs one wake-up, where a timer of the queue costs
   /// several threads theirs. A queue that does not answer holds this thread up, and then there are no beats.
-  nonisolated func beatForever() -> Never {
+  nonisolated func runHeartbeat() -> Never {
     // Not dispatchMain(): on Linux it lets every signal through to this thread, where one of them now and then is lost to the sources.
-    let heartbeat = broker.queue.sync { assumeIsolated { $0.manager.heartbeat } }
+    let heartbeatInterval = broker.queue.sync { assumeIsolated { $0.manager.heartbeatInterval } }
     var next = Moment.now().monotonic
     while true {
       // Without a watchdog the look is still needed: in a container, or where the kernel reports no changes of files.
       let look = broker.queue.sync { broker.assumeIsolated { $0.lookPeriod } }
-      let period = min(heartbeat ?? look, look)
+      let period = min(heartbeatInterval ?? look, look)
       next = next + period
       var end = timespec(tv_sec: Int(next.nanoseconds / 1_000_000_000), tv_nsec: Int(next.nanoseconds % 1_000_000_000))
       while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, nil) == EINTR {}
-      let beat = broker.queue.sync { assumeIsolated { $0.beat() } }
-      if heartbeat != nil {
-        outbox.sendAndWait { notifier throws(SystemCallFailure) in try beat.send(by: notifier) }
+      let heartbeat = broker.queue.sync { assumeIsolated { $0.heartbeat() } }
+      if heartbeatInterval != nil {
+        outbox.sendAndWait { notifier throws(SystemCallFailure) in try heartbeat.send(by: notifier) }
       }
       // After a time in which the process was stopped, one beat makes up for those that were missed.
       let now = Moment.now().monotonic
@@ -309,7 +309,7 @@ actor Daemon {
 
   /// Reads the settings again; unless the daemon has only systemd's copy of them, which is of the start: a stray signal must not undo
   /// a reload that passed a newer file.
-  private func hangUp() {
+  private func handleHangup() {
     let source = environment.configurationSource(of: configPath)
     guard source != configPath else { return reload() }
     logger.notice("SIGHUP does not read \(source), which only root can open -> systemctl reload konexus-tokend")
@@ -318,7 +318,7 @@ actor Daemon {
 
   /// Reads the settings again, from `file` if a command passed one, and answers.
   private func reload(from file: PassedFile? = nil, _ reply: ControlReply? = nil) {
-    guard !isEnding else {
+    guard !isStopping else {
       reply?.send(.failed("the daemon is stopping"))
       return
     }
@@ -327,10 +327,10 @@ actor Daemon {
       return waitingReloads.append { [weak self] in self?.assumeIsolated { $0.reload(from: file, reply) } }
     }
     manager.reloading()
-    let former = lastReload
+    let previous = lastReload
     lastReload = Task(executorPreference: broker.requests) {
-      await former?.value
-      let problem = await self.readAgain(file)
+      await previous?.value
+      let problem = await self.reloadConfiguration(file)
       await self.endReload()
       reply?.send(problem.map { .failed($0) } ?? .ok(""))
     }
@@ -341,7 +341,7 @@ actor Daemon {
   }
 
   /// - Returns: why the settings are not used, if they are not.
-  private func readAgain(_ file: PassedFile?) async -> String? {
+  private func reloadConfiguration(_ file: PassedFile?) async -> String? {
     do {
       let (configuration, text) = try await loadConfiguration(file)
       try await broker.reload(configuration)

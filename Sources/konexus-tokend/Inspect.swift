@@ -57,13 +57,13 @@ struct Inspect: ParsableCommand {
     let token: Secret
     if name == "-" {
       token = StandardInput.token()
-      if let found = try? StatusFile.find(in: location.path) { report = StatusReport(found) }
+      if let loaded = try? StatusFile.find(in: location.path) { report = StatusReport(loaded) }
     } else {
-      let found = location.report()
-      let named = location.token(name, in: found)
-      (report, chosen) = (found, named.status)
+      let loaded = location.report()
+      let named = location.token(name, in: loaded)
+      (report, chosen) = (loaded, named.status)
       do throws(TokenFileReader.Refusal) {
-        token = try TokenFileReader.content(of: named, in: found)
+        token = try TokenFileReader.content(of: named, in: loaded)
       } catch {
         CommandLineError.end(error.problem, next: error.remedy, code: 3)
       }
@@ -79,28 +79,28 @@ struct Inspect: ParsableCommand {
     if chosen == nil, issuer == nil {
       chosen = report?.status.tokens.first { TokenValidation.isIssuer($0.issuer, of: inspection) }
     }
-    let verdict = await judge(token, inspection, chosen, report?.found)
+    let verdict = await validate(token, inspection, chosen, report?.loaded)
     StandardOutput.write([""] + verdict.lines)
     Glibc.exit(verdict.exitCode)
   }
 
   /// Judges by the command line or the configuration. The daemon's files count only if another user cannot write them.
-  private func judge(
-    _ token: Secret, _ inspection: TokenInspection, _ status: TokenStatus?, _ found: LoadedStatus?
+  private func validate(
+    _ token: Secret, _ inspection: TokenInspection, _ status: TokenStatus?, _ loaded: LoadedStatus?
   ) async -> TokenValidation {
-    let expected: TokenRequirements
-    if let status, let found, found.isTrusted, config == nil {
-      expected = TokenRequirements(status, of: found, issuer: issuer, caFile: caFile)
+    let requirements: TokenRequirements
+    if let status, let loaded, loaded.isTrusted, config == nil {
+      requirements = TokenRequirements(status, of: loaded, issuer: issuer, caFile: caFile)
     } else if let issuer {
-      expected = TokenRequirements(issuer: issuer, caFile: caFile, for: inspection)
+      requirements = TokenRequirements(issuer: issuer, caFile: caFile, for: inspection)
     } else if let (settings, path) = configured(status?.name, inspection) {
-      expected = TokenRequirements(settings, of: path, caFile: caFile)
-    } else if let status, let found {
-      return .unbacked(status, of: found)
+      requirements = TokenRequirements(settings, of: path, caFile: caFile)
+    } else if let status, let loaded {
+      return .unverifiable(status, of: loaded)
     } else {
       return .withoutIssuer
     }
-    return await TokenValidation.judge(token, by: expected)
+    return await TokenValidation.validate(token, by: requirements)
   }
 
   /// The token's table in the configuration of `--config`. Without that, root gets the service's configuration for the

@@ -14,7 +14,7 @@ enum InstalledService {
   static let unit = ServiceUnit.isSystemdRunning ? ServiceUnit(named: name) : nil
 
   /// The directory that systemd makes when it starts the service, which is not there before.
-  static var directoryToCome: String? {
+  static var futureDirectory: String? {
     guard let properties = unit?.properties, properties["LoadState"] == "loaded",
       properties["ActiveState"] != "active", let directory = properties["RuntimeDirectory"], !directory.isEmpty
     else { return nil }
@@ -63,7 +63,7 @@ enum InstalledService {
   private static let withdrawn = unit.flatMap(WithdrawnCredentials.init(in:))
 
   /// What root must know to check which files the daemon can read; `nil` for other users, and without the service.
-  static var readers: ServiceAccess? {
+  static var access: ServiceAccess? {
     guard geteuid() == 0, let unit, let userID = Account.userID(named: "konexus-tokend") else { return nil }
     return ServiceAccess(
       userID: userID, groupID: Account.groupID(named: "konexus-token"),
@@ -92,7 +92,7 @@ struct ServiceConfiguration {
   /// Whether only systemd can decrypt it.
   let isEncrypted: Bool
   /// The service's user, group and credentials, if this is the service's configuration and root asks.
-  let readers: ServiceAccess?
+  let access: ServiceAccess?
   /// What the daemon would read it with.
   let environment: RuntimeEnvironment
 
@@ -103,10 +103,10 @@ struct ServiceConfiguration {
     path = given ?? source?.path ?? environment.defaultConfigurationPath
     isEncrypted = given == nil && source?.isEncrypted == true
     // Another configuration than the service's gets none of the service's credentials.
-    readers = source?.isEncrypted == true || source?.path == path ? InstalledService.readers : nil
-    if let readers {
-      environment.userID = readers.userID
-      environment.credentialSources = readers.credentialSources
+    access = source?.isEncrypted == true || source?.path == path ? InstalledService.access : nil
+    if let access {
+      environment.userID = access.userID
+      environment.credentialSources = access.credentialSources
     }
     self.environment = environment
   }

@@ -35,9 +35,9 @@ enum CommandLineError {
   /// - Parameters:
   ///   - patience: how long the command waited.
   ///   - note: what it did meanwhile.
-  static func end(_ refusal: TokenFileReader.Refusal, after patience: Duration, note: String = "") -> Never {
-    let hasWaited = patience > .zero && !refusal.isFinal
-    let waited = hasWaited ? " (waited for \(Timestamp.span(patience))\(note))" : ""
+  static func end(_ refusal: TokenFileReader.Refusal, after waitLimit: Duration, note: String = "") -> Never {
+    let hasWaited = waitLimit > .zero && !refusal.isFinal
+    let waited = hasWaited ? " (waited for \(Timestamp.span(waitLimit))\(note))" : ""
     end(refusal.problem + waited, next: refusal.remedy, code: refusal.code)
   }
 

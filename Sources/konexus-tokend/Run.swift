@@ -52,7 +52,7 @@ struct Run: ParsableCommand {
     // long: a signal must not end the process by its default action.
     let queue = DispatchQueue(label: "broker")
     let running = Mutex<Daemon?>(nil)
-    let isHungUp = Atomic(false)
+    let hasHangup = Atomic(false)
     let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: queue) { [once] signal in
       if let daemon = running.withLock({ $0 }) {
         daemon.assumeIsolated { $0.receive(signal) }
@@ -61,7 +61,7 @@ struct Run: ParsableCommand {
         _exit(once ? EX_TEMPFAIL : EXIT_SUCCESS)
       } else if signal == SIGHUP {
         // The configuration may have been read already. SIGUSR1 asks for what the start does anyway.
-        isHungUp.store(true, ordering: .relaxed)
+        hasHangup.store(true, ordering: .relaxed)
       }
     }
     UnixSignals.ignore(SIGPIPE)
@@ -79,10 +79,10 @@ struct Run: ParsableCommand {
     _ = environment.makeTokenDirectory()
     let locks = takeTokenDirectory(environment)
     let leftovers = LeftoverWatch(environment.tokenDirectory, queue: queue)
-    let former = (try? inherited.get())?.first { $0.name == StoredConfiguration.name }
+    let previous = (try? inherited.get())?.first { $0.name == StoredConfiguration.name }
     let handedOver = sockets(inherited)
     let isActivated = handedOver.sockets.contains(where: \.isActivated)
-    let start = configuration(path, environment, former: former, isActivated: isActivated)
+    let start = configuration(path, environment, previous: previous, isActivated: isActivated)
     let logger = LogDestination.logger(start.configuration.daemon)
     if let failure = handedOver.failure {
       logger.warning("the sockets that systemd handed over are not used: \(failure)")
@@ -93,10 +93,10 @@ struct Run: ParsableCommand {
     // On the queue of the signals: none comes in between.
     queue.sync {
       running.withLock { $0 = daemon }
-      if isHungUp.load(ordering: .relaxed) { daemon.assumeIsolated { $0.receive(SIGHUP) } }
+      if hasHangup.load(ordering: .relaxed) { daemon.assumeIsolated { $0.receive(SIGHUP) } }
     }
     Task(executorPreference: daemon.broker.requests) { await daemon.start() }
-    withExtendedLifetime(signals) { daemon.beatForever() }
+    withExtendedLifetime(signals) { daemon.runHeartbeat() }
   }
 
   /// How long the files that tables name are waited for at start. A table whose files are slower reports that itself.
@@ -104,9 +104,9 @@ struct Run: ParsableCommand {
 
   /// What to start with; ends the process with 78 if there is nothing. A file that hangs is reported meanwhile.
   private func configuration(
-    _ path: String, _ environment: RuntimeEnvironment, former: ListenDescriptor?, isActivated: Bool
+    _ path: String, _ environment: RuntimeEnvironment, previous: ListenDescriptor?, isActivated: Bool
   ) -> StartConfiguration {
-    let former = former.map { StoredConfiguration(takingOver: $0.descriptor) }
+    let previous = previous.map { StoredConfiguration(takingOver: $0.descriptor) }
     let found = Mutex<ConfigurationDraft?>(nil)
     let isRead = DispatchSemaphore(value: 0)
     // Not on this thread: a thread that hangs in the kernel could not end with the process.
@@ -126,8 +126,8 @@ struct Run: ParsableCommand {
     Task(executorPreference: RequestExecutor()) {
       var result = await draft.checked(within: Self.fileLimit)
       // Without a former text there is nothing better: a place can still be made later.
-      if let text = former?.text, text != draft.text {
-        result.draft = await result.draft.withPlaces(within: Self.fileLimit)
+      if let text = previous?.text, text != draft.text {
+        result.draft = await result.draft.checkingOutputs(within: Self.fileLimit)
       }
       checked.withLock { $0 = result }
       isChecked.signal()
@@ -137,7 +137,7 @@ struct Run: ParsableCommand {
     for error in result.overdue { StandardError.write("\(error)\n") }
     do throws(ConfigurationErrors) {
       let start = try StartConfiguration(
-        result.draft, former: former, environment: environment, isPartAllowed: !once)
+        result.draft, former: previous, environment: environment, isPartAllowed: !once)
       LogDestination.report(start.diagnostics, start.configuration.daemon)
       return start
     } catch {

@@ -15,7 +15,7 @@ final class ServiceManager {
   private var isReady = false
   private var lastLine = ""
   /// Whether a heartbeat is being made: what there is to tell goes along with it.
-  private var isBeating = false
+  private var isMakingHeartbeat = false
   private var hasUnsentLine = false
 
   init(_ outbox: Outbox, logger: Logger, startTimeout: Duration) {
@@ -25,7 +25,7 @@ final class ServiceManager {
   }
 
   /// Half of the time after which systemd takes the daemon for dead; `nil` if it does not watch.
-  var heartbeat: Duration? { outbox.notifier.watchdogInterval().map { $0 / 2 } }
+  var heartbeatInterval: Duration? { outbox.notifier.watchdogInterval().map { $0 / 2 } }
 
   /// Passes on what the broker has to tell: `READY=1` once, `STATUS=` when it changed.
   func report(_ status: BrokerStatus) {
@@ -36,7 +36,7 @@ final class ServiceManager {
       isReady = true
       hasUnsentLine = false
       outbox.send(.ready) { notifier throws(SystemCallFailure) in try notifier.ready(status: line) }
-    } else if isBeating {
+    } else if isMakingHeartbeat {
       hasUnsentLine = true
     } else {
       outbox.send(.status) { notifier throws(SystemCallFailure) in try notifier.status(line) }
@@ -58,24 +58,24 @@ final class ServiceManager {
 
   /// What a heartbeat tells: `WATCHDOG=1` if `isAlive` says so, and what was reported meanwhile, in one message: a second one would cost a second
   /// change of context.
-  func beat(ifAlive isAlive: () -> Bool) -> Beat {
-    isBeating = true
-    let lives = isAlive()
-    isBeating = false
+  func heartbeat(ifAlive check: () -> Bool) -> Heartbeat {
+    isMakingHeartbeat = true
+    let isAlive = check()
+    isMakingHeartbeat = false
     defer { hasUnsentLine = false }
-    return Beat(lives: lives, line: hasUnsentLine ? lastLine : nil)
+    return Heartbeat(isAlive: isAlive, line: hasUnsentLine ? lastLine : nil)
   }
 
   /// A heartbeat that is to be sent.
-  struct Beat: Sendable {
+  struct Heartbeat: Sendable {
     /// Whether the daemon is alive.
-    let lives: Bool
+    let isAlive: Bool
     /// The status, if it has changed.
     let line: String?
 
     /// Sends it, if there is anything to tell.
     func send(by notifier: Notifier) throws(SystemCallFailure) {
-      if lives {
+      if isAlive {
         try notifier.watchdog(status: line)
       } else if let line {
         try notifier.status(line)
@@ -160,7 +160,7 @@ final class Outbox: Sendable {
   let notifier = Notifier()
   private let queue = DispatchQueue(label: "notify")
   private let logger: Logger
-  private let hasComplained = Atomic(false)
+  private let hasLoggedFailure = Atomic(false)
   private let waiting = Mutex<[(kind: Kind, message: Message)]>([])
 
   init(logger: Logger) {
@@ -200,7 +200,7 @@ final class Outbox: Sendable {
   /// A notification that fails is worth one line in the log, and never the daemon.
   private func deliver(_ message: Message) {
     do throws(SystemCallFailure) { try message(notifier) } catch {
-      guard !hasComplained.exchange(true, ordering: .relaxed) else { return }
+      guard !hasLoggedFailure.exchange(true, ordering: .relaxed) else { return }
       logger.warning("cannot notify systemd: \(error); NotifyAccess=main must be set in the unit")
     }
   }

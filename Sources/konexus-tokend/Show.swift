@@ -38,21 +38,21 @@ struct Show: ParsableCommand {
   @OptionGroup var location: StatusOptions
 
   func run() {
-    let demanded = minValidity?.duration ?? .zero
-    let patience = wait?.duration ?? (minValidity == nil ? .zero : .seconds(30))
+    let minimumValidity = minValidity?.duration ?? .zero
+    let waitLimit = wait?.duration ?? (minValidity == nil ? .zero : .seconds(30))
     var request = RefreshRequest()
     do throws(TokenFileReader.Refusal) {
       print(
-        try location.patiently(for: patience) { (report) throws(TokenFileReader.Refusal) in
+        try location.poll(for: waitLimit) { (report) throws(TokenFileReader.Refusal) in
           do throws(TokenFileReader.Refusal) {
-            return try TokenFileReader.read(location.sought(name, in: report), in: report, validFor: demanded)
+            return try TokenFileReader.read(location.find(name, in: report), in: report, validFor: minimumValidity)
           } catch {
-            if patience > .zero, error.code == 1, !error.isFinal { request.send(to: report) }
+            if waitLimit > .zero, error.code == 1, !error.isFinal { request.send(to: report) }
             throw error
           }
         })
     } catch {
-      CommandLineError.end(error, after: patience, note: request.note)
+      CommandLineError.end(error, after: waitLimit, note: request.note)
     }
   }
 
@@ -67,8 +67,8 @@ private struct RefreshRequest {
   private var outcome: Int32?
 
   mutating func send(to report: StatusReport) {
-    guard outcome == nil, report.life == .running else { return }
-    outcome = RunningDaemon.find(by: report.found)?.signal(SIGUSR1) ?? ESRCH
+    guard outcome == nil, report.daemonState == .running else { return }
+    outcome = RunningDaemon.find(by: report.loaded)?.signal(SIGUSR1) ?? ESRCH
   }
 
   var note: String {

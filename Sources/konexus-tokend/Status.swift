@@ -46,14 +46,14 @@ struct Status: ParsableCommand {
   func run() {
     if quiet { Glibc.exit(code) }
     if let probe { answer(probe) }
-    if watch { follow() }
+    if watch { watchStatus() }
     let report: StatusReport
     do throws(StatusFile.Unavailable) {
-      report = try judged()
+      report = try loadReport()
     } catch {
-      let verdict = location.verdict(error)
-      if json { StandardOutput.write(json: StatusReport.json(verdict.error, isCritical: verdict.code == 2)) }
-      CommandLineError.end(verdict.error.problem, next: verdict.error.remedy, code: verdict.code)
+      let explanation = location.explain(error)
+      if json { StandardOutput.write(json: StatusReport.json(explanation.error, isCritical: explanation.code == 2)) }
+      CommandLineError.end(explanation.error.problem, next: explanation.error.remedy, code: explanation.code)
     }
     if name != nil { _ = location.token(name, in: report) }
     if json {
@@ -61,11 +61,11 @@ struct Status: ParsableCommand {
     } else {
       StandardOutput.write(report.text(StandardOutput.style, inDetail: name != nil))
     }
-    Glibc.exit(report.grade.rawValue)
+    Glibc.exit(report.severity.rawValue)
   }
 
   /// The status, judged now. The time of the configuration file alone does not show a change, and root can compare more.
-  private func judged() throws(StatusFile.Unavailable) -> StatusReport {
+  private func loadReport() throws(StatusFile.Unavailable) -> StatusReport {
     var report = StatusReport(try StatusFile.find(in: location.path), only: name)
     // Only the service's own daemon may see the service's file.
     if report.isConfigurationChanged, location.directory == nil,
@@ -79,18 +79,18 @@ struct Status: ParsableCommand {
   /// The exit code alone.
   private var code: Int32 {
     do throws(StatusFile.Unavailable) {
-      let report = try judged()
+      let report = try loadReport()
       // Of a token that there is not, it cannot be told.
-      guard let probe, !report.tokens.isEmpty else { return report.grade.rawValue }
+      guard let probe, !report.tokens.isEmpty else { return report.severity.rawValue }
       return probe.passes(report) ? 0 : 1
     } catch {
-      return probe == nil ? location.verdict(error).code : 1
+      return probe == nil ? location.explain(error).code : 1
     }
   }
 
   private func answer(_ probe: StatusProbe) -> Never {
     do throws(StatusFile.Unavailable) {
-      let report = try judged()
+      let report = try loadReport()
       if name != nil { _ = location.token(name, in: report) }
       let isWell = probe.passes(report)
       StandardOutput.write(report.summary.preceded(by: "\(isWell ? "" : "not ")\(probe.rawValue): "))
@@ -100,17 +100,17 @@ struct Status: ParsableCommand {
     }
   }
 
-  private func follow() -> Never {
+  private func watchStatus() -> Never {
     var last: [StyledLine] = []
     while true {
       let lines: [StyledLine]
       let summary: [StyledLine]
       do throws(StatusFile.Unavailable) {
-        let report = try judged()
+        let report = try loadReport()
         lines = report.text(StandardOutput.style, inDetail: name != nil)
         summary = report.summary
       } catch {
-        lines = ["\(StatusReport.Grade.unknown.word): \(error)"]
+        lines = ["\(StatusReport.Severity.unknown.word): \(error)"]
         summary = lines
       }
       if StandardOutput.style.columns != nil {

@@ -31,7 +31,7 @@ struct StatusOptions: ParsableArguments {
   }
 
   /// Why there is no status, and the exit code for it: 2 if the host's service should run and does not, so that readers lack their tokens; else 3.
-  func verdict(_ error: StatusFile.Unavailable) -> (error: StatusFile.Unavailable, code: Int32) {
+  func explain(_ error: StatusFile.Unavailable) -> (error: StatusFile.Unavailable, code: Int32) {
     guard error.isMissing, path == RuntimeEnvironment().tokenDirectory, ServiceUnit.isSystemdRunning,
       let properties = ServiceUnit(named: InstalledService.name, inDetail: false)?.properties,
       properties["LoadState"] == "loaded", let state = properties["ActiveState"]
@@ -55,7 +55,7 @@ struct StatusOptions: ParsableArguments {
 
   /// The token of that name, or the only one; ends the command with 3 if there is none such.
   func token(_ name: String?, in report: StatusReport) -> StatusReport.Token {
-    do throws(TokenFileReader.Refusal) { return try sought(name, in: report) } catch {
+    do throws(TokenFileReader.Refusal) { return try find(name, in: report) } catch {
       CommandLineError.end(error, after: .zero)
     }
   }
@@ -64,7 +64,7 @@ struct StatusOptions: ParsableArguments {
   ///
   /// - Throws: a refusal if there is none such. It is hopeless if the daemon runs and is ready. While the daemon starts,
   ///   its status may not have every token yet.
-  func sought(_ name: String?, in report: StatusReport) throws(TokenFileReader.Refusal) -> StatusReport.Token {
+  func find(_ name: String?, in report: StatusReport) throws(TokenFileReader.Refusal) -> StatusReport.Token {
     if name == nil, report.tokens.count == 1 { return report.tokens[0] }
     if let name, let token = report.tokens.first(where: { $0.status.name == name }) { return token }
     // A forged status can name any number of tokens.
@@ -72,21 +72,21 @@ struct StatusOptions: ParsableArguments {
     throw TokenFileReader.Refusal(
       problem: name.map { "there is no token \(CommandLineError.quoted($0))" } ?? "there are several tokens",
       remedy: "name one of: \(names.joined(separator: ", "))", code: 3,
-      isFinal: report.life == .running && report.status.isReady)
+      isFinal: report.daemonState == .running && report.status.isReady)
   }
 }
 
 extension StatusProbe: ExpressibleByArgument {}
 
 extension StatusOptions {
-  /// Passes the status to `take` again and again, until `take` succeeds or `patience` is over.
+  /// Passes the status to `take` again and again, until `take` succeeds or `waitLimit` is over.
   ///
   /// - Throws: what the last attempt met; a hopeless refusal at once.
-  func patiently<Result>(
-    for patience: Duration, take: (StatusReport) throws(TokenFileReader.Refusal) -> Result
+  func poll<Result>(
+    for waitLimit: Duration, take: (StatusReport) throws(TokenFileReader.Refusal) -> Result
   ) throws(TokenFileReader.Refusal) -> Result {
     if getpid() == 1 { Self.endOnSignals() }
-    let deadline = Moment.now().boot + patience
+    let deadline = Moment.now().boot + waitLimit
     var watch = StatusWatch(of: path)
     while true {
       watch.prepare()
@@ -103,8 +103,9 @@ extension StatusOptions {
     do throws(StatusFile.Unavailable) {
       return StatusReport(try StatusFile.find(in: path))
     } catch {
-      let verdict = isLast ? verdict(error) : (error, 3)
-      throw TokenFileReader.Refusal(problem: verdict.0.problem, remedy: verdict.0.remedy, code: verdict.1)
+      let explanation = isLast ? explain(error) : (error, 3)
+      throw TokenFileReader.Refusal(
+        problem: explanation.0.problem, remedy: explanation.0.remedy, code: explanation.1)
     }
   }
 

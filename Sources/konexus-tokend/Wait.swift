@@ -27,9 +27,9 @@ struct Wait: ParsableCommand {
 
   func run() {
     do throws(TokenFileReader.Refusal) {
-      try location.patiently(for: timeout.duration) { (report) throws(TokenFileReader.Refusal) in
+      try location.poll(for: timeout.duration) { (report) throws(TokenFileReader.Refusal) in
         if let name {
-          try TokenFileReader.confirm(location.sought(name, in: report), in: report)
+          try TokenFileReader.confirm(location.find(name, in: report), in: report)
         } else {
           try confirmAll(report)
         }
@@ -49,7 +49,7 @@ struct Wait: ParsableCommand {
     } catch {
       guard report.tokens.count > 1 else { throw error }
       var refusal = error
-      let good = report.tokens.count { $0.state.grade < .critical }
+      let good = report.tokens.count { $0.health.severity < .critical }
       refusal.problem += "; \(good) of \(report.tokens.count) tokens in place"
       refusal.remedy += "; to wait for one token alone, name it: konexus-tokend wait NAME"
       throw refusal

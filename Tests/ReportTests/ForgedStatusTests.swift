@@ -80,7 +80,7 @@ import Testing
           plain.unicodeScalars.allSatisfy { $0 == "\n" || Printable.escaped(String($0)) == String($0) }, "\(place)")
         #expect(!plain.split(separator: "\n").contains { $0.hasPrefix("  OK") }, "\(place)")
       }
-      for json in [StatusReport(Self.found(status)).json()] {
+      for json in [StatusReport(Self.loaded(status)).json()] {
         #expect(
           json.unicodeScalars.allSatisfy { $0 == "\n" || Printable.escaped(String($0)) == String($0) }, "\(place)")
         #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(json.utf8)) }
@@ -92,7 +92,7 @@ import Testing
   func jsonKeepsTexts() throws {
     var status = try #require(StatusDocument.parse(Secret(try Self.text(try document(), with: "1", at: ["pid"]))))
     status.configuration = Self.hostile
-    let json = StatusReport(Self.found(status)).json()
+    let json = StatusReport(Self.loaded(status)).json()
     let object = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
     #expect(object["configuration"] as? String == Self.hostile)
   }
@@ -115,7 +115,7 @@ import Testing
   /// All that a command does with a status.
   @discardableResult
   private static func exercise(_ status: BrokerStatus) -> [String] {
-    let report = StatusReport(found(status))
+    let report = StatusReport(loaded(status))
     let coloured = TextStyle(isColoured: true, columns: 80)
     for token in report.tokens {
       _ = try? TokenFileReader.read(token, in: report, validFor: .seconds(3600))
@@ -127,7 +127,7 @@ import Testing
     } + [StatusProbe.live, .ready].map { "\($0.passes(report))" }
   }
 
-  private static func found(_ status: BrokerStatus) -> LoadedStatus {
+  private static func loaded(_ status: BrokerStatus) -> LoadedStatus {
     LoadedStatus(status: status, directory: "/nonexistent", owner: 4242, modified: 0, isHeld: false)
   }
 
