@@ -1,24 +1,25 @@
 import Base
 public import Files
 
-/// The file for node_exporter's textfile collector (`metrics_file`), replaced atomically. Holds no secret, so its place may be on a disk and
-/// may belong to whoever collects.
+/// The metrics file for node_exporter's textfile collector (`metrics_file`), replaced atomically.
+///
+/// It holds no secret. So it can be on a disk, in a directory of another user.
 public struct MetricsFile: Sendable {
   private var file: PublishedFile
   private var written: BrokerStatus?
 
-  /// What has not changed is written again after so many seconds: an old file shows that the daemon ended. Less than
-  /// the 15 s between two heartbeats, as one that comes a little early would be left out.
+  /// An unchanged file is written again after this time in seconds, so that its age shows that the daemon is alive. It
+  /// is shorter than the 15 s between two heartbeats: a heartbeat can come early.
   private static let period = 10.0
 
-  /// The file at `path`.
+  /// A metrics file at `path`.
   public init(path: String) {
     file = PublishedFile(path: path, mode: 0o644, allowsPersistentStorage: true, isGuarded: false)
   }
 
-  /// Writes what `status` says, unless the same was written just before.
+  /// Writes `status`, unless the file has the same content and is recent.
   ///
-  /// - Throws: `PublicationFailure`; the former content is in place then.
+  /// - Throws: `PublicationFailure`. The previous content then stays.
   public mutating func write(_ status: BrokerStatus) throws(PublicationFailure) {
     if var last = written, status.writtenAt >= last.writtenAt, status.writtenAt < last.writtenAt + Self.period {
       last.writtenAt = status.writtenAt
@@ -29,11 +30,11 @@ public struct MetricsFile: Sendable {
   }
 }
 
-/// What the daemon tells Prometheus, in its text format: names in base units, each with its HELP and TYPE.
+/// Metrics in the text format of Prometheus: base units, with HELP and TYPE.
 enum MetricsText {
   private static let prefix = "konexus_tokend_"
 
-  /// The whole file.
+  /// Renders the whole file.
   static func render(_ status: BrokerStatus) -> String {
     var text = ""
     func family(_ name: String, _ type: String, _ help: String, _ addSamples: (_ name: String, inout String) -> Void) {
@@ -43,7 +44,7 @@ enum MetricsText {
       text += "# HELP \(prefix)\(name) \(help)\n# TYPE \(prefix)\(name) \(type)\n"
       text += samples
     }
-    /// One gauge a token; tokens without a value are left out.
+    /// Adds a gauge with one sample per token. Tokens without a value are left out.
     func gauge(_ name: String, _ help: String, _ value: (TokenStatus) -> Double?) {
       family(name, "gauge", help) { name, samples in
         for token in status.tokens {
@@ -109,7 +110,7 @@ enum MetricsText {
     return text
   }
 
-  /// Whole numbers without a fraction, others with at most six digits of it: never an exponent.
+  /// A number without exponent, with at most six decimals.
   private static func number(_ value: Double) -> String {
     guard value.isFinite, abs(value) < 1e15 else { return "0" }
     let millionths = Int64((value * 1e6).rounded())

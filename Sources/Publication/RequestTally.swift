@@ -1,22 +1,22 @@
 package import Base
 
-/// How the attempts for one token ended since the daemon started.
+/// The results of the attempts for one token since the daemon started.
 public struct RequestTally: Hashable, Sendable, Codable {
   /// Attempts that brought a verified token.
   public var successes = 0
-  /// Attempts that failed in a way that may pass.
+  /// Attempts that failed with a transient failure.
   public var transientFailures = 0
-  /// Attempts that were refused.
+  /// Attempts that failed with a permanent failure.
   public var refusals = 0
-  /// When the last good token was asked for, seconds since 1970.
+  /// When the last valid token was requested, seconds since 1970.
   public var lastSuccess: Double?
-  /// How long the attempts took, good and bad.
+  /// The durations of all attempts.
   public var durations = DurationHistogram()
 
-  /// Nothing yet.
+  /// An empty tally.
   public init() {}
 
-  /// Counts an attempt; `failure` is `nil` for a good one.
+  /// Counts an attempt. `failure` is `nil` for a success.
   package mutating func count(_ failure: AcquisitionFailure?, sentAt: Moment, took duration: Duration) {
     switch failure?.kind {
     case nil:
@@ -29,19 +29,19 @@ public struct RequestTally: Hashable, Sendable, Codable {
   }
 }
 
-/// Durations sorted into buckets, as Prometheus takes them: each bucket holds what is at most its bound.
+/// A histogram of durations as Prometheus defines it.
 public struct DurationHistogram: Hashable, Sendable, Codable {
-  /// The buckets' upper bounds in seconds; what is longer than the last counts in the total only.
+  /// The upper bounds of the buckets in seconds. Longer durations count in the total only.
   public static let bounds: [Double] = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
-  /// How many fell into each bucket and into no smaller one.
+  /// The number of durations in each bucket, without those in smaller ones.
   public private(set) var counts = Array(repeating: 0, count: bounds.count)
-  /// How many there were.
+  /// The number of durations.
   public private(set) var total = 0
-  /// All of them together, in seconds.
+  /// The sum of the durations in seconds.
   public private(set) var sum = 0.0
 
-  /// Nothing yet.
+  /// An empty histogram.
   public init() {}
 
   /// Adds a duration in seconds.

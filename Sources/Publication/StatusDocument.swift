@@ -3,19 +3,19 @@ import FoundationEssentials
 
 /// The content of `status.json`: one JSON object, with a line for each token.
 ///
-/// The line of a token that has not changed is taken from the former document: with ten thousand tokens something changes every few seconds, and
-/// to encode all of them took a third of a second and 60 MiB.
+/// Lines of unchanged tokens are copied from the previous document. With ten thousand tokens, something changes every
+/// few seconds. Encoding all of them takes a third of a second and 60 MiB.
 struct StatusDocument {
-  /// The whole text.
+  /// The text.
   private(set) var bytes: [UInt8] = []
-  /// All but the tokens.
+  /// The status without tokens.
   private var head: BrokerStatus?
   private var tokens: [TokenStatus] = []
   private var lines: [Range<Int>] = []
 
-  /// Takes `status` for what there is to tell.
+  /// Encodes `status`.
   ///
-  /// - Returns: the document of that; `nil` if nothing but the time has changed, or it cannot be encoded (a number that is none).
+  /// - Returns: `nil` if nothing but the time has changed, or if a number cannot be encoded.
   func updated(to status: BrokerStatus) -> StatusDocument? {
     var head = status
     head.tokens = []
@@ -51,7 +51,7 @@ struct StatusDocument {
     bytes += "\n".utf8
   }
 
-  /// The status in a document; `nil` if it is no such document, or has a number that no daemon writes.
+  /// Decodes a document; `nil` if its format is wrong, or a number is out of range.
   ///
   /// Decodes line by line, up to the first wrong line. So a forged document takes little more memory than its size.
   static func parse(_ document: Secret) -> BrokerStatus? {
@@ -75,17 +75,17 @@ struct StatusDocument {
     }
   }
 
-  /// No daemon writes a longer line: granted scopes are limited to 64 KiB.
+  /// The maximum length of a line. Granted scopes are limited to 64 KiB.
   private static let longestLine = 1 << 18
 
-  /// The next line; `nil` after the last one, and for a line that is too long.
+  /// The next line; `nil` at the end, and for a line that is too long.
   private static func line(_ rest: inout Slice<UnsafeRawBufferPointer>) -> Data? {
     guard let end = rest.firstIndex(of: UInt8(ascii: "\n")), end - rest.startIndex <= longestLine else { return nil }
     defer { rest = rest[(end + 1)...] }
     return Data(rest[..<end])
   }
 
-  /// The two sides of the place where the tokens go. Within a string the quotes would be escaped, so there is just one.
+  /// Splits the document at the place for the tokens. Quotes within strings are escaped, so the place is unique.
   private static func split(_ head: Data) throws -> (Data, Data) {
     let empty = Data(#""tokens":[]"#.utf8)
     guard let place = head.firstRange(of: empty) else {
@@ -110,7 +110,7 @@ private enum PlausibleNumbers {
 }
 
 extension BrokerStatus {
-  /// Whether its own numbers, without those of the tokens, can be a daemon's.
+  /// Whether the numbers, without those of the tokens, are in range.
   var isPlausible: Bool {
     version == 1 && pid > 0 && processStart ?? 0 >= 0 && PlausibleNumbers.areNatural(reloads)
       && PlausibleNumbers.areSeconds(writtenAt, startedAt, stoppedAt)
@@ -118,7 +118,7 @@ extension BrokerStatus {
 }
 
 extension TokenStatus {
-  /// Whether all its numbers can be a daemon's.
+  /// Whether all numbers are in range.
   var isPlausible: Bool {
     let durations = tally.durations
     return expiresAtBoot ?? 0 >= 0 && dueAtBoot ?? 0 >= 0

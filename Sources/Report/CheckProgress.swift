@@ -4,7 +4,7 @@ import OAuth
 import Settings
 import Synchronization
 
-/// Turns what an attempt tells on its way into steps of a check.
+/// Converts the steps of an attempt to steps of a check.
 final class CheckProgress: Sendable {
   private struct State {
     var isConnected = false
@@ -18,7 +18,7 @@ final class CheckProgress: Sendable {
   private let report: @Sendable (CheckStep) -> Void
   private let state = Mutex(State())
 
-  /// A certificate that ends sooner is worth a word.
+  /// The remaining lifetime of a certificate, in seconds, that gives a warning.
   private static let shortCertificate = 14 * 86_400.0
 
   init(_ settings: TokenSettings, report: @escaping @Sendable (CheckStep) -> Void) {
@@ -26,7 +26,7 @@ final class CheckProgress: Sendable {
     self.report = report
   }
 
-  /// Takes what the attempt tells.
+  /// Processes a step of the attempt.
   func receive(_ step: AcquisitionStep) {
     switch step {
     case .fetched(let document):
@@ -59,7 +59,7 @@ final class CheckProgress: Sendable {
     }
   }
 
-  /// Tells the verification of a token that passed it.
+  /// Reports a token that was verified.
   func verified(_ verifiedToken: VerifiedToken) {
     let (answer, keys) = state.withLock { ($0.answer, $0.keyCount) }
     switch settings.verification {
@@ -84,7 +84,7 @@ final class CheckProgress: Sendable {
     }
   }
 
-  /// Tells the step that failed, and names those that were not reached.
+  /// Reports the failed step, and the later steps as skipped.
   func failed(_ failure: AcquisitionFailure) {
     let state = state.withLock { $0 }
     let name: CheckStep.Name
@@ -111,7 +111,7 @@ final class CheckProgress: Sendable {
     }
   }
 
-  /// What a failed connection shows of the steps before the one that failed.
+  /// Reports the steps that succeeded before a connection failed.
   private func reportReached(before name: CheckStep.Name) {
     guard !state.withLock({ $0.isConnected }) else { return }
     let address = Self.address(of: settings.issuer)
@@ -175,7 +175,7 @@ final class CheckProgress: Sendable {
     let text =
       "the server's clock is \(Timestamp.span(.seconds(seconds))) \(skew > .zero ? "ahead of" : "behind") this host's"
     let remedy = "check this host's time synchronisation: timedatectl"
-    // Beyond the leeway of verification a token looks dead or unborn.
+    // With a larger difference than the leeway, a valid token seems expired or not yet valid.
     let outcome: CheckStep.Outcome = seconds >= 60 ? .failed : seconds >= 5 ? .warning : .ok
     report(step(.clock, outcome, text, remedy: outcome == .ok ? nil : remedy))
   }
@@ -230,22 +230,22 @@ final class CheckProgress: Sendable {
   }
 }
 
-/// A token's header and claims, each with a mark: verified, wrong, or not looked at because something before it was wrong.
+/// The header and claims of a token, each with a mark: verified, wrong, or not checked because an earlier one is wrong.
 enum ClaimList {
-  /// The order in which `AccessTokenVerifier` looks at them.
+  /// The order in which `AccessTokenVerifier` checks them.
   private static let order: [(name: String, codes: Set<FailureCode>)] = [
     ("alg", [.malformedToken, .algorithm]), ("typ", [.wrongType]), ("kid", [.unknownKey]), ("signature", [.signature]),
     ("iss", [.wrongIssuer]), ("aud", [.wrongAudience]), ("client_id", [.wrongClient]),
     ("iat", []), ("nbf", [.tokenNotYetValid]), ("exp", [.tokenExpired]), ("scope", [.missingScope]),
   ]
 
-  /// A line each.
+  /// One line per claim.
   ///
-  /// - Parameter code: what is wrong; `nil` if nothing is.
+  /// - Parameter code: the failure; `nil` if there is none.
   static func lines(_ token: TokenInspection?, failing code: FailureCode?) -> [String] {
     guard let token else { return [] }
     let fault = code.flatMap { code in order.firstIndex { $0.codes.contains(code) } }
-    // A failure that is about no claim, such as a key set that cannot be fetched: nothing was looked at.
+    // A failure of something else, such as the request for the key set. No claim was checked.
     if code != nil, fault == nil { return [] }
     var lines: [String] = []
     for (index, entry) in order.enumerated() {

@@ -1,10 +1,10 @@
-/// One step of the way from the config file to a reader, and how it went.
+/// A step of a check from the configuration file to the application, with its result.
 public struct CheckStep: Sendable, Encodable {
   /// The steps, in their order.
   public enum Name: String, Sendable, Encodable, CaseIterable {
     case config, unit, output, dns, connection, tls, discovery, clock, token, verification, refresh, reader
 
-    /// What `konexus-tokend check` exits with if this step is the first that failed.
+    /// The exit code of `konexus-tokend check` if this is the first failed step.
     public var exitCode: Int32 {
       switch self {
       case .config: 78
@@ -23,34 +23,34 @@ public struct CheckStep: Sendable, Encodable {
     }
   }
 
-  /// How a step went.
+  /// The result of a step.
   public enum Outcome: String, Sendable, Encodable {
-    /// As it should.
+    /// It succeeded.
     case ok
-    /// It works, but a person should look.
+    /// It succeeded, with a warning.
     case warning
-    /// It does not work.
+    /// It failed.
     case failed
-    /// Not tried, because an earlier step failed or it was not asked for.
+    /// It was not tried: an earlier step failed, or an option excludes it.
     case skipped
   }
 
-  /// Which step.
+  /// The step.
   public var name: Name
-  /// The token it is about; `nil` if it is about all.
+  /// The token; `nil` for a step about the whole daemon.
   public var token: String?
-  /// How it went.
+  /// The result.
   public var outcome: Outcome
-  /// What was found, in one line; the fault, if it failed.
+  /// The finding, or the failure, in one line.
   public var summary: String
-  /// More of it, one fact a line.
+  /// Details, one fact per line.
   public var details: [String] = []
-  /// What to do.
+  /// The remedy.
   public var remedy: String?
-  /// How long it took, in seconds, where that means something.
+  /// The duration in seconds, for steps that have one.
   public var seconds: Double?
 
-  /// A step that went as `outcome` says.
+  /// A step with the given result.
   public init(
     _ name: Name, _ outcome: Outcome, _ summary: String, token: String? = nil, details: [String] = [],
     remedy: String? = nil, took duration: Duration? = nil
@@ -65,14 +65,14 @@ public struct CheckStep: Sendable, Encodable {
   }
 }
 
-/// How steps of a check are written.
+/// The presentation of a check.
 public enum CheckReport {
-  /// The exit code: that of the first step that failed; 0 if none did.
+  /// The exit code of the first failed step; 0 if there is none.
   public static func exitCode(of steps: [CheckStep]) -> Int32 {
     steps.first { $0.outcome == .failed }?.name.exitCode ?? 0
   }
 
-  /// One step for people.
+  /// The lines of one step for a person.
   public static func text(_ step: CheckStep, _ style: TextStyle) -> [StyledLine] {
     let isTerminal = style.columns != nil
     let mark =
@@ -103,7 +103,7 @@ public enum CheckReport {
     return StyledLine("failed at: \(first.name.rawValue)\(about)", .bad) + " (exit code \(code))"
   }
 
-  /// All steps for machines: one object.
+  /// All steps as one JSON object.
   public static func json(_ steps: [CheckStep]) -> String {
     struct Document: Encodable {
       var exitCode: Int32

@@ -3,18 +3,19 @@ import Files
 import Glibc
 public import Publication
 
-/// A daemon's process, held by a descriptor. A signal reaches this process or none, even if its id was reused.
+/// The process of a daemon, identified by a descriptor. A signal reaches this process or none, even if its id was
+/// reused.
 public struct RunningDaemon: ~Copyable {
-  /// Its process id.
+  /// The process id.
   public let pid: Int32
 
-  /// From pidfd_open(2); negative if the kernel or a filter of system calls does not allow it.
+  /// The descriptor from pidfd_open(2). It is negative if the kernel or a system call filter does not allow it.
   private let descriptor: Int32
 
-  /// When it started.
+  /// When the process started.
   private let start: Int64?
 
-  /// The process with an id that systemd gave.
+  /// The process with an id from systemd.
   public init?(pid: Int32) {
     guard pid > 0 else { return nil }
     let descriptor = linux_pidfd_open(pid)
@@ -47,13 +48,13 @@ public struct RunningDaemon: ~Copyable {
 
   /// Sends a signal.
   ///
-  /// - Returns: 0, or what the system said (`ESRCH`: it has ended).
+  /// - Returns: 0 or `errno`. `ESRCH` means that the process has ended.
   public borrowing func signal(_ number: Int32) -> Int32 {
     if descriptor >= 0 { return linux_pidfd_send_signal(descriptor, number) == 0 ? 0 : errno }
     guard let start, ProcessStart.of(pid) == start else { return ESRCH }
     return kill(pid, number) == 0 ? 0 : errno
   }
 
-  /// Whether it has not ended.
+  /// Whether the process runs.
   public var isRunning: Bool { [0, EPERM].contains(signal(0)) }
 }

@@ -3,18 +3,18 @@ public import Files
 import Glibc
 public import Settings
 
-/// What a service's daemon could read of the files that its configuration names, as root sees it who looks for the daemon.
+/// The access of the service's user to the files that the configuration names, determined by root.
 public struct ServiceAccess: Sendable {
-  /// Whom the daemon runs as.
+  /// The user that the daemon runs as.
   public var userID: UInt32
-  /// The service's group, if it is there.
+  /// The service's group, if it exists.
   public var groupID: UInt32?
-  /// The files of which the service hands the daemon copies, by the credentials' names.
+  /// The source files of the service's credentials, by the credentials' names.
   public var credentialSources: [String: String]
-  /// The names of all of its credentials.
+  /// The names of all credentials of the service.
   public var credentialNames: Set<String>
 
-  /// Readers of the given parts.
+  /// The access of a service with the given user, group and credentials.
   public init(userID: UInt32, groupID: UInt32?, credentialSources: [String: String], credentialNames: Set<String>) {
     self.userID = userID
     self.groupID = groupID
@@ -22,7 +22,7 @@ public struct ServiceAccess: Sendable {
     self.credentialNames = credentialNames
   }
 
-  /// The files that the daemon could not read, each with what to do.
+  /// The files that the daemon cannot read, each with a remedy.
   public func unreadable(in configuration: Configuration) -> [FileRefusal] {
     var seen: Set<String> = []
     return configuration.tokens.flatMap(\.inputFiles).filter { seen.insert($0).inserted }.compactMap { path in
@@ -30,7 +30,7 @@ public struct ServiceAccess: Sendable {
     }
   }
 
-  /// A relative name means a credential, as the copy of the configuration lies among those.
+  /// A relative path means a credential, because the copy of the configuration is in the credentials directory.
   private func missingCredential(_ path: String) -> FileRefusal? {
     let name = FilePath.name(of: path)
     guard !credentialSources.values.contains(path), !credentialNames.contains(name) else { return nil }

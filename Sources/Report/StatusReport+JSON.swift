@@ -4,7 +4,7 @@ import FoundationEssentials
 public import Publication
 
 extension StatusReport {
-  /// For machines: one object, its members sorted. Names and meanings stay as they are; members may be added.
+  /// The report as one JSON object with sorted members. Names and meanings are stable; members can be added.
   public func json() -> String {
     let document = Document(
       grade: severity.word.lowercased(), exitCode: severity.rawValue, daemon: Document.Daemon(status, daemonState),
@@ -13,7 +13,7 @@ extension StatusReport {
     return JSONText.json(document)
   }
 
-  /// The same for a status that is not to be had.
+  /// The JSON object for a status that is not available.
   public static func json(_ unavailable: StatusFile.Unavailable, isCritical: Bool = false) -> String {
     struct Failure: Encodable {
       var grade: String
@@ -107,9 +107,9 @@ extension StatusReport {
   }
 }
 
-/// The output of commands for programs.
+/// JSON output of commands.
 enum JSONText {
-  /// One object with sorted members, and a line break at its end. Characters that a terminal could act on are escapes.
+  /// One object with sorted members and a line break at the end. Characters that affect terminals are escaped.
   static func json(_ document: some Encodable) -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

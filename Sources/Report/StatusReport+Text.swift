@@ -2,7 +2,7 @@ import Base
 import Publication
 
 extension StatusReport {
-  /// For people: a table on a terminal, one fact a line elsewhere or when a single token was asked for.
+  /// The report for a person. On a terminal it is a table, otherwise one fact per line, as it is for a single token.
   public func text(_ style: TextStyle, inDetail: Bool) -> [StyledLine] {
     var lines = [headline] + daemonLines
     if style.columns != nil, !inDetail {
@@ -15,7 +15,7 @@ extension StatusReport {
     return lines
   }
 
-  /// The headline, plain, and what is wrong below it: changes only when something happens, not as time goes by.
+  /// The headline and the failures, without colours. It does not change as time passes.
   public var summary: [StyledLine] {
     [headline]
       + tokens.compactMap { token in
@@ -23,7 +23,7 @@ extension StatusReport {
       }
   }
 
-  /// The line that a monitoring system shows.
+  /// The first line, which a monitoring system shows.
   private var headline: StyledLine {
     let tone: TextStyle.Tone =
       switch severity {
@@ -81,7 +81,7 @@ extension StatusReport {
         output.map { "\(token.files.first?.mode ?? $0.mode) \($0.path)" } ?? "-",
       ])
     }
-    // On a narrow terminal the file comes on a line of its own rather than being cut.
+    // On a narrow terminal the file gets a line of its own.
     var files: [String?] = Array(repeating: nil, count: rows.count)
     let width = Self.widths(rows).reduce(0) { $0 + $1 + 2 } - 2
     if width > style.columns ?? .max {
@@ -113,7 +113,7 @@ extension StatusReport {
     (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
   }
 
-  /// What to type next, the most urgent first.
+  /// The commands to run next, the most urgent first.
   private var advice: [String] {
     var advice: [String] = []
     if daemonState != .running {
@@ -149,11 +149,11 @@ extension StatusReport.Health {
 }
 
 extension StatusReport.Token {
-  /// One fact a line.
+  /// One fact per line.
   func details(_ style: TextStyle, now: Double, isDaemonRunning: Bool) -> [StyledLine] {
     var facts: [(String, String)] = []
     if let expiresAt = status.expiresAt, let remaining {
-      // The boot-time clock decides; the time of day is for people, and the wall clock may have been set since.
+      // The boot-time clock decides. The wall clock may have been set since.
       let end = remaining > .zero ? now + remaining.seconds : expiresAt
       facts.append((remaining > .zero ? "valid until" : "ended at", Timestamp.full(end, now: now)))
     }
@@ -191,7 +191,7 @@ extension StatusReport.Token {
 }
 
 extension TokenStatus {
-  /// What fails, or failed last.
+  /// The current failures, or the last one.
   func failures(now: Double) -> [(String, String)] {
     var failures: [(String, String)] = []
     if let failure {

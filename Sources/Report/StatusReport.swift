@@ -2,23 +2,24 @@ public import Base
 public import Files
 public import Publication
 
-/// A status file judged by the clocks and processes of now: what was true when it was written may have ended since.
+/// A status file, evaluated with the current time and processes: tokens and the daemon may have ended since it was
+/// written.
 public struct StatusReport: Sendable {
-  /// How bad it is, in the numbers of the monitoring-plugin convention.
+  /// The severity as monitoring plugins define it.
   public enum Severity: Int32, Comparable, Sendable {
-    /// Every token is valid and looked after.
+    /// Each token is valid, and the daemon renews it.
     case ok = 0
-    /// Readers have their token, but a person should look: refresh fails, the daemon is gone.
+    /// Each token is valid, but refresh fails or the daemon does not run.
     case warning = 1
-    /// Readers lack a token.
+    /// A token is missing.
     case critical = 2
-    /// It cannot be told.
+    /// The status is not available.
     case unknown = 3
 
-    /// Less is better.
+    /// Orders severities; `ok` is the least.
     public static func < (left: Severity, right: Severity) -> Bool { left.rawValue < right.rawValue }
 
-    /// As plugins write it.
+    /// The name in the output of monitoring plugins.
     public var word: String {
       switch self {
       case .ok: "OK"
@@ -29,26 +30,26 @@ public struct StatusReport: Sendable {
     }
   }
 
-  /// How a token fares now.
+  /// The state of a token now.
   public enum Health: String, Sendable {
-    /// Good, and the next is coming along.
+    /// Valid, and refresh works.
     case valid
-    /// Good, but its successor cannot be got or published.
+    /// Valid, but its successor cannot be requested or published.
     case failing
-    /// Good, but nobody will renew it: the daemon is gone.
+    /// Valid, but the daemon does not run.
     case unattended
-    /// Good, but the daemon has not done what was due: it hangs or is stopped.
+    /// Valid, but the daemon missed a deadline: it hangs or is suspended.
     case overdue
-    /// In its file, and newer than the status file, which the daemon cannot write.
+    /// The token's file is newer than the status file, which the daemon cannot write.
     case outOfDate = "status out of date"
-    /// It was there and ended.
+    /// Expired.
     case expired
-    /// There is none.
+    /// There was no token yet.
     case absent
-    /// It should be in its file, and the file is gone.
+    /// Valid, but its file does not exist.
     case missing = "file missing"
 
-    /// How bad it is.
+    /// The severity of this state.
     public var severity: Severity {
       switch self {
       case .valid: .ok
@@ -58,48 +59,48 @@ public struct StatusReport: Sendable {
     }
   }
 
-  /// One token, judged.
+  /// A token with its current state.
   public struct Token: Sendable {
-    /// What the file says.
+    /// The status in the file.
     public var status: TokenStatus
-    /// What is true now.
+    /// The current state.
     public var health: Health
-    /// What is left of the token in the file; `nil` if there is none.
+    /// The remaining lifetime of the token in the file; `nil` if there is none.
     public var remaining: Duration?
-    /// Its files, as this user sees them.
+    /// The token's files as this user sees them.
     public var files: [FileAttributes]
-    /// Whether the daemon let something pass that was due.
+    /// Whether the daemon missed a deadline.
     public var isOverdue: Bool
   }
 
-  /// The file that is judged.
+  /// The status file.
   public var loaded: LoadedStatus
-  /// Whether its writer is there.
+  /// The state of the daemon that wrote the file.
   public var daemonState: DaemonState
-  /// The tokens, judged.
+  /// The tokens with their current states.
   public var tokens: [Token]
-  /// Whether the daemon let something pass that was due, for any token.
+  /// Whether the daemon missed a deadline of any token.
   public var isOverdue: Bool
-  /// When this was judged.
+  /// The time of the evaluation.
   public var now: Moment
 
-  /// What the file says.
+  /// The status in the file.
   public var status: BrokerStatus { loaded.status }
 
-  /// Whether the config file was changed since the daemon read it.
+  /// Whether the configuration file was changed since the daemon read it.
   public var isConfigurationChanged: Bool {
     get { loaded.status.isConfigurationChanged }
     set { loaded.status.isConfigurationChanged = newValue }
   }
 
-  /// What to do about that; `nil` if it was not changed.
+  /// The remedy for a changed configuration file; `nil` if it is unchanged.
   public var changedConfiguration: String? { loaded.status.changedConfiguration }
 
-  /// Judges a status file; with `name`, that token alone.
+  /// Evaluates a status file, or one of its tokens.
   public init(_ loaded: LoadedStatus, only name: String? = nil, now: Moment = .now()) {
     let daemonState = DaemonState(of: loaded)
     var loaded = loaded
-    // The daemon looks once a minute; a person who has just edited the file asks sooner.
+    // The daemon compares the file once per minute. An administrator who has edited it needs the result now.
     if daemonState == .running, let stamp = loaded.status.configurationStamp,
       let present = FileStamp(at: loaded.status.configuration)
     {
@@ -113,7 +114,7 @@ public struct StatusReport: Sendable {
     tokens = name == nil ? all : all.filter { $0.status.name == name }
   }
 
-  /// The worst of all.
+  /// The highest severity of the tokens and the configuration.
   public var severity: Severity {
     let worst = tokens.map(\.health.severity).max() ?? .unknown
     return worst == .ok && (status.configurationProblem != nil || status.isConfigurationChanged) ? .warning : worst
@@ -121,10 +122,10 @@ public struct StatusReport: Sendable {
 }
 
 extension TokenStatus {
-  /// Longer than a daemon that is well lets anything wait that is due, and than it takes to say so.
+  /// The grace period: a healthy daemon meets a deadline and writes its status within this time.
   fileprivate static let gracePeriod = Duration.seconds(30)
 
-  /// Whether the daemon that wrote this has let something pass that was due.
+  /// Whether the daemon missed a deadline.
   fileprivate func isOverdue(_ now: BootTime) -> Bool {
     guard let due = dueAtBoot.map(BootTime.init(nanoseconds:)) else { return false }
     return now > due + Self.gracePeriod
@@ -135,7 +136,7 @@ extension StatusReport.Token {
   init(_ status: TokenStatus, _ loaded: LoadedStatus, _ daemonState: DaemonState, _ now: Moment) {
     self.status = status
     files = status.outputs.map { FileAttributes($0.path) }
-    // The boot-time clock of another boot says nothing; what was in memory is gone with it.
+    // Times of another boot are meaningless, and files in memory do not survive a boot.
     let end = daemonState == .ofAnotherBoot ? nil : status.expiresAtBoot.map(BootTime.init(nanoseconds:))
     remaining = end.map { $0 - now.boot }
     // The daemon writes its status after the token. If there is no room for it, the status describes an earlier token.
@@ -167,21 +168,21 @@ extension StatusReport.Token {
   }
 }
 
-/// Whether the daemon that wrote a status is still there.
+/// The state of the daemon that wrote a status.
 public enum DaemonState: Hashable, Sendable {
   /// Its process runs.
   case running
-  /// It was told to stop then, seconds since 1970.
+  /// It was stopped at that time, seconds since 1970.
   case stopped(at: Double)
-  /// It was killed or crashed; what changed last did so then, seconds since 1970.
+  /// It was killed or crashed after that time, seconds since 1970: its last change.
   case died(after: Double)
-  /// The host was booted since.
+  /// The host was restarted since.
   case ofAnotherBoot
 
-  /// Looks for the daemon that wrote a status.
+  /// Determines the state of the daemon that wrote a status.
   init(of loaded: LoadedStatus) {
     let status = loaded.status
-    // A lock proves it where this process cannot know the boot, as in a unit with ProcSubset=pid.
+    // If this process cannot read the boot id, as in a unit with ProcSubset=pid, the lock shows that the daemon runs.
     if !loaded.isHeld, status.bootID != BootID.current {
       self = .ofAnotherBoot
     } else if let stoppedAt = status.stoppedAt {
@@ -194,14 +195,15 @@ public enum DaemonState: Hashable, Sendable {
   }
 }
 
-/// What an orchestrator asks of a container.
+/// The question of an orchestrator.
 public enum StatusProbe: String, CaseIterable, Sendable {
-  /// Whether readers have their tokens, which is all that they need: also while refresh fails.
+  /// Whether each token is in its file. A failing refresh does not matter.
   case ready
-  /// Whether the daemon runs and does what is due. One that waits out an outage is alive: a restart would not help.
+  /// Whether the daemon runs and meets its deadlines. An outage of the server does not matter, since a restart would
+  /// not help.
   case live
 
-  /// Whether a daemon in that state passes.
+  /// Whether the report passes the probe.
   public func passes(_ report: StatusReport) -> Bool {
     switch self {
     case .ready: report.severity < .critical

@@ -1,21 +1,21 @@
 import Files
 import Glibc
 
-/// The pauses of a command that looks at a runtime directory until something has changed there.
+/// The pauses of a command that polls a runtime directory for a change.
 ///
-/// Where the kernel reports changes (inotify(7)), a change ends the pause. There is one look a second at least, for what
-/// is not reported: a token's file in another directory, a directory that is hidden from this user.
+/// A change that the kernel reports ends the pause (inotify(7)). The directory is polled at least once per second,
+/// because some changes are not reported: of files in other directories, and of hidden ones.
 public struct StatusWatch: ~Copyable {
   private let directory: String
-  /// From inotify_init1(2); negative if the kernel has none to give.
+  /// The descriptor from inotify_init1(2); negative if the kernel has none left.
   private let descriptor: Int32
   private var isWatching = false
 
-  /// No two looks are closer: the daemon of ten thousand tokens changes its files all the time.
+  /// The minimum pause. With ten thousand tokens, files change all the time.
   private static let shortest = Duration.milliseconds(100)
   private static let longest = Duration.seconds(1)
 
-  /// Pauses between looks at `directory`, which need not exist.
+  /// Prepares pauses for `directory`, which need not exist.
   public init(of directory: String) {
     self.directory = directory
     descriptor = inotify_init1(O_NONBLOCK | O_CLOEXEC)
@@ -25,13 +25,13 @@ public struct StatusWatch: ~Copyable {
     if descriptor >= 0 { close(descriptor) }
   }
 
-  /// Prepares a look: each later change ends the pause that follows.
+  /// Starts to watch: a later change ends the next pause.
   public mutating func prepare() {
-    // Each time: systemd removes the directory and makes a new one.
+    // systemd may have removed the directory and made it again.
     isWatching = descriptor >= 0 && DirectoryWatch.add(directory, to: descriptor) != nil
   }
 
-  /// Pauses for `limit` at most.
+  /// Pauses until something changes, but no longer than `limit`.
   public func pause(atMost limit: Duration) {
     let least = min(limit, Self.shortest)
     usleep(UInt32(max(0, least.nanoseconds) / 1000))
@@ -39,7 +39,7 @@ public struct StatusWatch: ~Copyable {
     var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     let rest = min(limit, Self.longest) - least
     guard poll(&request, 1, Int32(max(0, rest.nanoseconds) / 1_000_000)) > 0 else { return }
-    // What changed does not matter.
+    // Discards the events.
     withUnsafeTemporaryAllocation(byteCount: 4096, alignment: MemoryLayout<inotify_event>.alignment) { buffer in
       while read(descriptor, buffer.baseAddress, buffer.count) > 0 {}
     }

@@ -1,9 +1,9 @@
 import Base
 
-/// One line for a person, parts of it in colours.
+/// A line of text for a person, with coloured parts.
 ///
-/// The parts hold texts of servers and status files as they came. `rendered` alone escapes them: control characters,
-/// line breaks and hidden characters. So no text can act on a terminal or begin a line of its own.
+/// The parts hold texts of servers and status files unchanged. Only `rendered` escapes control characters, line breaks
+/// and hidden characters. So no text can control a terminal or start a line.
 public struct StyledLine: Hashable, Sendable, ExpressibleByStringInterpolation {
   private struct Part: Hashable {
     var text: String
@@ -12,25 +12,25 @@ public struct StyledLine: Hashable, Sendable, ExpressibleByStringInterpolation {
 
   private var parts: [Part]
 
-  /// A line that is all of one colour, or of none.
+  /// A line in one tone, or without a tone.
   public init(_ text: String, _ tone: TextStyle.Tone? = nil) {
     parts = [Part(text: text, tone: tone)]
   }
 
-  /// A line without colours.
+  /// A line without a tone.
   public init(stringLiteral text: String) { self.init(text) }
 
-  /// Both, one after the other.
+  /// Appends a line to another one.
   public static func + (left: StyledLine, right: StyledLine) -> StyledLine {
     var sum = left
     sum.parts += right.parts
     return sum
   }
 
-  /// Adds to the end.
+  /// Appends a line.
   public static func += (left: inout StyledLine, right: StyledLine) { left.parts += right.parts }
 
-  /// The text for a terminal or a file, without a line break at its end.
+  /// The text for a terminal or a file, without a line break at the end.
   public func rendered(_ style: TextStyle) -> String {
     parts.map { part in
       let text = Printable.escaped(part.text)
@@ -41,34 +41,34 @@ public struct StyledLine: Hashable, Sendable, ExpressibleByStringInterpolation {
 }
 
 extension [StyledLine] {
-  /// The lines, each with a line break at its end.
+  /// The text of all lines, each with a line break.
   public func rendered(_ style: TextStyle) -> String {
     map { $0.rendered(style) + "\n" }.joined()
   }
 
-  /// The lines, with a text before the first one.
+  /// The lines with `text` at the start of the first one.
   public func preceded(by text: String) -> [StyledLine] {
     first.map { [StyledLine(text) + $0] + dropFirst() } ?? [StyledLine(text)]
   }
 }
 
-/// How text for people may look: with colours and fitted to a width on a terminal, plain elsewhere.
+/// The style of text for people: colours and width of a terminal, or neither.
 public struct TextStyle: Hashable, Sendable {
-  /// Whether colours may be used.
+  /// Whether colours are used.
   public var isColoured: Bool
-  /// The terminal's width; `nil` where there is no terminal.
+  /// The width of the terminal; `nil` if there is none.
   public var columns: Int?
 
-  /// A style.
+  /// A style of the given values.
   public init(isColoured: Bool, columns: Int?) {
     self.isColoured = isColoured
     self.columns = columns
   }
 
-  /// For pipes and files.
+  /// The style for pipes and files.
   public static let plain = TextStyle(isColoured: false, columns: nil)
 
-  /// What a colour stands for.
+  /// The meaning of a colour.
   public enum Tone: String, Sendable {
     case good = "32"
     case doubtful = "33"

@@ -8,20 +8,21 @@ import OAuth
 import Publication
 public import Settings
 
-/// Walks the way of one token as the daemon would, and tells each step. Asks for a token, publishes nothing.
+/// The check of one token: the same steps as the daemon, from request to file. It requests a token and publishes
+/// nothing.
 public struct TokenCheck: Sendable {
   let settings: TokenSettings
   let daemon: DaemonSettings
-  /// Whom the daemon runs as.
+  /// The user that the daemon runs as.
   let userID: UInt32
-  /// A directory that the service's start makes.
+  /// The directory that systemd makes when it starts the service.
   let futureDirectory: String?
 
   /// A check of `settings`.
   ///
   /// - Parameters:
   ///   - userID: the user that the daemon runs as.
-  ///   - directoryToCome: a directory that need not be there yet, for systemd makes it at the service's start.
+  ///   - futureDirectory: a directory that systemd makes when it starts the service. It need not exist yet.
   public init(_ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32, futureDirectory: String? = nil) {
     self.futureDirectory = futureDirectory
     self.settings = settings
@@ -29,9 +30,11 @@ public struct TokenCheck: Sendable {
     self.userID = userID
   }
 
-  /// Walks.
+  /// Runs the check.
   ///
-  /// - Parameter isOffline: whether to stop short of the network.
+  /// - Parameters:
+  ///   - isOffline: whether to leave out the steps that need the network.
+  ///   - report: receives each step when it is complete.
   public func run(isOffline: Bool, report: @escaping @Sendable (CheckStep) -> Void) async {
     if let warning = unprotectedIssuer() { report(warning) }
     for step in outputs() { report(step) }
@@ -53,7 +56,7 @@ public struct TokenCheck: Sendable {
 
   // MARK: Settings
 
-  /// Warns of an issuer that is not authenticated: plain http, on this very host.
+  /// A warning about an issuer without TLS, which can be on localhost only.
   private func unprotectedIssuer() -> CheckStep? {
     guard let endpoint = try? Endpoint(settings.issuer), !endpoint.isSecure else { return nil }
     return step(
@@ -138,7 +141,7 @@ public struct TokenCheck: Sendable {
 
   private static func whole(_ duration: Duration) -> Int { Int(duration.seconds.rounded()) }
 
-  /// A number from 0 to 1 with so many decimals, without superfluous zeros.
+  /// A number from 0 to 1 with at most `places` decimals.
   static func decimal(_ number: Double, _ places: Int) -> String {
     var scale = 1.0
     for _ in 0..<places { scale *= 10 }
@@ -147,11 +150,11 @@ public struct TokenCheck: Sendable {
 }
 
 extension DaemonSettings {
-  /// The steps of a check that look at where the daemon would put its socket and its metrics.
+  /// The steps that check the paths of the socket and of the metrics file.
   ///
   /// - Parameters:
-  ///   - userID: whom the daemon runs as.
-  ///   - toCome: a directory that need not be there yet, for systemd makes it at the service's start.
+  ///   - userID: the user that the daemon runs as.
+  ///   - futureDirectory: a directory that systemd makes when it starts the service. It need not exist yet.
   public func pathSteps(userID: UInt32, futureDirectory: String?) -> [CheckStep] {
     var steps: [CheckStep] = []
     if let credentialSocket {

@@ -4,20 +4,20 @@ import OAuth
 import Publication
 import Settings
 
-/// A token as a careful reader takes it from its file: never one that has ended.
+/// Reads a token from its file, but only while it is valid.
 public enum TokenFileReader {
-  /// Why there is no token to be had.
+  /// The reason why there is no token, and a remedy.
   public struct Refusal: Error, Hashable, Sendable {
-    /// What is wrong.
+    /// The problem.
     public var problem: String
-    /// What to type next.
+    /// The command to run next.
     public var remedy: String
-    /// The exit code: 1 not good for long enough, 2 no good token, 3 it cannot be told.
+    /// The exit code: 1 for a token that expires too soon, 2 for no valid token, 3 if the state is unknown.
     public var code: Int32
-    /// Whether waiting is of no use.
+    /// Whether waiting cannot help.
     public var isFinal = false
 
-    /// A refusal.
+    /// An error of the given values.
     public init(problem: String, remedy: String, code: Int32, isFinal: Bool = false) {
       self.problem = problem
       self.remedy = remedy
@@ -26,12 +26,12 @@ public enum TokenFileReader {
     }
   }
 
-  /// Reads a token's first raw file.
+  /// Reads a token from its first raw file.
   ///
-  /// While the daemon runs, what is left of the token is what the daemon counts on the boot-time clock. When it is gone, the token's own
-  /// `exp` against the host's clock must hold as well: the status may be of an earlier token then.
+  /// While the daemon runs, the boot-time clock decides how long the token is valid. Otherwise its `exp` must be in the
+  /// future by the host's clock as well, since the status can describe an earlier token.
   ///
-  /// - Parameter demanded: how much longer it must be good.
+  /// - Parameter minimumValidity: the minimum remaining lifetime.
   public static func read(
     _ token: StatusReport.Token, in report: StatusReport, validFor minimumValidity: Duration
   ) throws(Refusal) -> Secret {
@@ -39,7 +39,7 @@ public enum TokenFileReader {
     let content = try content(of: token, in: report)
     if report.daemonState != .running {
       let expiry = expiry(of: content)
-      // An opaque token tells nothing: what the daemon wrote last is all there is.
+      // The expiry of an opaque token is known from the status only.
       guard expiry != nil || token.status.verification != .jwt else { throw absent(token, report) }
       if let expiry { remaining = min(remaining, .seconds(expiry - report.now.unix)) }
     }
@@ -48,9 +48,9 @@ public enum TokenFileReader {
     return content
   }
 
-  /// Demands that a token is in each of its files, and that a careful reader gets it now.
+  /// Checks that each file of the token exists, and that the token is valid.
   public static func confirm(_ token: StatusReport.Token, in report: StatusReport) throws(Refusal) {
-    // A token that has expired has no files: that is the better reason.
+    // For an expired token, the expiry is the better reason.
     if token.health == .missing, let index = token.files.firstIndex(where: { $0.exists == false }) {
       let status = token.status
       throw Refusal(
@@ -60,9 +60,9 @@ public enum TokenFileReader {
     _ = try read(token, in: report, validFor: .zero)
   }
 
-  /// What is in a token's first raw file, whatever it is worth.
+  /// The content of a token's first raw file, valid or not.
   ///
-  /// - Throws: `Refusal` if it cannot be read, or the daemon could not have put it there.
+  /// - Throws: `Refusal` if it is not readable, or cannot come from the daemon.
   public static func content(of token: StatusReport.Token, in report: StatusReport) throws(Refusal) -> Secret {
     let name = token.status.name
     guard let output = token.status.rawOutput else {
@@ -84,7 +84,7 @@ public enum TokenFileReader {
     }
   }
 
-  /// When the JWT in a token's file ends, seconds since 1970; `nil` for what is none, or may not be read.
+  /// When the JWT in a token's file expires, seconds since 1970; `nil` if it is no JWT or not readable.
   static func expiry(of token: TokenStatus, owner: UInt32) -> Double? {
     token.rawOutput.flatMap { try? read($0, owner: owner) }.flatMap(expiry)
   }
@@ -93,7 +93,7 @@ public enum TokenFileReader {
     (try? TokenInspection(of: token.withBytes { Array($0) }))?.number("exp").flatMap { abs($0) < 1e12 ? $0 : nil }
   }
 
-  /// Commands print the content, and programs paste it into header lines: so it must be a token.
+  /// Reads a file that must hold a Bearer token: commands print it, and programs put it into header lines.
   private static func read(
     _ output: TokenStatus.Output, owner: UInt32
   ) throws(PrivateFile.Unreadable) -> Secret {
@@ -120,7 +120,9 @@ public enum TokenFileReader {
     return Refusal(problem: problem, remedy: remedy, code: 2)
   }
 
-  private static func expiresTooSoon(_ token: StatusReport.Token, _ remaining: Duration, _ minimumValidity: Duration) -> Refusal {
+  private static func expiresTooSoon(_ token: StatusReport.Token, _ remaining: Duration, _ minimumValidity: Duration)
+    -> Refusal
+  {
     let status = token.status
     if let obtained = status.obtainedAt, let end = status.expiresAt, .seconds(end - obtained) < minimumValidity {
       return Refusal(
@@ -135,12 +137,12 @@ public enum TokenFileReader {
 }
 
 extension TokenStatus {
-  /// The first file that holds the token alone.
+  /// The first file that holds nothing but the token.
   fileprivate var rawOutput: Output? { outputs.first { $0.format == TokenOutput.Format.raw.rawValue } }
 }
 
 extension TokenInspection {
-  /// A claim that is a number.
+  /// The value of a numeric claim.
   func number(_ name: String) -> Double? {
     claims.first { $0.name == name }.flatMap { Double($0.json) }
   }

@@ -5,16 +5,16 @@ public import OAuth
 public import Publication
 public import Settings
 
-/// Whether a token may be believed.
+/// The result of the verification of a token.
 public enum TokenValidation: Sendable {
-  /// It meets the requirements; `keys` names their issuer and where they come from.
+  /// The token meets the requirements. `keys` names the issuer of the keys and their source.
   case verifies(String, keys: String)
-  /// It is not, for this reason.
+  /// The token does not meet the requirements, for this reason.
   case fails(String)
-  /// It cannot be told.
+  /// The token was not verified, for this reason.
   case unknown(String, remedy: String)
 
-  /// 0, 1, 3.
+  /// The exit code of `inspect`: 0, 1 or 3.
   public var exitCode: Int32 {
     switch self {
     case .verifies: 0
@@ -23,7 +23,7 @@ public enum TokenValidation: Sendable {
     }
   }
 
-  /// One line, and what to do.
+  /// The lines for a person.
   public var lines: [StyledLine] {
     switch self {
     case .verifies(let finding, let keys): [StyledLine("verifies", .good) + ": \(finding); keys: \(keys)"]
@@ -33,12 +33,12 @@ public enum TokenValidation: Sendable {
     }
   }
 
-  /// Whether `issuer` is what the token names as its own. Only a hint: what a token says of itself is believed after verification alone.
+  /// Whether the token names `issuer` as its issuer. This is a hint only, until the token is verified.
   public static func isIssuer(_ issuer: String, of token: TokenInspection) -> Bool {
     token.claims.contains { $0.name == "iss" && $0.json == "\"\(issuer)\"" }
   }
 
-  /// The verdict if only the daemon's user says what the token must be.
+  /// The result if the requirements come only from a file that the daemon's user can write.
   public static func unverifiable(_ status: TokenStatus, of loaded: LoadedStatus) -> TokenValidation {
     let file = "\(loaded.directory)/\(StatusFile.name)"
     let command = "konexus-tokend inspect \(status.name.shellQuoted) --issuer \(status.issuer.shellQuoted)"
@@ -47,11 +47,11 @@ public enum TokenValidation: Sendable {
       remedy: "if this issuer is right, type: \(command)")
   }
 
-  /// The verdict if nothing names an issuer.
+  /// The result if the issuer is unknown.
   public static let withoutIssuer = TokenValidation.unknown(
     "it is of none of the daemon's issuers", remedy: "name the issuer that it must be of: --issuer URL")
 
-  /// Judges a token.
+  /// Verifies a token.
   public static func validate(_ token: Secret, by requirements: TokenRequirements) async -> TokenValidation {
     let issuer = requirements.policy.issuer
     var source = "\(issuer) (kept by the daemon)"
@@ -69,7 +69,7 @@ public enum TokenValidation: Sendable {
       let claims = try await AccessTokenVerifier.verify(
         token: token, keys: keys, policy: requirements.policy, grantedScope: requirements.grantedScope,
         unixTime: Moment.now().unix)
-      // The leeway is for clocks that differ, not for a token that is over.
+      // The leeway is for differences between clocks. An expired token fails.
       let now = Moment.now().unix + requirements.clockSkew
       if Double(claims.expiry) <= now {
         return .fails("it ended \(Timestamp.relative(Double(claims.expiry), now: now))")
@@ -81,20 +81,21 @@ public enum TokenValidation: Sendable {
   }
 }
 
-/// The requirements for a token, and where they come from.
+/// The requirements for a token, and their source.
 public struct TokenRequirements: Sendable {
   var policy: AccessTokenPolicy
   var transport: TransportSettings
-  /// The keys; `nil` if they must be fetched.
+  /// The keys; `nil` if they must be requested.
   var keys: KeySet?
   /// The scope of the token response, if it is known.
   var grantedScope: [String]?
-  /// How far the server's clock is ahead of this host's, in seconds.
+  /// How far the server's clock is ahead of the host's, in seconds.
   var clockSkew = 0.0
-  /// What a good verdict says.
+  /// The text for a token that meets the requirements.
   var finding = "signature and claims are right"
 
-  /// Requirements of a table in a configuration file. The issuer's keys are fetched. Nothing comes from the daemon.
+  /// The requirements of a table in a configuration file. The keys are requested from the issuer; nothing comes from
+  /// the daemon.
   public init(_ settings: TokenSettings, of configuration: String, caFile: String?) {
     policy = settings.policy
     transport = settings.transport
@@ -102,12 +103,12 @@ public struct TokenRequirements: Sendable {
     finding += " by \(configuration)"
   }
 
-  /// Requirements of a status file, with the keys of the state file if this user can read them.
+  /// The requirements of a status file, with the keys of the state file if this user can read it.
   ///
   /// The status must be trusted (`LoadedStatus.isTrusted`): the daemon's user can write both files.
   /// - Parameters:
-  ///   - issuer: replaces the issuer of the status; its keys are fetched.
-  ///   - caFile: replaces the authorities of the status.
+  ///   - issuer: replaces the issuer of the status. Its keys are requested.
+  ///   - caFile: replaces the CA certificates of the status.
   public init(_ status: TokenStatus, of loaded: LoadedStatus, issuer: String?, caFile: String?) {
     policy = AccessTokenPolicy(
       issuer: issuer ?? status.issuer, audience: status.audience, clientID: status.clientID,
@@ -120,7 +121,7 @@ public struct TokenRequirements: Sendable {
     }
   }
 
-  /// An issuer alone. Its keys are fetched. Audience, client and scope are not checked.
+  /// The requirements if only the issuer is given. Its keys are requested. Audience, client and scope are not checked.
   public init(issuer: String, caFile: String?, for token: TokenInspection) {
     policy = AccessTokenPolicy(
       issuer: issuer, audience: token.texts("aud"),
@@ -131,16 +132,16 @@ public struct TokenRequirements: Sendable {
 }
 
 extension TokenInspection {
-  /// A claim's text or texts; empty if it has none.
+  /// The strings of a claim; empty if it has none.
   fileprivate func texts(_ name: String) -> [String] {
     guard let json = claims.first(where: { $0.name == name })?.json else { return [] }
     return JSONTexts.parse(json)
   }
 }
 
-/// A JSON string, or an array of them, as RFC 7519 has `aud`.
+/// A JSON string or an array of strings, as in `aud` (RFC 7519).
 enum JSONTexts {
-  /// The strings; empty if it is neither.
+  /// The strings; empty for other values.
   static func parse(_ json: String) -> [String] {
     let data = Data("[\(json)]".utf8)
     if let one = try? JSONDecoder().decode([String].self, from: data) { return one }

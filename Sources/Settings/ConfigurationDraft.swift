@@ -4,20 +4,20 @@ import Glibc
 import TOML
 
 extension Configuration {
-  /// Far more than ten thousand tables take.
   static let sizeLimit = 16 << 20
 
-  /// Reads and checks the file at `path`, and the files it names, as far as that goes without the network.
+  /// Reads and checks the file at `path` and the files that it names, without using the network.
   ///
-  /// The file must be a regular one of root or of the daemon's user, without any access for others.
-  /// - Throws: all that is wrong, at once.
+  /// The file must be a regular file of root or of the daemon's user. Other users must have no access.
+  /// - Throws: all faults.
   public static func load(
     path: String, environment: RuntimeEnvironment = .current
   ) throws(ConfigurationErrors) -> Configuration {
     try ConfigurationDraft(reading: path, environment: environment).checked().get()
   }
 
-  /// Checks the text of a configuration file, and the files that it names; for the parameters see `ConfigurationDraft`.
+  /// Checks the text of a configuration file and the files that it names. `ConfigurationDraft` describes the
+  /// parameters.
   static func parse(
     _ text: Secret, path: String, directory: String? = nil, environment: RuntimeEnvironment
   ) throws(ConfigurationErrors) -> Configuration {
@@ -25,27 +25,27 @@ extension Configuration {
   }
 }
 
-/// A configuration file as it was read: what is right in it, what is wrong, and what is to be checked beside it.
+/// A configuration file that was read: its settings, its faults, and the checks of other files that remain.
 public struct ConfigurationDraft: Sendable {
-  /// Far more than ten thousand tables take.
+  /// The size limit of the file. Ten thousand tables take much less.
   package static let sizeLimit = 16 << 20
 
-  /// The settings; without the tables that are wrong in themselves.
+  /// The settings, without the tables that have faults of their own.
   public private(set) var configuration: Configuration
-  /// All that is wrong, in the order of the file.
+  /// The faults, in the order of the file.
   public private(set) var diagnostics: [Diagnostic]
   private var checks: [FileCheck] = []
   /// The text; `nil` if the file could not be read.
   public private(set) var text: Secret?
 
-  /// What the unit's `SetCredential=` passes if systemd has no file to copy.
+  /// The value of the unit's `SetCredential=`: what the service gets if the file does not exist.
   private static let missingFileMarker = Secret("not-passed")
 
-  /// Reads the file at `path`, and no other.
+  /// Reads the file at `path` and no other file.
   ///
-  /// The file must be a regular one of root or of the daemon's user, without any access for others.
+  /// The file must be a regular file of root or of the daemon's user. Other users must have no access.
   public init(reading path: String, environment: RuntimeEnvironment = .current) {
-    // Messages name the file that a person can change, of which systemd made this copy.
+    // Messages name the file that an administrator edits, not systemd's copy of it.
     let shown = environment.configurationSource(of: path)
     do throws(FileRefusal) {
       let (text, refusal) = try ProtectedFile.readUnlessChangeable(
@@ -63,7 +63,7 @@ public struct ConfigurationDraft: Sendable {
     configuration.source = shown
   }
 
-  /// Reads a text that stands for the file at `path`: the previous one, or one that root passed on.
+  /// Reads a text in place of the file at `path`: the previous configuration.
   public init(_ text: Secret, standingFor path: String, environment: RuntimeEnvironment) {
     let shown = environment.configurationSource(of: path)
     self.init(text, path: shown, directory: Self.directory(of: path), environment: environment)
@@ -71,7 +71,8 @@ public struct ConfigurationDraft: Sendable {
     configuration.source = shown
   }
 
-  /// Reads a file that a command of root's opened in place of the one at `path`, which this user may not be able to open.
+  /// Reads a file that a command of root opened in place of the one at `path`. The daemon's user may be unable to open
+  /// it.
   public init(_ file: PassedFile, standingFor path: String, environment: RuntimeEnvironment) {
     let shown = environment.configurationSource(of: path)
     if let text = file.content(atMost: Self.sizeLimit) {
@@ -94,9 +95,9 @@ public struct ConfigurationDraft: Sendable {
   /// Reads the text of a configuration file.
   ///
   /// - Parameters:
-  ///   - path: where messages say that it is.
-  ///   - directory: where relative paths in it begin; by default the directory of `path`.
-  ///   - refusal: what is wrong with a mode that its group may read it by, unless the text itself allows that.
+  ///   - path: the path that messages show.
+  ///   - directory: the start of relative paths; by default the directory of `path`.
+  ///   - refusal: the fault of a mode with access for the group. It does not count if the text allows that access.
   init(
     _ text: Secret, path: String, directory: String? = nil, environment: RuntimeEnvironment,
     refusal: FileRefusal? = nil
@@ -115,16 +116,18 @@ public struct ConfigurationDraft: Sendable {
     }
   }
 
-  /// The file, as it was asked for.
+  /// The path that the file was read from.
   package var path: String { configuration.path }
 
-  /// What came of it: the settings if nothing is wrong, or all that is.
+  /// The settings.
+  ///
+  /// - Throws: the faults, if there are any.
   public func get() throws(ConfigurationErrors) -> Configuration {
     guard diagnostics.isEmpty else { throw ConfigurationErrors(diagnostics: diagnostics) }
     return configuration
   }
 
-  /// The settings without the tables that are wrong; `nil` if no table is left.
+  /// The settings without the tables that have faults; `nil` if no table is left.
   public var usable: Configuration? {
     let faulty = Set(diagnostics.compactMap(\.token))
     var usable = configuration
@@ -132,12 +135,13 @@ public struct ConfigurationDraft: Sendable {
     return usable.tokens.isEmpty ? nil : usable
   }
 
-  /// The same with the faults of the files that it names, which are looked at now.
+  /// A draft with the faults of the files that it names. The files are read now.
   func checked() -> ConfigurationDraft { adding(checks.compactMap { $0.fault() }) }
 
-  /// The same, each table's files within `limit`: one that hangs keeps no other waiting.
+  /// A draft with the faults of the files that it names. A file that hangs delays only its own table.
   ///
-  /// - Returns: also why files were not looked at in time. Nothing is known against their tables.
+  /// - Parameter limit: the time limit for the files of one table.
+  /// - Returns: also which files were not read in time. They are no faults of their tables.
   public func checked(within limit: Duration) async -> (draft: ConfigurationDraft, overdue: [FileCalls.Overdue]) {
     let tables = Dictionary(grouping: checks) { $0.token ?? "" }
     var faults: [Diagnostic] = []
@@ -162,7 +166,7 @@ public struct ConfigurationDraft: Sendable {
     return (adding(faults), overdue)
   }
 
-  /// The same with the faults of the places that tokens are written to, as far as they are known within `limit`.
+  /// A draft with the faults of the directories of output files, as far as they are known within `limit`.
   public func checkingOutputs(within limit: Duration) async -> ConfigurationDraft {
     let configuration = configuration
     let faults = try? await FileCalls.run("places", limit: limit) {
@@ -185,7 +189,7 @@ public struct ConfigurationDraft: Sendable {
     return draft
   }
 
-  /// The absolute directory that `path` lies in.
+  /// The absolute path of the directory that contains `path`.
   private static func directory(of path: String) -> String {
     var path = path
     if !path.hasPrefix("/") {
@@ -198,12 +202,12 @@ public struct ConfigurationDraft: Sendable {
   }
 }
 
-/// A look at a file that a table names, to be taken where a file system that hangs does no harm.
+/// A check of a file that a table names. It runs where a file system that hangs does no harm.
 struct FileCheck: Sendable {
   /// What is wrong with the file.
   struct Fault {
     var message: String
-    /// Whether the value in the configuration may be shown: it may be the secret itself, put down at the wrong key.
+    /// Whether messages can show the value. It can be a secret that was written to the wrong key.
     var showsValue: Bool
   }
 
@@ -212,8 +216,9 @@ struct FileCheck: Sendable {
   private let look: @Sendable () -> Fault?
 
   /// - Parameters:
-  ///   - shown: the place of the fault, with the value.
-  ///   - hidden: the same without the value.
+  ///   - shown: the diagnostic with the value.
+  ///   - hidden: the diagnostic without the value.
+  ///   - look: reads the file and returns its fault.
   init(shown: Diagnostic, hidden: Diagnostic, look: @escaping @Sendable () -> Fault?) {
     self.shown = shown
     self.hidden = hidden
@@ -223,7 +228,7 @@ struct FileCheck: Sendable {
   /// The token whose table names the file.
   var token: String? { shown.token }
 
-  /// Looks at the file.
+  /// Reads the file and returns its fault.
   func fault() -> Diagnostic? {
     guard let fault = look() else { return nil }
     var diagnostic = fault.showsValue ? shown : hidden

@@ -1,6 +1,6 @@
 import TOML
 
-/// All that a configuration file may say.
+/// All keys of a configuration file.
 public enum ConfigurationKeys {
   /// A key, as the manual describes it.
   public struct Entry: Hashable, Sendable {
@@ -8,9 +8,9 @@ public enum ConfigurationKeys {
     public var table: String
     /// The key.
     public var name: String
-    /// What it takes: "a string", "true or false".
+    /// The type of the value: "a string", "true or false".
     public var type: String
-    /// Its default in TOML's notation; nil if it has none.
+    /// The default in TOML; `nil` if there is none.
     public var defaultValue: String?
   }
 
@@ -85,12 +85,12 @@ public enum ConfigurationKeys {
   }
 }
 
-/// One key of the configuration, declared once: reading, suggesting, documenting and testing all go by this.
+/// The declaration of a key. The reader, the suggestions, the manual and the tests use it.
 struct ConfigurationKey<Settings>: Sendable {
   let name: String
-  /// What it takes, for messages and for the manual.
+  /// The type of the value, for messages and the manual.
   let type: String
-  /// The default in TOML's notation; nil if there is none.
+  /// The default in TOML; `nil` if there is none.
   let defaultValue: String?
   /// Whether the value must not appear in messages.
   let isSecret: Bool
@@ -127,7 +127,7 @@ struct ConfigurationKey<Settings>: Sendable {
   }
 }
 
-/// What a `[token.NAME]` table says, before its keys are brought together.
+/// The values of a `[token.NAME]` table as they are in the file.
 struct TokenDraft {
   var settings: TokenSettings
   var literalSecrets: [SecretSource] = []
@@ -136,7 +136,7 @@ struct TokenDraft {
   var mode: UInt32 = 0o640
 }
 
-/// What a `[[token.NAME.output]]` table says.
+/// The values of a `[[token.NAME.output]]` table.
 struct OutputDraft {
   var format = TokenOutput.Format.raw
   var path: String?
@@ -144,7 +144,7 @@ struct OutputDraft {
   var variable: String?
 }
 
-/// What a `signal` table says.
+/// The values of a `signal` table.
 struct SignalDraft {
   var pidFile: String?
   var name = ReaderSignal.Name.hup

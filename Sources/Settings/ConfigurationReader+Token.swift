@@ -6,7 +6,7 @@ extension ConfigurationReader {
   /// The tables within a `[token.NAME]` table.
   private static let tablesOfToken = ["output", "signal"]
 
-  /// Reads a `[token.NAME]` table; nil if something is wrong with it.
+  /// Reads a `[token.NAME]` table; `nil` if it has a fault.
   mutating func readToken(_ entry: TOMLEntry) -> TokenSettings? {
     let name = entry.name
     guard case .table(let map) = entry.value.content else {
@@ -29,11 +29,11 @@ extension ConfigurationReader {
     checkFiles(draft, map, table: table)
     readOutputs(&draft, map, entry, table: table)
     draft.settings.signal = readSignal(map, table: table)
-    // A statement that could not be read may be the very one that makes the table what it should be.
+    // A statement with a syntax error could be one that changes the meaning of the table.
     return diagnostics.count == faultsBefore && !map.isDamaged ? draft.settings : nil
   }
 
-  /// `[a-z0-9][a-z0-9_-]{0,62}`: it becomes a file's name, a field of the log and a label.
+  /// Whether `name` matches `[a-z0-9][a-z0-9_-]{0,62}`. It becomes a file name, a log field and a label of metrics.
   static func isTokenName(_ name: String) -> Bool {
     let bytes = name.utf8
     guard let first = bytes.first, bytes.count <= 63 else { return false }
@@ -41,7 +41,8 @@ extension ConfigurationReader {
       && bytes.allSatisfy { $0.isBareKeyByte && !(0x41...0x5a).contains($0) }
   }
 
-  /// Notes what is to be checked of the files that the table names: they must be there, and under the control of root or the daemon's user.
+  /// Adds the checks of the files that the table names. They must exist, and root or the daemon's user must control
+  /// them.
   private mutating func checkFiles(_ draft: TokenDraft, _ map: TOMLMap, table: String) {
     let rules = environment.fileRules
     noteRelativePaths(draft, map)
@@ -101,7 +102,7 @@ extension ConfigurationReader {
             _ = try file.read(in: environment)
             return nil
           } catch {
-            // A name without a directory that leads nowhere may be the secret itself, put down at the wrong key.
+            // A name without a directory that does not exist can be the secret itself, written to the wrong key.
             let isShown = !error.isMissing || isAbsolute
             let reason =
               isShown ? "\(error)" : "there is no such file in '\(directory.printable)'; give an absolute path"
@@ -154,15 +155,16 @@ extension ConfigurationReader {
 }
 
 extension ConfigurationReader {
-  /// Checks that the table says who the server and the client are, that it has what its way of authentication needs, and nothing
-  /// that would go unused: whoever wrote it expects it to count.
+  /// Checks that the table names the server and the client, and that it has what the authentication method needs.
+  ///
+  /// A key that would have no effect is a fault, since its author expects an effect.
   mutating func checkClient(_ settings: TokenSettings, _ map: TOMLMap, _ entry: TOMLEntry, table: String) {
     checkUnused(settings, map, table: table)
-    // A statement that could not be read may be the very one that seems to be missing.
+    // A statement with a syntax error could be the one that seems to be missing.
     guard !map.isDamaged else { return }
     let misspelt = misspelt(in: map)
     func missing(_ keys: [String], _ what: String) {
-      // A misspelling of one of them is told already.
+      // The misspelt key has a diagnostic of its own.
       guard misspelt.isDisjoint(with: keys) else { return }
       report("[\(table)] has no \(what)", entry, table: table, at: .name)
     }
@@ -197,7 +199,7 @@ extension ConfigurationReader {
     if needed.allSatisfy({ map[$0] == nil }) { missing(needed, advice) }
   }
 
-  /// The keys that unknown ones in `map` were probably meant to be.
+  /// The keys that unknown ones in `map` probably mean.
   private func misspelt(in map: TOMLMap) -> Set<String> {
     let known = ConfigurationKeys.token.map(\.name)
     return Set(map.entries.filter { !known.contains($0.name) }.compactMap { NearestName.to($0.name, among: known) })
@@ -239,7 +241,7 @@ extension ConfigurationReader {
 }
 
 extension ConfigurationReader {
-  /// Brings `file`, `mode` and the `[[token.NAME.output]]` tables together.
+  /// Combines `file`, `mode` and the `[[token.NAME.output]]` tables.
   mutating func readOutputs(_ draft: inout TokenDraft, _ map: TOMLMap, _ entry: TOMLEntry, table: String) {
     let name = draft.settings.name
     let path = draft.file ?? "\(environment.tokenDirectory)/\(name).token"
@@ -291,13 +293,13 @@ extension ConfigurationReader {
       TokenOutput(path: path, mode: output.mode ?? draft.mode, format: output.format, variable: variable))
   }
 
-  /// `konexus` becomes `KONEXUS_TOKEN`.
+  /// The default name of a variable: `KONEXUS_TOKEN` for `konexus`.
   package static func defaultVariable(_ name: String) -> String {
     let word = String(name.uppercased().map { $0 == "-" ? "_" : $0 })
     return (word.utf8.first?.isDigit == true ? "_" : "") + word + "_TOKEN"
   }
 
-  /// Like `reserve`, and the files that the token's own settings are read from are no place for it either.
+  /// Reserves `path` for an output. It must not be a file that the token's settings are read from.
   private mutating func reserve(
     _ path: String, by settings: TokenSettings, for table: String, _ entry: TOMLEntry,
     at pointer: ConfigurationSource.Pointer

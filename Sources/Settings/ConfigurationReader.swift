@@ -1,18 +1,18 @@
 import Base
 import TOML
 
-/// Turns a TOML document into settings, and gathers all that is wrong on the way.
+/// Converts a TOML document to settings and collects the faults.
 package struct ConfigurationReader {
   let source: ConfigurationSource
   var environment: RuntimeEnvironment
-  /// Where relative paths begin.
+  /// The directory where relative paths start.
   let directory: String
   private(set) var diagnostics: [Diagnostic] = []
-  /// What is to be checked of the files that the tables name.
+  /// The checks of the files that the tables name.
   var fileChecks: [FileCheck] = []
-  /// The files that are named by relative paths.
+  /// The files with relative paths.
   var relativeFiles: Set<String> = []
-  /// The files that will be written, and what said so.
+  /// The output files, and the entries that name them.
   var reservedPaths: [String: Reservation] = [:]
 
   struct Reservation {
@@ -28,11 +28,11 @@ package struct ConfigurationReader {
     self.directory = directory
   }
 
-  /// The settings; to be used only if there are no diagnostics.
+  /// Reads the settings. They are complete only if there are no diagnostics.
   mutating func read(_ document: TOMLDocument) -> Configuration {
     for error in document.errors { report(error) }
     var configuration = Configuration(path: source.path, tokens: [])
-    // First, for it says how the files that the others name may be.
+    // The `[daemon]` table comes first, because it has the rules for the files that other tables name.
     if case .table(let map)? = document.root["daemon"]?.value.content {
       configuration.daemon = readDaemon(map)
       environment.allowsGroupRead = configuration.daemon.allowGroupRead
@@ -46,7 +46,7 @@ package struct ConfigurationReader {
     }
     configuration.relativeFiles = relativeFiles
     checkDaemonFiles(configuration)
-    // With an error before it, a table may be there and merely have gone unread.
+    // After a syntax error, a table can be present but unread.
     if configuration.tokens.isEmpty, diagnostics.isEmpty { reportNoToken() }
     diagnostics = Diagnostic.inOrder(diagnostics)
     return configuration
@@ -61,7 +61,7 @@ package struct ConfigurationReader {
     return settings
   }
 
-  /// Reads the entries of `map` into `settings`, each by its key's declaration; `tables` are read elsewhere.
+  /// Reads the entries of `map` into `settings` by the declarations of their keys. Other functions read `tables`.
   mutating func read<Settings>(
     _ map: TOMLMap, keys: [ConfigurationKey<Settings>], tables: [String] = [], table: String,
     into settings: inout Settings
@@ -83,8 +83,9 @@ package struct ConfigurationReader {
     }
   }
 
-  /// Notes that `path` will be written; two writers of one file are an error, and so is a file that settings are read from.
-  mutating func reserve(_ path: String, for table: String, _ entry: TOMLEntry, at pointer: ConfigurationSource.Pointer) {
+  /// Reserves `path` for writing. It must not have another writer, nor be a file that settings are read from.
+  mutating func reserve(_ path: String, for table: String, _ entry: TOMLEntry, at pointer: ConfigurationSource.Pointer)
+  {
     if path == source.path {
       report(
         "[\(table)] writes to \(path.shown), which is this very configuration; give another path", entry, table: table,
@@ -99,7 +100,7 @@ package struct ConfigurationReader {
     }
   }
 
-  /// What the daemon writes on its own account is no place for a token.
+  /// Reports outputs that would overwrite the daemon's own files.
   private mutating func checkDaemonFiles(_ configuration: Configuration) {
     let directory = environment.tokenDirectory
     var daemonFiles = [directory + "/" + RuntimeEnvironment.statusFileName: "its status"]
@@ -109,7 +110,8 @@ package struct ConfigurationReader {
     for (path, what) in daemonFiles.sorted(by: { $0.key < $1.key }) {
       guard let reservation = reservedPaths[path] else { continue }
       report(
-        "[\(reservation.table)] writes to \(path.shown), where the daemon keeps \(what); give another path", reservation.entry,
+        "[\(reservation.table)] writes to \(path.shown), where the daemon keeps \(what); give another path",
+        reservation.entry,
         table: reservation.table, at: reservation.pointer, showsValue: true)
     }
   }
@@ -118,7 +120,7 @@ package struct ConfigurationReader {
 }
 
 extension Diagnostic {
-  /// By their places in the file. Stable, so that what is said of one place keeps its order.
+  /// Sorts by position. The sort is stable: diagnostics of one position keep their order.
   static func inOrder(_ diagnostics: [Diagnostic]) -> [Diagnostic] {
     let order = diagnostics.enumerated().sorted { left, right in
       (left.element.position ?? .start, left.offset) < (right.element.position ?? .start, right.offset)
@@ -132,7 +134,7 @@ extension Diagnostic.Position {
 }
 
 extension ConfigurationReader {
-  /// Reports a fault of `entry`, or of a part of its value.
+  /// Reports a fault of `entry` or of a part of its value.
   mutating func report(
     _ message: String, _ entry: TOMLEntry, table: String?, at pointer: ConfigurationSource.Pointer,
     showsValue: Bool = false
@@ -140,7 +142,7 @@ extension ConfigurationReader {
     add(diagnostic(message, entry, table: table, at: pointer, showsValue: showsValue))
   }
 
-  /// A fault of `entry`, or of a part of its value.
+  /// The diagnostic for a fault of `entry` or of a part of its value.
   func diagnostic(
     _ message: String, _ entry: TOMLEntry, table: String?, at pointer: ConfigurationSource.Pointer, showsValue: Bool
   ) -> Diagnostic {
@@ -155,7 +157,7 @@ extension ConfigurationReader {
       excerpt: source.excerpt(entry, at: pointer, showsValue: showsValue))
   }
 
-  /// Reports a syntax error. Its key is shown only if it is one that there is: what stands at a key's place may be part of a secret.
+  /// Reports a syntax error. The excerpt shows known keys only: text in the place of a key can be a part of a secret.
   mutating func report(_ error: TOMLSyntaxError) {
     var excerpt: [String] = []
     if let key = error.key, let name = key.names.last, ConfigurationKeys.all.contains(where: { $0.name == name }) {
@@ -183,7 +185,7 @@ extension ConfigurationReader {
     report("unknown key \(name.shown) in [\(table)]; \(advice)", entry, table: table, at: .name)
   }
 
-  /// An entry at the top of the file that is neither [daemon] nor [token.NAME].
+  /// Reports an entry at the top of the file that is neither `[daemon]` nor `[token.NAME]`.
   mutating func reportStray(_ entry: TOMLEntry) {
     let name = entry.name.printable
     if entry.name == "daemon" || entry.name == "token" {
@@ -211,7 +213,7 @@ extension ConfigurationReader {
     report("unknown table [\(name)]; \(advice)", entry, table: nil, at: .name)
   }
 
-  /// An entry of [token] that is no table.
+  /// Reports an entry of `[token]` that is no table.
   mutating func reportNamelessToken(_ entry: TOMLEntry) {
     let name = entry.name.printable
     switch entry.value.content {

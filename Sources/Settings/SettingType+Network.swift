@@ -1,7 +1,7 @@
 import HTTP
 
 extension SettingType<ProxySetting> {
-  /// A proxy's URL, or "none". The URL may hold a password: messages do not show it.
+  /// A proxy's URL, or "none". Messages do not show it, because it can hold a password.
   static let proxy = SettingType(name: "a proxy's URL or \"none\"") { node, context throws(SettingFault) in
     guard let text = node.string else { throw mismatch("a proxy's URL or \"none\"", node, context) }
     if text == "none" { return .none }
@@ -11,7 +11,7 @@ extension SettingType<ProxySetting> {
         message: "is no http or https URL; give one, as in \"http://proxy.example.org:3128\", or \"none\"")
     }
     let place = parts[1].split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).last ?? ""
-    // The user and password are the proxy's own matter; the rest is read as an https URL is.
+    // The proxy alone interprets user and password. The rest is parsed as an https URL.
     guard text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }), !place.contains("@"), !place.contains("?"),
       !place.contains("#"), place.prefix(while: { $0 != "/" }).count >= place.count - 1,
       (try? Endpoint("https://\(place)")) != nil
@@ -23,12 +23,12 @@ extension SettingType<ProxySetting> {
 }
 
 extension SettingType<String> {
-  /// Public keys as curl takes them: `sha256//` and the base64 of a SHA-256, several with `;` between them.
+  /// Public key pins in curl's format: `sha256//` and the base64 of a SHA-256, several separated by `;`.
   static let publicKeyPins = SettingType(name: "a pin, as a string") { node, context throws(SettingFault) in
     guard let text = node.string else { throw mismatch("a pin, as a string", node, context) }
     for pin in text.split(separator: ";", omittingEmptySubsequences: false) {
       let digest = pin.dropFirst("sha256//".count)
-      // 32 bytes are 43 characters and one '='; the last character carries four bits only.
+      // 32 bytes are 43 characters and one '='. The last character carries four bits.
       guard pin.hasPrefix("sha256//"), digest.utf8.count == 44, digest.hasSuffix("="),
         let last = digest.dropLast().last,
         digest.dropLast().utf8.allSatisfy({
@@ -45,7 +45,7 @@ extension SettingType<String> {
     return text
   }
 
-  /// A path that a socket can have (unix(7)).
+  /// A path of at most 107 bytes, the limit for sockets (unix(7)).
   static let socketPath = SettingType(name: "an absolute path, as a string") { node, context throws(SettingFault) in
     let path = try SettingType<String>.outputPath.read(node, context)
     guard path.utf8.count <= 107 else {
@@ -73,7 +73,7 @@ extension SettingType<[String]> {
     return texts
   }
 
-  /// Names of systemd's units, or globs of them.
+  /// Names of systemd units, or globs that match them.
   static let unitGlobs = SettingType(name: "an array of units, as in [\"flood-alert.service\", \"sync@*.service\"]") {
     node, context throws(SettingFault) in
     guard case .array = node.content else {
@@ -92,7 +92,7 @@ extension SettingType<[String]> {
 }
 
 extension SettingType<[String: String]> {
-  /// What the daemon itself puts into a token request, and the key that sets it.
+  /// The parameters that the daemon itself sends, and the keys that set them.
   private static let reservedParameters: [String: String] = [
     "grant_type": "it is always client_credentials", "client_id": "set it by 'client_id'",
     "client_secret": "set it by 'client_secret' or 'client_secret_file'", "scope": "set it by 'scope'",
@@ -100,7 +100,7 @@ extension SettingType<[String: String]> {
     "client_assertion": "set 'private_key_file'", "client_assertion_type": "set 'private_key_file'",
   ]
 
-  /// Further parameters of the token request. Their values may be confidential: messages do not show them.
+  /// Additional parameters of the token request. Messages do not show their values, because they can be secret.
   static let parameters = SettingType(name: "a table of strings, as in { tenant = \"north\" }") {
     node, context throws(SettingFault) in
     guard case .table(let map) = node.content else {
@@ -109,7 +109,7 @@ extension SettingType<[String: String]> {
     var parameters: [String: String] = [:]
     for entry in map.entries {
       let name = entry.name
-      // RFC 6749, appendix A: a parameter's name; without percent-encoding there is no doubt about it.
+      // RFC 6749, appendix A: characters of a parameter's name. Names that need percent-encoding are not supported.
       guard !name.isEmpty, name.utf8.allSatisfy({ $0.isBareKeyByte || $0 == UInt8(ascii: ".") }) else {
         throw SettingFault(message: "holds \(name.shown), which is no parameter's name", range: entry.nameRange)
       }
@@ -126,9 +126,9 @@ extension SettingType<[String: String]> {
   }
 }
 
-/// What an issuer may look like: RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3.
+/// The syntax of an issuer: RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3.
 enum IssuerSyntax {
-  /// What is wrong with `text` as an issuer, to be read behind "which"; nil if nothing is.
+  /// Why `text` is no issuer, as the end of a sentence after "which"; `nil` if it is one.
   static func fault(in text: String) -> String? {
     if text.isEmpty { return "is empty; give the authorization server's https URL" }
     if text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7f || "\"<>\\^`{|}".utf8.contains($0) }) {
@@ -147,7 +147,7 @@ enum IssuerSyntax {
       return "holds a user name or password; remove all up to the '@'"
     }
     do throws(HTTPFailure) {
-      // What requests will be sent to is read by the one that sends them.
+      // The HTTP client decides which URLs are valid.
       _ = try Endpoint(text)
       return nil
     } catch {

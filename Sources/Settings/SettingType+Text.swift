@@ -8,7 +8,8 @@ extension SettingType<String> {
     return text
   }
 
-  /// The issuer of an authorization server: https, or http on this very host; no query and no fragment (RFC 8414, section 2).
+  /// The issuer of an authorization server: an https URL, or http on localhost, without query and fragment (RFC 8414,
+  /// section 2).
   static let issuer = SettingType(name: "an https URL, as a string") { node, context throws(SettingFault) in
     guard let text = node.string else { throw mismatch("an https URL, as a string", node, context) }
     if let fault = IssuerSyntax.fault(in: text) {
@@ -29,7 +30,7 @@ extension SettingType<String> {
     return text
   }
 
-  /// A file to read. A relative path begins at the configuration file's directory.
+  /// A file to read. A relative path starts at the configuration file's directory.
   static let inputPath = SettingType(name: "a path, as a string") { node, context throws(SettingFault) in
     guard let text = node.string else { throw mismatch("a path, as a string", node, context) }
     try text.requirePath()
@@ -51,14 +52,14 @@ extension SettingType<String> {
     guard !parts.contains("..") else {
       throw SettingFault(message: "is \(text.shown), with '..' in it; give the path without")
     }
-    // The temporary file beside it has a longer name.
+    // The temporary file has a longer name.
     guard last.utf8.count <= 200, text.utf8.count <= 4000 else {
       throw SettingFault(message: "is longer than a file name may be; give a shorter one")
     }
     return "/" + parts.joined(separator: "/")
   }
 
-  /// A file that node_exporter's textfile collector finds.
+  /// A file that node_exporter's textfile collector reads.
   static let metricsPath = SettingType(name: "an absolute path, as a string") { node, context throws(SettingFault) in
     let path = try outputPath.read(node, context)
     guard path.hasSuffix(".prom") else {
@@ -93,7 +94,7 @@ extension String {
 }
 
 extension SettingType<[String]> {
-  /// A scope (RFC 6749, 3.3): names with spaces between them, or an array of names. May be empty.
+  /// A scope (RFC 6749, 3.3): a string of names separated by spaces, or an array of names. It can be empty.
   static let scope = SettingType(name: "a string or an array of strings") { node, context throws(SettingFault) in
     var names: [String] = []
     for element in try node.strings("a string or an array of strings", context) {
@@ -114,7 +115,7 @@ extension SettingType<[String]> {
     return names
   }
 
-  /// One string or several, none of them empty.
+  /// One string or several. None can be empty.
   static let texts = SettingType(name: "a string or an array of strings") { node, context throws(SettingFault) in
     let elements = try node.strings("a string or an array of strings", context)
     guard !elements.isEmpty else { throw SettingFault(message: "is empty; give at least one, or leave the key out") }
@@ -165,7 +166,7 @@ extension TOMLNode {
 }
 
 extension SettingType<[SecretSource]> {
-  /// One client secret, or the current one and the next.
+  /// One client secret, or the current and the next one.
   static let secrets = SettingType(name: "a string, or an array of the current secret and the next") {
     node, context throws(SettingFault) in
     let nodes = try node.oneOrTwo("a string, or an array of the current secret and the next", context)
@@ -184,7 +185,7 @@ extension SettingType<[SecretSource]> {
     return secrets
   }
 
-  /// The file of one client secret, or of the current one and the next.
+  /// The file of one client secret, or the files of the current and the next one.
   static let secretFiles = SettingType(name: "a path, or an array of two: the current secret's and the next's") {
     node, context throws(SettingFault) in
     let nodes = try node.oneOrTwo("a path, or an array of two: the current secret's and the next's", context)

@@ -1,40 +1,40 @@
 import Base
 import TOML
 
-/// What is wrong with a value.
+/// A fault of a value.
 struct SettingFault: Error {
-  /// To be read behind the key's name: "is 12; give 1 to 5".
+  /// The end of a sentence that starts with the key's name: "is 12; give 1 to 5".
   var message: String
-  /// The part of the value at fault; nil: all of it.
+  /// The part of the value that is wrong; `nil` for all of it.
   var range: Range<Int>?
-  /// Whether the value must not be shown: it seems to be something secret in the wrong place.
+  /// Whether messages must not show the value, because it can be a secret in the wrong place.
   var hidesValue = false
 }
 
-/// A type of values of settings: what to call it, and how to read one.
+/// A type of setting: its name, and the function that reads a value.
 struct SettingType<Value>: Sendable {
-  /// For messages and for the manual, as in "a string" or "an integer from 1 to 1000".
+  /// The name in messages and in the manual, as in "a string" or "an integer from 1 to 1000".
   let name: String
   let read: @Sendable (TOMLNode, SettingContext) throws(SettingFault) -> Value
 }
 
-/// What a value is read in.
+/// The context of a value that is read.
 struct SettingContext: Sendable {
-  /// Where a relative path begins: the directory of the configuration file.
+  /// The directory of the configuration file, where relative paths start.
   let directory: String
   /// Whether the value must not appear in messages.
   let isSecret: Bool
-  /// Files that relative names stand for in place of those in `directory`.
+  /// The files that replace relative paths, by name.
   let credentialSources: [String: String]
 
-  /// The file that a path in the configuration means.
+  /// The absolute path for a path in the configuration.
   func resolve(_ path: String) -> String {
     path.hasPrefix("/") ? path : credentialSources[path] ?? directory + "/" + path
   }
 }
 
 extension SettingType {
-  /// Refuses a value of the wrong type.
+  /// The fault of a value with the wrong type.
   static func mismatch(_ name: String, _ node: TOMLNode, _ context: SettingContext, hint: String = "") -> SettingFault {
     let value = context.isSecret ? node.kind : node.shownPlain ?? node.kind
     return SettingFault(message: "takes \(name), not \(value)\(hint)", range: node.range)
@@ -47,7 +47,7 @@ extension TOMLNode {
     if case .string(let secret) = content { secret.exposed } else { nil }
   }
 
-  /// A number or a boolean, as a message shows it.
+  /// A number or a boolean as messages show it.
   var plainText: String? {
     switch content {
     case .integer(let value): isOctal ? "0o\(String(value, radix: 8))" : "\(value)"
@@ -57,7 +57,7 @@ extension TOMLNode {
     }
   }
 
-  /// "the integer 7".
+  /// A value with its type, as in "the integer 7".
   fileprivate var shownPlain: String? {
     guard let plainText else { return nil }
     return switch content {
@@ -69,8 +69,9 @@ extension TOMLNode {
 }
 
 extension String {
-  /// The text in quotes, cut if it is long, as a message shows it. Not shown are a URL with a password in it, and a text of several lines:
-  /// quotes that went wrong further up may have made one of lines that hold a secret.
+  /// The text in quotes as messages show it. A long text is cut.
+  ///
+  /// A URL with a password is not shown, nor is a text of several lines: after a missing quote it can include a secret.
   var shown: String {
     if utf8.contains(.lineFeed) || (utf8.contains(UInt8(ascii: "@")) && utf8.contains(UInt8(ascii: ":"))) {
       return "'…'"
@@ -117,7 +118,7 @@ extension SettingType<Double> {
 }
 
 extension SettingType<UInt32> {
-  /// A file mode as an octal string: read as a decimal number, `mode = 640` is `-w---x---` and worse.
+  /// A file mode as an octal string. The TOML integer `mode = 640` is decimal and would mean 01200.
   static let fileMode = SettingType(name: "a file mode in octal, as a string such as \"0640\"") {
     node, context throws(SettingFault) in
     let name = "a file mode in octal, as a string such as \"0640\""
@@ -201,7 +202,7 @@ extension SettingType<Duration> {
 }
 
 extension Duration {
-  /// Reads "90s", "2m", "1m30s", "1h": whole numbers, units from large to small, each at most once.
+  /// Parses "90s", "2m", "1m30s", "1h": whole numbers with units from large to small, each at most once.
   init?(units text: String) {
     var seconds = 0
     var rest = text.utf8[...]
@@ -217,7 +218,7 @@ extension Duration {
     self = .seconds(seconds)
   }
 
-  /// "30 s", "2 min", "90 s", "1 h": in the largest unit that leaves a whole number.
+  /// The duration in the largest unit that gives a whole number: "30 s", "2 min", "90 s", "1 h".
   var inUnits: String {
     let seconds = components.seconds
     if seconds != 0, seconds.isMultiple(of: 3600) { return "\(seconds / 3600) h" }
@@ -227,7 +228,7 @@ extension Duration {
 }
 
 extension Duration {
-  /// `30s`, `5m`, `1h30m`, or a plain number of seconds, as the config file takes it; `nil` for anything else.
+  /// Parses `30s`, `5m`, `1h30m`, or a number of seconds, as in the configuration file; `nil` for other texts.
   public init?(settingText text: String) {
     if let seconds = Int(text), (0...1_000_000_000).contains(seconds), text.utf8.allSatisfy(\.isDigit) {
       self = .seconds(seconds)

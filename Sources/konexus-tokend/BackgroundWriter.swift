@@ -6,7 +6,7 @@ import Publication
 import Settings
 import Synchronization
 
-/// A file that shows the daemon's status.
+/// A file with the daemon's status.
 protocol StatusSink: Sendable {
   mutating func write(_ status: BrokerStatus) throws(PublicationFailure)
 }
@@ -14,15 +14,15 @@ protocol StatusSink: Sendable {
 extension MetricsFile: StatusSink {}
 extension StatusFile: StatusSink {}
 
-/// Writes a file beside the broker: it may be on a disk, and a disk may hang while the tokens must not.
+/// Writes a status file on a queue of its own, because a file on a disk can hang. The broker does not wait for it.
 final class BackgroundWriter<Sink: StatusSink>: Sendable {
   private let queue = DispatchQueue(label: "writer")
   private let logger: Logger
-  /// What a failure means, and what to do about it.
+  /// The message for a failure, with a remedy.
   private let failureMessage: @Sendable (PublicationFailure) -> String
-  /// What is to be written next: what comes while the disk hangs takes the place of what came before.
+  /// The status to write next. While the disk hangs, a newer status replaces it.
   private let next = Mutex<BrokerStatus?>(nil)
-  /// Locked on the queue only, so that no other thread waits for it.
+  /// Locked only on the queue, so that no other thread waits for it.
   private let sink: Mutex<Sink>
   private let hasLoggedFailure = Atomic(false)
 
@@ -32,7 +32,7 @@ final class BackgroundWriter<Sink: StatusSink>: Sendable {
     self.failureMessage = failureMessage
   }
 
-  /// Has `status` written, unless the same was just before.
+  /// Writes `status` later, unless it equals the previous one.
   func write(_ status: BrokerStatus) {
     let isExpected = next.withLock { next in
       defer { next = status }
@@ -41,7 +41,7 @@ final class BackgroundWriter<Sink: StatusSink>: Sendable {
     if !isExpected { queue.async { self.writeNext() } }
   }
 
-  /// Waits until that is done, but not beyond `limit`.
+  /// Waits until everything is written, but no longer than `limit`.
   func flush(until limit: DispatchTime) { queue.flush(until: limit) }
 
   private func writeNext() {
@@ -71,7 +71,7 @@ extension BackgroundWriter<MetricsFile> {
 }
 
 extension DispatchQueue {
-  /// Waits until all that was put into this serial queue is done, but not beyond `limit`: the process is about to end.
+  /// Waits until the work in this serial queue is done, but no longer than `limit`. For the end of the process.
   func flush(until limit: DispatchTime) {
     let end = DispatchWorkItem {}
     async(execute: end)

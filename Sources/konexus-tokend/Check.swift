@@ -8,7 +8,7 @@ import Report
 import Settings
 import Synchronization
 
-/// `konexus-tokend check`: the whole way, step by step.
+/// `konexus-tokend check`: tests configuration, server and token step by step.
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Walk the way from config file to reader, step by step.",
@@ -48,7 +48,7 @@ struct Check: ParsableCommand {
   private func perform() async {
     let steps = Mutex<[CheckStep]>([])
     let isJSON = json
-    // Steps arrive in order, each as soon as it is known.
+    // Steps arrive in order, each when it is complete.
     let report: @Sendable (CheckStep) -> Void = { step in
       steps.withLock { steps in
         let before = steps.last
@@ -68,11 +68,12 @@ struct Check: ParsableCommand {
     Glibc.exit(CheckReport.exitCode(of: all))
   }
 
-  /// What to do if the running daemon has not read the file that is checked.
+  /// The remedy if the running daemon has not read the file that is checked.
   private var changedConfiguration: String? {
     let directory = RuntimeEnvironment.current.tokenDirectory
     guard config == nil, let loaded = try? StatusFile.find(in: directory),
-      let changed = StatusReport(loaded).changedConfiguration, ServiceConfigurationFile.isInEffect(in: directory) != true
+      let changed = StatusReport(loaded).changedConfiguration,
+      ServiceConfigurationFile.isInEffect(in: directory) != true
     else { return nil }
     return changed
   }
@@ -105,7 +106,8 @@ struct Check: ParsableCommand {
       let names = settings.tokens.map(\.name).joined(separator: ", ")
       report(
         CheckStep(
-          .config, .failed, "\(path) has no token \(CommandLineError.quoted(token ?? ""))", remedy: "name one of: \(names)"))
+          .config, .failed, "\(path) has no token \(CommandLineError.quoted(token ?? ""))",
+          remedy: "name one of: \(names)"))
       return
     }
     if let unreadable = service.access?.unreadable(in: settings), !unreadable.isEmpty {

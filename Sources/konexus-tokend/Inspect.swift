@@ -8,7 +8,7 @@ import Publication
 import Report
 import Settings
 
-/// `konexus-tokend inspect`: what a token says, and whether it may be believed.
+/// `konexus-tokend inspect`: decodes and verifies a token.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tell what a token says and whether it verifies.",
@@ -84,7 +84,8 @@ struct Inspect: ParsableCommand {
     Glibc.exit(verdict.exitCode)
   }
 
-  /// Judges by the command line or the configuration. The daemon's files count only if another user cannot write them.
+  /// Verifies a token with the requirements of the command line or the configuration. The daemon's files count only if
+  /// no other user can write them.
   private func validate(
     _ token: Secret, _ inspection: TokenInspection, _ status: TokenStatus?, _ loaded: LoadedStatus?
   ) async -> TokenValidation {
@@ -103,8 +104,8 @@ struct Inspect: ParsableCommand {
     return await TokenValidation.validate(token, by: requirements)
   }
 
-  /// The token's table in the configuration of `--config`. Without that, root gets the service's configuration for the
-  /// service's directory.
+  /// The token's table in the configuration of `--config`. Without that option, root gets the service's configuration
+  /// if the directory is the service's.
   private func configured(
     _ token: String?, _ inspection: TokenInspection
   ) -> (settings: TokenSettings, path: String)? {
@@ -117,7 +118,8 @@ struct Inspect: ParsableCommand {
       }
       if let settings { return (settings, service.path) }
       guard config != nil else { return nil }
-      CommandLineError.end("\(service.path) has no table for this token", next: "name its issuer: --issuer URL", code: 3)
+      CommandLineError.end(
+        "\(service.path) has no table for this token", next: "name its issuer: --issuer URL", code: 3)
     } catch {
       guard config != nil else { return nil }
       let fault = error.description.split(separator: "\n").first.map(String.init) ?? service.path
@@ -126,7 +128,7 @@ struct Inspect: ParsableCommand {
   }
 }
 
-/// Standard input as a source of a token.
+/// A token from standard input.
 private enum StandardInput {
   static func token() -> Secret {
     var bytes: [UInt8] = []

@@ -6,14 +6,14 @@ import Report
 import Settings
 import Systemd
 
-/// The step of `check` that looks at the service's unit, as the service manager has merged it.
+/// The systemd unit of the service, with drop-ins, and the step of `check` for it.
 enum InstalledService {
   static let name = "konexus-tokend.service"
 
-  /// The unit; `nil` if there is no systemd, or no answer.
+  /// The unit; `nil` without systemd, or if it does not answer.
   static let unit = ServiceUnit.isSystemdRunning ? ServiceUnit(named: name) : nil
 
-  /// The directory that systemd makes when it starts the service, which is not there before.
+  /// The directory that systemd makes when it starts the service; `nil` if the service runs.
   static var futureDirectory: String? {
     guard let properties = unit?.properties, properties["LoadState"] == "loaded",
       properties["ActiveState"] != "active", let directory = properties["RuntimeDirectory"], !directory.isEmpty
@@ -40,7 +40,7 @@ enum InstalledService {
     let fault = UnitFault(unit, withdrawn: withdrawn)
     let isOutdated = unit.property("NeedDaemonReload") == "yes"
     if let fault {
-      // What is on the disk may be right already.
+      // The files of the unit may be right already.
       return CheckStep(
         .unit, .failed, "\(name) \(fault.problem)", details: fault.details + details,
         remedy: isOutdated ? "systemctl daemon-reload && konexus-tokend check" : fault.remedy(for: name))
@@ -59,50 +59,50 @@ enum InstalledService {
     return CheckStep(.unit, .ok, "\(name) is \(state)", details: details)
   }
 
-  /// The credentials that a file of the unit withdraws from it.
+  /// The credentials that a drop-in of the unit removes.
   private static let withdrawn = unit.flatMap(WithdrawnCredentials.init(in:))
 
-  /// What root must know to check which files the daemon can read; `nil` for other users, and without the service.
+  /// The service's access to files; `nil` if this user is not root, or there is no service.
   static var access: ServiceAccess? {
     guard geteuid() == 0, let unit, let userID = Account.userID(named: "konexus-tokend") else { return nil }
     return ServiceAccess(
       userID: userID, groupID: Account.groupID(named: "konexus-token"),
       credentialSources: unit.credentials.filter { !$0.value.isEncrypted && $0.value.source.hasPrefix("/") }
         .mapValues(\.source),
-      // The step above reports the withdrawn ones, with all that were withdrawn in one drop-in.
+      // The step for the unit reports the removed credentials.
       credentialNames: Set(unit.credentials.keys).union(UnitFault(unit, withdrawn: withdrawn)?.lostCredentials ?? []))
   }
 
-  /// The file of which the service passes a copy to its daemon as its configuration, and whether that is encrypted.
+  /// The source file of the credential `config.toml`, and whether it is encrypted.
   static var configurationSource: (path: String, isEncrypted: Bool)? {
     guard let credential = unit?.credentials["config.toml"], credential.source.hasPrefix("/") else { return nil }
     return (credential.source, credential.isEncrypted)
   }
 
-  /// The user that the daemon runs as: root checks for the service's user, other users check for themselves.
+  /// The user that the daemon runs as. For root it is the service's user, otherwise the user of this process.
   static var daemonUser: UInt32 {
     guard geteuid() == 0 else { return geteuid() }
     return Account.userID(named: "konexus-tokend") ?? 0
   }
 }
 
-/// The configuration file of the service's daemon, as a command finds it.
+/// The configuration file of the service, as commands read it.
 struct ServiceConfiguration {
   let path: String
-  /// Whether only systemd can decrypt it.
+  /// Whether only systemd can decrypt the file.
   let isEncrypted: Bool
-  /// The service's user, group and credentials, if this is the service's configuration and root asks.
+  /// The service's access to files, if this is the service's configuration and the user is root.
   let access: ServiceAccess?
-  /// What the daemon would read it with.
+  /// The environment that the daemon reads it with.
   let environment: RuntimeEnvironment
 
-  /// The configuration at `given`, or the service's if that is `nil`.
+  /// The configuration at `given`; if that is `nil`, the service's.
   init(_ given: String?) {
     var environment = RuntimeEnvironment.current
     let source = InstalledService.configurationSource
     path = given ?? source?.path ?? environment.defaultConfigurationPath
     isEncrypted = given == nil && source?.isEncrypted == true
-    // Another configuration than the service's gets none of the service's credentials.
+    // The service's credentials belong to the service's configuration only.
     access = source?.isEncrypted == true || source?.path == path ? InstalledService.access : nil
     if let access {
       environment.userID = access.userID
@@ -111,17 +111,18 @@ struct ServiceConfiguration {
     self.environment = environment
   }
 
-  /// The configuration.
+  /// Reads the configuration.
   ///
-  /// - Throws: all that is wrong with it.
+  /// - Throws: all its faults.
   func load() throws(ConfigurationErrors) -> Configuration {
     try Configuration.load(path: path, environment: environment)
   }
 }
 
-/// The service's configuration file, which only root can open.
+/// The service's configuration file as root opens it for the daemon.
 enum ServiceConfigurationFile {
-  /// The open file; `nil` if the daemon opens its configuration itself, as in a container. Ends the command if root cannot use the file.
+  /// The open file; `nil` if the daemon opens its configuration itself, as in a container. Ends the command if the file
+  /// is not usable.
   static func opened() -> Int32? {
     guard geteuid() == 0, let source = path else { return nil }
     if InstalledService.configurationSource?.isEncrypted == true {
@@ -135,7 +136,7 @@ enum ServiceConfigurationFile {
     }
   }
 
-  /// Whether the running daemon uses what the file holds now; `nil` if that cannot be told.
+  /// Whether the running daemon uses the current content of the file; `nil` if that is unknown.
   static func isInEffect(in directory: String) -> Bool? {
     guard geteuid() == 0, let source = path, let file = try? ProtectedFile.descriptor(of: source) else { return nil }
     defer { close(file) }
@@ -143,7 +144,7 @@ enum ServiceConfigurationFile {
     return answer.map { if case .ok = $0 { true } else { false } }
   }
 
-  /// As the unit names it, for `ExecReload=`; else as the service manager does.
+  /// The path from the environment that the unit sets for `ExecReload=`, otherwise from systemd.
   private static var path: String? {
     if let source = getenv("KONEXUS_TOKEND_CONFIG_SOURCE") { return String(cString: source) }
     guard RuntimeEnvironment.current.tokenDirectory == RuntimeEnvironment().tokenDirectory else { return nil }

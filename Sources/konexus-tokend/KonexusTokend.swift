@@ -4,7 +4,7 @@ import Broker
 import Glibc
 import Report
 
-/// The command line; one file a subcommand.
+/// The command line, with one file for each subcommand.
 @main
 struct KonexusTokend: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -20,9 +20,9 @@ struct KonexusTokend: ParsableCommand {
     subcommands: [Run.self, Reload.self, Status.self, Wait.self, Show.self, Inspect.self, Check.self])
 }
 
-/// Errors of commands: one line on what is wrong and one on what to type next, on standard error.
+/// Errors of commands: the problem and the next command, on standard error.
 enum CommandLineError {
-  /// Writes both and ends the process.
+  /// Writes an error and ends the process.
   static func end(_ problem: String, next: String? = nil, code: Int32) -> Never {
     var lines = [StyledLine("konexus-tokend: ", .strong) + StyledLine(problem)]
     if let next { lines.append(StyledLine("-> ", .strong) + StyledLine(next)) }
@@ -33,19 +33,19 @@ enum CommandLineError {
   /// Writes why a command got no token, and ends the process.
   ///
   /// - Parameters:
-  ///   - patience: how long the command waited.
-  ///   - note: what it did meanwhile.
+  ///   - waitLimit: how long the command waited.
+  ///   - note: what else it did.
   static func end(_ refusal: TokenFileReader.Refusal, after waitLimit: Duration, note: String = "") -> Never {
     let hasWaited = waitLimit > .zero && !refusal.isFinal
     let waited = hasWaited ? " (waited for \(Timestamp.span(waitLimit))\(note))" : ""
     end(refusal.problem + waited, next: refusal.remedy, code: refusal.code)
   }
 
-  /// Text from the command line, fit for a message.
+  /// A text from the command line as messages show it.
   static func quoted(_ text: String) -> String { Printable.shortened(text) }
 }
 
 extension ExitCode {
-  /// `EX_CONFIG`: the configuration is wrong; a restart would not help (`RestartPreventExitStatus=78`).
+  /// `EX_CONFIG`: the configuration has faults, so a restart does not help (`RestartPreventExitStatus=78`).
   static let configuration = ExitCode(EX_CONFIG)
 }

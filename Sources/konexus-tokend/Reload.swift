@@ -7,8 +7,8 @@ import Settings
 
 /// `konexus-tokend reload`: the unit's `ExecReload=`.
 ///
-/// systemd's copy of the configuration is of the service's start. So root opens the file itself and passes it to the daemon. A bare `kill -HUP`
-/// would also return before the daemon has read anything: this waits for the result, and fails if the settings are wrong.
+/// systemd's copy of the configuration is from the service's start. So root opens the file and passes it to the daemon.
+/// Other than `kill -HUP`, the command waits for the result and fails if the configuration has faults.
 struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Have the service read its settings again, and wait.",
@@ -23,7 +23,7 @@ struct Reload: ParsableCommand {
         konexus-tokend reload    (in the daemon's container)
       """)
 
-  /// systemd ends a reload that takes longer itself.
+  /// systemd ends a longer reload.
   private static let limit = Duration.seconds(60)
 
   func run() throws {

@@ -4,7 +4,7 @@ import Broker
 import Glibc
 import Report
 
-/// `konexus-tokend show`: the token itself, for scripts.
+/// `konexus-tokend show`: prints a valid token for scripts.
 struct Show: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Print a token for a script; never one that has ended.",
@@ -62,7 +62,7 @@ struct Show: ParsableCommand {
   }
 }
 
-/// Asks the daemon once for new tokens, if this user may.
+/// Requests new tokens from the daemon once, if this user is allowed to.
 private struct RefreshRequest {
   private var outcome: Int32?
 

@@ -5,7 +5,7 @@ import Glibc
 import Publication
 import Report
 
-/// `konexus-tokend status`: how every token is.
+/// `konexus-tokend status`: shows the state of each token.
 struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tell how every token is, and if it is not good, why.",
@@ -64,10 +64,10 @@ struct Status: ParsableCommand {
     Glibc.exit(report.severity.rawValue)
   }
 
-  /// The status, judged now. The time of the configuration file alone does not show a change, and root can compare more.
+  /// The current report. If the configuration file's stamp changed, root compares the content too.
   private func loadReport() throws(StatusFile.Unavailable) -> StatusReport {
     var report = StatusReport(try StatusFile.find(in: location.path), only: name)
-    // Only the service's own daemon may see the service's file.
+    // The file belongs to the service's daemon only.
     if report.isConfigurationChanged, location.directory == nil,
       ServiceConfigurationFile.isInEffect(in: location.path) == true
     {
@@ -76,11 +76,11 @@ struct Status: ParsableCommand {
     return report
   }
 
-  /// The exit code alone.
+  /// The exit code of `--quiet`.
   private var code: Int32 {
     do throws(StatusFile.Unavailable) {
       let report = try loadReport()
-      // Of a token that there is not, it cannot be told.
+      // The state of an unknown token is unknown.
       guard let probe, !report.tokens.isEmpty else { return report.severity.rawValue }
       return probe.passes(report) ? 0 : 1
     } catch {

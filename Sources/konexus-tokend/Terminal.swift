@@ -2,10 +2,10 @@ import Broker
 import Glibc
 import Report
 
-/// What standard output and standard error lead to.
+/// The style of standard output and standard error.
 enum Terminal {
-  /// How to write to this descriptor: with colours and a width only on a terminal, and without colours where `NO_COLOR`
-  /// (no-color.org) or `TERM=dumb` ask for that.
+  /// The style for a descriptor. Only a terminal has a width and colours. `NO_COLOR` (no-color.org) and `TERM=dumb`
+  /// disable colours.
   static func style(of descriptor: Int32) -> TextStyle {
     guard isatty(descriptor) == 1 else { return .plain }
     var size = winsize()
@@ -18,28 +18,28 @@ enum Terminal {
   private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 }
 
-/// Standard output, unbuffered; a reader that went away ends the command.
+/// Standard output, unbuffered. If it is closed, the command ends.
 enum StandardOutput {
-  /// Text for a person.
+  /// Writes text for a person.
   static func write(_ lines: [StyledLine]) {
     write(Array(lines.rendered(style).utf8))
   }
 
-  /// Text for a person, in place of what the terminal shows.
+  /// Writes text for a person over the previous text on the terminal.
   static func redraw(_ lines: [StyledLine]) {
-    // Cursor home, each line with its rest cleared, then everything below: nothing flickers.
+    // Moves the cursor home and clears the rest of each line, then the lines below. So nothing flickers.
     let text = lines.map { $0.rendered(style) + "\u{1B}[K\n" }.joined()
     write(Array("\u{1B}[H\(text)\u{1B}[J".utf8))
   }
 
-  /// Text for a program.
+  /// Writes text for a program.
   static func write(json: String) {
     write(Array(json.utf8))
   }
 
   static let style = Terminal.style(of: STDOUT_FILENO)
 
-  /// Bytes as they are.
+  /// Writes bytes.
   static func write(_ bytes: [UInt8]) {
     guard WholeWrite.write(bytes, to: STDOUT_FILENO) else {
       CommandLineError.end("cannot write to standard output", code: EX_IOERR)
@@ -50,14 +50,16 @@ enum StandardOutput {
 /// Standard error, unbuffered, without the C library's shared `FILE`.
 enum StandardError {
   static func write(_ text: String) {
-    // There is nowhere else to tell that it failed.
+    // There is no other place to report a failure.
     _ = WholeWrite.write(Array(text.utf8), to: STDERR_FILENO)
   }
 }
 
-/// write(2) until all is written.
+/// write(2) of a whole buffer.
 enum WholeWrite {
-  /// - Returns: whether all could be written.
+  /// Writes all bytes.
+  ///
+  /// - Returns: whether it succeeded.
   static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
     var rest = bytes[...]
     while !rest.isEmpty {

@@ -2,7 +2,7 @@ import ArgumentParser
 import Broker
 import Report
 
-/// `konexus-tokend wait`: a unit's `ExecStartPre=`.
+/// `konexus-tokend wait`: for `ExecStartPre=` of units.
 struct Wait: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Wait until valid tokens are in their files.",

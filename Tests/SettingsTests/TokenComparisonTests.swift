@@ -103,7 +103,9 @@ import Testing
   private static func settings(_ key: String, isChanged: Bool) throws -> TokenSettings {
     var left: Set = [isChanged && key == "client_secret_file" ? "client_secret" : "client_secret_file"]
     // Only `auto` can use all keys.
-    if key == "client_auth" { left.formUnion(["private_key_file", "key_id", "assertion_algorithm", "assertion_audience"]) }
+    if key == "client_auth" {
+      left.formUnion(["private_key_file", "key_id", "assertion_algorithm", "assertion_audience"])
+    }
     let lines = values.filter { !left.contains($0.key) }.map { name, value in
       "\(name) = \(isChanged && name == key ? value.changed : value.0)"
     }
