@@ -89,7 +89,8 @@ public struct StatusFile: Sendable {
     case ENOENT:
       Unavailable(
         problem:
-          "\(path) does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then)",
+          "\(path) does not exist: no konexus-tokend has run there since this host booted, or it was stopped or "
+          + "failed (systemd removes the directory then)",
         remedy: "type: systemctl status konexus-tokend, or name its runtime directory with --directory",
         isMissing: true)
     case EACCES:

@@ -60,7 +60,8 @@ extension TokenStatus {
     }
     if let clockSkew, abs(clockSkew) >= 5 {
       text +=
-        "; the server's clock is \(Timestamp.span(.seconds(abs(clockSkew)))) \(clockSkew > 0 ? "ahead of" : "behind") this host's"
+        "; the server's clock is \(Timestamp.span(.seconds(abs(clockSkew)))) \(clockSkew > 0 ? "ahead of" : "behind") "
+        + "this host's"
     }
     for note in notes { text += "; \(note)" }
     return text

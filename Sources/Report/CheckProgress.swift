@@ -71,7 +71,8 @@ final class CheckProgress: Sendable {
           "the token is what it should be, by one of the issuer's \(keys) keys",
           details: ClaimList.lines(answer?.token, failing: nil),
           remedy: isBound
-            ? "the token is bound to a key (cnf; RFC 8705, 3): an API takes it only from who shows that it has the key; ask for one that is not bound, or give readers the certificate"
+            ? "the token is bound to a key (cnf; RFC 8705, 3): an API takes it only from who shows that it has the "
+              + "key; ask for one that is not bound, or give readers the certificate"
             : nil))
     case .introspection:
       report(

@@ -198,7 +198,8 @@ extension TokenStatus {
       failures.append(
         (
           "failing since",
-          "\(Timestamp.full(failure.since, now: now)), \(failure.count) \(failure.count == 1 ? "attempt" : "attempts"): \(failure.message)"
+          "\(Timestamp.full(failure.since, now: now)), \(failure.count) "
+            + "\(failure.count == 1 ? "attempt" : "attempts"): \(failure.message)"
         ))
     } else if let lastFailure {
       failures.append(("last failure", "\(Timestamp.full(lastFailure.since, now: now)): \(lastFailure.message)"))

@@ -81,7 +81,8 @@ public struct TokenCheck: Sendable {
         let seen = FileAttributes(place)
         return step(
           .output, .ok,
-          "\(place): \(daemon.allowPersistentStorage ? "" : "in memory, ")mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
+          "\(place): \(daemon.allowPersistentStorage ? "" : "in memory, ")mode \(seen.mode ?? "?"), "
+            + "\(seen.owner ?? "?"):\(seen.group ?? "?")"
         )
       } catch {
         return step(.output, .failed, error.description)
@@ -106,11 +107,13 @@ public struct TokenCheck: Sendable {
     let share = Self.decimal(RefreshSchedule.spread * jitter, 3)
     return step(
       .refresh, .ok,
-      "every \(Timestamp.span(plan.refreshAt - start)); an outage of \(Timestamp.span(plan.expiresAt - plan.refreshAt)) goes unnoticed",
+      "every \(Timestamp.span(plan.refreshAt - start)); an outage of "
+        + "\(Timestamp.span(plan.expiresAt - plan.refreshAt)) goes unnoticed",
       details: [
         "end     = sent + lifetime - 1 s = sent + \(Self.whole(usable)) s",
         "refresh = sent + refresh_at x (1 - this host's jitter) x (lifetime - 1 s)",
-        "        = sent + \(Self.decimal(settings.refreshAt, 3)) x (1 - \(share)) x \(Self.whole(usable)) s = sent + \(Self.whole(plan.refreshAt - start)) s",
+        "        = sent + \(Self.decimal(settings.refreshAt, 3)) x (1 - \(share)) x \(Self.whole(usable)) s = sent + "
+          + "\(Self.whole(plan.refreshAt - start)) s",
       ])
   }
 
@@ -181,7 +184,8 @@ extension DaemonSettings {
             .output, .warning,
             "metrics_file: \(directory) \(isThere ? "may not be written to by the daemon" : "does not exist")",
             remedy: isThere
-              ? "type: chgrp konexus-token \(directory) && chmod g+rwx \(directory); under systemd see metrics.conf among the examples"
+              ? "type: chgrp konexus-token \(directory) && chmod g+rwx \(directory); under systemd see metrics.conf "
+                + "among the examples"
               : "create it, or set metrics_file to another path"))
       }
     }

@@ -127,7 +127,8 @@ public enum TokenFileReader {
     if let obtained = status.obtainedAt, let end = status.expiresAt, .seconds(end - obtained) < minimumValidity {
       return Refusal(
         problem:
-          "no token \(status.name) is ever good for \(Timestamp.span(minimumValidity)): they live for \(Timestamp.span(.seconds(end - obtained)))",
+          "no token \(status.name) is ever good for \(Timestamp.span(minimumValidity)): they live for "
+          + "\(Timestamp.span(.seconds(end - obtained)))",
         remedy: "ask for less with --min-validity", code: 1, isFinal: true)
     }
     var problem = "the token \(status.name) is good for \(Timestamp.span(remaining)) only"

@@ -15,7 +15,8 @@ extension ConfigurationReader {
     }
     guard Self.isTokenName(name) else {
       report(
-        "\(name.shown) cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a letter or digit first",
+        "\(name.shown) cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a letter or "
+          + "digit first",
         entry, table: "token", at: .name)
       return nil
     }
@@ -139,7 +140,8 @@ extension ConfigurationReader {
       guard let pidFile = draft.pidFile else {
         if !fields.isDamaged, fields["pid_file"] == nil {
           report(
-            "[\(signalTable)] has no 'pid_file'; name the file with the process's id, as in pid_file = \"/run/reader.pid\"",
+            "[\(signalTable)] has no 'pid_file'; name the file with the process's id, as in pid_file = "
+              + "\"/run/reader.pid\"",
             entry, table: signalTable, at: .name)
         }
         return nil
@@ -147,7 +149,8 @@ extension ConfigurationReader {
       return ReaderSignal(pidFile: pidFile, name: draft.name)
     default:
       report(
-        "'signal' takes a table, as in signal = { pid_file = \"/run/reader.pid\", signal = \"HUP\" }, not \(entry.value.kind)",
+        "'signal' takes a table, as in signal = { pid_file = \"/run/reader.pid\", signal = \"HUP\" }, not "
+          + "\(entry.value.kind)",
         entry, table: table, at: .value(entry.value.range), showsValue: true)
       return nil
     }
@@ -259,7 +262,8 @@ extension ConfigurationReader {
       for element in elements {
         guard case .table(let fields) = element.content else {
           report(
-            "'output' takes tables, not \(element.kind); write [[\(outputTable)]] on a line of its own and its keys below",
+            "'output' takes tables, not \(element.kind); write [[\(outputTable)]] on a line of its own and its keys "
+              + "below",
             list, table: table, at: .name)
           continue
         }

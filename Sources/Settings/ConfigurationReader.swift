@@ -92,7 +92,8 @@ package struct ConfigurationReader {
         at: pointer, showsValue: true)
     } else if let other = reservedPaths[path] {
       report(
-        "[\(table)] writes to \(path.shown), and so does [\(other.table)] (line \(other.line)); give each a file of its own",
+        "[\(table)] writes to \(path.shown), and so does [\(other.table)] (line \(other.line)); give each a file of "
+          + "its own",
         entry, table: table, at: pointer, showsValue: true)
     } else {
       let line = source.position(of: pointer.range(in: entry).lowerBound).line

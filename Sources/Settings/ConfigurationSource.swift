@@ -109,7 +109,8 @@ package struct ConfigurationSource {
     let room = max(text.unicodeScalars.count - caret - 1, 0)
     return [
       "  \(number) | \(text)",
-      "  \(gutter) | \(String(repeating: " ", count: caret))^\(String(repeating: "~", count: min(max(width - 1, 0), room)))",
+      "  \(gutter) | "
+        + "\(String(repeating: " ", count: caret))^\(String(repeating: "~", count: min(max(width - 1, 0), room)))",
     ]
   }
 }

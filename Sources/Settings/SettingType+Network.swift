@@ -38,7 +38,8 @@ extension SettingType<String> {
       else {
         throw SettingFault(
           message:
-            "holds \(String(pin).shown); give \"sha256//\" and the base64 of the SHA-256 of the server's public key, as curl --pinnedpubkey takes it"
+            "holds \(String(pin).shown); give \"sha256//\" and the base64 of the SHA-256 of the server's public key, "
+            + "as curl --pinnedpubkey takes it"
         )
       }
     }

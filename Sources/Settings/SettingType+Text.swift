@@ -103,7 +103,8 @@ extension SettingType<[String]> {
         guard name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != .quotationMark && $0 != .backslash }) else {
           throw SettingFault(
             message:
-              "holds \(String(name).shown), which is no scope: quotes, backslashes and characters beyond ASCII have no place there (RFC 6749, 3.3)",
+              "holds \(String(name).shown), which is no scope: quotes, backslashes and characters beyond ASCII have "
+              + "no place there (RFC 6749, 3.3)",
             range: element.range)
         }
         guard !names.contains(String(name)) else {

@@ -148,7 +148,8 @@ extension SettingType<UInt32> {
     guard mode & 0o002 == 0 else {
       throw SettingFault(
         message:
-          "is \(text.shown), with which anybody on this host could replace the token; clear the others' write bit, as in \"0640\""
+          "is \(text.shown), with which anybody on this host could replace the token; clear the others' write bit, as "
+          + "in \"0640\""
       )
     }
     guard mode & 0o111 == 0 else {

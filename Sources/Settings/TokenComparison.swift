@@ -4,7 +4,7 @@ import Crypto
 ///
 /// A new key belongs to one of these groups. Its property belongs to the comparison that the group names.
 enum TokenKeyEffect: CaseIterable {
-  /// The server would issue another token: `TokenSettings.requestFingerprint`. The token of the previous run is not used.
+  /// The server would issue another token: `TokenSettings.requestFingerprint`. The previous token is not reused.
   case request
   /// The client authenticates in another way: `TokenSettings.authenticates(differentlyFrom:)`.
   case authentication

@@ -65,7 +65,8 @@ extension BackgroundWriter<MetricsFile> {
   convenience init?(_ settings: DaemonSettings, logger: Logger) {
     guard let path = settings.metricsFile else { return nil }
     self.init(MetricsFile(path: path), logger: logger) {
-      "metrics_file is not written: \($0); its directory must be one that the daemon's user may write to: see metrics.conf among the examples"
+      "metrics_file is not written: \($0); its directory must be one that the daemon's user may write to: see "
+        + "metrics.conf among the examples"
     }
   }
 }

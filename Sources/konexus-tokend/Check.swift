@@ -14,11 +14,11 @@ struct Check: ParsableCommand {
     abstract: "Walk the way from config file to reader, step by step.",
     usage: "konexus-tokend check [<options>]",
     discussion: """
-      Asks for a token of each table, verifies it and drops it: nothing is published. Run it as root, as only root may read the \
-      config file.
+      Asks for a token of each table, verifies it and drops it: nothing is published. Run it as root, as only root may \
+      read the config file.
 
-      Exits with the code of the first step that failed: 78 config, 11 dns, 12 connection, 13 tls, 14 discovery, 15 clock, 16 token, \
-      17 verification, 18 output, 19 unit, 20 refresh; 0 if none did.
+      Exits with the code of the first step that failed: 78 config, 11 dns, 12 connection, 13 tls, 14 discovery, 15 \
+      clock, 16 token, 17 verification, 18 output, 19 unit, 20 refresh; 0 if none did.
 
       Examples:
         sudo konexus-tokend check
@@ -86,7 +86,8 @@ struct Check: ParsableCommand {
         CheckStep(
           .config, .failed, "the configuration is kept encrypted in \(path), which is not read here",
           remedy:
-            "type: (umask 077; systemd-creds decrypt --name=config.toml \(path) /run/config.toml); konexus-tokend check --config /run/config.toml; rm /run/config.toml"
+            "type: (umask 077; systemd-creds decrypt --name=config.toml \(path) /run/config.toml); konexus-tokend "
+            + "check --config /run/config.toml; rm /run/config.toml"
         ))
     }
     let settings: Configuration
@@ -122,7 +123,8 @@ struct Check: ParsableCommand {
     report(
       CheckStep(
         .config, .ok,
-        "\(path): \(settings.tokens.count) \(settings.tokens.count == 1 ? "token" : "tokens"), mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
+        "\(path): \(settings.tokens.count) \(settings.tokens.count == 1 ? "token" : "tokens"), mode "
+          + "\(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
       ))
     if let changed = changedConfiguration { report(CheckStep(.config, .warning, changed)) }
     report(InstalledService.step())

@@ -13,8 +13,8 @@ struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Have the service read its settings again, and wait.",
     discussion: """
-      This is what `systemctl reload konexus-tokend` runs. The settings of the file take effect, or the command fails with \
-      the reason and the previous ones stay in effect.
+      This is what `systemctl reload konexus-tokend` runs. The settings of the file take effect, or the command fails \
+      with the reason and the previous ones stay in effect.
 
       Exit codes: 0 in effect; 1 not in effect.
 

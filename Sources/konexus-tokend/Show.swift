@@ -10,8 +10,8 @@ struct Show: ParsableCommand {
     abstract: "Print a token for a script; never one that has ended.",
     usage: "konexus-tokend show [<name>] [<options>]",
     discussion: """
-      Give it to a program by a pipe: its arguments can be read by everybody. Exit codes: 0 printed; 1 good, but not for long \
-      enough; 2 no good token; 3 it cannot be told. With any but 0, nothing is printed.
+      Give it to a program by a pipe: its arguments can be read by everybody. Exit codes: 0 printed; 1 good, but not \
+      for long enough; 2 no good token; 3 it cannot be told. With any but 0, nothing is printed.
 
       Examples:
         konexus-tokend show --header | curl --header @- https://admin.alertsense.com

@@ -11,8 +11,9 @@ struct Status: ParsableCommand {
     abstract: "Tell how every token is, and if it is not good, why.",
     usage: "konexus-tokend status [<name>] [<options>]",
     discussion: """
-      Exit codes: 0 all is well; 1 readers have tokens, but refresh fails or the daemon is gone; 2 readers lack a token; \
-      3 it cannot be told; with --probe 0 yes, 1 no: readers have tokens (ready), the daemon does what is due (live).
+      Exit codes: 0 all is well; 1 readers have tokens, but refresh fails or the daemon is gone; 2 readers lack a \
+      token; 3 it cannot be told; with --probe 0 yes, 1 no: readers have tokens (ready), the daemon does what is due \
+      (live).
 
       Examples:
         konexus-tokend status

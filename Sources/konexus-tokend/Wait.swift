@@ -8,8 +8,9 @@ struct Wait: ParsableCommand {
     abstract: "Wait until valid tokens are in their files.",
     usage: "konexus-tokend wait [<name>] [<options>]",
     discussion: """
-      For ExecStartPre= of units. Name the token that the unit reads: without a name, one rejected token of another program \
-      holds up the unit. The wait can begin before the daemon. The default ends before systemd's limit of 90 s for a start.
+      For ExecStartPre= of units. Name the token that the unit reads: without a name, one rejected token of another \
+      program holds up the unit. The wait can begin before the daemon. The default ends before systemd's limit \
+      of 90 s for a start.
       Exit codes: 0 the tokens are in their files; 2 they were not in time; 3 it cannot be told.
 
       Examples:

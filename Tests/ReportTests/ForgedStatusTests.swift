@@ -5,7 +5,7 @@ import Testing
 @testable import Publication
 @testable import Report
 
-/// Forged values in each member of a status file. The tests find the members by themselves, also those of later versions.
+/// Forged values in each member of a status file. The tests find all members, also those of later versions.
 @Suite struct ForgedStatusTests {
   /// Where a value stands in a JSON document.
   typealias Place = [String]

@@ -51,7 +51,7 @@ import Testing
     #expect(Set(documented) == Set(known + ["[token.NAME] signal"]))
   }
 
-  /// The value shown is the default, which the prose then need not mention; what has none says so, and shows an example.
+  /// The commented-out value is the default. A key without a default says so and shows an example.
   @Test func theDocumentedDefaultsAreTheOnesThatHold() throws {
     for entry in ConfigurationKeys.all where entry.table != "token.NAME.signal" && entry.table != "token.NAME.output" {
       let line = try #require(try Self.lines().first { $0.table == entry.table && $0.key == entry.name })
@@ -96,7 +96,7 @@ import Testing
       first.contains { line.hasPrefix("#\($0)") } ? String(line.dropFirst()) : String(line)
     }
     #expect(ConfigurationText.errors(filled.joined(separator: "\n")) == "")
-    // All at once they contradict each other (two ways to give the secret), and name files that are not there: that is all.
+    // Together they contradict each other: there are two sources of the secret. The files do not exist.
     let everything = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       line.hasPrefix("#") && !line.hasPrefix("# ") ? String(line.dropFirst()) : String(line)
     }

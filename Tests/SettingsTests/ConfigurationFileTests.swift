@@ -179,7 +179,8 @@ import TestSupport
     try directory.link("b", to: "a")
     #expect(
       Self.load(path)
-        == "\(path): error: is reached through too many symbolic links, or a link that changed meanwhile; name the file itself"
+        == "\(path): error: is reached through too many symbolic links, or a link that changed meanwhile; name the "
+        + "file itself"
     )
   }
 
@@ -189,7 +190,8 @@ import TestSupport
     let path = try directory.link("config.toml", to: target, owner: Self.stranger)
     #expect(
       Self.load(path)
-        == "\(path): error: is reached through the symbolic link '\(path)' of another user (uid 65534); name the file itself"
+        == "\(path): error: is reached through the symbolic link '\(path)' of another user (uid 65534); name the file "
+        + "itself"
     )
   }
 
@@ -200,7 +202,8 @@ import TestSupport
     let path = try directory.link("open/config.toml", to: "../real.toml")
     #expect(
       Self.load(path)
-        == "\(path): error: is reached through a symbolic link, and other users may change the directory '\(open)' on the way; "
+        == "\(path): error: is reached through a symbolic link, and other users may change the directory '\(open)' on "
+        + "the way; "
         + "name the file itself, or run: chown root \(open) && chmod go-w \(open)")
     // Without a link it does not matter who may add files there, nor with the sticky bit.
     try directory.write("open/plain.toml", Self.text)
@@ -217,7 +220,7 @@ import TestSupport
     #expect(Self.load(path).contains("other users may change the directory '\(open)' on the way"))
   }
 
-  /// The file is swapped all the time between a good one and one that others may read: what is read is always the good one.
+  /// The file alternates between a protected one and one that others can read. Only the protected one is read.
   @Test(arguments: [false, true]) func aFileSwappedDuringTheReadCannotGetThrough(byLink: Bool) async throws {
     let directory = try ConfigurationDirectory()
     let path = directory.path + "/config.toml"

@@ -141,7 +141,8 @@ import TestSupport
     try directory.write("cert.pem", Self.certificate, mode: 0o644)
     #expect(
       try Self.errors(auth, in: directory)
-        == "'client_certificate_file': 'DIR/cert.pem' holds no private key; name the file that does by 'client_key_file'"
+        == "'client_certificate_file': 'DIR/cert.pem' holds no private key; name the file that does by "
+        + "'client_key_file'"
     )
     try directory.write("key.pem", Self.key)
     #expect(try Self.errors(auth + "client_key_file = 'key.pem'", in: directory) == "")
@@ -149,7 +150,8 @@ import TestSupport
     try directory.write("cert.pem", Self.certificate + Self.key, mode: 0o644)
     #expect(
       try Self.errors(auth, in: directory)
-        == "'client_certificate_file': 'DIR/cert.pem' may be read by other users (mode 0644); run: chmod 0600 DIR/cert.pem"
+        == "'client_certificate_file': 'DIR/cert.pem' may be read by other users (mode 0644); run: chmod 0600 "
+        + "DIR/cert.pem"
     )
     try #require(chmod("\(directory.path)/cert.pem", 0o600) == 0)
     #expect(try Self.errors(auth, in: directory) == "")
