@@ -22,10 +22,7 @@ actor Daemon {
   private var logger: Logger
   private nonisolated let outbox: Outbox
   private let manager: ServiceManager
-  private var statusFile: StatusFile
-  /// Writes the status in place of `statusFile` if the runtime directory can be on a disk.
-  private let statusWriter: BackgroundWriter<StatusFile>?
-  private var metrics: BackgroundWriter<MetricsFile>?
+  private let files: StatusFiles
   private var signals: UnixSignals?
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
@@ -35,11 +32,9 @@ actor Daemon {
   private var lastComparison = Moment.now().boot
   private var isStopping = false
   private var hasUnmappedStartupCode = false
-  private var hasLoggedFailure = false
   private var isDirectoryLost = false
   private var isStarted = false
   private var waitingReloads: [@Sendable () -> Void] = []
-  private var metricsFile: String?
   private let locks: DirectoryLocks
   private let leftovers: LeftoverWatch
   /// Credential sockets that systemd opened for the daemon.
@@ -81,12 +76,7 @@ actor Daemon {
     broker = TokenBroker(configuration, http: HTTPClient(), logger: logger, queue: queue, locks: locks)
     outbox = Outbox(logger: logger)
     manager = ServiceManager(outbox, logger: logger, startTimeout: startTimeout)
-    metrics = BackgroundWriter(configuration.daemon, logger: logger)
-    metricsFile = configuration.daemon.metricsFile
-    let mayHang = configuration.daemon.allowPersistentStorage
-    statusFile = StatusFile(directory: environment.tokenDirectory, allowsPersistentStorage: mayHang)
-    statusWriter =
-      mayHang ? BackgroundWriter(statusFile, logger: logger, failureMessage: Self.statusFailureMessage) : nil
+    files = StatusFiles(directory: environment.tokenDirectory, configuration.daemon, logger: logger)
   }
 
   /// Starts the broker. Ends the process with 78 if no token can be written to its path.
@@ -136,9 +126,9 @@ actor Daemon {
   private func restoreDirectory() {
     let directory = environment.tokenDirectory
     // The access to a directory on a disk can hang.
-    guard statusWriter == nil, access(directory, F_OK) != 0, errno == ENOENT else {
+    guard !files.canHang, access(directory, F_OK) != 0, errno == ENOENT else {
       isDirectoryLost = false
-      if let control, statusWriter == nil, !control.isThere { openControlSocket() }
+      if let control, !files.canHang, !control.isThere { openControlSocket() }
       return
     }
     guard environment.makeTokenDirectory() else {
@@ -152,7 +142,7 @@ actor Daemon {
     }
     logger.error("\(directory) was removed; it was made again")
     do throws(DirectoryLocks.Held) { try locks.takeAgain(directory) } catch { logger.critical("\(error)") }
-    statusFile = StatusFile(directory: directory, allowsPersistentStorage: false)
+    files.reopen()
     openControlSocket()
   }
 
@@ -213,11 +203,10 @@ actor Daemon {
     var last = broker.assumeIsolated { $0.status() }
     let isComplete = onceLimit == nil || !last.tokens.isEmpty && last.tokens.allSatisfy { $0.condition != .absent }
     last.stoppedAt = last.writtenAt
-    if let statusWriter { statusWriter.write(last) } else { try? statusFile.write(last) }
     let limit = DispatchTime.now() + Self.finalMessageLimit
-    statusWriter?.flush(until: limit)
+    files.writeLast(last, until: limit)
     outbox.flush(until: limit)
-    metrics?.flush(until: limit)
+    files.flushMetrics(until: limit)
     // Requests in progress are abandoned: the files are complete at any time. exit(3) would run handlers that free
     // libraries while other threads use them.
     _exit(code ?? (isComplete ? EXIT_SUCCESS : EX_TEMPFAIL))
@@ -226,23 +215,8 @@ actor Daemon {
   private func report(_ status: BrokerStatus) {
     manager.report(status)
     if status.isReady { unmapStartupCode() }
-    metrics?.write(status)
-    if let statusWriter {
-      statusWriter.write(status)
-    } else {
-      do throws(PublicationFailure) {
-        try statusFile.write(status)
-        hasLoggedFailure = false
-      } catch {
-        if !hasLoggedFailure { logger.warning("\(Self.statusFailureMessage(error))") }
-        hasLoggedFailure = true
-      }
-    }
+    files.write(status)
     endIfDone(status)
-  }
-
-  @Sendable private static func statusFailureMessage(_ failure: PublicationFailure) -> String {
-    "konexus-tokend status does not work: \(failure)"
   }
 
   /// Ends the process of `run --once`. The code is:
@@ -363,11 +337,7 @@ actor Daemon {
         await noteConfigurationFile()
       }
       logger = LogDestination.logger(configuration.daemon)
-      // An unchanged writer stays: one that hangs on its disk is not abandoned at each reload.
-      if configuration.daemon.metricsFile != metricsFile {
-        metrics = BackgroundWriter(configuration.daemon, logger: logger)
-      }
-      metricsFile = configuration.daemon.metricsFile
+      files.use(configuration.daemon, logger: logger)
       await broker.setLogger(logger)
       return nil
     } catch {

@@ -6,6 +6,73 @@ import Publication
 import Settings
 import Synchronization
 
+/// The files that show the daemon's status: `status.json` and the metrics file. They belong to the broker's queue.
+final class StatusFiles {
+  private let directory: String
+  private var logger: Logger
+  private var statusFile: StatusFile
+  /// Writes the status in place of `statusFile` if the runtime directory can be on a disk.
+  private let statusWriter: BackgroundWriter<StatusFile>?
+  private var metrics: BackgroundWriter<MetricsFile>?
+  private var metricsPath: String?
+  private var hasLoggedFailure = false
+
+  init(directory: String, _ settings: DaemonSettings, logger: Logger) {
+    self.directory = directory
+    self.logger = logger
+    let isPersistent = settings.allowPersistentStorage
+    statusFile = StatusFile(directory: directory, allowsPersistentStorage: isPersistent)
+    statusWriter =
+      isPersistent ? BackgroundWriter(statusFile, logger: logger, failureMessage: Self.failureMessage) : nil
+    metrics = BackgroundWriter(settings, logger: logger)
+    metricsPath = settings.metricsFile
+  }
+
+  /// Whether the runtime directory can be on a disk, where an access can hang.
+  var canHang: Bool { statusWriter != nil }
+
+  /// Writes `status`. Only the first of several failures is logged.
+  func write(_ status: BrokerStatus) {
+    metrics?.write(status)
+    if let statusWriter { return statusWriter.write(status) }
+    do throws(PublicationFailure) {
+      try statusFile.write(status)
+      hasLoggedFailure = false
+    } catch {
+      if !hasLoggedFailure { logger.warning("\(Self.failureMessage(error))") }
+      hasLoggedFailure = true
+    }
+  }
+
+  /// Writes the last status, and waits for it no longer than `limit`.
+  func writeLast(_ status: BrokerStatus, until limit: DispatchTime) {
+    guard let statusWriter else {
+      try? statusFile.write(status)
+      return
+    }
+    statusWriter.write(status)
+    statusWriter.flush(until: limit)
+  }
+
+  /// Waits for the metrics file, but no longer than `limit`.
+  func flushMetrics(until limit: DispatchTime) { metrics?.flush(until: limit) }
+
+  /// Uses the runtime directory after it was made again.
+  func reopen() { statusFile = StatusFile(directory: directory, allowsPersistentStorage: false) }
+
+  /// Uses the settings of a reload.
+  func use(_ settings: DaemonSettings, logger: Logger) {
+    self.logger = logger
+    // An unchanged writer stays: one that hangs on its disk is not abandoned at each reload.
+    if settings.metricsFile != metricsPath { metrics = BackgroundWriter(settings, logger: logger) }
+    metricsPath = settings.metricsFile
+  }
+
+  @Sendable private static func failureMessage(_ failure: PublicationFailure) -> String {
+    "konexus-tokend status does not work: \(failure)"
+  }
+}
+
 /// A file with the daemon's status.
 protocol StatusSink: Sendable {
   mutating func write(_ status: BrokerStatus) throws(PublicationFailure)
