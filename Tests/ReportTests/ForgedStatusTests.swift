@@ -7,7 +7,7 @@ import Testing
 
 /// Forged values in each member of a status file. The tests find all members, also those of later versions.
 @Suite struct ForgedStatusTests {
-  /// Where a value stands in a JSON document.
+  /// The path of a value in a JSON document.
   typealias Place = [String]
 
   // MARK: Numbers
@@ -112,7 +112,7 @@ import Testing
 
   // MARK: The document
 
-  /// All that a command does with a status.
+  /// Runs everything that a command does with a status.
   @discardableResult
   private static func exercise(_ status: BrokerStatus) -> [String] {
     let report = StatusReport(loaded(status))
@@ -174,7 +174,7 @@ import Testing
     }
   }
 
-  /// The document as a daemon lays it out, with other JSON at one place.
+  /// The document in the daemon's layout, with other JSON at one place.
   private static func text(_ document: [String: Any], with json: String, at place: Place) throws -> String {
     let mark = "0f1e2d3c-mark"
     func replaced(_ value: Any, _ rest: ArraySlice<String>) -> Any {

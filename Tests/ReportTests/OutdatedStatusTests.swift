@@ -6,7 +6,7 @@ import Testing
 @testable import Publication
 @testable import Report
 
-/// A status file that is older than the token beside it: the daemon found no room to write another.
+/// A status file that is older than the token: the daemon found no space to write another one.
 @Suite struct OutdatedStatusTests {
   private static let now = Moment.now()
 
@@ -56,7 +56,7 @@ import Testing
   /// A report on a running daemon whose status is 100 s old.
   ///
   /// - Parameters:
-  ///   - ending: when the token of the status ends, in seconds from now.
+  ///   - ending: when the token of the status expires, in seconds from now.
   ///   - token: the content of its file, which was written `age` seconds ago.
   private func judge(
     ending: Double, token: String, age: Double, verification: TokenVerification = .jwt

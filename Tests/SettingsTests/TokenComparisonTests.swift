@@ -57,9 +57,9 @@ import Testing
   }
 }
 
-/// What a changed key means for the token that is in the file.
+/// The effect of a changed key on the token in the file.
 @Suite struct TokenComparisonTests {
-  /// A valid table with all keys, and another value for each of them.
+  /// A valid table with all keys, and a second value for each key.
   private static let values: [String: (String, changed: String)] = [
     "issuer": (#""https://a.example""#, #""https://b.example""#),
     "client_id": (#""c""#, #""d""#),
@@ -126,7 +126,7 @@ import Testing
     let (old, new) = try Self.settings(changing: key)
     #expect(old != new)
     #expect((old.requestFingerprint != new.requestFingerprint) == (effect == .request))
-    // The method is part of the request too: some servers issue other tokens for another method.
+    // The method belongs to both groups: it is part of the fingerprint too.
     let authenticates = effect == .authentication || key == "client_auth"
     #expect(new.authenticates(differentlyFrom: old) == authenticates)
     #expect(new.connects(differentlyFrom: old) == (effect == .connection))
