@@ -1,5 +1,4 @@
 import ArgumentParser
-import Broker
 import Dispatch
 import Files
 import Glibc

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Base
-import Broker
 import Dispatch
 import Glibc
 import OAuth
@@ -65,14 +64,14 @@ struct Inspect: ParsableCommand {
       do throws(TokenFileReader.Refusal) {
         token = try TokenFileReader.content(of: named, in: loaded)
       } catch {
-        CommandLineError.end(error.problem, next: error.remedy, code: 3)
+        CommandLineError.exit(error.problem, next: error.remedy, code: 3)
       }
     }
     let inspection: TokenInspection
     do throws(VerificationFailure) {
       inspection = try TokenInspection(of: token.withBytes { Array($0) })
     } catch {
-      CommandLineError.end(error.message, next: "give a JWT as it stands in the file", code: 1)
+      CommandLineError.exit(error.message, next: "give a JWT as it stands in the file", code: 1)
     }
     StandardOutput.write(InspectionText.text(inspection, now: Moment.now().unix, StandardOutput.style))
     // A token from standard input is compared with the daemon's token of the same issuer.
@@ -118,12 +117,12 @@ struct Inspect: ParsableCommand {
       }
       if let settings { return (settings, service.path) }
       guard config != nil else { return nil }
-      CommandLineError.end(
+      CommandLineError.exit(
         "\(service.path) has no table for this token", next: "name its issuer: --issuer URL", code: 3)
     } catch {
       guard config != nil else { return nil }
       let fault = error.description.split(separator: "\n").first.map(String.init) ?? service.path
-      CommandLineError.end(fault, next: "see all faults: konexus-tokend check --offline", code: 3)
+      CommandLineError.exit(fault, next: "see all faults: konexus-tokend check --offline", code: 3)
     }
   }
 }

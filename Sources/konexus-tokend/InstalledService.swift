@@ -126,13 +126,13 @@ enum ServiceConfigurationFile {
   static func opened() -> Int32? {
     guard geteuid() == 0, let source = path else { return nil }
     if InstalledService.configurationSource?.isEncrypted == true {
-      CommandLineError.end(
+      CommandLineError.exit(
         "\(source) is encrypted: only a restart reads it", next: "systemctl restart konexus-tokend", code: EXIT_FAILURE)
     }
     do throws(FileRefusal) {
       return try ProtectedFile.descriptor(of: source)
     } catch {
-      CommandLineError.end("previous configuration in use: \(error.description)", code: EXIT_FAILURE)
+      CommandLineError.exit("previous configuration in use: \(error.description)", code: EXIT_FAILURE)
     }
   }
 

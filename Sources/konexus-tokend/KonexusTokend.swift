@@ -1,6 +1,5 @@
 import ArgumentParser
 import Base
-import Broker
 import Glibc
 import Report
 
@@ -23,11 +22,11 @@ struct KonexusTokend: ParsableCommand {
 /// Errors of commands: the problem and the next command, on standard error.
 enum CommandLineError {
   /// Writes an error and ends the process.
-  static func end(_ problem: String, next: String? = nil, code: Int32) -> Never {
+  static func exit(_ problem: String, next: String? = nil, code: Int32) -> Never {
     var lines = [StyledLine("konexus-tokend: ", .strong) + StyledLine(problem)]
     if let next { lines.append(StyledLine("-> ", .strong) + StyledLine(next)) }
     StandardError.write(lines.rendered(Terminal.style(of: STDERR_FILENO)))
-    exit(code)
+    Glibc.exit(code)
   }
 
   /// Writes why a command got no token, and ends the process.
@@ -35,10 +34,10 @@ enum CommandLineError {
   /// - Parameters:
   ///   - waitLimit: how long the command waited.
   ///   - note: what else it did.
-  static func end(_ refusal: TokenFileReader.Refusal, after waitLimit: Duration, note: String = "") -> Never {
+  static func exit(_ refusal: TokenFileReader.Refusal, after waitLimit: Duration, note: String = "") -> Never {
     let hasWaited = waitLimit > .zero && !refusal.isFinal
     let waited = hasWaited ? " (waited for \(Timestamp.span(waitLimit))\(note))" : ""
-    end(refusal.problem + waited, next: refusal.remedy, code: refusal.code)
+    exit(refusal.problem + waited, next: refusal.remedy, code: refusal.code)
   }
 
   /// A text from the command line as messages show it.

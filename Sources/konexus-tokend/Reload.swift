@@ -35,10 +35,10 @@ struct Reload: ParsableCommand {
       guard case .failed(let reason) = answer else { return }
       let lines = reason.split(separator: "\n", omittingEmptySubsequences: false).map { StyledLine("\($0)") }
       StandardError.write(lines.rendered(Terminal.style(of: STDERR_FILENO)))
-      CommandLineError.end(
+      CommandLineError.exit(
         "the previous configuration stays in use", next: "sudo konexus-tokend check --offline", code: EXIT_FAILURE)
     } catch {
-      CommandLineError.end("\(error)", next: "systemctl status konexus-tokend", code: EXIT_FAILURE)
+      CommandLineError.exit("\(error)", next: "systemctl status konexus-tokend", code: EXIT_FAILURE)
     }
   }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Base
-import Broker
 import Glibc
 import Report
 
@@ -52,7 +51,7 @@ struct Show: ParsableCommand {
           }
         })
     } catch {
-      CommandLineError.end(error, after: waitLimit, note: request.note)
+      CommandLineError.exit(error, after: waitLimit, note: request.note)
     }
   }
 

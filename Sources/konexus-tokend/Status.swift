@@ -1,6 +1,5 @@
 import ArgumentParser
 import Base
-import Broker
 import Glibc
 import Publication
 import Report
@@ -54,7 +53,7 @@ struct Status: ParsableCommand {
     } catch {
       let explanation = location.explain(error)
       if json { StandardOutput.write(json: StatusReport.json(explanation.error, isCritical: explanation.code == 2)) }
-      CommandLineError.end(explanation.error.problem, next: explanation.error.remedy, code: explanation.code)
+      CommandLineError.exit(explanation.error.problem, next: explanation.error.remedy, code: explanation.code)
     }
     if name != nil { _ = location.token(name, in: report) }
     if json {
@@ -97,7 +96,7 @@ struct Status: ParsableCommand {
       StandardOutput.write(report.summary.preceded(by: "\(isWell ? "" : "not ")\(probe.rawValue): "))
       Glibc.exit(isWell ? 0 : 1)
     } catch {
-      CommandLineError.end(error.problem, next: error.remedy, code: 1)
+      CommandLineError.exit(error.problem, next: error.remedy, code: 1)
     }
   }
 

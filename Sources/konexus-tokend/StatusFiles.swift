@@ -1,4 +1,3 @@
-import Broker
 import Dispatch
 import Files
 import Logging

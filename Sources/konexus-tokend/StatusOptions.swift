@@ -1,6 +1,5 @@
 public import ArgumentParser
 import Base
-import Broker
 import Glibc
 import Publication
 import Report
@@ -26,7 +25,7 @@ struct StatusOptions: ParsableArguments {
     do throws(StatusFile.Unavailable) {
       return StatusReport(try StatusFile.find(in: path))
     } catch {
-      CommandLineError.end(error.problem, next: error.remedy, code: 3)
+      CommandLineError.exit(error.problem, next: error.remedy, code: 3)
     }
   }
 
@@ -56,7 +55,7 @@ struct StatusOptions: ParsableArguments {
   /// The token with that name, or the only one. Ends the command with 3 if there is none.
   func token(_ name: String?, in report: StatusReport) -> StatusReport.Token {
     do throws(TokenFileReader.Refusal) { return try find(name, in: report) } catch {
-      CommandLineError.end(error, after: .zero)
+      CommandLineError.exit(error, after: .zero)
     }
   }
 

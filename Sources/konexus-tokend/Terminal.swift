@@ -1,4 +1,3 @@
-import Broker
 import Glibc
 import Report
 
@@ -42,7 +41,7 @@ enum StandardOutput {
   /// Writes bytes.
   static func write(_ bytes: [UInt8]) {
     guard WholeWrite.write(bytes, to: STDOUT_FILENO) else {
-      CommandLineError.end("cannot write to standard output", code: EX_IOERR)
+      CommandLineError.exit("cannot write to standard output", code: EX_IOERR)
     }
   }
 }

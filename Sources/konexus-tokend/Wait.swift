@@ -1,5 +1,4 @@
 import ArgumentParser
-import Broker
 import Report
 
 /// `konexus-tokend wait`: for `ExecStartPre=` of units.
@@ -36,7 +35,7 @@ struct Wait: ParsableCommand {
         }
       }
     } catch {
-      CommandLineError.end(error, after: timeout.duration)
+      CommandLineError.exit(error, after: timeout.duration)
     }
   }
 
