@@ -60,11 +60,3 @@ public struct ServiceAccess: Sendable {
     return status.st_mode & (bit << shift) != 0
   }
 }
-
-extension TokenSettings {
-  /// The files that are read for a request.
-  var inputFiles: [String] {
-    let secretFiles = secrets.compactMap { if case .file(let path) = $0 { path } else { nil } }
-    return secretFiles + [privateKeyFile, clientCertificateFile, clientKeyFile, caFile].compactMap(\.self)
-  }
-}

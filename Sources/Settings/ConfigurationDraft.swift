@@ -4,8 +4,6 @@ import Glibc
 import TOML
 
 extension Configuration {
-  static let sizeLimit = 16 << 20
-
   /// Reads and checks the file at `path` and the files that it names, without using the network.
   ///
   /// The file must be a regular file of root or of the daemon's user. Other users must have no access.

@@ -308,11 +308,7 @@ extension ConfigurationReader {
     _ path: String, by settings: TokenSettings, for table: String, _ entry: TOMLEntry,
     at pointer: ConfigurationSource.Pointer
   ) {
-    let read = [
-      settings.caFile, settings.privateKeyFile, settings.clientCertificateFile, settings.clientKeyFile,
-      settings.signal?.pidFile,
-    ]
-    guard !settings.secrets.contains(.file(path)), !read.contains(path) else {
+    guard !settings.inputFiles.contains(path), settings.signal?.pidFile != path else {
       return report(
         "[\(table)] writes to \(path.shown), which it reads its settings from; give another path", entry, table: table,
         at: pointer, showsValue: true)

@@ -146,6 +146,12 @@ public struct ReaderSignal: Hashable, Sendable {
 }
 
 extension TokenSettings {
+  /// The files that a request needs.
+  package var inputFiles: [String] {
+    let secretFiles = secrets.compactMap { if case .file(let path) = $0 { path } else { nil } }
+    return secretFiles + [privateKeyFile, clientCertificateFile, clientKeyFile, caFile].compactMap(\.self)
+  }
+
   /// The path of the state file for the next run. It is in the directory of the token's first output, and for the
   /// daemon only.
   package var statePath: String {
