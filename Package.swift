@@ -54,12 +54,12 @@ let package = Package(
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      swiftSettings: settings),
+      exclude: ["README.md"], swiftSettings: settings),
     .target(name: "Engine", dependencies: ["Base"], swiftSettings: settings),
     .target(
       name: "Publication",
       dependencies: ["Base", "Files", "OAuth", "Settings", .product(name: "Crypto", package: "swift-crypto")],
-      swiftSettings: settings),
+      exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Broker",
       dependencies: [
@@ -71,7 +71,7 @@ let package = Package(
     .target(
       name: "Report",
       dependencies: ["Base", "Broker", "CLinux", "Engine", "Files", "HTTP", "OAuth", "Publication", "Settings"],
-      swiftSettings: settings),
+      exclude: ["README.md"], swiftSettings: settings),
     .executableTarget(
       name: "konexus-tokend",
       dependencies: [
@@ -79,7 +79,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      swiftSettings: settings),
+      exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "KonexusSandbox",
       dependencies: [

@@ -31,7 +31,7 @@ public struct FileStamp: Hashable, Sendable, Codable {
 }
 
 /// What this user can see of a token's file without reading it.
-public struct SeenFile: Hashable, Sendable, Encodable {
+public struct FileAttributes: Hashable, Sendable, Encodable {
   /// Whether something is at the path; `nil` if this user may not look.
   public var exists: Bool?
   /// Its permission bits in octal.

@@ -147,7 +147,7 @@ package struct PublishedFile {
       directory.descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("create a file in", directory.path, errno) }
     let file = OpenDescriptor(descriptor)
-    // If the file system has no such locks, `DaemonLife` looks for the process itself.
+    // If the file system has no such locks, `DaemonState` looks for the process itself.
     if isLocked { _ = linux_hold(descriptor) }
     // open(2) applies the umask, fchmod(2) does not. Before the first byte, so that only the intended users can ever
     // read it.
