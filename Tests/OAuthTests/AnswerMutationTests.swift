@@ -5,26 +5,30 @@ import Testing
 @testable import HTTP
 @testable import OAuth
 
-/// Answers of a server, changed in every way: whatever reads them ends with a value or an error, with messages of one printable line, and never with what a good answer
-/// does not say.
+/// Server responses with random changes.
 ///
-/// `FUZZ_MUTATIONS=1000000` has more of them (`make fuzz`).
+/// Each parser must return a value or throw an error whose message is one printable line. It must never return what
+/// the valid response does not contain. `FUZZ_MUTATIONS=1000000` sets the number of changes (`make fuzz`).
 @Suite struct AnswerMutationTests {
   private static let count = getenv("FUZZ_MUTATIONS").flatMap { Int(String(cString: $0)) } ?? 10_000
 
   private static let issuer = "https://auth.example/a"
   private static let discovery = """
-    {"issuer":"https://auth.example/a","token_endpoint":"https://auth.example/a/token","jwks_uri":"https://auth.example/a/jwks",\
-    "introspection_endpoint":"https://auth.example/i","revocation_endpoint":"https://auth.example/r","scopes_supported":["a"],\
-    "token_endpoint_auth_methods_supported":["client_secret_basic"],"mtls_endpoint_aliases":{"token_endpoint":"https://m.example/t"}}
+    {"issuer":"https://auth.example/a","token_endpoint":"https://auth.example/a/token",\
+    "jwks_uri":"https://auth.example/a/jwks","introspection_endpoint":"https://auth.example/i",\
+    "revocation_endpoint":"https://auth.example/r","scopes_supported":["a"],\
+    "token_endpoint_auth_methods_supported":["client_secret_basic"],\
+    "mtls_endpoint_aliases":{"token_endpoint":"https://m.example/t"}}
     """
   private static let token = """
-    {"access_token":"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0.AAAA","token_type":"Bearer","expires_in":3600,"scope":"tamarack other"}
+    {"access_token":"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0.AAAA","token_type":"Bearer","expires_in":3600,\
+    "scope":"tamarack other"}
     """
   private static let refusal =
     #"{"error":"invalid_client","error_description":"no such client","error_uri":"https://x"}"#
   private static let introspection = """
-    {"active":true,"iss":"https://auth.example/a","aud":["tamarack"],"client_id":"c","scope":"tamarack","exp":1800003600,"iat":1800000000}
+    {"active":true,"iss":"https://auth.example/a","aud":["tamarack"],"client_id":"c","scope":"tamarack",\
+    "exp":1800003600,"iat":1800000000}
     """
 
   @Test(arguments: [UInt64.random(in: .min ... .max)]) func discovery(_ seed: UInt64) {

@@ -18,8 +18,8 @@ import Testing
     ])
   func unfit(_ value: String) throws {
     let read = try parse(
-      #","introspection_endpoint":\#(value),"revocation_endpoint":\#(value),"mtls_endpoint_aliases":{"token_endpoint":\#(value)}"#
-    )
+      #","introspection_endpoint":\#(value),"revocation_endpoint":\#(value),"#
+        + #""mtls_endpoint_aliases":{"token_endpoint":\#(value)}"#)
     #expect(read.introspectionEndpoint == nil && read.revocationEndpoint == nil)
     #expect(read.mtlsEndpointAliases?.tokenEndpoint == nil)
     #expect(read.tokenEndpoint == "https://auth.example/token")
@@ -87,8 +87,8 @@ import Testing
   @Test("who shows a certificate goes to the aliases, by whatever it proves itself (RFC 8705, 5)")
   func aliases() throws {
     let read = try parse(
-      #","introspection_endpoint":"https://auth.example/i","mtls_endpoint_aliases":{"token_endpoint":"https://mtls.example/t"}"#
-    )
+      #","introspection_endpoint":"https://auth.example/i","#
+        + #""mtls_endpoint_aliases":{"token_endpoint":"https://mtls.example/t"}"#)
     #expect(read.tokenEndpoint(byCertificate: true) == "https://mtls.example/t")
     #expect(read.tokenEndpoint(byCertificate: false) == "https://auth.example/token")
     #expect(read.introspectionEndpoint(byCertificate: true) == "https://auth.example/i")

@@ -91,7 +91,8 @@ import Testing
     ("-----BEGIN PRIVATE KEY-----\nAAAA\n", .notAPrivateKey),
     ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", .encrypted),
     (
-      "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----",
+      "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n"
+        + "-----END RSA PRIVATE KEY-----",
       .encrypted
     ),
   ])

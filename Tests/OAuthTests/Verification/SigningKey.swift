@@ -91,7 +91,9 @@ struct SigningKey: Sendable, CustomTestStringConvertible {
     return signed + [UInt8(ascii: ".")] + Array(Base64URL.encode(try signature(over: signed)).utf8)
   }
 
-  /// A token as the sample in Konexus' documentation. Changes are members with their JSON text, or nil to leave one out.
+  /// Makes a token like the sample in the documentation of Konexus.
+  ///
+  /// `header` and `claims` change members: each has a JSON text, or `nil` to omit the member.
   func token(header: [String: String?] = [:], claims: [String: String?] = [:]) throws -> [UInt8] {
     var headerMembers = ["alg": "\"\(algorithm)\"", "kid": "\"\(kid)\"", "typ": #""at+jwt""#, "x5t": #""fOp_mlwB0a""#]
     for (name, value) in header { headerMembers[name] = value }
