@@ -1,8 +1,10 @@
 @testable import Base
 @testable import Engine
 
-/// A host with a token in virtual time: the three clocks, the two Dispatch timers as `DeadlineTimer` arms them, a file, a server with
-/// outages, and a random life made of all that goes wrong. Breaking a promise is thrown.
+/// A host with a token in virtual time, and a random sequence of faults.
+///
+/// It has three clocks, two Dispatch timers that are armed as by `DeadlineTimer`, a file, and a server with outages.
+/// It throws `BrokenPromise` if a promise to readers is broken.
 struct SimulatedHost {
   struct BrokenPromise: Error, CustomStringConvertible {
     var description: String
@@ -344,7 +346,8 @@ struct SimulatedHost {
   /// What a reader finds from now until the next instant at which anything happens.
   private func look(until next: Int64) throws {
     if let tamperedSince {
-      // Put back at once, or a second after it was put back before; with a full disk, at the next attempt, 10 s later at the most.
+      // The token is put back at once, or a second after it was put back before. With a full disk, it is put back at
+      // the next attempt, at most 10 s later.
       let chanceSince = max(tamperedSince, lastChange, lastDiskFull + 11 * Self.second)
       try require(
         isStepUnseen || next - chanceSince <= Self.second + 50_000,
@@ -365,7 +368,7 @@ struct SimulatedHost {
   /// A token ended without a successor: could it have had one?
   private mutating func hear(_ report: LifecycleReport) throws {
     guard case .expired = report, !isStepUnseen, let newest else { return }
-    // The issue's own words: if the server answered correctly at least once in each half-life, a reader never lacks a token after the first.
+    // If the server answers correctly at least once in each half-life, a reader never lacks a token after the first.
     if let good = lastHeard, good.sentAt > lastDiskFull + 11 * Self.second {
       try require(
         boot - good.sentAt > good.halfLife,
@@ -378,11 +381,13 @@ struct SimulatedHost {
       var silence = left > 120 ? max(60, left * 0.75 - 90) : max(1, left / 2)
       if wasAskedToWait { silence = max(silence, min(330, left * 0.75)) }
       if wasRefused { silence = max(silence, min(300, max(5, left / 2)) * 1.1) }
-      // A pause that began just before; the turn that is waited for; the request itself; two requests are a second apart.
+      // The sum of a pause that began just before, the time in the request queue, the request itself, and the second
+      // between two requests.
       let enough = Int64(silence * 1e9) + timeout + latency + Self.second + 1_000_000
       try require(
         span.end - span.start <= enough,
-        "a reader lacks a token though the server was well for \(Double(span.end - span.start) / 1e9) s of its refresh, from \(left) s before the end"
+        "a reader lacks a token though the server was well for \(Double(span.end - span.start) / 1e9) s of its refresh,"
+          + " from \(left) s before the end"
       )
     }
   }
