@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-/// A datagram socket that takes the service manager's or the journal's place. It lives as long as the process of the test.
+/// A datagram socket in place of the service manager's or the journal's. It stays open until the test process ends.
 struct DatagramSocket {
   let descriptor: Int32
 

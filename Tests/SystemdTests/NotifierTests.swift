@@ -2,7 +2,9 @@ import Glibc
 import Systemd
 import Testing
 
-/// libsystemd finds the socket in the environment, so each test is a process of its own, with a real socket in the manager's place.
+/// Messages to the service manager, for which a real socket stands in.
+///
+/// libsystemd finds the socket in the environment, so each test is a process of its own.
 @Suite struct NotifierTests {
   @Test func sendsEachMessageToASocketAtAPath() async {
     await #expect(processExitsWith: .success) {
