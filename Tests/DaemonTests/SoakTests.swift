@@ -5,11 +5,13 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// `make soak DURATION=60`: tokens of a few seconds, faults, key rotations, outages, kill -9 and reloads at random, for as long as is asked.
+/// `make soak DURATION=60`: tokens with a lifetime of seconds, and random faults for as long as requested.
 ///
-/// A reader must never find a token that the API refuses, and never lack one that was to be had: each trouble is shorter
-/// than what is left of a token when it is refreshed. In the second half no process ends, and its memory must not grow.
-/// Prints its seed; `SOAK_SEED=` replays the order of the troubles.
+/// The faults are failures of the server, key rotations, outages, kill -9 and reloads. Each is shorter than the
+/// remaining lifetime of a token at its refresh. So a reader must never lack a token or find one that the API rejects.
+///
+/// In the second half no process ends, and the daemon's memory must not grow.
+/// The test prints its seed; `SOAK_SEED=` replays the order of the faults.
 @Suite("Soak", .enabled(if: soakSeconds > 0, "runs by make soak"))
 struct SoakTests {
   private static let faults: [Fault.Kind] = [
@@ -29,7 +31,8 @@ struct SoakTests {
       let reader = try await scene.startReader()
       let begin = Self.footprint(of: daemon)
       var troubles: [String: Int] = [:]
-      // After the warm-up and at the end, of one process: the least of some seconds, without what is in use at a moment.
+      // The least memory of one process within some seconds, after the warm-up and at the end. The minimum omits memory
+      // that is only in use for a moment.
       var (warmMemory, lastMemory) = (Int.max, Int.max)
       let start = Clock.monotonic
       let end = start + soakSeconds
@@ -81,7 +84,8 @@ struct SoakTests {
       }
       scene.sandbox.clearFaults()
       let report = reader.finish()
-      // A daemon that was started a moment ago has not the descriptors of one that has run: its last request counts too.
+      // A daemon that has just started has fewer descriptors than one that has run for some time.
+      // The descriptors of its last request count too.
       let after = Self.footprint(of: daemon)
       let counts = scene.sandbox.counts
       print(
