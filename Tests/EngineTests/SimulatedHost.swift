@@ -10,7 +10,7 @@ struct SimulatedHost {
     var description: String
   }
 
-  enum FailureStreak {
+  enum Incident {
     case step(Int64), suspend(Int64), disturbed, tampered, diskFull(Int64), refresh, settingsChanged, restart(Int64)
   }
 
@@ -49,7 +49,7 @@ struct SimulatedHost {
   private let latency: Int64
   private let timeout: Int64
   private var server: SimulatedServer
-  private var troubles: [(at: Int64, what: FailureStreak)] = []
+  private var incidents: [(at: Int64, what: Incident)] = []
   private let end: Int64
   private(set) var handled = 0
   private(set) var requests = 0
@@ -74,21 +74,21 @@ struct SimulatedHost {
     server = SimulatedServer(lifetime: lifetime, schedule: schedule, from: boot, until: end, random: &random)
     let year = 31_536_000 * second
     for _ in 0..<pick(0...4) {
-      let all: [FailureStreak] = [
+      let all: [Incident] = [
         .step(3600 * second), .step(-3600 * second), .step(year), .step(-year), .suspend(pick(0...lifetime * 2)),
         .suspend(pick(2...20) * second), .disturbed, .tampered, .diskFull(pick(0...lifetime)), .refresh, .refresh,
         .settingsChanged, .restart(pick(0...lifetime)), .restart(0),
       ]
-      troubles.append((boot + pick(0...lifetime * 3), all[Int(pick(0...Int64(all.count - 1)))]))
+      incidents.append((boot + pick(0...lifetime * 3), all[Int(pick(0...Int64(all.count - 1)))]))
     }
     // Impatient people.
     if pick(0...19) == 0 {
       let at = boot + pick(0...lifetime * 2)
       for index in 0..<40 {
-        troubles.append((at + Int64(index) * second / 10, pick(0...1) == 0 ? .refresh : .disturbed))
+        incidents.append((at + Int64(index) * second / 10, pick(0...1) == 0 ? .refresh : .disturbed))
       }
     }
-    troubles.sort { $0.at > $1.at }
+    incidents.sort { $0.at > $1.at }
     self.random = random
   }
 
@@ -98,7 +98,7 @@ struct SimulatedHost {
     if let beat { nextBeat = mono + beat }
     try run(until: end) { _ in false }
     server.recover()
-    troubles = []
+    incidents = []
     diskFullUntil = 0
     lastChange = boot
     let wellSince = boot
@@ -123,7 +123,7 @@ struct SimulatedHost {
 
   private mutating func run(until horizon: Int64, stop: (Self) -> Bool) throws {
     while true {
-      let next = boot + max(0, min(soonest, (troubles.last?.at ?? .max) - boot))
+      let next = boot + max(0, min(soonest, (incidents.last?.at ?? .max) - boot))
       if next > boot { try look(until: next) }
       if next >= horizon || stop(self) { return }
       let passed = next - boot
@@ -143,9 +143,9 @@ struct SimulatedHost {
   }
 
   private mutating func happen() throws {
-    if let failureStreak = troubles.last, failureStreak.at <= boot {
-      troubles.removeLast()
-      return try meet(failureStreak.what)
+    if let incident = incidents.last, incident.at <= boot {
+      incidents.removeLast()
+      return try meet(incident.what)
     }
     if let turn, turn <= mono {
       self.turn = nil
@@ -176,8 +176,8 @@ struct SimulatedHost {
     try handle(sleep > Self.second ? .resumed : .woke)
   }
 
-  private mutating func meet(_ failureStreak: FailureStreak) throws {
-    switch failureStreak {
+  private mutating func meet(_ incident: Incident) throws {
+    switch incident {
     case .step(let step):
       wall += step
       if step < 0 { isStepUnseen = true }
