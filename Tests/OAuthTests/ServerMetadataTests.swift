@@ -84,7 +84,7 @@ import Testing
       ])
   }
 
-  @Test("who shows a certificate goes to the aliases, by whatever it proves itself (RFC 8705, 5)")
+  @Test("a client with a certificate uses the aliases, whatever its authentication method (RFC 8705, section 5)")
   func aliases() throws {
     let read = try parse(
       #","introspection_endpoint":"https://auth.example/i","#
