@@ -179,7 +179,8 @@ let package = Package(
   ]
 )
 
-// `make fuzz` alone: what reads bytes from outside, with counters in it that libFuzzer goes by. The variable holds the path of libFuzzer's library.
+// For `make fuzz` only: instruments the targets that read foreign bytes with the counters that libFuzzer uses.
+// The variable holds the path of libFuzzer's library.
 if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
   let instrumented: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])]
   for target in package.targets

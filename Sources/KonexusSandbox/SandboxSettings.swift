@@ -2,8 +2,8 @@
 public struct SandboxSettings: Sendable {
   /// The life of a token, in seconds: `expires_in`, and `exp` minus `iat`.
   public var lifetime: Int64 = 3600
-  /// How far the server's clock is ahead of the machine's, in seconds; negative: behind. It moves the `Date` header, the
-  /// tokens' times and the API's judgement alike.
+  /// How far the server's clock is ahead of the machine's, in seconds; negative if it is behind.
+  /// It shifts the `Date` header, the times in tokens, and the time by which the API checks a token.
   public var clockSkew: Double = 0
   /// The audience of the tokens, and of the API. One is written as a string, several as an array.
   public var audience = ["tamarack"]

@@ -180,7 +180,8 @@ struct PublicationTests {
           return mkdir(file, 0o755) == 0
         }
       } else {
-        // In one step: where there is nothing for a moment, the daemon may find just that, and rename its file over the link.
+        // Replace the file in one step. If it is missing for a moment, the daemon can notice that and rename its own
+        // file over the link.
         let link = scene.workplace.path + "/link"
         #expect(symlink(target, link) == 0 && rename(link, file) == 0)
       }

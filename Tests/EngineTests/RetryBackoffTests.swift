@@ -13,8 +13,9 @@ import Testing
     }
   }
 
-  /// Vault #20645: a backoff that was computed and never slept. Every wait of the row is held against its own floor and ceiling,
-  /// both of which it must nearly reach.
+  /// Vault #20645: a backoff was computed, but never waited for.
+  ///
+  /// Every delay must be between its floor and its ceiling, and the delays must nearly reach both.
   @Test(
     arguments: [
       (1, nil, 0.25, 1), (2, nil, 0.25, 2), (3, nil, 0.25, 4), (4, nil, 0.25, 8), (6, nil, 0.25, 32),

@@ -1,14 +1,16 @@
 @testable import Base
 @testable import Engine
 
-/// A host with a token in virtual time: the three clocks, the two Dispatch timers as `DeadlineTimer` arms them, a file, a server with
-/// outages, and a random life made of all that goes wrong. Breaking a promise is thrown.
+/// A host with a token in virtual time, and a random sequence of faults.
+///
+/// It has three clocks, two Dispatch timers that are armed as by `DeadlineTimer`, a file, and a server with outages.
+/// It throws `BrokenPromise` if a promise to readers is broken.
 struct SimulatedHost {
   struct BrokenPromise: Error, CustomStringConvertible {
     var description: String
   }
 
-  enum FailureStreak {
+  enum Incident {
     case step(Int64), suspend(Int64), disturbed, tampered, diskFull(Int64), refresh, settingsChanged, restart(Int64)
   }
 
@@ -47,7 +49,7 @@ struct SimulatedHost {
   private let latency: Int64
   private let timeout: Int64
   private var server: SimulatedServer
-  private var troubles: [(at: Int64, what: FailureStreak)] = []
+  private var incidents: [(at: Int64, what: Incident)] = []
   private let end: Int64
   private(set) var handled = 0
   private(set) var requests = 0
@@ -72,21 +74,21 @@ struct SimulatedHost {
     server = SimulatedServer(lifetime: lifetime, schedule: schedule, from: boot, until: end, random: &random)
     let year = 31_536_000 * second
     for _ in 0..<pick(0...4) {
-      let all: [FailureStreak] = [
+      let all: [Incident] = [
         .step(3600 * second), .step(-3600 * second), .step(year), .step(-year), .suspend(pick(0...lifetime * 2)),
         .suspend(pick(2...20) * second), .disturbed, .tampered, .diskFull(pick(0...lifetime)), .refresh, .refresh,
         .settingsChanged, .restart(pick(0...lifetime)), .restart(0),
       ]
-      troubles.append((boot + pick(0...lifetime * 3), all[Int(pick(0...Int64(all.count - 1)))]))
+      incidents.append((boot + pick(0...lifetime * 3), all[Int(pick(0...Int64(all.count - 1)))]))
     }
     // Impatient people.
     if pick(0...19) == 0 {
       let at = boot + pick(0...lifetime * 2)
       for index in 0..<40 {
-        troubles.append((at + Int64(index) * second / 10, pick(0...1) == 0 ? .refresh : .disturbed))
+        incidents.append((at + Int64(index) * second / 10, pick(0...1) == 0 ? .refresh : .disturbed))
       }
     }
-    troubles.sort { $0.at > $1.at }
+    incidents.sort { $0.at > $1.at }
     self.random = random
   }
 
@@ -96,7 +98,7 @@ struct SimulatedHost {
     if let beat { nextBeat = mono + beat }
     try run(until: end) { _ in false }
     server.recover()
-    troubles = []
+    incidents = []
     diskFullUntil = 0
     lastChange = boot
     let wellSince = boot
@@ -121,7 +123,7 @@ struct SimulatedHost {
 
   private mutating func run(until horizon: Int64, stop: (Self) -> Bool) throws {
     while true {
-      let next = boot + max(0, min(soonest, (troubles.last?.at ?? .max) - boot))
+      let next = boot + max(0, min(soonest, (incidents.last?.at ?? .max) - boot))
       if next > boot { try look(until: next) }
       if next >= horizon || stop(self) { return }
       let passed = next - boot
@@ -141,9 +143,9 @@ struct SimulatedHost {
   }
 
   private mutating func happen() throws {
-    if let failureStreak = troubles.last, failureStreak.at <= boot {
-      troubles.removeLast()
-      return try meet(failureStreak.what)
+    if let incident = incidents.last, incident.at <= boot {
+      incidents.removeLast()
+      return try meet(incident.what)
     }
     if let turn, turn <= mono {
       self.turn = nil
@@ -174,8 +176,8 @@ struct SimulatedHost {
     try handle(sleep > Self.second ? .resumed : .woke)
   }
 
-  private mutating func meet(_ failureStreak: FailureStreak) throws {
-    switch failureStreak {
+  private mutating func meet(_ incident: Incident) throws {
+    switch incident {
     case .step(let step):
       wall += step
       if step < 0 { isStepUnseen = true }
@@ -344,7 +346,8 @@ struct SimulatedHost {
   /// What a reader finds from now until the next instant at which anything happens.
   private func look(until next: Int64) throws {
     if let tamperedSince {
-      // Put back at once, or a second after it was put back before; with a full disk, at the next attempt, 10 s later at the most.
+      // The token is put back at once, or a second after it was put back before. With a full disk, it is put back at
+      // the next attempt, at most 10 s later.
       let chanceSince = max(tamperedSince, lastChange, lastDiskFull + 11 * Self.second)
       try require(
         isStepUnseen || next - chanceSince <= Self.second + 50_000,
@@ -365,7 +368,7 @@ struct SimulatedHost {
   /// A token ended without a successor: could it have had one?
   private mutating func hear(_ report: LifecycleReport) throws {
     guard case .expired = report, !isStepUnseen, let newest else { return }
-    // The issue's own words: if the server answered correctly at least once in each half-life, a reader never lacks a token after the first.
+    // If the server answers correctly at least once in each half-life, a reader never lacks a token after the first.
     if let good = lastHeard, good.sentAt > lastDiskFull + 11 * Self.second {
       try require(
         boot - good.sentAt > good.halfLife,
@@ -378,11 +381,13 @@ struct SimulatedHost {
       var silence = left > 120 ? max(60, left * 0.75 - 90) : max(1, left / 2)
       if wasAskedToWait { silence = max(silence, min(330, left * 0.75)) }
       if wasRefused { silence = max(silence, min(300, max(5, left / 2)) * 1.1) }
-      // A pause that began just before; the turn that is waited for; the request itself; two requests are a second apart.
+      // The sum of a pause that began just before, the time in the request queue, the request itself, and the second
+      // between two requests.
       let enough = Int64(silence * 1e9) + timeout + latency + Self.second + 1_000_000
       try require(
         span.end - span.start <= enough,
-        "a reader lacks a token though the server was well for \(Double(span.end - span.start) / 1e9) s of its refresh, from \(left) s before the end"
+        "a reader lacks a token though the server was well for \(Double(span.end - span.start) / 1e9) s of its refresh,"
+          + " from \(left) s before the end"
       )
     }
   }

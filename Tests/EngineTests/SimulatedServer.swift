@@ -1,7 +1,9 @@
 @testable import Base
 @testable import Engine
 
-/// An authorization server in virtual time: well, then in trouble of some kind, then well again. It remembers which tokens were really its own.
+/// An authorization server in virtual time: healthy, then failing in some way, then healthy again.
+///
+/// It remembers which tokens it issued itself.
 struct SimulatedServer {
   enum State {
     case well, down, refusing, busy(Duration), erratic
@@ -58,7 +60,9 @@ struct SimulatedServer {
     return spans
   }
 
-  /// Answers a request that was sent at `sentAt`, and verifies the answer, as `AuthorizationServer` does before the lifecycle hears of it.
+  /// Answers a request that was sent at `sentAt`, and verifies the answer.
+  ///
+  /// `AuthorizationServer` likewise verifies an answer before it reaches the lifecycle.
   mutating func answer(sentAt: Int64, at now: Int64, random: inout SplitMix64) -> Answer {
     switch state(at: now) {
     case .well: return token(sentAt, &random)
