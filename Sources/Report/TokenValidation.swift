@@ -1,4 +1,5 @@
 public import Base
+import Files
 import FoundationEssentials
 import HTTP
 public import OAuth
