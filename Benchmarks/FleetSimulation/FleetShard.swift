@@ -10,7 +10,7 @@ struct FleetShard {
     var lifecycle: TokenLifecycle
     var schedule: RefreshSchedule
     var wakeAt: BootTime
-    var adopted: TokenTimes?
+    var restored: TokenTimes?
     /// Since when it has had no token to read; `nil` while it has one.
     var withoutSince: Double?
     /// The next host in the list of the same second; -1 ends it.
@@ -52,7 +52,7 @@ struct FleetShard {
         // In steady state a host is met at any point of its way, with equal chance.
         let period = schedule.plan(requestedAt: Self.origin, lifetime: lifetime).refreshAt - Self.origin
         let age = period * Double.random(in: 0..<1, using: &random)
-        host.adopted = schedule.plan(requestedAt: Self.origin - age, lifetime: lifetime)
+        host.restored = schedule.plan(requestedAt: Self.origin - age, lifetime: lifetime)
       }
       hosts.append(host)
       file(index)
@@ -90,7 +90,7 @@ struct FleetShard {
   private mutating func wake(_ index: Int) {
     let now = hosts[index].wakeAt
     if hosts[index].lifecycle.phase == .unstarted {
-      handle(.started(adopted: hosts[index].adopted), index, at: now)
+      handle(.started(restored: hosts[index].restored), index, at: now)
     } else {
       handle(.woke, index, at: now)
     }
@@ -104,7 +104,7 @@ struct FleetShard {
         if let since = hosts[index].withoutSince { noteWait(Self.seconds(now) - max(since, wellSince)) }
         hosts[index].withoutSince = nil
         handle(.published, index, at: now)
-      case .withdraw: handle(.withdrawn, index, at: now)
+      case .unpublish: handle(.unpublished, index, at: now)
       case .report(.expired): lose(index, at: now)
       case .arm, .report: break
       }

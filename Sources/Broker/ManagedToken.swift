@@ -22,7 +22,7 @@ final class ManagedToken {
   /// The request that waits for its issuer's turn, if the secrets for it stand in files.
   var prepared: TokenRequest?
   var task: Task<Void, Never>?
-  var ticket: (server: ServerKey, ticket: RequestQueue.Ticket)?
+  var permit: (server: ServerKey, permit: RequestQueue.Permit)?
   /// By what the server knew the client last.
   var clientAuthentication: ClientAuthentication?
   /// Its files were removed because the token is revoked: the daemon is about to end.

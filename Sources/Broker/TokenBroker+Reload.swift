@@ -122,7 +122,7 @@ extension TokenBroker {
     managed.inherit(from: former)
     leaveClaimed(managed)
     if managed.lifecycle.newest != nil, former.settings.outputs != managed.settings.outputs {
-      handle(.disturbed, name)
+      handle(.modifiedExternally, name)
     } else {
       checkFiles(of: managed)
     }

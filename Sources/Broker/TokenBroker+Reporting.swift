@@ -44,7 +44,7 @@ extension TokenBroker {
       ]
     }
     switch report {
-    case .adopted(let token):
+    case .restored(let token):
       logger.notice(
         "\(name): the token of the former run serves on for \(Timestamp.span(token.expiresAt - now.boot)), next refresh \(clock(token.refreshAt))",
         metadata: fields(.adopted, times(token)))
@@ -74,12 +74,12 @@ extension TokenBroker {
         "\(name): the token has ended and no other is to be had; its file was removed", metadata: fields(.expired))
     case .publicationFailing(let reason):
       logger.error("\(name): \(reason)", metadata: fields(.publicationFailing))
-    case .withdrawalFailing(let reason):
+    case .removalFailing(let reason):
       logger.critical(
         "\(name): the token has ended and is still in its file: \(reason)", metadata: fields(.publicationFailing))
     case .publicationRecovered:
       logger.notice("\(name): the token is in its file again", metadata: fields(.publicationRecovered))
-    case .restored:
+    case .republished:
       logger.warning(
         "\(name): somebody changed or deleted the token's file; it was put back", metadata: fields(.restored))
     }

@@ -60,8 +60,8 @@ extension TokenBroker {
     managed.prepared = nil
     managed.task?.cancel()
     managed.task = nil
-    if let (server, ticket) = managed.ticket { servers[server]?.queue.end(ticket) }
-    managed.ticket = nil
+    if let (server, permit) = managed.permit { servers[server]?.queue.end(permit) }
+    managed.permit = nil
   }
 
   private func sendNext(_ key: ServerKey) {
@@ -91,9 +91,9 @@ extension TokenBroker {
     managed.prepared = nil
     request.timeout = RetryBackoff.timeout(
       request.timeout, remaining: managed.lifecycle.newest.map { $0.expiresAt - Moment.now().boot })
-    let ticket = RequestQueue.Ticket(token: name, attempt: managed.attempt)
-    servers[key]?.queue.begin(ticket)
-    managed.ticket = (key, ticket)
+    let permit = RequestQueue.Permit(token: name, attempt: managed.attempt)
+    servers[key]?.queue.begin(permit)
+    managed.permit = (key, permit)
     managed.requests += 1
     handle(.began(limit: Moment.now().boot + request.attemptLimit + Self.limitGrace), name)
     logger.debug("asking for a token", metadata: metadata(nil, of: managed))
@@ -105,7 +105,7 @@ extension TokenBroker {
       } catch {
         result = .failure(error)
       }
-      await self.finish(name, ticket, key, sentAt, result)
+      await self.finish(name, permit, key, sentAt, result)
     }
   }
 
@@ -113,14 +113,14 @@ extension TokenBroker {
   private static let limitGrace = Duration.seconds(5)
 
   private func finish(
-    _ name: String, _ ticket: RequestQueue.Ticket, _ key: ServerKey, _ sentAt: Moment,
+    _ name: String, _ permit: RequestQueue.Permit, _ key: ServerKey, _ sentAt: Moment,
     _ result: Result<VerifiedToken, AcquisitionFailure>
   ) {
-    servers[key]?.queue.end(ticket)
+    servers[key]?.queue.end(permit)
     defer { sendNext(key) }
-    guard let managed = managedTokens[name], managed.attempt == ticket.attempt, !isStopping else { return }
+    guard let managed = managedTokens[name], managed.attempt == permit.attempt, !isStopping else { return }
     managed.task = nil
-    managed.ticket = nil
+    managed.permit = nil
     let duration = Moment.now().boot - sentAt.boot
     switch result {
     case .success(let verifiedToken): accept(verifiedToken, managed, took: duration)
@@ -153,14 +153,14 @@ extension TokenBroker {
   }
 
   /// Makes `verifiedToken` the newest token, as it was asked for with the present settings, or with those of a former run.
-  func keep(_ verifiedToken: VerifiedToken, in managed: ManagedToken, adopted: Adoption.Adopted? = nil) {
+  func keep(_ verifiedToken: VerifiedToken, in managed: ManagedToken, restored: TokenRestoration.Restored? = nil) {
     let known = access(to: managed.server).context
     let context = known?.context == verifiedToken.context ? known : nil
     let encoded = context ?? EncodedContext(verifiedToken.context)
     if context == nil { servers[managed.server]?.context = encoded }
     managed.kept = TokenRecord(
-      verifiedToken: verifiedToken, fingerprint: adopted?.fingerprint ?? managed.settings.requestFingerprint,
-      policy: adopted?.policy ?? managed.settings.policy, context: encoded)
+      verifiedToken: verifiedToken, fingerprint: restored?.fingerprint ?? managed.settings.requestFingerprint,
+      policy: restored?.policy ?? managed.settings.policy, context: encoded)
   }
 
   private func noteClientAuthentication(_ clientAuthentication: ClientAuthentication, _ managed: ManagedToken) {

@@ -218,23 +218,23 @@ public actor TokenBroker {
   /// Begins a token's life: with what a former run left, or with a request.
   func introduce(_ name: String) async {
     guard let managed = managedTokens[name], managed.lifecycle.phase == .unstarted else { return }
-    var adopted: TokenTimes?
+    var restored: TokenTimes?
     do throws(PrivateFile.Unreadable) {
       let settings = managed.settings
       let leftovers = try await besideIfPersistent(managed) {
         Result { () throws(PrivateFile.Unreadable) in
-          try Adoption.Leftovers(of: settings)
+          try TokenRestoration.Leftovers(of: settings)
         }
       }.get()
-      let found = try await Adoption.verifiedToken(from: leftovers, for: settings, now: Moment.now())
+      let found = try await TokenRestoration.verifiedToken(from: leftovers, for: settings, now: Moment.now())
       let verifiedToken = found.verifiedToken
-      keep(verifiedToken, in: managed, adopted: found)
+      keep(verifiedToken, in: managed, restored: found)
       managed.announced = verifiedToken.requestedAt.boot
       managed.clientAuthentication = verifiedToken.clientAuthentication
       managed.skew = verifiedToken.skew
-      adopted = managed.plan(verifiedToken)
+      restored = managed.plan(verifiedToken)
       // What vouched for it was the server's word: that is asked for again, by way of a new token, and readers keep the old one until it comes.
-      if settings.verification == .introspection || !found.isCurrent { adopted?.refreshAt = Moment.now().boot }
+      if settings.verification == .introspection || !found.isCurrent { restored?.refreshAt = Moment.now().boot }
       // What former settings knew may be of another server.
       if found.isCurrent { await access(to: managed.server).server.adopt(verifiedToken.context) }
     } catch {
@@ -255,11 +255,11 @@ public actor TokenBroker {
       guard managedTokens[name] === managed, managed.lifecycle.phase == .unstarted else { return }
       if let examined { (managed.files, filesAreRight) = examined }
     }
-    if adopted != nil { pending.remove(name) }
+    if restored != nil { pending.remove(name) }
     onTakeover(managed.settings.statePath)
-    handle(.started(adopted: adopted), name)
+    handle(.started(restored: restored), name)
     watchDirectories(of: managed)
-    if !filesAreRight { handle(.disturbed, name) }
+    if !filesAreRight { handle(.modifiedExternally, name) }
     refreshForWaiting(name)
   }
 
@@ -337,7 +337,7 @@ public actor TokenBroker {
     switch effect {
     case .request: enqueue(managed)
     case .publish: publish(managed)
-    case .withdraw: takeBack(managed)
+    case .unpublish: takeBack(managed)
     case .arm:
       // What an earlier effect led to may have moved it on.
       let now = Moment.now().boot
@@ -408,9 +408,9 @@ public actor TokenBroker {
     let name = managed.settings.name
     switch (work, outcome) {
     case (_, .failed(let failure)): handle(.publicationFailed(failure.description), name)
-    case (_, .disturbed): handle(.disturbed, name)
+    case (_, .modifiedExternally): handle(.modifiedExternally, name)
     case (.examine, .done): noteStateFile(of: managed)
-    case (.remove, .done): handle(.withdrawn, name)
+    case (.remove, .done): handle(.unpublished, name)
     case (.publish, .done):
       noteStateFile(of: managed)
       watchDirectories(of: managed)

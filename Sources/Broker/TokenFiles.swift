@@ -25,7 +25,7 @@ struct TokenFiles: Sendable {
     /// Not done, or not for every file.
     case failed(PublicationFailure)
     /// Someone else changed a file.
-    case disturbed
+    case modifiedExternally
   }
 
   private(set) var outputs: [TokenOutput]
@@ -56,7 +56,7 @@ struct TokenFiles: Sendable {
   /// What may hold the token, in former places too.
   var places: [TokenOutput] { ([self] + formers).flatMap(\.outputs) }
   /// Also the state file, which the next start needs. One that could not be written is another matter: it is tried again.
-  var areUndisturbed: Bool {
+  var areIntact: Bool {
     files.allSatisfy(\.isUndisturbed) && (stateFailure != nil || stateFile.isUndisturbed)
   }
 
@@ -72,7 +72,7 @@ struct TokenFiles: Sendable {
       case .publish: if let kept { try publish(kept) }
       case .remove: if let failure = remove() { throw failure }
       case .examine:
-        guard areUndisturbed else { return .disturbed }
+        guard areIntact else { return .modifiedExternally }
         if stateFailure != nil { writeState() }
       }
       return .done

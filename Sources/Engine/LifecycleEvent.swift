@@ -2,8 +2,8 @@ public import Base
 
 /// What may happen to a token.
 public enum LifecycleEvent: Hashable, Sendable {
-  /// The daemon starts; `adopted` is the token that a former run left, if it verified.
-  case started(adopted: TokenTimes?)
+  /// The daemon starts; `restored` is the token that a former run left, if it verified.
+  case started(restored: TokenTimes?)
   /// The queued request was sent; it must have ended by `limit`.
   case began(limit: BootTime)
   /// A verified token came.
@@ -13,11 +13,11 @@ public enum LifecycleEvent: Hashable, Sendable {
   /// The newest token is in its file.
   case published
   /// The files are gone, as they should be.
-  case withdrawn
+  case unpublished
   /// It could not be put there; or, without a token, what ended could not be removed.
   case publicationFailed(String)
   /// The file is not as it was left: deleted, replaced, or its mode changed.
-  case disturbed
+  case modifiedExternally
   /// A timer fired, a clock was stepped, the watchdog beat: see what is due.
   case woke
   /// The host was suspended until now.
@@ -35,7 +35,7 @@ public enum LifecycleEffect: Hashable, Sendable {
   /// Put the newest token into its file.
   case publish
   /// Remove the file: what is in it has ended.
-  case withdraw
+  case unpublish
   /// Wake the lifecycle at this time; replaces what was armed before.
   case arm(BootTime)
   /// Tell people.
@@ -45,7 +45,7 @@ public enum LifecycleEffect: Hashable, Sendable {
 /// What people are told, once each.
 public enum LifecycleReport: Hashable, Sendable {
   /// A former run's token serves on.
-  case adopted(TokenTimes)
+  case restored(TokenTimes)
   /// A new token came; `failureStreak` is what preceded it.
   case acquired(TokenTimes, after: FailureStreak?)
   /// Attempts fail now, or fail in another way than before.
@@ -57,11 +57,11 @@ public enum LifecycleReport: Hashable, Sendable {
   /// The newest token cannot be put into its file.
   case publicationFailing(String)
   /// The token has ended and cannot be removed from its file.
-  case withdrawalFailing(String)
+  case removalFailing(String)
   /// It can again.
   case publicationRecovered
   /// The file was disturbed and put back.
-  case restored
+  case republished
 }
 
 /// A row of failed attempts.

@@ -3,7 +3,7 @@
 /// Each issuer has a queue of its own, so that a slow one does not delay another's tokens.
 package struct RequestQueue {
   /// One attempt for one token.
-  package struct Ticket: Hashable {
+  package struct Permit: Hashable {
     var token: String
     /// An identifier that never repeats within a process: the result of an attempt for former settings is never taken for another's.
     package var attempt: UInt64
@@ -15,7 +15,7 @@ package struct RequestQueue {
   }
 
   package var limit: Int
-  private var running: Set<Ticket> = []
+  private var running: Set<Permit> = []
   private var waiting: [String] = []
   private var isWaiting: Set<String> = []
 
@@ -37,13 +37,13 @@ package struct RequestQueue {
   }
 
   /// Takes a place for an attempt.
-  package mutating func begin(_ ticket: Ticket) {
-    running.insert(ticket)
+  package mutating func begin(_ permit: Permit) {
+    running.insert(permit)
   }
 
   /// Gives the place back, at the attempt's end or when it is given up for lost.
-  package mutating func end(_ ticket: Ticket) {
-    running.remove(ticket)
+  package mutating func end(_ permit: Permit) {
+    running.remove(permit)
   }
 
   /// Forgets a token that is no longer kept.

@@ -27,7 +27,7 @@ package enum RetryBackoff {
   static let laterRefusals = Duration.seconds(300)
   static let soonestRefusal = Duration.seconds(5)
   /// A server that means more than this says it again.
-  static let longestRetryAfter = Duration.seconds(300)
+  static let retryAfterLimit = Duration.seconds(300)
 
   /// The wait before the next attempt.
   ///
@@ -44,14 +44,14 @@ package enum RetryBackoff {
       return .seconds(base.seconds * Double.random(in: 0.9...1.1, using: &random))
     case .transient:
       let ceiling = ceiling(failures: failures, remaining: remaining)
-      let floor = isUnhurried(failures: failures, remaining: remaining) ? ceiling * 3 / 4 : floor
+      let floor = isFarFromExpiry(failures: failures, remaining: remaining) ? ceiling * 3 / 4 : floor
       let own = Duration.seconds(Double.random(in: floor.seconds...ceiling.seconds, using: &random))
       guard let asked = failure.retryAfter, asked > .zero else { return own }
       // Spread over a tenth more, so that all who were told the same number do not come back in the same instant.
       let wait = Duration.seconds(
-        min(asked, longestRetryAfter).seconds * Double.random(in: 1...1.1, using: &random))
+        min(asked, retryAfterLimit).seconds * Double.random(in: 1...1.1, using: &random))
       // A server that always says "one second" gets the usual pace.
-      return max(own, remaining.map { min(wait, longestObedience($0)) } ?? wait)
+      return max(own, remaining.map { min(wait, maximumRetryAfter($0)) } ?? wait)
     }
   }
 
@@ -70,11 +70,11 @@ package enum RetryBackoff {
     let step = max(failures, 1) - 1
     guard let remaining else { return min(first * (1 << min(step, 6)), ceilingWithoutToken) }
     let exponential = [first, first * 10, first * 100, ceilingWithToken][min(step, 3)]
-    return min(exponential, longestSilence(remaining))
+    return min(exponential, maximumInterval(remaining))
   }
 
   /// Whether readers are served for long enough that a retry need not come early. The first one does: most outages are none.
-  private static func isUnhurried(failures: Int, remaining: Duration?) -> Bool {
+  private static func isFarFromExpiry(failures: Int, remaining: Duration?) -> Bool {
     failures > 1 && remaining.map { $0 > lastPart } ?? false
   }
 
@@ -82,13 +82,13 @@ package enum RetryBackoff {
   private static let lastPart = Duration.seconds(120)
 
   /// How long a token's last `remaining` may go without an attempt.
-  private static func longestSilence(_ remaining: Duration) -> Duration {
+  private static func maximumInterval(_ remaining: Duration) -> Duration {
     guard remaining > lastPart else { return max(first, remaining / 2) }
     return max(.seconds(60), remaining * 3 / 4 - .seconds(90))
   }
 
   /// `Retry-After` is obeyed unless the token would end meanwhile: an attempt comes while a quarter of what is left remains.
-  private static func longestObedience(_ remaining: Duration) -> Duration {
+  private static func maximumRetryAfter(_ remaining: Duration) -> Duration {
     max(first, remaining * 3 / 4)
   }
 }

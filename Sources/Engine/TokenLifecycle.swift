@@ -23,7 +23,7 @@ public struct TokenLifecycle: Sendable {
     /// The file holds what it should.
     case settled
     /// The file was disturbed just after it was written: it is put back then.
-    case restoring(at: BootTime)
+    case republishing(at: BootTime)
     /// It could not be written; or, if no token is held, what ended could not be removed.
     case failing(reason: String, failures: Int, retryAt: BootTime)
   }
@@ -40,11 +40,11 @@ public struct TokenLifecycle: Sendable {
   public private(set) var failureStreak: FailureStreak?
 
   /// The first end among tokens whose publication failed: one of several files may have got them all the same.
-  private var strayExpiry: BootTime?
+  private var earliestUnpublishedExpiry: BootTime?
   /// How many attempts in a row failed in the same way.
   private var streak = 0
   private var lastRequest: BootTime?
-  private var lastRestore: BootTime?
+  private var lastRepublication: BootTime?
   private var random: SplitMix64
 
   /// A life before its first event. `seed` spreads its retries.
@@ -60,7 +60,7 @@ public struct TokenLifecycle: Sendable {
 
   /// When to wake it. A request that hangs hides nothing else that is due: it is looked at once a second.
   public func nextWake(after now: BootTime) -> BootTime? {
-    earliestDue { $0 > now ? $0 : now + Self.shortestLook }
+    earliestDue { $0 > now ? $0 : now + Self.overdueLookInterval }
   }
 
   /// The earliest of what `look` makes of each time at which something is due. No array: a simulated fleet asks this a billion times.
@@ -73,15 +73,15 @@ public struct TokenLifecycle: Sendable {
     switch phase {
     case .unstarted: break
     case .waiting(let until): note(until)
-    case .queued(let since): note(since + Self.longestTurn)
+    case .queued(let since): note(since + Self.longestQueueTime)
     case .requesting(let limit): note(limit)
     }
     note(published?.expiresAt)
     note(newest?.expiresAt)
-    note(strayExpiry)
+    note(earliestUnpublishedExpiry)
     switch publication {
     case .settled: break
-    case .restoring(let time), .failing(_, _, let time): note(time)
+    case .republishing(let time), .failing(_, _, let time): note(time)
     }
     return earliest
   }
@@ -90,18 +90,18 @@ public struct TokenLifecycle: Sendable {
   public mutating func handle(_ event: LifecycleEvent, at now: BootTime) -> [LifecycleEffect] {
     var effects: [LifecycleEffect] = []
     effects.reserveCapacity(4)
-    endWhatHasEnded(at: now, &effects)
+    removeExpired(at: now, &effects)
     switch event {
-    case .started(let adopted): start(with: adopted, at: now, &effects)
+    case .started(let restored): start(with: restored, at: now, &effects)
     case .began(let limit):
       lastRequest = now
       phase = .requesting(limit: limit)
     case .acquired(let token): acquire(token, at: now, &effects)
     case .failed(let failure): fail(failure, at: now, &effects)
     case .published: settle(at: now, &effects)
-    case .withdrawn: if newest == nil { publication = .settled }
+    case .unpublished: if newest == nil { publication = .settled }
     case .publicationFailed(let reason): postpone(reason, at: now, &effects)
-    case .disturbed: restore(at: now)
+    case .modifiedExternally: republish(at: now)
     case .woke: break
     case .resumed:
       // Its connection did not live through the suspend, and what its limit says was counted without it.
@@ -112,25 +112,27 @@ public struct TokenLifecycle: Sendable {
       failureStreak = nil
       if phase != .unstarted { ask(at: now, &effects) }
     }
-    doWhatIsDue(at: now, &effects)
+    performDueWork(at: now, &effects)
     if let time = nextWake(after: now) { effects.append(.arm(time)) }
     return effects
   }
 
-  private static let longestTurn = Duration.seconds(60)
+  private static let longestQueueTime = Duration.seconds(60)
   /// How long after its limit a request is given up for lost. A watchdog has acted long before; this is for hosts without one.
-  private static let longestHang = Duration.seconds(300)
-  private static let shortestLook = Duration.seconds(1)
-  private static let shortestRestore = Duration.seconds(1)
-  private static let longestPublicationWait = Duration.seconds(10)
+  private static let hangLimit = Duration.seconds(300)
+  private static let overdueLookInterval = Duration.seconds(1)
+  private static let shortestRepublishInterval = Duration.seconds(1)
+  private static let longestPublicationRetry = Duration.seconds(10)
 
-  private mutating func endWhatHasEnded(at now: BootTime, _ effects: inout [LifecycleEffect]) {
+  private mutating func removeExpired(at now: BootTime, _ effects: inout [LifecycleEffect]) {
     func hasCome(_ time: BootTime?) -> Bool { time.map { $0 <= now } ?? false }
-    guard hasCome(newest?.expiresAt) || hasCome(published?.expiresAt) || hasCome(strayExpiry) else { return }
+    guard hasCome(newest?.expiresAt) || hasCome(published?.expiresAt) || hasCome(earliestUnpublishedExpiry) else {
+      return
+    }
     // All files go, whichever token they hold: one of several may hold the newest, though the rest could not be written.
-    effects.append(.withdraw)
+    effects.append(.unpublish)
     published = nil
-    strayExpiry = nil
+    earliestUnpublishedExpiry = nil
     if let newest, newest.expiresAt > now {
       effects.append(.publish)
     } else {
@@ -140,17 +142,17 @@ public struct TokenLifecycle: Sendable {
     }
   }
 
-  private mutating func start(with adopted: TokenTimes?, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+  private mutating func start(with restored: TokenTimes?, at now: BootTime, _ effects: inout [LifecycleEffect]) {
     guard phase == .unstarted else { return }
-    guard let adopted, adopted.expiresAt > now else {
+    guard let restored, restored.expiresAt > now else {
       // It ended between the look at its file and now.
-      if adopted != nil { effects.append(.withdraw) }
+      if restored != nil { effects.append(.unpublish) }
       return ask(at: now, &effects)
     }
-    newest = adopted
-    published = adopted
-    phase = .waiting(until: adopted.refreshAt)
-    effects.append(.report(.adopted(adopted)))
+    newest = restored
+    published = restored
+    phase = .waiting(until: restored.refreshAt)
+    effects.append(.report(.restored(restored)))
   }
 
   private mutating func acquire(_ token: TokenTimes, at now: BootTime, _ effects: inout [LifecycleEffect]) {
@@ -177,12 +179,12 @@ public struct TokenLifecycle: Sendable {
 
   private mutating func settle(at now: BootTime, _ effects: inout [LifecycleEffect]) {
     published = newest
-    strayExpiry = nil
+    earliestUnpublishedExpiry = nil
     switch publication {
     case .settled: break
-    case .restoring:
-      lastRestore = now
-      effects.append(.report(.restored))
+    case .republishing:
+      lastRepublication = now
+      effects.append(.report(.republished))
     case .failing: effects.append(.report(.publicationRecovered))
     }
     publication = .settled
@@ -191,35 +193,35 @@ public struct TokenLifecycle: Sendable {
   private mutating func postpone(_ reason: String, at now: BootTime, _ effects: inout [LifecycleEffect]) {
     var failures = 1
     if case .failing(_, let before, _) = publication { failures = before + 1 }
-    let wait = min(.milliseconds(500) * (1 << min(failures - 1, 10)), Self.longestPublicationWait)
-    if let newest { strayExpiry = min(strayExpiry ?? newest.expiresAt, newest.expiresAt) }
+    let wait = min(.milliseconds(500) * (1 << min(failures - 1, 10)), Self.longestPublicationRetry)
+    if let newest { earliestUnpublishedExpiry = min(earliestUnpublishedExpiry ?? newest.expiresAt, newest.expiresAt) }
     publication = .failing(reason: reason, failures: failures, retryAt: now + wait)
     if failures == 1 {
-      effects.append(.report(newest == nil ? .withdrawalFailing(reason) : .publicationFailing(reason)))
+      effects.append(.report(newest == nil ? .removalFailing(reason) : .publicationFailing(reason)))
     }
   }
 
-  private mutating func restore(at now: BootTime) {
+  private mutating func republish(at now: BootTime) {
     guard newest != nil, publication == .settled else { return }
     // At once, but not in a race with somebody who undoes it as fast: then once a second.
-    publication = .restoring(at: max(now, lastRestore.map { $0 + Self.shortestRestore } ?? now))
+    publication = .republishing(at: max(now, lastRepublication.map { $0 + Self.shortestRepublishInterval } ?? now))
   }
 
-  private mutating func doWhatIsDue(at now: BootTime, _ effects: inout [LifecycleEffect]) {
+  private mutating func performDueWork(at now: BootTime, _ effects: inout [LifecycleEffect]) {
     switch phase {
     case .unstarted: break
     case .requesting(let limit):
-      if limit + Self.longestHang <= now { ask(at: now, &effects) }
+      if limit + Self.hangLimit <= now { ask(at: now, &effects) }
     case .waiting(let until):
       if until <= now { ask(at: now, &effects) }
     case .queued(let since):
-      if since + Self.longestTurn <= now { ask(at: now, &effects) }
+      if since + Self.longestQueueTime <= now { ask(at: now, &effects) }
     }
     switch publication {
     case .settled: break
-    case .restoring(let time), .failing(_, _, let time):
+    case .republishing(let time), .failing(_, _, let time):
       if time <= now {
-        if newest != nil { publish(&effects) } else { effects.append(.withdraw) }
+        if newest != nil { publish(&effects) } else { effects.append(.unpublish) }
       }
     }
   }

@@ -8,8 +8,9 @@ struct SimulatedHost {
     var description: String
   }
 
-  enum FailureStreak {
-    case step(Int64), suspend(Int64), disturbed, tampered, diskFull(Int64), refresh, settingsChanged, restart(Int64)
+  enum Fault {
+    case step(Int64), suspend(Int64), modifiedExternally, tampered, diskFull(Int64), refresh, settingsChanged, restart(
+      Int64)
   }
 
   private var random: SplitMix64
@@ -47,7 +48,7 @@ struct SimulatedHost {
   private let latency: Int64
   private let timeout: Int64
   private var server: SimulatedServer
-  private var troubles: [(at: Int64, what: FailureStreak)] = []
+  private var faults: [(at: Int64, what: Fault)] = []
   private let end: Int64
   private(set) var handled = 0
   private(set) var requests = 0
@@ -72,31 +73,32 @@ struct SimulatedHost {
     server = SimulatedServer(lifetime: lifetime, schedule: schedule, from: boot, until: end, random: &random)
     let year = 31_536_000 * second
     for _ in 0..<pick(0...4) {
-      let all: [FailureStreak] = [
+      let all: [Fault] = [
         .step(3600 * second), .step(-3600 * second), .step(year), .step(-year), .suspend(pick(0...lifetime * 2)),
-        .suspend(pick(2...20) * second), .disturbed, .tampered, .diskFull(pick(0...lifetime)), .refresh, .refresh,
+        .suspend(pick(2...20) * second), .modifiedExternally, .tampered, .diskFull(pick(0...lifetime)), .refresh,
+        .refresh,
         .settingsChanged, .restart(pick(0...lifetime)), .restart(0),
       ]
-      troubles.append((boot + pick(0...lifetime * 3), all[Int(pick(0...Int64(all.count - 1)))]))
+      faults.append((boot + pick(0...lifetime * 3), all[Int(pick(0...Int64(all.count - 1)))]))
     }
     // Impatient people.
     if pick(0...19) == 0 {
       let at = boot + pick(0...lifetime * 2)
       for index in 0..<40 {
-        troubles.append((at + Int64(index) * second / 10, pick(0...1) == 0 ? .refresh : .disturbed))
+        faults.append((at + Int64(index) * second / 10, pick(0...1) == 0 ? .refresh : .modifiedExternally))
       }
     }
-    troubles.sort { $0.at > $1.at }
+    faults.sort { $0.at > $1.at }
     self.random = random
   }
 
   /// Lives through the whole schedule, and then until all is well again.
   mutating func live() throws {
-    try handle(.started(adopted: nil))
+    try handle(.started(restored: nil))
     if let beat { nextBeat = mono + beat }
     try run(until: end) { _ in false }
     server.recover()
-    troubles = []
+    faults = []
     diskFullUntil = 0
     lastChange = boot
     let wellSince = boot
@@ -115,13 +117,13 @@ struct SimulatedHost {
   private var lastHeard: (sentAt: Int64, halfLife: Int64)?
 
   /// For a replay: what happens is printed.
-  var isTold = false
+  var isPrinted = false
 
   // MARK: Time
 
   private mutating func run(until horizon: Int64, stop: (Self) -> Bool) throws {
     while true {
-      let next = boot + max(0, min(soonest, (troubles.last?.at ?? .max) - boot))
+      let next = boot + max(0, min(soonest, (faults.last?.at ?? .max) - boot))
       if next > boot { try look(until: next) }
       if next >= horizon || stop(self) { return }
       let passed = next - boot
@@ -141,9 +143,9 @@ struct SimulatedHost {
   }
 
   private mutating func happen() throws {
-    if let failureStreak = troubles.last, failureStreak.at <= boot {
-      troubles.removeLast()
-      return try meet(failureStreak.what)
+    if let fault = faults.last, fault.at <= boot {
+      faults.removeLast()
+      return try meet(fault.what)
     }
     if let turn, turn <= mono {
       self.turn = nil
@@ -174,8 +176,8 @@ struct SimulatedHost {
     try handle(sleep > Self.second ? .resumed : .woke)
   }
 
-  private mutating func meet(_ failureStreak: FailureStreak) throws {
-    switch failureStreak {
+  private mutating func meet(_ fault: Fault) throws {
+    switch fault {
     case .step(let step):
       wall += step
       if step < 0 { isStepUnseen = true }
@@ -183,15 +185,15 @@ struct SimulatedHost {
       boot += length
       wall += length
       lastChange = boot
-    case .disturbed:
-      if lifecycle.published != nil { try handle(.disturbed) }
+    case .modifiedExternally:
+      if lifecycle.published != nil { try handle(.modifiedExternally) }
     case .tampered:
       guard lifecycle.published != nil, let newest = file else { return }
       // It pretends to live for longer than the real one.
       file = TokenTimes(
         requestedAt: newest.requestedAt, refreshAt: newest.refreshAt, expiresAt: newest.expiresAt + .seconds(86_400))
       tamperedSince = tamperedSince ?? boot
-      try handle(.disturbed)
+      try handle(.modifiedExternally)
     case .diskFull(let length): diskFullUntil = boot + length
     case .refresh: try handle(.refresh)
     case .settingsChanged:
@@ -215,14 +217,14 @@ struct SimulatedHost {
         file = nil
         promisedUntil = .min
       }
-      // As `Adoption` does it: what does not verify is not left for readers.
+      // As `TokenRestoration` does it: what does not verify is not left for readers.
       if let left = file, !server.issued.contains(left) {
         file = nil
         promisedUntil = .min
       }
       tamperedSince = nil
       newest = file
-      try handle(.started(adopted: file))
+      try handle(.started(restored: file))
     }
   }
 
@@ -232,7 +234,7 @@ struct SimulatedHost {
     handled += 1
     let now = BootTime(nanoseconds: boot)
     let effects = lifecycle.handle(event, at: now)
-    if isTold { print(Double(boot) / 1e9, event, "->", effects) }
+    if isPrinted { print(Double(boot) / 1e9, event, "->", effects) }
     var isArmed = false
     for effect in effects {
       switch effect {
@@ -241,10 +243,10 @@ struct SimulatedHost {
         // Now and then a turn is long in coming.
         turn = mono + (chance(20) ? draw(timeout) : 0)
       case .publish: try publish()
-      case .withdraw:
+      case .unpublish:
         file = nil
         tamperedSince = nil
-        try handle(.withdrawn)
+        try handle(.unpublished)
       case .arm(let time):
         isArmed = true
         try require(time > now, "armed for the past after \(event)")

@@ -7,7 +7,7 @@ import Publication
 import Settings
 
 /// Takes over the token that a former run left in its file, if all about it is as that run left it.
-enum Adoption {
+enum TokenRestoration {
   /// The bytes of a former run's files.
   struct Leftovers: Sendable {
     let state: Secret
@@ -22,7 +22,7 @@ enum Adoption {
   }
 
   /// A token that is taken over.
-  struct Adopted {
+  struct Restored {
     var verifiedToken: VerifiedToken
     /// What it was asked for with.
     var fingerprint: String
@@ -37,7 +37,7 @@ enum Adoption {
   /// - Throws: why not, for a line at info level.
   static func verifiedToken(
     from leftovers: Leftovers, for settings: TokenSettings, now: Moment
-  ) async throws(PrivateFile.Unreadable) -> Adopted {
+  ) async throws(PrivateFile.Unreadable) -> Restored {
     let stored = leftovers.state
     let file = leftovers.file
     guard let state = try? JSONDecoder().decode(TokenState.self, from: stored.withBytes { Data($0) }),
@@ -72,7 +72,7 @@ enum Adoption {
       accessToken: token, claims: claims, requestedAt: requestedAt, lifetime: kept.lifetime, scope: kept.grantedScope,
       skew: .seconds(kept.serverTime + age.seconds - now.unix), clientAuthentication: kept.clientAuthentication,
       context: context)
-    return Adopted(verifiedToken: verifiedToken, fingerprint: kept.fingerprint, policy: policy, isCurrent: isCurrent)
+    return Restored(verifiedToken: verifiedToken, fingerprint: kept.fingerprint, policy: policy, isCurrent: isCurrent)
   }
 
   /// What the token says. A JWT is verified again, by the keys that it was verified with. Of other tokens nobody but the server can tell more than the digest:
