@@ -65,11 +65,11 @@ struct TokenFiles: Sendable {
     for file in files + [stateFile] { try file.prepare() }
   }
 
-  /// Does `work`; `kept` is the newest token.
-  mutating func perform(_ work: Work, _ kept: TokenRecord?) -> Outcome {
+  /// Does `work`; `record` is the newest token.
+  mutating func perform(_ work: Work, _ record: TokenRecord?) -> Outcome {
     do throws(PublicationFailure) {
       switch work {
-      case .publish: if let kept { try publish(kept) }
+      case .publish: if let record { try publish(record) }
       case .remove: if let failure = remove() { throw failure }
       case .examine:
         guard areIntact else { return .modifiedExternally }
@@ -84,15 +84,15 @@ struct TokenFiles: Sendable {
   /// Takes over the files as they are.
   ///
   /// - Returns: whether they hold what they should, with the mode they should have.
-  mutating func adopt(_ kept: TokenRecord) -> Bool {
-    mayBePublished = [kept]
+  mutating func restore(_ record: TokenRecord) -> Bool {
+    mayBePublished = [record]
     stateFile.adopt()
     var areRight = true
     for index in files.indices {
       var status = stat()
       let mode = lstat(files[index].path, &status) == 0 ? status.st_mode & 0o7777 : 0
       let content = try? PrivateFile.read(files[index].path, maximum: 1 << 18)
-      if mode == files[index].mode, content == RenderedToken.content(of: kept.verifiedToken, as: outputs[index]) {
+      if mode == files[index].mode, content == RenderedToken.content(of: record.verifiedToken, as: outputs[index]) {
         files[index].adopt()
       } else {
         areRight = false
@@ -134,15 +134,15 @@ struct TokenFiles: Sendable {
   /// comes in between.
   ///
   /// - Throws: the first failure, after all were tried: a file that cannot be written takes nothing from the others.
-  private mutating func publish(_ kept: TokenRecord) throws(PublicationFailure) {
-    let verifiedToken = kept.verifiedToken
+  private mutating func publish(_ record: TokenRecord) throws(PublicationFailure) {
+    let verifiedToken = record.verifiedToken
     mayBePublished.removeAll { $0.verifiedToken.requestedAt.boot == verifiedToken.requestedAt.boot }
-    mayBePublished = [kept] + mayBePublished.prefix(2)
+    mayBePublished = [record] + mayBePublished.prefix(2)
     writeState()
     if let failure = write(verifiedToken) {
       throw serveFormers(verifiedToken).map { failure.whileKept(in: $0) } ?? failure
     }
-    mayBePublished = [kept]
+    mayBePublished = [record]
     // A file that names one token takes less room.
     if stateFailure != nil { writeState() }
     try removeFormers()
@@ -178,9 +178,9 @@ struct TokenFiles: Sendable {
 
   /// Removes the token from the places of former settings.
   private mutating func removeFormers() throws(PublicationFailure) {
-    let kept = Set(files.map(\.path) + [stateFile.path])
+    let current = Set(files.map(\.path) + [stateFile.path])
     var failure: PublicationFailure?
-    for index in formers.indices { failure = formers[index].remove(except: kept) ?? failure }
+    for index in formers.indices { failure = formers[index].remove(except: current) ?? failure }
     if let failure { throw failure }
     formers = []
   }
@@ -211,33 +211,5 @@ struct TokenFiles: Sendable {
     mayBePublished = []
     if !paths.contains(stateFile.path) { try? stateFile.remove() }
     return nil
-  }
-}
-
-/// What goes on beside the broker with the files of one token, which may be on a disk. Belongs to the broker's queue.
-struct FileLane {
-  /// The number of the work that runs, or hangs.
-  private(set) var running: UInt64?
-  /// Whether other work was asked for meanwhile.
-  private(set) var isBehind = false
-
-  /// Takes the lane; `nil` if something is running. The number, the next after `last`, never repeats within a process.
-  mutating func begin(after last: inout UInt64) -> UInt64? {
-    guard running == nil else {
-      isBehind = true
-      return nil
-    }
-    last += 1
-    running = last
-    return last
-  }
-
-  /// What ran has ended.
-  ///
-  /// - Returns: whether other work was asked for meanwhile.
-  mutating func end() -> Bool {
-    defer { isBehind = false }
-    running = nil
-    return isBehind
   }
 }

@@ -55,16 +55,6 @@ package enum RetryBackoff {
     }
   }
 
-  /// How long one exchange may take: as configured, but no longer than a third of what is left of the token in the file, or ten seconds. A server that hangs
-  /// must not cost the attempts that are still possible.
-  package static func timeout(_ configured: Duration, remaining: Duration?) -> Duration {
-    guard let remaining else { return configured }
-    return min(configured, max(shortestTimeout, remaining / 3))
-  }
-
-  /// A server that is merely slow has this long in any case.
-  static let shortestTimeout = Duration.seconds(10)
-
   /// The longest wait after so many failures, `Retry-After` aside.
   static func ceiling(failures: Int, remaining: Duration?) -> Duration {
     let step = max(failures, 1) - 1

@@ -57,14 +57,13 @@ actor Daemon {
   private static let startOver = DispatchTimeInterval.seconds(3)
 
   /// - Parameters:
-  ///   - queue: the broker's queue.
   ///   - locks: the directories that this process has taken already.
   ///   - leftovers: what looks after the tokens of a former run until each is taken over.
   ///   - startTimeout: how long the first tokens are waited for.
   ///   - endsWithFirstTokens: whether the process ends when every token is in its file: `run --once`.
   ///   - sockets: credential sockets that were opened for the daemon.
   init(
-    _ start: StartConfiguration, environment: RuntimeEnvironment, logger: Logger, queue: DispatchQueue,
+    _ start: StartConfiguration, environment: RuntimeEnvironment, logger: Logger,
     locks: DirectoryLocks, leftovers: LeftoverWatch, startTimeout: Duration, endsWithFirstTokens: Bool,
     sockets: [InheritedSocket]
   ) {
@@ -77,7 +76,7 @@ actor Daemon {
     self.sockets = sockets
     onceLimit = endsWithFirstTokens ? Moment.now().boot + startTimeout : nil
     configPath = configuration.path
-    broker = TokenBroker(configuration, http: HTTPClient(), logger: logger, queue: queue, locks: locks)
+    broker = TokenBroker(configuration, http: HTTPClient(), logger: logger, locks: locks)
     outbox = Outbox(logger: logger)
     manager = ServiceManager(outbox, logger: logger, startTimeout: startTimeout)
     metrics = BackgroundWriter(configuration.daemon, logger: logger)

@@ -50,7 +50,7 @@ struct Run: ParsableCommand {
     linux_share_heap()
     // Before any other thread is made: the signals are blocked in all of them then. And before the configuration is read, which may take
     // long: a signal must not end the process by its default action.
-    let queue = DispatchQueue(label: "broker")
+    let queue = BrokerActor.queue
     let running = Mutex<Daemon?>(nil)
     let isHungUp = Atomic(false)
     let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: queue) { [once] signal in
@@ -88,7 +88,7 @@ struct Run: ParsableCommand {
       logger.warning("the sockets that systemd handed over are not used: \(failure)")
     }
     let daemon = Daemon(
-      start, environment: environment, logger: logger, queue: queue, locks: locks, leftovers: leftovers,
+      start, environment: environment, logger: logger, locks: locks, leftovers: leftovers,
       startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: handedOver.sockets)
     // On the queue of the signals: none comes in between.
     queue.sync {

@@ -67,7 +67,7 @@ import Testing
       (300, 600, 200),
     ] as [(Double, Double?, Double)])
   func timeoutNearTheEnd(_ configured: Double, _ left: Double?, _ timeout: Double) {
-    #expect(RetryBackoff.timeout(.seconds(configured), remaining: left.map { .seconds($0) }) == .seconds(timeout))
+    #expect(AttemptLimits.timeout(.seconds(configured), remaining: left.map { .seconds($0) }) == .seconds(timeout))
   }
 
   @Test(

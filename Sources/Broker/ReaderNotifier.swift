@@ -1,6 +1,71 @@
 import Base
+import Files
 import Glibc
 import Settings
+
+/// The signals to one token's application.
+struct ReaderNotification {
+  /// `requestedAt` of the token that the application was last notified about.
+  fileprivate var lastToken: BootTime?
+  /// Why the last signal was not sent.
+  fileprivate(set) var failure: ReaderSignal.Failure?
+
+  /// Continues after new settings: a token is reported once.
+  mutating func inherit(from former: Self) { lastToken = former.lastToken }
+
+  /// Notes a token of the previous run, which that run has reported.
+  mutating func skip(_ requestedAt: BootTime) { lastToken = requestedAt }
+}
+
+/// Sends the `signal` of a token when its files hold a new one.
+@BrokerActor final class ReaderNotifier {
+  private let tokens: ManagedTokens
+  private let log: EventLog
+  private let reporter: StatusReporter
+
+  nonisolated init(_ tokens: ManagedTokens, _ log: EventLog, _ reporter: StatusReporter) {
+    self.tokens = tokens
+    self.log = log
+    self.reporter = reporter
+  }
+
+  /// Signals the token's application, unless that was done for this token.
+  func notify(about token: ManagedToken) {
+    guard let signal = token.settings.signal, let requestedAt = token.verifiedToken?.requestedAt.boot,
+      requestedAt != token.notification.lastToken
+    else { return }
+    token.notification.lastToken = requestedAt
+    let name = token.name
+    // The process id is in a file, which may be on a disk that hangs.
+    Task(executorPreference: BrokerActor.requests) {
+      let result: Result<Void, ReaderSignal.Failure>
+      do throws(FileCalls.Overdue) {
+        result = try await FileCalls.run("signal \(name)") {
+          Result { () throws(ReaderSignal.Failure) in try signal.send() }
+        }
+      } catch {
+        result = .failure(ReaderSignal.Failure(problem: "\(error)"))
+      }
+      await self.finish(name, signal, result)
+    }
+  }
+
+  private func finish(_ name: String, _ signal: ReaderSignal, _ result: Result<Void, ReaderSignal.Failure>) {
+    guard let token = tokens[name], token.settings.signal == signal else { return }
+    defer { reporter.reportSoon() }
+    do throws(ReaderSignal.Failure) {
+      try result.get()
+      token.notification.failure = nil
+    } catch {
+      let isNews = token.notification.failure != error
+      token.notification.failure = error
+      // An application that does not run yet reads the new token when it starts.
+      log.write(
+        error.isAbsence || !isNews ? .debug : .warning,
+        "\(name): the reader was not told of the new token: \(error.problem)", .signalFailing, of: token)
+    }
+  }
+}
 
 extension ReaderSignal {
   /// Why a process was not told of a new token.
