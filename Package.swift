@@ -52,7 +52,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
-    .target(name: "Engine", dependencies: ["Base"], swiftSettings: settings),
+    .target(name: "Engine", dependencies: ["Base"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Publication",
       dependencies: ["Base", "Files", "OAuth", "Settings", .product(name: "Crypto", package: "swift-crypto")],
@@ -64,6 +64,7 @@ let package = Package(
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
       ],
+      exclude: ["README.md"],
       swiftSettings: settings),
     .target(
       name: "Report",

@@ -58,7 +58,8 @@ private final class DispatchExecutor: SerialExecutor {
 /// Runs tasks on a queue of its own.
 ///
 /// Swift's shared pool would do the same, but not without a cost at rest. From the first job in its shared queues on,
-/// libdispatch wakes the process once a second to see whether they need more threads. It does not do so for private queues.
+/// libdispatch wakes the process once a second to see whether they need more threads. It does not do so for private
+/// queues.
 public final class RequestExecutor: TaskExecutor {
   private let queue = DispatchQueue(label: "requests")
 

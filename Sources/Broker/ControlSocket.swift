@@ -4,25 +4,28 @@ public import Dispatch
 public import Files
 import Glibc
 
-/// The daemon's control socket: `control` in the runtime directory. Root, and the daemon's own user, send it a line; it answers.
+/// The daemon's control socket: `control` in the runtime directory, for root and the daemon's own user.
 ///
-/// A command that reads a process id from a file must trust the file. A command that connects here asks the kernel for the peer's user.
-/// A request is one line, `reload` or `compare`, with the open configuration file beside it (SCM_RIGHTS) if the daemon cannot open it
-/// itself. The answer is `ok` or `failed`, a line break and a text; then the connection ends.
+/// - A request is one line, `reload` or `compare`. If the daemon cannot open the configuration file itself, the open
+///   file is passed with it (SCM_RIGHTS).
+/// - The response is `ok` or `failed`, a line break and a text. Then the connection ends.
 ///
-/// Proof of `Sendable`: it is touched on `queue` alone, on which its sources call it too.
+/// A command that reads a process id from a file must trust the file. A command that connects here gets the peer's user
+/// from the kernel.
+///
+/// Proof of `Sendable`: it is used on `queue` only, where its sources call it too.
 public final class ControlSocket: @unchecked Sendable {
-  /// What a command asks for.
+  /// The request of a command.
   public enum Request: String, Sendable {
-    /// Take the settings of the file into effect.
+    /// Read the configuration again.
     case reload
-    /// Tell whether the file holds what is in effect.
+    /// Report whether the file is in effect as it is.
     case compare
   }
 
   /// The socket's name in the runtime directory.
   static let name = "control"
-  /// Commands are few; whatever is more waits in the kernel's queue.
+  /// Further connections wait in the kernel's queue.
   private static let maximumConnections = 16
   /// How long a command may take to send its line.
   private static let requestLimit = DispatchTimeInterval.seconds(5)
@@ -36,7 +39,7 @@ public final class ControlSocket: @unchecked Sendable {
 
   /// Listens in `directory`. `onRequest` is called on `queue`.
   ///
-  /// - Throws: `PublicationFailure` if that is not possible.
+  /// - Throws: `PublicationFailure` if the socket cannot be opened.
   public init(
     in directory: String, queue: DispatchQueue, onRequest: @escaping (Request, PassedFile?, ControlReply) -> Void
   ) throws(PublicationFailure) {
@@ -50,11 +53,11 @@ public final class ControlSocket: @unchecked Sendable {
     source.activate()
   }
 
-  /// Whether commands find it: someone may have removed it.
+  /// Whether the socket's file exists: another process can remove it.
   public var isThere: Bool { UnixSocket.isThere(path) }
 
   deinit {
-    // A source that is suspended must not be released.
+    // A suspended source must not be released.
     if isPaused { source.resume() }
     source.cancel()
     for connection in connections.values { connection.cancel() }
@@ -66,7 +69,7 @@ public final class ControlSocket: @unchecked Sendable {
       if accepted < 0, errno == EINTR || errno == ECONNABORTED { continue }
       if accepted < 0, errno == EAGAIN { return }
       guard accepted >= 0 else {
-        // No descriptors left: there may be some soon.
+        // For example, no descriptor is left. There may be one soon.
         queue.asyncAfter(deadline: .now() + .milliseconds(200)) { [weak self] in self?.resume() }
         return pause()
       }
@@ -88,7 +91,7 @@ public final class ControlSocket: @unchecked Sendable {
     pause()
   }
 
-  /// Accepts no more for now. The source's event would come again and again.
+  /// Stops accepting. Without it, the event of the source would be repeated.
   private func pause() {
     guard !isPaused else { return }
     isPaused = true
@@ -122,24 +125,24 @@ public final class ControlSocket: @unchecked Sendable {
   }
 }
 
-/// What the daemon answers to a request on its control socket.
+/// The response to a request on the control socket.
 public final class ControlReply: Sendable {
-  /// The answer.
+  /// The result of a request.
   public enum Answer: Hashable, Sendable {
-    /// It was done, or is so.
+    /// The configuration was reloaded, or is in effect as it is.
     case ok(String)
-    /// It was not done, or is not so; and why.
+    /// The opposite, and why.
     case failed(String)
   }
 
-  /// Closed with the last reference.
+  /// The connection; closed with the last reference.
   let descriptor: Int32
 
   init(_ descriptor: Int32) { self.descriptor = descriptor }
 
   deinit { close(descriptor) }
 
-  /// Sends the answer. A peer that does not read loses it.
+  /// Sends the response. If the peer does not read, it is lost.
   public func send(_ answer: Answer) {
     let text =
       switch answer {
@@ -152,23 +155,23 @@ public final class ControlReply: Sendable {
   }
 }
 
-/// A command's side of the control socket.
+/// The client of the control socket, for commands.
 public enum ControlClient {
-  /// Why there is no answer.
+  /// Why there is no response.
   public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
-    /// What is wrong, with the path.
+    /// What failed, with the path.
     public var description: String
   }
 
-  /// In bytes: more than the first fault of a configuration takes.
+  /// In bytes: longer than the first error of a configuration.
   static let longestAnswer = 16_384
 
-  /// Sends a request to the daemon of `directory`, and waits for its answer.
+  /// Sends a request to the daemon of `directory`, and waits for the response.
   ///
   /// - Parameters:
   ///   - file: an open file to pass on.
-  ///   - limit: how long the answer may take.
-  /// - Throws: ``Failure`` if no daemon of the directory's owner answers.
+  ///   - limit: the time limit of the response.
+  /// - Throws: ``Failure`` if no daemon of the directory's owner responds.
   public static func send(
     _ request: ControlSocket.Request, passing file: Int32?, in directory: String, limit: Duration
   ) throws(Failure) -> ControlReply.Answer {
@@ -182,7 +185,7 @@ public enum ControlClient {
       throw Failure(description: "the daemon of \(directory) does not run: \(error)")
     }
     defer { close(descriptor) }
-    // The directory's owner can put another socket there.
+    // Another user's process may have replaced the socket.
     guard let peer = UnixSocket.peer(of: descriptor), peer.userID == owner else {
       throw Failure(description: "\(path) belongs to another user than \(directory)")
     }

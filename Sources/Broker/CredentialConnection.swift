@@ -3,18 +3,18 @@ import Dispatch
 import Engine
 import Glibc
 
-/// One unit's start that waits for its credential.
+/// The connection of one unit's start that waits for its credential.
 ///
-/// Proof of `Sendable`: it is touched on `queue` alone, the broker's, on which its sources call it too.
+/// Proof of `Sendable`: it is used on `queue` only, the broker's, where its sources call it too.
 final class CredentialConnection: @unchecked Sendable {
-  /// What a refusal is made of.
+  /// The content of a refusal, repeated.
   private static let zeros = Secret([UInt8](repeating: 0, count: 64 << 10))
 
-  /// Who asks.
+  /// The unit and the credential that it requests.
   let peer: CredentialPeer
-  /// When it asked.
+  /// When the unit asked.
   let since: BootTime
-  /// When it is answered at the latest.
+  /// When the unit is answered at the latest.
   private(set) var limit: BootTime
 
   let descriptor: Int32
@@ -22,11 +22,11 @@ final class CredentialConnection: @unchecked Sendable {
   private let timer: any DispatchSourceTimer
   private var writer: (any DispatchSourceWrite)?
   private var answer: Secret?
-  /// How many bytes are left to be sent: the answer, over and over.
+  /// How many bytes are left to be sent. The answer is repeated until then.
   private var left = 0
   private var onEnd: (() -> Void)?
 
-  /// Takes over the non-blocking `descriptor`. `onEnd` is called once, when the connection is closed.
+  /// Owns the non-blocking `descriptor` from now on. `onEnd` is called once, when the connection is closed.
   init(
     _ descriptor: Int32, peer: CredentialPeer, since: BootTime, queue: DispatchQueue, onEnd: @escaping () -> Void
   ) {
@@ -46,7 +46,7 @@ final class CredentialConnection: @unchecked Sendable {
     writer?.cancel()
   }
 
-  /// Whether the answer was given, or the connection is closed.
+  /// Whether there is an answer, or the connection is closed.
   var isAnswered: Bool { answer != nil || onEnd == nil }
 
   /// Calls `handler` if there is no answer at `limit`.
@@ -54,17 +54,17 @@ final class CredentialConnection: @unchecked Sendable {
     self.limit = limit
     let time = max(.zero, limit - Moment.now().boot)
     timer.setEventHandler(handler: handler)
-    // A little later than the limit, so that it has passed by then.
+    // A little later than the limit, so that the limit has passed by then.
     timer.schedule(deadline: .now() + .milliseconds(Int(time.nanoseconds / 1_000_000) + 1))
   }
 
-  /// Gives the credential. There is no time limit: systemd would take the part that was sent for all of it.
+  /// Sends the credential. There is no time limit: systemd would take the part that was sent for all of it.
   func send(_ credential: Secret) { send(credential, credential.count) }
 
-  /// Lets the unit's start fail.
+  /// Makes the unit's start fail.
   ///
-  /// An end without a word would not: systemd takes that for an empty credential and starts the unit with it. It does not
-  /// take more than 1 MiB; so a refusal is one byte more than that, all zeros, which systemd throws away.
+  /// systemd takes a connection that just ends for an empty credential, and starts the unit with it. It rejects a
+  /// credential of more than 1 MiB. Therefore a refusal is 1 MiB and one byte of zeros, which systemd discards.
   func refuse() { send(Self.zeros, 1 << 20 + 1) }
 
   private func send(_ answer: Secret, _ count: Int) {
@@ -75,7 +75,7 @@ final class CredentialConnection: @unchecked Sendable {
     write()
   }
 
-  /// Ends the connection.
+  /// Closes the connection.
   func close() {
     guard let onEnd else { return }
     self.onEnd = nil
@@ -91,7 +91,7 @@ final class CredentialConnection: @unchecked Sendable {
     onEnd()
   }
 
-  /// Sends as much of the answer as there is room for, and closes the connection behind it.
+  /// Sends as much of the answer as fits into the socket's buffer, and closes the connection after the last byte.
   func write() {
     guard let answer else { return }
     while left > 0 {
@@ -120,20 +120,20 @@ final class CredentialConnection: @unchecked Sendable {
   }
 }
 
-/// Who asks the credential socket: a unit of systemd's, and what it calls the credential.
+/// The peer of a credential connection: a unit, and its name for the credential.
 ///
-/// Before it connects, systemd binds its end to an abstract address (unix(7)) that tells: a NUL byte, a random number in hexadecimal,
-/// `/unit/`, the unit's name, `/`, the credential's name (systemd.exec(5), `LoadCredential=`). Anybody can bind such an address:
-/// it says something only if the kernel says that root did (SO_PEERCRED).
+/// Before systemd connects, it binds its end to an abstract address (unix(7)): a NUL byte, a random number in
+/// hexadecimal, `/unit/`, the unit's name, `/`, the credential's name (systemd.exec(5), `LoadCredential=`). Any process
+/// can bind such an address. It is valid only if the kernel reports that root did (SO_PEERCRED).
 public struct CredentialPeer: Hashable, Sendable {
   /// The unit that is being started, such as `flood-alert.service`.
   public var unit: String
-  /// What it calls the credential, such as `konexus.token`.
+  /// The unit's name for the credential, such as `konexus.token`.
   public var credential: String
 
-  /// Takes an address apart, as it stands in `sun_path`, with the length that the kernel gave.
+  /// Parses an address, as in `sun_path`, with the length from the kernel.
   ///
-  /// `nil` for any address that systemd would not make.
+  /// `nil` for an address that systemd does not make.
   public init?(address: some Collection<UInt8>) {
     let address = Array(address)
     guard address.first == 0, address.count <= 108 else { return nil }
@@ -145,7 +145,7 @@ public struct CredentialPeer: Hashable, Sendable {
     credential = String(decoding: parts[3], as: UTF8.self)
   }
 
-  /// 64 bits, without zeros in front in some versions.
+  /// A number of 64 bits; some versions omit leading zeros.
   private static func isRandomNumber(_ bytes: ArraySlice<UInt8>) -> Bool {
     (1...16).contains(bytes.count) && bytes.allSatisfy { Character(UnicodeScalar($0)).isHexDigit }
   }

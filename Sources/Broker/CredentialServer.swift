@@ -10,7 +10,8 @@ import Settings
 public struct InheritedSocket: Hashable, Sendable {
   /// The open descriptor.
   public var descriptor: Int32
-  /// Whether a socket unit opened it. If not, a previous run did, and it is used only if the settings still name its path.
+  /// Whether a socket unit opened it. If not, a previous run did, and it is used only if the settings still name its
+  /// path.
   public var isActivated: Bool
 
   /// A socket that was passed to the daemon.
@@ -146,7 +147,8 @@ public struct InheritedSocket: Hashable, Sendable {
     refreshForWaiting(name)
   }
 
-  /// Whether a unit that has asked at that time would get its token, or a refusal, now. If not, a newer token is requested.
+  /// Whether a unit that has asked at that time would get its token, or a refusal, now. If not, a newer token is
+  /// requested.
   private func canAnswer(_ peer: CredentialPeer, since: BootTime) -> Bool {
     // The next run answers, or the kernel resets the connection.
     guard !tokens.isStopping else { return false }

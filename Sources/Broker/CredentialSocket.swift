@@ -3,36 +3,37 @@ import CLinux
 import Dispatch
 import Glibc
 
-/// The socket that systemd gets tokens from (`LoadCredential=`): takes connections, and passes on those of root that name a unit.
+/// The socket that systemd reads tokens from (`LoadCredential=`). It passes on connections of root that name a unit.
 ///
-/// **A connection stays in the kernel's queue until it can be answered.** If the daemon ends meanwhile, in whatever
-/// way, the kernel resets the connection, and the unit's start fails. If systemd keeps the listening socket, the next
-/// run answers.
+/// **A connection stays in the kernel's queue until it can be answered.** If the daemon ends meanwhile, the kernel
+/// resets the connection, and the unit's start fails. If systemd stores the listening socket, the next run answers.
 ///
-/// An accepted connection would just end, which systemd takes for an empty credential. The kernel resets a connected
-/// Unix socket only if the end that is closed has unread bytes, and systemd sends none. A refusal, which is larger than
-/// systemd takes, does not fit into the socket's buffer: a unit that does not read at that moment would get a part.
+/// If the daemon ends, an accepted connection just ends too, which systemd takes for an empty credential. The kernel
+/// resets a connected Unix socket only if the closed end has unread bytes, and systemd sends none. A refusal is larger
+/// than systemd accepts and does not fit into the socket's buffer: a unit that does not read at that moment would get a
+/// part.
 ///
-/// In two cases a unit waits on an accepted connection all the same. Connections are accepted in their order, so one
-/// that can be answered brings out those before it. Where the kernel does not say which units wait
-/// (``ConnectionQueue``), every connection is accepted at once.
+/// In two cases a unit nevertheless waits on an accepted connection:
 ///
-/// Proof of `Sendable`: it is touched on `queue` alone, the broker's, on which its source calls it too.
+/// - Connections are accepted in their order. One that can be answered requires those before it to be accepted.
+/// - If the kernel does not report which units wait (``ConnectionQueue``), every connection is accepted at once.
+///
+/// Proof of `Sendable`: it is used on `queue` only, the broker's, where its source calls it too.
 final class CredentialSocket: @unchecked Sendable {
-  /// What came of a connection.
+  /// An accepted connection.
   enum Arrival {
-    /// A unit asks.
+    /// A unit requests its credential.
     case request(CredentialConnection)
-    /// Somebody whom the kernel does not call root, or an address that is not systemd's. The connection is closed already.
+    /// The peer is not root, or its address is not one of systemd's. The connection is closed already.
     case unauthorizedPeer(userID: UInt32, process: Int32)
   }
 
-  /// So many connections are held at once; the others wait in the kernel's queue until one is done.
+  /// Further connections wait in the kernel's queue until one has ended.
   static let maximumConnections = 64
-  /// How often the connections in the kernel's queue are looked at.
+  /// How often the connections in the kernel's queue are examined.
   private static let lookPeriod = DispatchTimeInterval.milliseconds(100)
 
-  /// Where it listens; `nil` if it has no path.
+  /// The path that it is bound to, if any.
   let path: String?
   let descriptor: Int32
   private let queue: DispatchQueue
@@ -40,14 +41,14 @@ final class CredentialSocket: @unchecked Sendable {
   private let canAnswer: (CredentialPeer, BootTime) -> Bool
   private let onArrival: (Arrival) -> Void
   private var kernel: ConnectionQueue
-  /// Those that are not closed yet: an answer that the kernel does not take at once has to be held on to.
+  /// The connections that are not closed yet: the kernel may not take an answer at once.
   private var connections: [UInt64: CredentialConnection] = [:]
   private var lastNumber: UInt64 = 0
   private var isPaused = false
 
-  /// Serves a listening socket, which it takes over. The closures are called on `queue`.
+  /// Serves a listening socket, and owns it from now on. The closures are called on `queue`.
   ///
-  /// - Parameter canAnswer: whether a unit that has asked at this time would be answered now.
+  /// - Parameter canAnswer: whether a unit that asked at this time would be answered now.
   init(
     _ descriptor: Int32, queue: DispatchQueue, canAnswer: @escaping (CredentialPeer, BootTime) -> Bool,
     onArrival: @escaping (Arrival) -> Void
@@ -66,7 +67,7 @@ final class CredentialSocket: @unchecked Sendable {
   }
 
   deinit {
-    // A source that is suspended may not go away.
+    // A suspended source must not be released.
     if isPaused { source.resume() }
     source.cancel()
   }
@@ -77,7 +78,7 @@ final class CredentialSocket: @unchecked Sendable {
         guard acceptNext(nil) else { return }
         continue
       }
-      // What comes from now on is the source's next event.
+      // Later connections are the source's next event.
       if callers.isEmpty { return }
       guard let last = callers.lastIndex(where: { $0.peer.map { [since = $0.since] in canAnswer($0, since) } ?? true })
       else { return pause(for: Self.lookPeriod) }
@@ -91,14 +92,15 @@ final class CredentialSocket: @unchecked Sendable {
     }
   }
 
-  /// Accepts the first in line, which should be `caller`; returns whether there may be more.
+  /// Accepts the first connection of the queue, which should be `caller`; returns whether there may be more.
   private func acceptNext(_ caller: ConnectionQueue.Caller?) -> Bool {
     let accepted = linux_accept(descriptor)
     if accepted >= 0 {
       admit(accepted, caller)
       return true
     }
-    // A peer that gave up meanwhile is no fault; with anything else (no descriptors left) there is time to breathe.
+    // A peer may have closed the connection. After other errors, such as a lack of descriptors, the next try comes
+    // later.
     if errno == EINTR || errno == ECONNABORTED { return true }
     if errno != EAGAIN { pause(for: .milliseconds(200)) }
     return false
@@ -106,7 +108,7 @@ final class CredentialSocket: @unchecked Sendable {
 
   private func admit(_ accepted: Int32, _ caller: ConnectionQueue.Caller?) {
     var end = pollfd(fd: accepted, events: 0, revents: 0)
-    // The unit's start was given up while it waited.
+    // The unit's start was cancelled while it waited.
     if poll(&end, 1, 0) > 0, end.revents & Int16(POLLHUP) != 0 {
       Glibc.close(accepted)
       return
@@ -126,8 +128,8 @@ final class CredentialSocket: @unchecked Sendable {
     onArrival(.request(connection))
   }
 
-  /// Refuses the units that wait on accepted connections, all at the same time. Returns when all answers are sent, at
-  /// the latest at `end`: the process is about to end.
+  /// Refuses the units that wait on accepted connections, all at the same time, because the process is about to end.
+  /// Returns when all answers were sent, at the latest at `end`.
   func dismiss(until end: BootTime) {
     for connection in connections.values { connection.refuse() }
     while !connections.isEmpty {
@@ -158,12 +160,12 @@ final class CredentialSocket: @unchecked Sendable {
   }
 }
 
-/// The connections that wait in the kernel to be accepted, as sock_diag(7) describes them: the only way to know who
-/// connects before accept(2).
+/// The connections that wait in the kernel to be accepted, from sock_diag(7). Nothing else identifies a peer before
+/// accept(2).
 struct ConnectionQueue {
   /// A connection that is not accepted yet.
   struct Caller {
-    /// What asks; `nil`: not systemd, or it has gone away.
+    /// The peer; `nil` if it is not systemd, or has closed the connection.
     var peer: CredentialPeer?
     /// When it was first seen.
     var since: BootTime
@@ -178,8 +180,8 @@ struct ConnectionQueue {
     listener = fstat(descriptor, &status) == 0 ? UInt32(truncatingIfNeeded: status.st_ino) : 0
   }
 
-  /// The connections that wait now, oldest first; `nil` if the kernel does not say: it is older than 5.3, has no
-  /// `unix_diag`, or grants no netlink socket.
+  /// The connections that wait now, oldest first. `nil` if the kernel does not report them: it is older than 5.3, has
+  /// no `unix_diag`, or grants no netlink socket.
   mutating func callers() -> [Caller]? {
     let diag = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_SOCK_DIAG)
     guard diag >= 0 else { return nil }
@@ -190,14 +192,14 @@ struct ConnectionQueue {
     guard let queue else { return nil }
     let now = Moment.now().boot
     var callers: [UInt32: Caller] = [:]
-    let line = queue.map { inode in
-      // Zero: it is closed already.
+    let callersInOrder = queue.map { inode in
+      // Zero: the connection is closed.
       let caller = inode == 0 ? Caller(since: now) : known[inode] ?? Self.caller(inode, since: now, diag)
       callers[inode] = caller
       return caller
     }
     known = callers
-    return line
+    return callersInOrder
   }
 
   private static func caller(_ inode: UInt32, since: BootTime, _ diag: Int32) -> Caller {
@@ -211,7 +213,7 @@ struct ConnectionQueue {
   private static func attribute<R>(
     _ type: Int, _ show: Int32, of inode: UInt32, _ diag: Int32, _ body: (UnsafeRawBufferPointer) -> R
   ) -> R? {
-    // As large as the kernel's answers are at the most.
+    // The largest size of the kernel's responses.
     withUnsafeTemporaryAllocation(byteCount: 32 << 10, alignment: MemoryLayout<nlmsghdr>.alignment) { buffer in
       var size = 0
       let bytes = linux_unix_attribute(

@@ -94,46 +94,46 @@ import Logging
   }
 }
 
-/// Message ids of the events that matter (journalctl MESSAGE_ID=...; systemd.journal-fields(7)). They never change.
+/// Message ids of important events (journalctl MESSAGE_ID=...; systemd.journal-fields(7)). They never change.
 public enum EventID: String, CaseIterable, Sendable {
   /// The daemon started.
   case started = "1f6d12840aee48e2b40bceb152bebdcf"
-  /// Every token is in its file: the daemon is ready.
+  /// Every token is published: the daemon is ready.
   case ready = "ca81969a292044ca98fec4def05d967f"
-  /// A token that a former run left serves on.
+  /// The token of the previous run is reused.
   case adopted = "e3480842e7a641009850b084695fe844"
-  /// A new verified token is in its file.
+  /// A new token was received and verified.
   case acquired = "e2f12455166e4404a041b4fcb2fee238"
   /// Attempts to get a token fail, or fail in another way than before.
   case failing = "2570d7b4a8eb43f08488f882d8e3ccdc"
   /// Attempts succeed again.
   case recovered = "9c8380fc366d4d20a00b3682f659add7"
-  /// A token ended without a successor; its file was removed.
+  /// A token expired without a successor; its file was removed.
   case expired = "e23881e9f3634a08a924db0400559c84"
-  /// A token cannot be put into its file.
+  /// A token cannot be written to its file.
   case publicationFailing = "e690679f8a6144cd922bbad25d1f7f15"
-  /// It can again.
+  /// The token is in its file again.
   case publicationRecovered = "c45e1653ffe24ba29b7045e5c2a40e26"
-  /// Somebody disturbed a token's file; it was put back.
+  /// Another process modified a token's file; it was written again.
   case restored = "a85e288e71ce4da9b8b7119a8b69c0c0"
-  /// The settings were read again.
+  /// The configuration was read again.
   case reloaded = "49612e8fdcd944e69a955fe177246d0e"
-  /// The settings could not be read again; the old ones hold.
+  /// A reload failed; the previous configuration stays in effect.
   case reloadFailed = "44eac31ede0c45a1a3619b6911a798de"
-  /// The configuration is broken at the start: the previous one is in use, or the tables that are right, or none.
+  /// The configuration is broken at the start: the previous one is in use, or the valid tables, or none.
   case configurationBroken = "5b0c8a1f3d5e4d0c9f7b2e6a8c1d4f03"
-  /// The config file was changed since it was read.
+  /// The configuration file changed since it was read.
   case configurationChanged = "c6a7e3f05b1d4a8e92d0f4b7135ce886"
   /// The host's clock was stepped, or the host was suspended.
   case clockStepped = "a540bba131964114b210d48f93dc0b30"
-  /// The server's clock and the host's do not agree.
+  /// The server's clock and the host's clock differ.
   case clockSkew = "b81e1b98d25f46cf962ff5eb866f1c70"
   /// A unit got a token as its credential.
   case credentialServed = "6d851a18a90f4d9daadf63d26a12194b"
-  /// A unit, or somebody else, did not get the credential it asked for.
+  /// A unit, or another process, did not get the credential that it requested.
   case credentialRefused = "94051b46a6f24ecf9399eebfc4fdf535"
-  /// The process that a token's `signal` names cannot be told of new tokens.
+  /// The process of a token's `signal` cannot be signalled.
   case signalFailing = "2dd57e1562894d9c86855876c40ef4d1"
-  /// The daemon stops; the tokens stay in their files.
+  /// The daemon stops.
   case stopping = "a082f11f19454f4596abfeec57a4249e"
 }

@@ -68,18 +68,19 @@ struct ReaderNotification {
 }
 
 extension ReaderSignal {
-  /// Why a process was not told of a new token.
+  /// Why a process did not get the signal.
   struct Failure: Error, Hashable {
-    /// What is wrong, and what to do.
+    /// What failed, and the remedy.
     var problem: String
-    /// Whether there is just no such process yet, or no longer: nobody to tell.
+    /// Whether the process does not exist, or not any more.
     var isAbsence = false
   }
 
   /// Sends the signal to the process whose id is in the file.
   ///
-  /// The file decides whom the daemon signals: so it must belong to root, to the daemon's user, or to the very user that the process runs as, and nobody
-  /// else may write to it.
+  /// The file determines which process gets the signal. It must belong to root, to the daemon's user, or to the user
+  /// that the process runs as. Other users must not be able to write to it.
+  ///
   /// - Throws: `Failure` if there is no such process, or the file cannot be trusted.
   func send() throws(Failure) {
     let process = try self.process()
@@ -109,7 +110,7 @@ extension ReaderSignal {
     let count = read(descriptor, &buffer, buffer.count)
     let text = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
     let digits = text.prefix { !$0.isWhitespace }
-    // 1 is the init of a host or container, 0 and -1 stand for many; whoever names us is wrong.
+    // 1 is the init of a host or container; 0 and -1 stand for several processes; this process is no reader.
     guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let process = pid_t(digits), process > 1,
       process != getpid()
     else { throw Failure(problem: "\(pidFile) does not hold the id of a process") }
@@ -121,7 +122,8 @@ extension ReaderSignal {
       guard running.st_uid == status.st_uid else {
         throw Failure(
           problem:
-            "\(pidFile) belongs to user \(status.st_uid), and process \(process), which it names, to user \(running.st_uid)"
+            "\(pidFile) belongs to user \(status.st_uid), and process \(process), which it names, "
+            + "to user \(running.st_uid)"
         )
       }
     }
@@ -130,7 +132,7 @@ extension ReaderSignal {
 }
 
 extension ReaderSignal.Name {
-  /// As in signal(7).
+  /// The number in signal(7).
   fileprivate var number: Int32 {
     switch self {
     case .hup: SIGHUP

@@ -1,7 +1,8 @@
 import Settings
 
 extension TokenSettings {
-  /// Whether these settings, which replace the other ones, ask for another token, of another server, with other credentials, or want more of it.
+  /// Whether these settings, which replace the other ones, ask for another token, of another server, with other
+  /// credentials, or want more of it.
   func asks(differentlyFrom other: TokenSettings) -> Bool {
     requestFingerprint != other.requestFingerprint || transport != other.transport
       || authenticates(differentlyFrom: other)

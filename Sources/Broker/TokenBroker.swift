@@ -9,7 +9,8 @@ public import Settings
 
 /// Keeps a fresh token in the files of each table of the configuration.
 ///
-/// It connects the parts and performs the effects of the lifecycles. When something is due is decided by `TokenLifecycle`.
+/// It connects the parts and performs the effects of the lifecycles. When something is due is decided by
+/// `TokenLifecycle`.
 @BrokerActor public final class TokenBroker {
   private let tokens: ManagedTokens
   private let log: EventLog
@@ -64,13 +65,13 @@ public import Settings
   ///   - previous: the status that the previous run left. Files of its tokens that no table names any more are removed:
   ///     otherwise they would stay when their tokens have expired.
   ///   - sockets: credential sockets that were opened for the daemon.
-  ///   - onListen: called on the broker's queue with the credential socket of the settings when it was opened, so that it
-  ///     can be passed on to the next run; with `nil` when it was closed.
+  ///   - onListen: called on the broker's queue when the credential socket of the settings was opened, so that it can be
+  ///     passed on to the next run; with `nil` when it was closed.
   ///   - onLook: called on the broker's queue before files are examined, so that their directory can be restored.
   ///   - onTakeover: called with a token's state file when the broker begins to look after the token's files.
   ///   - onChange: called on the broker's queue when the status has changed.
-  /// - Throws: `PublicationFailure` if the place of every token is unfit: no tmpfs, open to others, missing. Also if another
-  ///   daemon uses one of them.
+  /// - Throws: `PublicationFailure` if the place of every token is unfit: no tmpfs, open to others, missing. Also if
+  ///   another daemon uses one of them.
   public func start(
     after previous: BrokerStatus? = nil, sockets: [InheritedSocket] = [],
     onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
@@ -156,8 +157,8 @@ public import Settings
 
   /// Does the work of a heartbeat: performs what is overdue, and looks after files and clocks.
   ///
-  /// - Returns: `false` if a token's deadline passed by more than `grace` without an effect: a request that hangs beyond
-  ///   its limit, or a timer that did not fire.
+  /// - Returns: `false` if a token's deadline passed by more than `grace` without an effect: a request that hangs
+  ///   beyond its limit, or a timer that did not fire.
   public func beat(grace: Duration = .seconds(5)) -> Bool {
     let now = Moment.now()
     compareClocks(now)
@@ -242,10 +243,11 @@ public import Settings
 
   // MARK: Configuration
 
-  /// Takes new settings. A table that did not change goes on untouched. A changed one keeps its valid token and requests
-  /// another, if the change affects the request. The files of a removed one are removed. A new one starts.
+  /// Takes new settings. A table that did not change goes on untouched. A changed one keeps its valid token and
+  /// requests another, if the change affects the request. The files of a removed one are removed. A new one starts.
   ///
-  /// - Throws: `PublicationFailure` if the place of a new or moved file is unfit. The old settings stay in effect, all of them.
+  /// - Throws: `PublicationFailure` if the place of a new or moved file is unfit. The old settings stay in effect, all
+  ///   of them.
   public func reload(_ new: Configuration) async throws(PublicationFailure) {
     let current = reporter.configuration.settings
     let storageChanged = new.daemon.allowPersistentStorage != current.daemon.allowPersistentStorage
@@ -273,7 +275,8 @@ public import Settings
       }
     }
     watch.noteOwners()
-    // Another table may have moved into a former place. Unless its token is there already, the place keeps the old token.
+    // Another table may have moved into a former place. Unless its token is there already, the place keeps the old
+    // token.
     let taken = Set(tokens.all.filter { $0.lifecycle.published != nil }.flatMap(\.files.paths))
     for former in formers {
       await publisher.removeFiles(of: former, except: taken.union(tokens[former.name]?.files.paths ?? []))

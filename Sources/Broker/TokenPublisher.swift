@@ -35,8 +35,8 @@ struct FileLane {
 
 /// Writes, compares and removes the files of tokens.
 ///
-/// Files in memory are used on the broker's queue, where nothing can hang. Files that may be on a disk are used beside it,
-/// one call for each token at a time.
+/// Files in memory are used on the broker's queue, where nothing can hang. Files that may be on a disk are used beside
+/// it, one call for each token at a time.
 @BrokerActor final class TokenPublisher {
   private let tokens: ManagedTokens
   private let log: EventLog
@@ -246,7 +246,8 @@ struct FileLane {
     return failure == nil
   }
 
-  /// Removes what the previous run left and no table names: temporary files, and files of tokens that are not configured.
+  /// Removes what the previous run left and no table names: temporary files, and files of tokens that are not
+  /// configured.
   func removeLeftovers(of previous: BrokerStatus?) async {
     var names: [String: Set<String>] = [:]
     let used = Set(tokens.all.flatMap(\.files.paths))

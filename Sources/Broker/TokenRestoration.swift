@@ -83,7 +83,8 @@ import Settings
       token.history.clientAuthentication = verified.clientAuthentication
       token.history.skew = verified.skew
       var times = token.times(of: verified)
-      // Introspection must be repeated, and former settings replaced: by a new token. The old one stays published until then.
+      // Introspection must be repeated, and former settings replaced: by a new token. The old one stays published until
+      // then.
       if settings.verification == .introspection || !restored.isCurrent { times.refreshAt = Moment.now().boot }
       // The context of former settings may belong to another server.
       if restored.isCurrent { await scheduler.server(of: token).adopt(verified.context) }
@@ -150,7 +151,8 @@ enum TokenRestoration {
     guard age >= .zero, age < known.lifetime - RefreshSchedule.rounding else {
       throw .init(reason: "it has ended")
     }
-    // As at a reload, a token of former settings stays until its successor comes. It must be what those settings requested.
+    // As at a reload, a token of former settings stays until its successor comes. It must be what those settings
+    // requested.
     let isCurrent = known.fingerprint == settings.requestFingerprint
     let policy = isCurrent ? settings.policy : known.policy
     let claims = try await claims(

@@ -26,8 +26,8 @@ package enum AttemptLimits {
 
 /// A unit's start that waits for a token as its credential.
 ///
-/// It gets a token that is valid for `min_validity`. A token that was requested after the unit began to wait is as new as
-/// can be: it is sent in any case. At the limit, any valid token is sent.
+/// It gets a token that is valid for `min_validity`. A token that was requested after the unit began to wait is as new
+/// as can be: it is sent in any case. At the limit, any valid token is sent.
 package struct CredentialWait: Hashable, Sendable {
   /// The longest wait: less than systemd allows a start (90 s), so that the start fails with a reason.
   package static let maximum = Duration.seconds(60)

@@ -5,9 +5,9 @@ package import Base
 ///     suspend = boot-time clock advanced by more than the monotonic clock
 ///     step    = wall clock advanced by more, or less, than the boot-time clock
 ///
-/// After a virtual machine was paused or restored from a snapshot, all clocks continue where they stopped, until NTP steps
-/// the wall clock. A forward step can therefore mean that tokens have expired: new ones are requested. The old ones stay
-/// published, because the wall clock may just have been wrong.
+/// After a virtual machine was paused or restored from a snapshot, all clocks continue where they stopped, until NTP
+/// steps the wall clock. A forward step can therefore mean that tokens have expired: new ones are requested. The old
+/// ones stay published, because the wall clock may just have been wrong.
 package struct ClockComparison: Sendable {
   /// A difference between two readings that needs attention.
   package struct Change: Hashable, Sendable {
@@ -25,7 +25,8 @@ package struct ClockComparison: Sendable {
     }
   }
 
-  /// Smaller differences are those of two clocks that cannot be read at the same instant, and of a clock that is slewed.
+  /// Smaller differences are those of two clocks that cannot be read at the same instant, and of a clock that is
+  /// slewed.
   static let noticeable = 1.0
   /// A clock that NTP keeps right is not stepped by more than this.
   static let noticeablePause = 5.0

@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-/// Random lives, each from its seed. `PROPERTY_RUNS` sets how many; `SEED` replays one, and tells it.
+/// Random lives, each from its seed. `PROPERTY_RUNS` sets how many. `SEED` replays one and prints it.
 @Suite struct LifecyclePropertyTests {
   @Test func everyPromiseHoldsInEveryLife() async {
     if let seed = Self.number("SEED") {

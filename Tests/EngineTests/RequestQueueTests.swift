@@ -14,7 +14,7 @@ import Testing
     #expect(permits.map(\.token) == ["a", "b"])
     queue.forget("c")
     queue.end(permits[0])
-    // Its place was given back already: a second time changes nothing.
+    // A second end has no effect.
     queue.end(permits[0])
     #expect(queue.next() == "d")
     #expect(queue.next() == nil)

@@ -11,7 +11,7 @@ import Testing
     RefreshSchedule(fraction: 0.5, jitter: 0).plan(requestedAt: at(sent), lifetime: .seconds(lifetime))
   }
 
-  /// A life with a token asked for at 100 s, fresh and in its file.
+  /// A lifecycle with a token that was requested at 100 s and published.
   static func fresh(_ lifetime: Double = 3600) -> TokenLifecycle {
     var life = TokenLifecycle(seed: 1)
     _ = life.handle(.started(restored: nil), at: at(100))
@@ -21,7 +21,7 @@ import Testing
     return life
   }
 
-  /// A life in each phase, at 200 s.
+  /// A lifecycle in each phase, at 200 s.
   static let phases: [(String, TokenLifecycle)] = {
     var asked = TokenLifecycle(seed: 2)
     _ = asked.handle(.started(restored: nil), at: at(199))
@@ -59,7 +59,7 @@ import Testing
         continue
       }
       #expect(time > now, "\(event) in \(name) at \(seconds)")
-      // A request that hangs, or a publication whose outcome is told next.
+      // Except for a request that hangs, or a publication whose result comes next.
       let isUnderWay = effects.contains(.publish) || effects.contains(.unpublish)
       if case .requesting = life.phase {} else { #expect(isUnderWay || life.deadline.map { $0 > now } == true) }
       #expect(life.newest.map { $0.expiresAt > now } ?? true)
@@ -115,7 +115,7 @@ import Testing
     #expect(life.published == Self.token(100))
   }
 
-  /// It ended between the look at its file and the start.
+  /// It expired between the read of its file and the start.
   @Test(arguments: [3599.0, 3600, 1e7]) func anEndedTokenIsNotAdopted(_ age: Double) {
     var life = TokenLifecycle(seed: 1)
     let effects = life.handle(.started(restored: Self.token(100)), at: Self.at(100 + age))
@@ -156,7 +156,7 @@ import Testing
       #expect(!effects.contains(.unpublish))
       #expect(life.newest == before.newest && life.failureStreak == nil)
     }
-    // A request has just gone: the next goes a second after it.
+    // A request was just sent: the next follows a second later.
     var life = Self.phases[2].1
     #expect(!life.handle(.settingsChanged, at: Self.at(200)).contains(.request))
     #expect(life.handle(.woke, at: Self.at(200.5)).contains(.request))
@@ -224,7 +224,7 @@ import Testing
     #expect(reports(life.handle(.published, at: Self.at(now))) == [.publicationRecovered])
   }
 
-  /// The second of two files could not be written: the first holds a token that must go at its end all the same.
+  /// The second of two files could not be written: the first holds a token that must be removed at its expiry.
   @Test func aTokenThatWasHalfPublishedGoesAtItsEnd() {
     var life = Self.phases[2].1
     _ = life.handle(.acquired(Self.token(200, 20)), at: Self.at(200))
@@ -250,7 +250,7 @@ import Testing
     var life = Self.fresh()
     _ = life.handle(.refresh, at: Self.at(3500))
     _ = life.handle(.began(limit: Self.at(3565)), at: Self.at(3500))
-    // What the watchdog goes by.
+    // For the watchdog.
     #expect(life.deadline == Self.at(3565))
     #expect(life.nextWake(after: Self.at(3698.5)) == Self.at(3699))
     #expect(life.handle(.woke, at: Self.at(3699)).contains(.unpublish))
