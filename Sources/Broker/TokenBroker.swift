@@ -65,8 +65,8 @@ public import Settings
   ///   - previous: the status that the previous run left. Files of its tokens that no table names any more are removed:
   ///     otherwise they would stay when their tokens have expired.
   ///   - sockets: credential sockets that were opened for the daemon.
-  ///   - onListen: called on the broker's queue when the credential socket of the settings was opened, so that it can be
-  ///     passed on to the next run; with `nil` when it was closed.
+  ///   - onListen: called on the broker's queue when the credential socket of the settings was opened, so that it can
+  ///     be passed on to the next run; with `nil` when it was closed.
   ///   - onLook: called on the broker's queue before files are examined, so that their directory can be restored.
   ///   - onTakeover: called with a token's state file when the broker begins to look after the token's files.
   ///   - onChange: called on the broker's queue when the status has changed.

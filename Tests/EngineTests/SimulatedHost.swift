@@ -346,7 +346,7 @@ struct SimulatedHost {
   /// Checks what an application finds from now until the next event.
   private func look(until next: Int64) throws {
     if let tamperedSince {
-      // Written again at once, or a second after the last time; with a full disk at the next attempt, 10 s later at most.
+      // Written again at once, or a second after the last time. With a full disk, 10 s later at most.
       let chanceSince = max(tamperedSince, lastChange, lastDiskFull + 11 * Self.second)
       try require(
         isStepUnseen || next - chanceSince <= Self.second + 50_000,
