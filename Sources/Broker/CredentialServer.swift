@@ -1,5 +1,4 @@
 import Base
-import CLinux
 import Engine
 import Files
 import Glibc

@@ -1,6 +1,5 @@
 import Base
 import Engine
-import Glibc
 import Logging
 
 /// The broker's log lines, with the fields that journald stores.
