@@ -100,22 +100,19 @@ let package = Package(
       dependencies: [
         "KonexusSandbox",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
     // For `make fleet` alone: no other target but a test is made with it.
     .target(
-      name: "FleetSimulation",
-      dependencies: [
-        "Base", "Broker", "Engine", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "TOML",
-      ], path: "Benchmarks/FleetSimulation",
+      name: "FleetSimulation", dependencies: ["Base", "Engine"], path: "Benchmarks/FleetSimulation",
       swiftSettings: settings),
     .executableTarget(
       name: "konexus-fleet",
       dependencies: ["FleetSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Benchmarks/konexus-fleet", swiftSettings: settings),
     .testTarget(
-      name: "SystemdTests", dependencies: ["CSystemd", "Systemd", .product(name: "Logging", package: "swift-log")],
+      name: "SystemdTests",
+      dependencies: ["Base", "CSystemd", "Systemd", .product(name: "Logging", package: "swift-log")],
       swiftSettings: settings),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
@@ -174,8 +171,7 @@ let package = Package(
     .testTarget(
       name: "DaemonTests",
       dependencies: [
-        "Base", "Broker", "Files", "HTTP", "KonexusSandbox", "OAuth", "Publication", "Report", "Settings",
-        "konexus-tokend",
+        "Base", "Broker", "HTTP", "KonexusSandbox", "Publication", "Report", "konexus-tokend",
       ],
       swiftSettings: settings),
   ]
@@ -190,9 +186,7 @@ if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
   }
   package.targets.append(
     .executableTarget(
-      name: "konexus-fuzz",
-      dependencies: [
-        "Base", "Broker", "Engine", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "TOML",
-      ], path: "Tests/Fuzz/konexus-fuzz",
+      name: "konexus-fuzz", dependencies: ["Base", "Broker", "HTTP", "OAuth", "Settings"],
+      path: "Tests/Fuzz/konexus-fuzz",
       swiftSettings: settings, linkerSettings: [.unsafeFlags([fuzzer, "-lstdc++"])]))
 }

@@ -1,4 +1,3 @@
-import Broker
 import Engine
 
 /// Hosts that share one issuer, each with the daemon's own `TokenLifecycle` and `RefreshSchedule`, in virtual time.

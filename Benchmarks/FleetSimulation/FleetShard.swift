@@ -1,5 +1,4 @@
 import Base
-import Broker
 import Engine
 
 /// Some hosts of a fleet, and their share of the server.

@@ -1,5 +1,4 @@
 import Base
-import Publication
 
 extension BrokerStatus {
   /// One line for `systemctl status`, the worst first.

@@ -1,6 +1,5 @@
 import Base
 import Broker
-import Engine
 import FoundationEssentials
 import Glibc
 import KonexusSandbox
