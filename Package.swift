@@ -55,7 +55,7 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       exclude: ["README.md"], swiftSettings: settings),
-    .target(name: "Engine", dependencies: ["Base"], swiftSettings: settings),
+    .target(name: "Engine", dependencies: ["Base"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Publication",
       dependencies: ["Base", "Files", "OAuth", "Settings", .product(name: "Crypto", package: "swift-crypto")],
@@ -67,6 +67,7 @@ let package = Package(
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
       ],
+      exclude: ["README.md"],
       swiftSettings: settings),
     .target(
       name: "Report",

@@ -53,14 +53,13 @@ actor Daemon {
   private static let startupCodeDelay = DispatchTimeInterval.seconds(3)
 
   /// - Parameters:
-  ///   - queue: the broker's queue.
   ///   - locks: the directories that this process has locked.
   ///   - leftovers: removes expired tokens of the previous run until they are restored.
   ///   - startTimeout: how long the first tokens may take.
   ///   - endsWithFirstTokens: whether the process ends when each token is in its file: `run --once`.
   ///   - sockets: credential sockets that systemd opened for the daemon.
   init(
-    _ start: StartConfiguration, environment: RuntimeEnvironment, logger: Logger, queue: DispatchQueue,
+    _ start: StartConfiguration, environment: RuntimeEnvironment, logger: Logger,
     locks: DirectoryLocks, leftovers: LeftoverWatch, startTimeout: Duration, endsWithFirstTokens: Bool,
     sockets: [InheritedSocket]
   ) {
@@ -73,7 +72,7 @@ actor Daemon {
     self.sockets = sockets
     onceLimit = endsWithFirstTokens ? Moment.now().boot + startTimeout : nil
     configPath = configuration.path
-    broker = TokenBroker(configuration, http: HTTPClient(), logger: logger, queue: queue, locks: locks)
+    broker = TokenBroker(configuration, http: HTTPClient(), logger: logger, locks: locks)
     outbox = Outbox(logger: logger)
     manager = ServiceManager(outbox, logger: logger, startTimeout: startTimeout)
     files = StatusFiles(directory: environment.tokenDirectory, configuration.daemon, logger: logger)

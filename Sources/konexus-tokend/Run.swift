@@ -50,7 +50,7 @@ struct Run: ParsableCommand {
     linux_share_heap()
     // The signals must be blocked before other threads start, and before the configuration is read: until then, a
     // signal would end the process by its default action.
-    let queue = DispatchQueue(label: "broker")
+    let queue = BrokerActor.queue
     let running = Mutex<Daemon?>(nil)
     let hasHangup = Atomic(false)
     let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: queue) { [once] signal in
@@ -88,7 +88,7 @@ struct Run: ParsableCommand {
       logger.warning("the sockets that systemd handed over are not used: \(failure)")
     }
     let daemon = Daemon(
-      start, environment: environment, logger: logger, queue: queue, locks: locks, leftovers: leftovers,
+      start, environment: environment, logger: logger, locks: locks, leftovers: leftovers,
       startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: handedOver.sockets)
     // On the queue of the signals, so that no signal arrives in between.
     queue.sync {

@@ -1,11 +1,10 @@
 import FleetSimulation
 import Testing
 
-/// Small fleets in virtual time, each the same in every run; `make fleet` has the large ones.
+/// Small fleets in virtual time, the same in every run. `make fleet` simulates large ones.
 @Suite struct FleetTests {
-  /// The period, in seconds, over which peaks are measured.
-  ///
-  /// In half an hour 300 hosts send 316 requests on average, so that chance adds only a few per cent to a peak.
+  /// The most requests in half an hour, in which 300 hosts ask 316 times on the mean: chance alone makes that a few per
+  /// cent more.
   private static let window = 1800
 
   @Test func loadIsEvenOnADayOnWhichNothingHappens() async {

@@ -4,15 +4,15 @@ import Files
 import Glibc
 import Synchronization
 
-/// What there is to do with sockets of this host (unix(7)).
+/// Calls on sockets of this host (unix(7)).
 enum UnixSocket {
-  /// Opens a listening socket at `path`, for the daemon's user and root alone. One that a former run left there is replaced.
+  /// Opens a listening socket at `path`, for the daemon's user and root only. One that a previous run left is replaced.
   ///
-  /// - Parameter inTheWay: what to do about something else at the path.
-  /// - Throws: `PublicationFailure` if the directory is not fit to hold what root trusts, something else is at the path, or
-  ///   the kernel refuses.
+  /// - Parameter inTheWay: the remedy for a file of another type at the path.
+  /// - Throws: `PublicationFailure` if other users can write to the directory, a file of another type is at the path,
+  ///   or the kernel rejects the call.
   static func listen(at path: String, inTheWay remedy: String) throws(PublicationFailure) -> Int32 {
-    // What it hands out is not kept there: any file system will do.
+    // The socket's file holds no secret: any file system is fit.
     let directory = try OutputDirectory(FilePath.directory(of: path), allowsPersistentStorage: true)
     let name = FilePath.name(of: path)
     var status = stat()
@@ -25,12 +25,12 @@ enum UnixSocket {
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
     guard descriptor >= 0 else { throw .system("make a socket for", path, errno) }
     do throws(PublicationFailure) {
-      // The file of a Unix socket gets the mode of the unbound socket, so it is never open to others.
+      // The file of a Unix socket gets the mode of the unbound socket, so other users can never connect.
       guard fchmod(descriptor, 0o600) == 0, withAddress(of: path, { bind(descriptor, $0, $1) == 0 }) ?? false else {
         throw .system("listen at", path, errno)
       }
-      // A later run knows the socket by the path that it was bound to. So it is bound by that path, and not through the
-      // directory's descriptor, and then looked for in the directory that was checked.
+      // A later run knows the socket by the path that it was bound to. Therefore it is bound by that path, not through
+      // the directory's descriptor, and then compared with what is in the directory that was checked.
       guard fstatat(directory.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
         status.st_mode & S_IFMT == S_IFSOCK, status.st_mode & 0o177 == 0, status.st_uid == geteuid()
       else {
@@ -65,24 +65,24 @@ enum UnixSocket {
     return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
   }
 
-  /// Removes the socket at `path`; nothing else.
+  /// Removes the socket at `path`, but no file of another type.
   static func remove(_ path: String) {
     if isThere(path) { unlink(path) }
   }
 
-  /// The path that a socket is bound to; `nil` if it is no socket, or has none.
+  /// The path that a socket is bound to; `nil` if it is not a socket, or has no path.
   static func path(of descriptor: Int32) -> String? {
     let bytes = name { getsockname(descriptor, $0, $1) }
     guard let bytes, let first = bytes.first, first != 0 else { return nil }
     return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
   }
 
-  /// What the other end is bound to, as it stands in `sun_path`; empty if to nothing.
+  /// The address of the other end, as in `sun_path`; empty if it is not bound.
   static func peerAddress(of descriptor: Int32) -> [UInt8] {
     name { getpeername(descriptor, $0, $1) } ?? []
   }
 
-  /// Who connected, by the kernel's word; `nil` if it cannot be told.
+  /// The user and process of the other end, from the kernel; `nil` if they are unknown.
   static func peer(of descriptor: Int32) -> (userID: UInt32, process: Int32)? {
     var process: pid_t = 0
     var user: uid_t = 0
@@ -90,7 +90,7 @@ enum UnixSocket {
     return (user, process)
   }
 
-  /// The bytes of `sun_path` that count.
+  /// The bytes of `sun_path` that are in use.
   private static func name(
     _ body: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
   ) -> [UInt8]? {
@@ -105,7 +105,7 @@ enum UnixSocket {
     return withUnsafeBytes(of: &address.sun_path) { Array($0[..<count]) }
   }
 
-  /// `nil` if the path is longer than a socket's may be.
+  /// Calls `body` with the address of `path`; `nil` if the path is too long for a socket.
   private static func withAddress<R>(of path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R? {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -123,7 +123,7 @@ enum UnixSocket {
   }
 }
 
-/// A listening socket that is closed unless it is taken: the caller of a call that hung has given up by then.
+/// A listening socket that is closed unless it is taken: the caller of a call that hung has returned by then.
 final class ListeningSocket: Sendable {
   private let descriptor: Mutex<Int32?>
 
