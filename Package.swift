@@ -119,7 +119,7 @@ let package = Package(
       swiftSettings: settings),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
-    .testTarget(name: "FilesTests", dependencies: ["Files", "HTTP"], swiftSettings: settings),
+    .testTarget(name: "FilesTests", dependencies: ["Base", "Files", "HTTP"], swiftSettings: settings),
     .testTarget(
       name: "TOMLTests",
       dependencies: [

@@ -1,3 +1,5 @@
+import Base
+
 /// A reader of TOML 1.0 (https://toml.io/en/v1.0.0) that remembers the place of each key and value.
 ///
 /// It quotes nothing, keeps strings in memory that is overwritten, and goes on after an error, so that all errors are
@@ -21,7 +23,7 @@ package struct TOMLParser {
     }
     var parser = TOMLParser(bytes)
     let isComplete = parser.readStatements()
-    parser.wipeStringBuffer()
+    parser.overwriteStringBuffer()
     return TOMLDocument(root: parser.root, errors: parser.errors, isComplete: isComplete)
   }
 
@@ -46,9 +48,10 @@ package struct TOMLParser {
     }
   }
 
-  private mutating func wipeStringBuffer() {
+  private mutating func overwriteStringBuffer() {
     stringBuffer.removeAll(keepingCapacity: true)
     stringBuffer.append(contentsOf: repeatElement(0, count: stringBuffer.capacity))
+    stringBuffer.withUnsafeMutableBytes { Secret.overwrite($0) }
   }
 
   /// Reads all statements; returns whether the end of the document was reached.
