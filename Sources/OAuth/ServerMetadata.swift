@@ -96,7 +96,7 @@ extension ServerMetadata {
     if let duplicate = json.duplicate {
       throw AcquisitionFailure(
         .malformedAnswer,
-        "the discovery document of \(issuer) holds \(Printable.shortened(duplicate)) twice in one object")
+        "the discovery document of \(issuer) holds \(Printable.quoted(duplicate)) twice in one object")
     }
     guard let named = json["issuer"], let tokenEndpoint = json["token_endpoint"] else {
       throw AcquisitionFailure(
