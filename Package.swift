@@ -33,15 +33,16 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     .systemLibrary(
       name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
-    .target(name: "Base", dependencies: ["CLinux"], swiftSettings: settings),
-    .target(name: "Files", dependencies: ["Base", "CLinux"], swiftSettings: settings),
-    .target(name: "TOML", dependencies: ["Base"], swiftSettings: settings),
+    .target(name: "Base", dependencies: ["CLinux"], exclude: ["README.md"], swiftSettings: settings),
+    .target(
+      name: "Files", dependencies: ["Base", "CLinux"], exclude: ["README.md"], swiftSettings: settings),
+    .target(name: "TOML", dependencies: ["Base"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "HTTP", dependencies: ["Base", "CCurl", "Files"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Systemd",
       dependencies: ["Base", "CSystemd", "Files", .product(name: "Logging", package: "swift-log")],
-      swiftSettings: settings),
+      exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "OAuth", dependencies: ["Base", "HTTP", .product(name: "JWTKit", package: "jwt-kit")],
       exclude: ["README.md"],
@@ -117,7 +118,7 @@ let package = Package(
       swiftSettings: settings),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
-    .testTarget(name: "FilesTests", dependencies: ["Files", "HTTP"], swiftSettings: settings),
+    .testTarget(name: "FilesTests", dependencies: ["Base", "Files", "HTTP"], swiftSettings: settings),
     .testTarget(
       name: "TOMLTests",
       dependencies: [

@@ -1,27 +1,27 @@
 /// Why an attempt to get a verified token failed.
 public struct AcquisitionFailure: Error, Hashable, Sendable {
-  /// What went wrong, as one of a closed list; decides kind, pace and wording.
+  /// The kind of error, which decides retries and wording.
   public var code: FailureCode
 
-  /// One sentence for a person: what was asked of whom, and what came. Never holds a secret or a token.
+  /// One sentence: what was requested from which server, and what happened. It never contains a secret or a token.
   public var message: String
 
-  /// How long the server asked us to wait (RFC 9110, 10.2.3), if it did.
+  /// How long the server asked to wait (RFC 9110, 10.2.3).
   public var retryAfter: Duration?
 
-  /// A failure.
+  /// A failure of this code.
   public init(_ code: FailureCode, _ message: String, retryAfter: Duration? = nil) {
     self.code = code
     self.message = message
     self.retryAfter = retryAfter
   }
 
-  /// Which of the kinds it is: decides the pace of retries.
+  /// The kind of failure, which decides when the next attempt is made.
   public var kind: FailureCode.Kind { code.kind }
 }
 
-/// Every way in which an attempt can fail. The raw values are stable: they stand in logs (`FAILURE=`), in the status file and in the
-/// manual's table "What happens when", which a test compares with this list.
+/// All ways in which an attempt can fail. The raw values are stable: they are in logs (`FAILURE=`), in the status file
+/// and in the manual's table of failures. A test compares that table with this list.
 public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   // The way to the server.
   case nameResolution = "dns"
@@ -36,7 +36,7 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   case tlsPin = "tls-pin"
   case tlsOther = "tls"
   case timeout = "timeout"
-  // The answer as HTTP.
+  // The response as HTTP.
   case brokenResponse = "broken-response"
   case tooLarge = "too-large"
   case serverError = "server-error"
@@ -44,13 +44,13 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   case redirect = "redirect"
   case rejected = "rejected"
   case documentRejected = "document-rejected"
-  // The answer as JSON.
+  // The response as JSON.
   case malformedAnswer = "malformed-answer"
   // Discovery and keys (OpenID Connect Discovery 1.0, RFC 8414, RFC 7517).
   case discoveryIncomplete = "discovery-incomplete"
   case issuerMismatch = "issuer-mismatch"
   case insecureEndpoint = "insecure-endpoint"
-  // The token endpoint's word (RFC 6749, 5.2).
+  // The token endpoint's error response (RFC 6749, 5.2).
   case invalidClient = "invalid-client"
   case unauthorizedClient = "unauthorized-client"
   case invalidScope = "invalid-scope"
@@ -72,18 +72,19 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   case tokenExpired = "token-expired"
   case tokenNotYetValid = "token-not-yet-valid"
   case tokenInactive = "token-inactive"
-  // Our own side.
+  // This host.
   case credentials = "credentials"
 
-  /// How a failure is met.
+  /// How a failure is handled.
   public enum Kind: String, Hashable, Sendable, Codable {
-    /// It may pass by itself: tried again soon, less and less often.
+    /// It can pass by itself. It is retried soon, then at longer intervals.
     case transient
-    /// A person must act: tried again after a minute, then every five, for ever; more often in a token's last minutes.
+    /// An administrator must act. It is retried after a minute, then every five minutes without end; more often in the
+    /// last minutes of a valid token.
     case refused
   }
 
-  /// Which kind it is.
+  /// The kind of this failure.
   public var kind: Kind {
     switch self {
     case .nameResolution, .connection, .proxy, .tlsUnknownAuthority, .tlsExpired, .tlsNotYetValid, .tlsHostName,
@@ -99,7 +100,7 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     }
   }
 
-  /// What a person can do about it, in one line.
+  /// What an administrator can do, in one line.
   public var remedy: String {
     switch self {
     case .nameResolution: "check the host name in issuer and this host's resolver (resolvectl query HOST)"
@@ -113,7 +114,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .tlsCAFile:
       "ca_file and the client certificate must be PEM files that the daemon can read, and others cannot change"
     case .tlsClientCertificate:
-      "the server must know the client's certificate: is client_certificate_file set, still valid, and registered for this client?"
+      "the server must know the client's certificate: "
+        + "is client_certificate_file set, still valid, and registered for this client?"
     case .tlsPin:
       "if the server has a new key, set pinned_public_key to it as its operator tells; else somebody stands between"
     case .tlsOther: "the server must speak TLS 1.2 or newer with a certificate this host trusts"
@@ -126,7 +128,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .rejected:
       "the authorization server turned the request down without an OAuth error: check client_id and secret"
     case .documentRejected:
-      "the server must have its discovery document and keys there, without redirects (curl -i): is issuer right, is the server being deployed?"
+      "the server must have its discovery document and keys there, without redirects (curl -i): "
+        + "is issuer right, is the server being deployed?"
     case .malformedAnswer:
       "the answer breaks the protocol: a captive portal, a proxy's error page, or a fault of the server?"
     case .discoveryIncomplete: "issuer must publish in its discovery document what the message names"

@@ -97,16 +97,16 @@ extension String {
   /// The text as by ``Printable/escaped(_:keeping:)``.
   package var printable: String { Printable.escaped(self) }
 
-  /// The text as one word of a shell command.
+  /// The text as one argument of a shell command.
   package var shellQuoted: String {
-    // A name with control characters cannot be typed as it is: $'...' takes the escapes.
+    // A name with control characters cannot be typed: $'...' has escapes for them.
     if printable != self { return "$'" + utf8.map(Self.shellEscape).joined() + "'" }
     let isWord = !isEmpty && utf8.allSatisfy(Self.isPlain)
     return isWord
       ? self : "'" + split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
   }
 
-  /// Whether the byte means itself to a shell, at any place of a word.
+  /// Whether a shell takes the byte literally, at any place of an argument.
   private static func isPlain(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

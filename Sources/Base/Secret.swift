@@ -17,7 +17,7 @@ public final class Secret: Sendable {
   ///
   /// - Parameters:
   ///   - capacity: the size of the memory, in bytes. The memory is zeroed.
-  ///   - body: writes the bytes from the start of the memory on, and sets their number, which is `capacity` at first. If
+  /// - body: writes the bytes from the start of the memory on, and sets their number, which is `capacity` at first. If
   ///     it throws, the memory is overwritten and freed.
   public init<E: Error>(
     capacity: Int, initializingWith body: (UnsafeMutableRawBufferPointer, inout Int) throws(E) -> Void

@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// Names of users and groups.
+/// Names and numbers of users and groups.
 public enum Account {
   /// The user's name, or the number if it has none.
   public static func user(_ id: UInt32) -> String {
@@ -40,7 +40,7 @@ public enum Account {
   }
 }
 
-/// File modes as people write them.
+/// File modes as text.
 package enum FileMode {
   /// The permission bits in octal: `0640`.
   package static func octal(_ mode: UInt32) -> String {
@@ -64,11 +64,11 @@ package enum FilePath {
   }
 }
 
-/// The words for an `errno`.
+/// The description of an `errno`.
 package enum SystemError {
-  /// Those of `code`.
+  /// The description in English. Any thread can call this.
   package static func text(_ code: Int32) -> String {
-    // strerrordesc_np returns a constant; strerror is not safe to call from several threads.
+    // strerrordesc_np(3) returns a constant. strerror(3) is not safe to call from several threads.
     guard let words = strerrordesc_np(code) else { return "error \(code)" }
     return String(cString: words)
   }

@@ -1,6 +1,6 @@
-/// Finds what somebody may have meant.
+/// Suggestions for misspelled names.
 package enum NearestName {
-  /// The one of `candidates` that `name` is most likely a misspelling of; nil if none is near.
+  /// The candidate that `name` is probably a misspelling of; nil if none is similar.
   package static func to(_ name: String, among candidates: [String]) -> String? {
     let folded = fold(name)
     if let same = candidates.first(where: { fold($0) == folded }) { return same }
@@ -9,10 +9,11 @@ package enum NearestName {
     return best.distance <= max(1, min(name.count, best.name.count) / 3) ? best.name : nil
   }
 
-  /// Damerau-Levenshtein distance in its restricted form (optimal string alignment): insertions, deletions, replacements, and swaps of
-  /// neighbours cost one each.
+  /// The Damerau-Levenshtein distance in its restricted form, optimal string alignment.
+  ///
+  /// An insertion, a deletion, a replacement, and a swap of neighbors cost one each.
   package static func distance(_ left: String, _ right: String) -> Int {
-    // Names in a configuration are short; a long one is near to nothing.
+    // Names in a configuration are short. The limit bounds the time that a long text takes.
     let left = Array(left.unicodeScalars.prefix(128))
     let right = Array(right.unicodeScalars.prefix(128))
     var beforeLast: [Int] = []

@@ -57,7 +57,7 @@ struct TokenFiles: Sendable {
   var places: [TokenOutput] { ([self] + formers).flatMap(\.outputs) }
   /// Also the state file, which the next start needs. One that could not be written is another matter: it is tried again.
   var areUndisturbed: Bool {
-    files.allSatisfy(\.isUndisturbed) && (stateFailure != nil || stateFile.isUndisturbed)
+    files.allSatisfy(\.isIntact) && (stateFailure != nil || stateFile.isIntact)
   }
 
   /// Checks that the files could be written.

@@ -59,7 +59,7 @@ package enum FileContent {
 
   /// The text of a file of the system, such as a unit file; `nil` if it cannot be read, or is longer than `limit`.
   ///
-  /// Symbolic links are followed, whoever made them.
+  /// Symbolic links are followed.
   package static func text(of path: String, limit: Int = 1 << 20) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
     guard descriptor >= 0 else { return nil }
@@ -86,9 +86,9 @@ package enum FileContent {
   }
 }
 
-/// Reads a small file that this daemon wrote.
+/// Reads small files that this daemon wrote.
 package enum PrivateFile {
-  /// Why it was not read; worth a line at debug level only.
+  /// Why a file was not read. It is logged at debug level only.
   package struct Unreadable: Error {
     package var reason: String
     /// The system's error number, if the system refused.
@@ -102,9 +102,11 @@ package enum PrivateFile {
     }
   }
 
-  /// Reads the whole file: a regular one, no symbolic link, and (if `owned`) this user's own and not writable by anybody else.
+  /// Reads a regular file. Symbolic links are not followed.
   ///
-  /// - Parameter maximum: in bytes; a larger file is not read.
+  /// - Parameters:
+  ///   - maximum: the most bytes that are accepted.
+  ///   - owned: whether the file must belong to this user, and be writable by no other user.
   package static func read(_ path: String, maximum: Int, owned: Bool = true) throws(Unreadable) -> Secret {
     try read(open(path, openFlags), maximum: maximum) { (status) throws(Unreadable) in
       guard !owned || (status.st_uid == geteuid() && status.st_mode & 0o022 == 0) else {
@@ -113,12 +115,12 @@ package enum PrivateFile {
     }
   }
 
-  /// `O_NONBLOCK`: a FIFO without a writer, or a lease of another process, must not hold up the reader.
+  /// `O_NONBLOCK`: a FIFO without a writer, or a lease of another process, must not block the reader.
   static let openFlags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
 
-  /// Reads the regular file behind a descriptor, and closes that. A negative one stands for `errno`.
+  /// Reads the regular file behind a descriptor, and closes the descriptor. A negative descriptor stands for `errno`.
   ///
-  /// - Parameter check: refuses the file by what is true of this very descriptor.
+  /// - Parameter check: throws if the file's status makes it unusable. It gets the status of this very descriptor.
   static func read(
     _ descriptor: Int32, maximum: Int, check: (stat) throws(Unreadable) -> Void
   ) throws(Unreadable) -> Secret {

@@ -1,14 +1,15 @@
 import Base
 import Glibc
 
-/// Which file it is, and of when: tells whether a configuration file was changed since it was read. Holds nothing of its content.
+/// The identity and version of a file, which show whether a configuration file was changed since it was read. It
+/// contains nothing of the content.
 public struct FileStamp: Hashable, Sendable, Codable {
   private var inode: UInt64
   private var size: Int64
   private var modifiedSeconds: Int64
   private var modifiedNanoseconds: Int64
 
-  /// The file at `path` as it is now; `nil` if this user cannot see it.
+  /// The stamp of the file at `path`; `nil` if this user cannot access it.
   public init?(at path: String) {
     var status = stat()
     guard stat(path, &status) == 0 else { return nil }
@@ -29,7 +30,7 @@ public struct FileStamp: Hashable, Sendable, Codable {
   }
 }
 
-/// What this user sees of a token's file without reading it.
+/// What this user can see of a token's file without reading it.
 public struct SeenFile: Hashable, Sendable, Encodable {
   /// Whether something is at the path; `nil` if this user may not look.
   public var exists: Bool?

@@ -1,8 +1,8 @@
 import Glibc
 
-/// The running boot's id: boot-time readings of another boot mean nothing.
+/// The identifier of the running boot. Boot times of another boot have no meaning.
 package enum BootID {
-  /// 32 hex digits; empty if nobody tells.
+  /// 32 hexadecimal digits; empty if it is unknown.
   package static let current: String = {
     if let content = try? PrivateFile.read("/proc/sys/kernel/random/boot_id", maximum: 64, owned: false) {
       return digits(content.exposed)

@@ -10,8 +10,8 @@ public struct FoundStatus: Sendable {
   public var owner: UInt32
   /// When it was written, seconds since 1970.
   package var modified: Double
-  /// Whether a process keeps the file locked (`PublishedFile.isHeld`).
-  package var isHeld: Bool
+  /// Whether a process keeps the file locked (`PublishedFile.isLocked`).
+  package var isLocked: Bool
 
   /// Whether only root, or the user of this process, can forge it.
   public var isTrusted: Bool { owner == 0 || owner == geteuid() }

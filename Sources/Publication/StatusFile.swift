@@ -13,7 +13,7 @@ public struct StatusFile: Sendable {
   public init(directory: String, allowsPersistentStorage: Bool) {
     file = PublishedFile(
       path: directory + "/" + DaemonFile.status, mode: 0o644, allowsPersistentStorage: allowsPersistentStorage,
-      isHeld: true)
+      isLocked: true)
   }
 
   /// Writes `status`, unless nothing but the time has changed.
@@ -78,7 +78,7 @@ public struct StatusFile: Sendable {
         problem: "\(path) is not of this version of konexus-tokend", remedy: "type: systemctl restart konexus-tokend")
     }
     return FoundStatus(
-      status: status, directory: directory, owner: owner, modified: file.modified, isHeld: file.isHeld)
+      status: status, directory: directory, owner: owner, modified: file.modified, isLocked: file.isLocked)
   }
 
   private static func unavailable(_ path: String, _ error: PrivateFile.Unreadable) -> Unavailable {

@@ -2,14 +2,15 @@ import Base
 import Glibc
 public import Logging
 
-/// Writes log events as lines for people to standard error: `2026-11-24T03:20:00Z info message key=value`.
+/// Writes log events as lines of text to standard error: `2026-11-24T03:20:00Z info message key=value`.
 ///
-/// One event is one line, whatever is in it: control characters are escaped, and a value that is not a plain word is quoted. The time is in UTC.
-/// The metadata item `message_id`, which is for the journal, is left out. A line that nobody takes in time is lost, see `LineOutput`.
+/// One event is one line. Control characters are escaped, and values with blanks or quotes are quoted. The time is in
+/// UTC. The metadata item `message_id`, which is for the journal, is left out. A line that cannot be written at once is
+/// lost (``LineOutput``).
 public struct StderrLogHandler: LogHandler {
   /// The least level that is written.
   public var logLevel: Logger.Level = .info
-  /// What is added to each event.
+  /// The metadata of every event.
   public var metadata: Logger.Metadata = [:]
   /// Supplies metadata at the time of each event.
   public var metadataProvider: Logger.MetadataProvider?
@@ -59,13 +60,14 @@ public struct StderrLogHandler: LogHandler {
   }
 }
 
-/// Writes log events as JSON, one object a line, for log collectors:
-/// `{"ts":"2026-11-24T03:20:00.123Z","level":"info","message":"...","fields":{"key":"value"}}`. The time is in UTC.
-/// A line that nobody takes in time is lost, see `LineOutput`.
+/// Writes log events as JSON, one object a line, for log collectors.
+///
+/// `{"ts":"2026-11-24T03:20:00.123Z","level":"info","message":"...","fields":{"key":"value"}}`. The time is in UTC. A
+/// line that cannot be written at once is lost (``LineOutput``).
 public struct JSONLogHandler: LogHandler {
-  /// Where the lines go.
+  /// The stream that the lines are written to.
   public enum Stream: Sendable {
-    /// Standard output, where containers are expected to log.
+    /// Standard output, as is usual in containers.
     case standardOutput
     /// Standard error.
     case standardError
@@ -140,9 +142,9 @@ public struct JSONLogHandler: LogHandler {
 
 /// Writes log events to the systemd journal as structured entries, by its native protocol.
 ///
-/// Each entry has `MESSAGE`, `PRIORITY` (by syslog(3), see ``priority(of:)``), `SYSLOG_IDENTIFIER`, `CODE_FILE`, `CODE_LINE`, `CODE_FUNC` and a
-/// field for each item of metadata: `next_refresh` is found as `NEXT_REFRESH`. The item `message_id` (128 bits in 32 hex digits, see
-/// journalctl(1), `--new-id128`) becomes `MESSAGE_ID`. An entry that cannot be written is lost: there is nowhere else to tell.
+/// Each entry has `MESSAGE`, `PRIORITY`, `SYSLOG_IDENTIFIER`, `CODE_FILE`, `CODE_LINE` and `CODE_FUNC`. Each item of
+/// metadata becomes a field: `next_refresh` becomes `NEXT_REFRESH`. The item `message_id`, 128 bits in 32 hexadecimal
+/// digits, becomes `MESSAGE_ID` (journalctl(1), `--new-id128`). An entry that cannot be written at once is lost.
 public struct JournalLogHandler: LogHandler {
   /// The least level that is written.
   public var logLevel: Logger.Level = .info
@@ -153,7 +155,7 @@ public struct JournalLogHandler: LogHandler {
   private let identifier: String
   private static let socket = JournalSocket()
 
-  /// A handler whose entries bear `identifier`, which journalctl(1) shows before each line and finds with `-t`.
+  /// A handler whose entries have `identifier`, which journalctl(1) shows before each line and finds with `-t`.
   public init(identifier: String, metadataProvider: Logger.MetadataProvider? = nil) {
     self.identifier = identifier
     self.metadataProvider = metadataProvider
@@ -182,14 +184,14 @@ public struct JournalLogHandler: LogHandler {
     for (key, value) in allMetadata(of: event) {
       guard let name = Self.fieldName(for: key) else { continue }
       let text = "\(value)"
-      // journald keeps an entry with a malformed MESSAGE_ID, but nothing finds it.
+      // journald stores an entry with a malformed MESSAGE_ID, but no search finds it.
       if name == "MESSAGE_ID", !Self.isMessageID(text) { continue }
       entry.append((name, Printable.escaped(text, keeping: "\n\t")))
     }
     return entry
   }
 
-  /// The syslog(3) priority of a level: 7 (debug) for trace and debug, 6 info, 5 notice, 4 warning, 3 error, 2 critical.
+  /// The syslog(3) priority of a level, from 7 for trace and debug to 2 for critical.
   public static func priority(of level: Logger.Level) -> Int {
     switch level {
     case .trace, .debug: 7
@@ -201,9 +203,12 @@ public struct JournalLogHandler: LogHandler {
     }
   }
 
-  /// The journal field in which the metadata `key` is found: upper case, every character outside A-Z, 0-9 and `_` as `_`, no `_` or digit
-  /// in front (journald keeps these for itself), at most 64 characters; `FIELD_` goes before a name that the entry already
-  /// uses. `nil` if nothing is left.
+  /// The journal field for the metadata `key`; `nil` if no character is left.
+  ///
+  /// - Upper case; every character outside of A-Z, 0-9 and `_` becomes `_`.
+  /// - No `_` or digit in front: journald reserves these names.
+  /// - At most 64 characters.
+  /// - `FIELD_` comes before a name that the entry already uses.
   public static func fieldName(for key: String) -> String? {
     var name: [UInt8] = []
     for byte in key.utf8 {
@@ -228,8 +233,9 @@ public struct JournalLogHandler: LogHandler {
 }
 
 extension LogHandler {
-  /// Everything known at `event`, sorted by key: the handler's metadata, then the provider's, then the event's own, the later winning.
-  /// An error of the event is found as `error` and `error_type`.
+  /// All metadata of `event`, sorted by key: the handler's, then the provider's, then the event's own. Later ones win.
+  ///
+  /// An error of the event becomes `error` and `error_type`.
   func allMetadata(of event: LogEvent) -> [(key: String, value: Logger.MetadataValue)] {
     var all = metadata
     if let provided = metadataProvider?.get() { all.merge(provided) { $1 } }
@@ -243,7 +249,7 @@ extension LogHandler {
 }
 
 extension LogEvent {
-  /// That `count` events before this one were not written, for whoever reads the log did not take them.
+  /// The report that `count` events before this one were not written.
   static func loss(of count: Int) -> LogEvent {
     LogEvent(
       level: .warning,

@@ -1,10 +1,10 @@
 public import Glibc
 import Synchronization
 
-/// A descriptor that takes whole lines, as far as it takes them at once.
+/// A descriptor that lines are written to without waiting.
 ///
-/// Who reads a log may stop reading: a pipe into a program that hangs, a terminal that was halted. A line is lost then, where waiting
-/// would hold up a refresh; how many were is told in front of the next line that gets through.
+/// A reader of a log can stop reading, for example a program that hangs or a stopped terminal. Lines are lost then,
+/// because waiting would delay a refresh. Their number is reported before the next line that is written.
 final class LineOutput: Sendable {
   private enum Kind {
     case file, socket, stream
@@ -12,7 +12,7 @@ final class LineOutput: Sendable {
 
   private struct State {
     var lost = 0
-    /// Whether what was written last is a line's beginning without its end.
+    /// Whether the last write ended within a line.
     var isWithinLine = false
   }
 
@@ -32,9 +32,10 @@ final class LineOutput: Sendable {
       }
   }
 
-  /// Writes `line` and a line break; `notice` words the line that tells how many were lost.
+  /// Writes `line` and a line break with one write(2), so that lines of several processes do not mix. A pipe guarantees
+  /// this up to PIPE_BUF.
   ///
-  /// One write(2) takes a line, so that lines of several processes do not mix (as far as the kernel's own limits go: PIPE_BUF for a pipe).
+  /// - Parameter notice: makes the line that reports how many were lost.
   func write(_ line: String, notice: (Int) -> String) {
     state.withLock { state in
       guard state.lost == 0 || put(notice(state.lost), &state) else {
@@ -45,7 +46,7 @@ final class LineOutput: Sendable {
     }
   }
 
-  /// Whether all of `line` was taken.
+  /// Writes a line; returns whether all of it was written.
   private func put(_ line: String, _ state: inout State) -> Bool {
     var text = state.isWithinLine ? "\n" + line + "\n" : line + "\n"
     return text.withUTF8 { bytes in
@@ -61,7 +62,7 @@ final class LineOutput: Sendable {
     }
   }
 
-  /// write(2) that does not wait. `O_NONBLOCK` would do, but it would hold for all processes that share the pipe or the terminal.
+  /// write(2) that does not wait. `O_NONBLOCK` would affect all processes that share the pipe or the terminal.
   private func writeAtOnce(_ bytes: UnsafeRawBufferPointer) -> Int {
     switch kind {
     case .file: return Glibc.write(descriptor, bytes.baseAddress, bytes.count)
@@ -75,11 +76,12 @@ final class LineOutput: Sendable {
   }
 }
 
-/// The journal's socket, in its native protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/).
+/// The journal's socket, with its native protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/).
 ///
-/// Not by sd_journal_sendv(3), which waits without limit while the socket's queue is full: a journald that hangs would hang the daemon.
+/// sd_journal_sendv(3) waits without limit while the socket's queue is full: a journald that hangs would block the
+/// daemon.
 final class JournalSocket: Sendable {
-  /// The one address there is.
+  /// The address of journald.
   private static let address = "/run/systemd/journal/socket"
 
   private let descriptor: Int32
@@ -93,9 +95,11 @@ final class JournalSocket: Sendable {
     if descriptor >= 0 { close(descriptor) }
   }
 
-  /// Sends an entry if the journal takes it at once; `notice` makes the entry that tells, once it does again, how many were lost.
+  /// Sends an entry if the journal accepts it at once.
   ///
-  /// - Parameter entry: the names and values of its fields.
+  /// - Parameters:
+  ///   - entry: the names and values of the fields.
+  ///   - notice: makes the entry that reports how many were lost before.
   func send(_ entry: [(name: String, value: String)], notice: (Int) -> [(name: String, value: String)]) {
     lost.withLock { lost in
       guard lost == 0 || send(Self.datagram(notice(lost))) else {
@@ -106,7 +110,8 @@ final class JournalSocket: Sendable {
     }
   }
 
-  /// To the address, each time: the socket there may be another one by now. The kernel refuses at once what is too long for a datagram.
+  /// Sends to the address each time, because a new journald has a new socket. The kernel rejects a datagram that is too
+  /// long.
   private func send(_ datagram: [UInt8]) -> Bool {
     var name = sockaddr_un()
     name.sun_family = sa_family_t(AF_UNIX)
@@ -120,7 +125,8 @@ final class JournalSocket: Sendable {
     }
   }
 
-  /// `NAME=value` lines; for a value with a line break the name, a line break, the length as 64 bits little-endian, the value.
+  /// `NAME=value` lines. A value with a line break has another form: the name, a line break, the length as 64 bits
+  /// little-endian, the value.
   private static func datagram(_ entry: [(name: String, value: String)]) -> [UInt8] {
     var bytes: [UInt8] = []
     for (name, value) in entry {
@@ -138,11 +144,11 @@ final class JournalSocket: Sendable {
   }
 }
 
-/// Whether an output of this process goes to the journal: `$JOURNAL_STREAM` in systemd.exec(5).
+/// Whether an output of this process is the journal: `$JOURNAL_STREAM` in systemd.exec(5).
 public enum JournalStream {
-  /// Whether `descriptor` is the very stream that the service manager connected to the journal.
+  /// Whether `descriptor` is the stream that the service manager connected to the journal.
   ///
-  /// `$JOURNAL_STREAM` alone does not tell: it is inherited by programs whose output was redirected elsewhere.
+  /// `$JOURNAL_STREAM` alone is not enough: programs inherit it although their output is redirected.
   public static func isConnected(_ descriptor: Int32 = STDERR_FILENO) -> Bool {
     isConnected(descriptor, journalStream: getenv("JOURNAL_STREAM").map { String(cString: $0) })
   }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What the service manager knows of a service: its unit as merged from the unit file and all drop-ins.
+/// A service as the service manager has it: its unit, merged from the unit file and all drop-ins.
 public struct ServiceUnit: Sendable {
   /// Properties by the names that systemctl(1) uses, as text; lists with blanks between their elements.
   public var properties: [String: String]
@@ -73,9 +73,9 @@ extension ServiceUnit {
   ]
 }
 
-/// What another program prints.
+/// The output of another program.
 enum CommandOutput {
-  /// What a program writes to its standard output; `nil` if it is not there or fails.
+  /// Runs a program and returns its standard output; `nil` if it does not exist or fails.
   static func output(of arguments: [String]) -> String? {
     var ends: [Int32] = [0, 0]
     guard pipe(&ends) == 0 else { return nil }

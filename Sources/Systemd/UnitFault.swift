@@ -1,13 +1,14 @@
+import Base
 import Files
 import Glibc
 
-/// Why a service cannot start as its unit stands, and the drop-in that helps.
+/// Why a service cannot start with its present unit, and the drop-in that helps.
 public enum UnitFault: Equatable, Sendable {
-  /// The unit does not pass on credentials. `assignments` are those that it had before `file` withdrew them, by name.
+  /// The unit does not pass on credentials. `assignments` are those that `file` withdrew, by name.
   case withoutCredentials(assignments: [String: String], file: String?, dropIn: String)
   /// The unit has `PrivateUsers=yes`, and this host does not let the service manager make user namespaces.
   case withoutUserNamespaces(limit: Int?)
-  /// The unit's `User=` is not there.
+  /// The user of the unit's `User=` does not exist.
   case withoutUser(String)
 
   /// The assignment that an installed unit has for its configuration.
@@ -19,7 +20,7 @@ public enum UnitFault: Equatable, Sendable {
   public init?(_ unit: ServiceUnit, withdrawn: WithdrawnCredentials?) {
     self.init(
       unit, withdrawn: withdrawn, userNamespaceLimit: Self.userNamespaceLimit,
-      hasUser: { getpwnam($0) != nil || UInt32($0) != nil })
+      hasUser: { Account.userID(named: $0) != nil || UInt32($0) != nil })
   }
 
   init?(
@@ -56,7 +57,7 @@ public enum UnitFault: Equatable, Sendable {
     if case .withoutCredentials(let assignments, _, _) = self { Set(assignments.keys) } else { [] }
   }
 
-  /// What is wrong, to come after the unit's name.
+  /// The problem, to follow the unit's name.
   public var problem: String {
     switch self {
     case .withoutCredentials(let assignments, _, _):
@@ -68,7 +69,7 @@ public enum UnitFault: Equatable, Sendable {
     }
   }
 
-  /// More of it, one fact a line.
+  /// Details, one fact a line.
   public var details: [String] {
     guard case .withoutCredentials(_, let file?, _) = self else { return [] }
     return ["\(file) has an empty LoadCredential=, which withdraws the credentials"]
@@ -93,12 +94,13 @@ public enum UnitFault: Equatable, Sendable {
       + " && systemctl daemon-reload && systemctl restart \(unit)"
   }
 
-  /// A word for a shell.
+  /// One argument of a shell command, always in quotes.
   private static func quoted(_ text: String) -> String {
-    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+    let argument = text.shellQuoted
+    return argument == text ? "'\(text)'" : argument
   }
 
-  /// How many user namespaces this one can have (namespaces(7)); `nil` if the kernel does not limit them.
+  /// The limit of user namespaces (namespaces(7)); `nil` if the kernel does not limit them.
   private static var userNamespaceLimit: Int? {
     FileContent.text(of: "/proc/sys/user/max_user_namespaces")?.split(separator: "\n").first.flatMap { Int($0) }
   }

@@ -3,16 +3,16 @@ package import Base
 /// A value of a TOML 1.0 document, with its place in the source.
 package struct TOMLNode {
   package enum Content {
-    /// Any string. Kept as a secret until a setting that is none asks for it, for the parser cannot know.
+    /// Any string. The parser cannot know which ones are secret, so it treats all of them as secrets.
     case string(Secret)
     case integer(Int64)
     case float(Double)
     case boolean(Bool)
-    /// A date, a time or both. No setting takes one, so its text is not kept.
+    /// A date, a time or both. No setting has such a value, so its text is not stored.
     case dateTime
     case array([TOMLNode])
     case table(TOMLMap)
-    /// A value that is no TOML; its syntax error is among the document's errors.
+    /// A value that is not TOML; its syntax error is among the document's errors.
     case invalid
   }
 
@@ -23,7 +23,7 @@ package struct TOMLNode {
   /// Whether it is an integer written as `0o640`.
   package var isOctal = false
 
-  /// The kind of value, as a person would call it: "a string", "an integer".
+  /// The kind of value for a message: "a string", "an integer".
   package var kind: String {
     switch content {
     case .string: "a string"
@@ -43,7 +43,7 @@ package struct TOMLEntry {
   package let name: String
   /// The bytes of this part of the key (`c` in `a.b.c = 1`), quotes included.
   package var nameRange: Range<Int>
-  /// The bytes that stand for the whole entry in a message: the whole dotted key, or the `[header]`.
+  /// The bytes of the whole entry for a message: the whole dotted key, or the `[header]`.
   package var statement: Statement
   package var value: TOMLNode
 
@@ -64,11 +64,12 @@ package struct TOMLEntry {
 
 /// A table, with its entries in the order of the source.
 ///
-/// A reference type because headers anywhere in a document add to tables made before; it does not outlive the reading of the file.
+/// It is a reference type because a header anywhere in a document can add to a table from before. It exists only while
+/// the file is read.
 package final class TOMLMap {
-  /// How the table came to be: it decides who may add to it (TOML 1.0, "Table" and "Inline Table").
+  /// How the table was created. It decides which statements can add to it (TOML 1.0, "Table", "Inline Table").
   package enum Origin {
-    /// On the way to a deeper header: a header of its own may still come.
+    /// By a header of a table in it. A header of its own can follow.
     case implicit
     /// By a `[header]` of its own, or an element of an array of tables.
     case header
@@ -81,7 +82,7 @@ package final class TOMLMap {
   package private(set) var entries: [TOMLEntry] = []
   private var places: [String: Int] = [:]
   var origin: Origin
-  /// True if a statement in this table could not be read, so that nothing may be concluded from a key's absence.
+  /// Whether a statement in this table could not be read. The absence of a key means nothing then.
   package var isDamaged = false
 
   package init(_ origin: Origin) { self.origin = origin }
@@ -90,7 +91,7 @@ package final class TOMLMap {
     places[name].map { entries[$0] }
   }
 
-  /// Adds an entry, or puts it in place of the one with its name.
+  /// Adds an entry, or replaces the one with its name.
   func set(_ entry: TOMLEntry) {
     if let place = places[entry.name] {
       entries[place] = entry
@@ -101,16 +102,16 @@ package final class TOMLMap {
   }
 }
 
-/// What is wrong with the text of a TOML document. The message never quotes the text: it may be a secret.
+/// An error in the text of a TOML document. The message never quotes the text, which can be a secret.
 package struct TOMLSyntaxError: Error {
-  /// Byte offset of the first byte that does not fit.
+  /// The offset of the first byte that is wrong.
   package var offset: Int
   package var message: String
-  /// Where what is in the way stands, if something is.
+  /// The offset of the earlier key or table that this one conflicts with.
   package var earlier: Int?
-  /// The key whose value is at fault, where it could be read.
+  /// The key of the value with the error, if it could be read.
   package var key: (names: [String], range: Range<Int>)?
-  /// True if what follows could be the inside of a string, so that reading on might show a part of it.
+  /// Whether the following text can be inside of a string, so that reading on could show a part of it.
   var endsReading = false
 }
 
@@ -119,6 +120,6 @@ package struct TOMLDocument {
   package var root: TOMLMap
   /// In the order of the source.
   package var errors: [TOMLSyntaxError]
-  /// False if reading stopped before the end, so that nothing may be concluded from a table's absence.
+  /// Whether the end was reached. If it was not, the absence of a table means nothing.
   var isComplete: Bool
 }

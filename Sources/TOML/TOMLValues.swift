@@ -1,7 +1,7 @@
 import Base
 
 extension TOMLParser {
-  /// More levels of arrays and inline tables than any file has by honest means; bounds the stack.
+  /// The most levels of arrays and inline tables. It bounds the stack; real files have few.
   private static let maximumDepth = 64
 
   /// Reads a value of any type.
@@ -21,7 +21,7 @@ extension TOMLParser {
         content = try readPlainValue()
       } catch {
         var error = error
-        // Within brackets the next line is no new statement.
+        // Within brackets the next line is not a new statement.
         error.endsReading = depth > 0
         throw error
       }
@@ -78,7 +78,7 @@ extension TOMLParser {
     return map
   }
 
-  /// Reads what stands without quotes: a boolean, a number, a date or a time.
+  /// Reads a value without quotes: a boolean, a number, a date or a time.
   private mutating func readPlainValue() throws(TOMLSyntaxError) -> TOMLNode.Content {
     let start = cursor.offset
     skipPlainValue()
@@ -174,7 +174,7 @@ extension TOMLParser {
       offset: start, message: "the multi-line string that begins here is not closed", endsReading: true)
   }
 
-  /// A backslash at a line's end, with all the white space behind it, stands for nothing.
+  /// Skips a backslash at a line's end, with all white space after it.
   private mutating func skipLineEndingBackslash() -> Bool {
     var ahead = cursor
     ahead.offset += 1
@@ -251,11 +251,11 @@ extension UInt8 {
   }
 }
 
-/// The values that stand without quotes: booleans, numbers, dates and times.
+/// The values without quotes: booleans, numbers, dates and times.
 enum TOMLPlainValue {
   /// Nil if `text` is none of them.
   static func content(of text: some BidirectionalCollection<UInt8>) -> TOMLNode.Content? {
-    // At most a few dozen characters make sense; a longer text is a secret without its quotes, say.
+    // Such values have a few dozen characters at most. A longer text can be a secret without its quotes.
     guard text.count <= 128 else { return nil }
     let text = String(decoding: text, as: UTF8.self)
     switch text {
@@ -271,7 +271,7 @@ enum TOMLPlainValue {
     return isDateTime(text) ? .dateTime : nil
   }
 
-  /// Whether `text` would be a decimal number, were it not for zeros in front.
+  /// Whether `text` is a decimal number except for zeros in front.
   static func hasLeadingZero(_ text: some Collection<UInt8>) -> Bool {
     text.count > 1 && text.first == UInt8(ascii: "0") && text.allSatisfy(\.isDigit)
   }
@@ -308,7 +308,7 @@ enum TOMLPlainValue {
       guard let exponent = digits(exponent, radix: 10) else { return nil }
       canonical += exponent
     }
-    // TOML leaves numbers beyond a double to the reader; as infinity they would be something that nobody wrote.
+    // TOML does not define numbers beyond a double. Infinity would be another number than the one in the file.
     return Double(canonical).flatMap { $0.isFinite ? $0 : nil }
   }
 

@@ -128,7 +128,7 @@ import Testing
   }
 
   private static func found(_ status: BrokerStatus) -> FoundStatus {
-    FoundStatus(status: status, directory: "/nonexistent", owner: 4242, modified: 0, isHeld: false)
+    FoundStatus(status: status, directory: "/nonexistent", owner: 4242, modified: 0, isLocked: false)
   }
 
   /// A document with a value in each member.

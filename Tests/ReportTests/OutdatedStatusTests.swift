@@ -91,7 +91,7 @@ import Testing
         token
       ])
     let found = FoundStatus(
-      status: status, directory: directory, owner: geteuid(), modified: Self.now.unix - 100, isHeld: true)
+      status: status, directory: directory, owner: geteuid(), modified: Self.now.unix - 100, isLocked: true)
     return StatusReport(found, now: Self.now)
   }
 }

@@ -44,7 +44,8 @@ import Testing
     let line = handler.line(for: event, time: "T")
     #expect(
       line
-        == #"T warning m a=handler b=provider c=event error="open: No such file or directory" error_type=Systemd.SystemCallFailure"#
+        == #"T warning m a=handler b=provider c=event error="open: No such file or directory" "#
+        + #"error_type=Systemd.SystemCallFailure"#
     )
   }
 

@@ -2,7 +2,8 @@ import Glibc
 import Systemd
 import Testing
 
-/// libsystemd finds the socket in the environment, so each test is a process of its own, with a real socket in the manager's place.
+/// libsystemd finds the socket in the environment, so each test is a process of its own, with a real socket in the
+/// manager's place.
 @Suite struct NotifierTests {
   @Test func sendsEachMessageToASocketAtAPath() async {
     await #expect(processExitsWith: .success) {

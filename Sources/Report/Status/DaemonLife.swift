@@ -16,11 +16,11 @@ public enum DaemonLife: Hashable, Sendable {
   init(of found: FoundStatus) {
     let status = found.status
     // A lock proves it where this process cannot know the boot, as in a unit with ProcSubset=pid.
-    if !found.isHeld, status.bootID != BootID.current {
+    if !found.isLocked, status.bootID != BootID.current {
       self = .ofAnotherBoot
     } else if let stoppedAt = status.stoppedAt {
       self = .stopped(at: stoppedAt)
-    } else if found.isHeld || RunningDaemon.find(by: found)?.isRunning ?? false {
+    } else if found.isLocked || RunningDaemon.find(by: found)?.isRunning ?? false {
       self = .running
     } else {
       self = .died(after: status.writtenAt)
