@@ -62,7 +62,7 @@ enum Adoption {
     // A token of former settings stays until its successor is there, as at a reload. It must be what those settings asked for.
     let isCurrent = kept.fingerprint == settings.requestFingerprint
     let policy = isCurrent ? settings.policy : kept.policy
-    let claims = try await claims(
+    let claims = try claims(
       of: token, kept, context, isCurrent ? settings.verification : kept.claims == nil ? .jwt : .none, policy,
       unixTime: kept.serverTime + age.seconds)
     var requestedAt = now
@@ -80,14 +80,14 @@ enum Adoption {
   private static func claims(
     of token: Secret, _ kept: TokenState.Token, _ context: VerificationContext, _ verification: TokenVerification,
     _ policy: AccessTokenPolicy, unixTime: Double
-  ) async throws(PrivateFile.Unreadable) -> AccessTokenClaims {
+  ) throws(PrivateFile.Unreadable) -> AccessTokenClaims {
     guard verification == .jwt else {
       guard let known = kept.claims else { throw .init(reason: "its state does not tell what is known of it") }
       return known
     }
     guard let keys = context.keys else { throw .init(reason: "there are no keys to verify it with") }
     do {
-      return try await AccessTokenVerifier.verify(
+      return try AccessTokenVerifier.verify(
         token: token, keys: keys, policy: policy, grantedScope: kept.grantedScope, unixTime: unixTime)
     } catch {
       throw .init(reason: "it does not verify: \(error.message)")

@@ -1,5 +1,6 @@
 public import Base
-import JWTKit
+import Cryptography
+import FoundationEssentials
 
 /// A client's private key, which takes the place of a client secret (`private_key_jwt`; RFC 7523 section 2.2, OpenID Connect Core 9).
 ///
@@ -25,7 +26,7 @@ public struct ClientAssertionKey: Sendable {
     pem: Secret, algorithm: SignatureAlgorithm? = nil, keyID: String? = nil
   ) throws(ClientAssertionFailure) {
     isChosen = algorithm != nil
-    key = try PrivateKey(pem: pem)
+    do throws(PrivateKey.Failure) { key = try PrivateKey(pem: pem) } catch { throw ClientAssertionFailure(error) }
     guard let algorithm = algorithm ?? key.algorithms.first, key.algorithms.contains(algorithm) else {
       throw ClientAssertionFailure(
         reason: .algorithmMismatch,
@@ -58,29 +59,30 @@ public struct ClientAssertionKey: Sendable {
   /// - Throws: ``ClientAssertionFailure`` if the key cannot sign.
   public func assertion(
     clientID: String, audience: String, unixTime: Double, lifetime: Duration = .seconds(60)
-  ) async throws(ClientAssertionFailure) -> Secret {
+  ) throws(ClientAssertionFailure) -> Secret {
     let now = Int64(unixTime)
     let payload = Payload(
       iss: clientID, sub: clientID, aud: audience, jti: Self.randomID(), iat: now,
       exp: now + lifetime.components.seconds)
-    do {
-      let keys = await key.collection(signingBy: algorithm)
-      var header = JWTHeader()
-      header.typ = "JWT"
-      if let keyID { header.kid = keyID }
-      return Secret(try await keys.sign(payload, header: header))
-    } catch {
+    let header = Header(alg: algorithm.rawValue, typ: "JWT", kid: keyID)
+    guard let header = try? JSONEncoder().encode(header), let payload = try? JSONEncoder().encode(payload),
+      case let signed = "\(Base64URL.encode(header)).\(Base64URL.encode(payload))",
+      let signature = key.signature(over: Array(signed.utf8), by: algorithm.scheme)
+    else {
       throw ClientAssertionFailure(
         reason: .signing, message: "the private key (\(key.name)) could not sign the client assertion")
     }
+    return Secret("\(signed).\(Base64URL.encode(signature))")
   }
 
-  private struct Payload: JWTPayload {
+  private struct Header: Encodable {
+    let alg, typ: String
+    let kid: String?
+  }
+
+  private struct Payload: Encodable {
     let iss, sub, aud, jti: String
     let iat, exp: Int64
-
-    /// Nothing to check: assertions are only ever signed here.
-    func verify(using algorithm: some JWTAlgorithm) {}
   }
 
   /// 128 random bits.
@@ -95,4 +97,39 @@ extension ClientAssertionKey: CustomReflectable, CustomStringConvertible {
   public var description: String { "\(algorithm.rawValue) key" + (keyID.map { " \($0.quotedForMessage)" } ?? "") }
   /// A mirror without children, so that `dump` shows nothing.
   public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+extension PrivateKey {
+  /// For messages.
+  fileprivate var name: String {
+    switch type {
+    case .rsa: "RSA"
+    case .ellipticCurve(let curve): "EC \(curve.rawValue)"
+    case .ed25519: "Ed25519"
+    }
+  }
+
+  /// What it can sign by, the default first.
+  fileprivate var algorithms: [SignatureAlgorithm] { SignatureAlgorithm.allCases.filter { $0.scheme.keyType == type } }
+}
+
+extension ClientAssertionFailure {
+  fileprivate init(_ failure: PrivateKey.Failure) {
+    switch failure {
+    case .missing:
+      self.init(
+        reason: .notAPrivateKey,
+        message: "there is no private key in PEM: expected a block that begins with \"-----BEGIN PRIVATE KEY-----\"")
+    case .encrypted:
+      self.init(
+        reason: .encrypted,
+        message: "the private key is protected by a passphrase; write it without one with "
+          + "`openssl pkey -in FILE -out NEWFILE`, or hand it over as an encrypted systemd credential")
+    case .unusable:
+      self.init(
+        reason: .notAPrivateKey,
+        message: "the private key cannot be used: it must be RSA of at least 2048 bits, EC on P-256, P-384 or P-521, "
+          + "or Ed25519, and undamaged; look at it with `openssl pkey -text -noout -in FILE`")
+    }
+  }
 }

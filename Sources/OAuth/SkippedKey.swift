@@ -1,3 +1,5 @@
+import Cryptography
+
 /// A key of a JWKS that cannot verify a token, and why. It hinders none of the others.
 public struct SkippedKey: Hashable, Sendable, CustomStringConvertible {
   /// Why a key is passed over.
@@ -34,9 +36,9 @@ public struct SkippedKey: Hashable, Sendable, CustomStringConvertible {
       case .unsupportedType(let type): "type \"\(type)\" is not supported"
       case .unsupportedAlgorithm(let algorithm): "alg \"\(algorithm)\" is not supported for this key"
       case .notForSignatures: "not meant for verifying signatures"
-      case .weakModulus(let bits): "RSA key of \(bits) bits, at least \(JSONWebKey.minimumModulusBits) are needed"
-      case .giantModulus(let bits): "RSA key of \(bits) bits, at most \(JSONWebKey.maximumModulusBits) are taken"
-      case .giantExponent: "RSA exponent longer than \(JSONWebKey.maximumExponentBits) bits"
+      case .weakModulus(let bits): "RSA key of \(bits) bits, at least \(PublicKey.minimumModulusBits) are needed"
+      case .giantModulus(let bits): "RSA key of \(bits) bits, at most \(PublicKey.maximumModulusBits) are taken"
+      case .giantExponent: "RSA exponent longer than \(PublicKey.maximumExponentBits) bits"
       }
     return "key \(index): \(problem)"
   }

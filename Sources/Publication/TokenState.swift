@@ -1,5 +1,5 @@
 package import Base
-import Crypto
+import Cryptography
 import Files
 import FoundationEssentials
 import Glibc
@@ -76,11 +76,5 @@ package struct TokenState: Codable {
   /// Larger than three tokens' keys are ever.
   package static let sizeLimit = 1 << 22
 
-  package static func digest(_ token: Secret) -> String {
-    token.withBytes { bytes in
-      let digits = Array("0123456789abcdef".utf8)
-      return String(
-        decoding: SHA256.hash(data: bytes).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
-  }
+  package static func digest(_ token: Secret) -> String { token.withBytes { SHA256.hex(of: $0) } }
 }

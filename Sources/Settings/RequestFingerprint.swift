@@ -1,4 +1,4 @@
-import Crypto
+import Cryptography
 
 extension TokenSettings {
   /// SHA-256, in hex, over the settings that the token itself depends on: two equal ones would get the same token.
@@ -6,11 +6,11 @@ extension TokenSettings {
   /// Tells after a restart whether a token left behind belongs to these settings, and on reload whether a new one is needed. Secrets,
   /// paths and times are not in it, nor is the order of scopes and audiences.
   public var requestFingerprint: String {
-    var hash = SHA256()
+    var bytes: [UInt8] = []
     func add(_ label: String, _ values: [String]) {
       // Each text goes in with its length, so that no two lists run together to the same bytes.
       for text in [label, "\(values.count)"] + values {
-        hash.update(data: Array("\(text.utf8.count):\(text)".utf8))
+        bytes += "\(text.utf8.count):\(text)".utf8
       }
     }
     add("issuer", [issuer])
@@ -22,7 +22,6 @@ extension TokenSettings {
     add("request_audience", requestAudience.map { [$0] } ?? [])
     add("extra_parameters", extraParameters.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] })
     add("verify", [verification.rawValue])
-    let digits = Array("0123456789abcdef")
-    return String(hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    return SHA256.hex(of: bytes)
   }
 }

@@ -65,7 +65,7 @@ public enum TokenVerdict: Sendable {
       source = "\(issuer) (fetched now)"
     }
     do throws(VerificationFailure) {
-      let claims = try await AccessTokenVerifier.verify(
+      let claims = try AccessTokenVerifier.verify(
         token: token, keys: keys, policy: expected.policy, grantedScope: expected.grantedScope,
         unixTime: Moment.now().unix)
       // The leeway is for clocks that differ, not for a token that is over.
