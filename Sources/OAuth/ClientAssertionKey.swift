@@ -2,25 +2,25 @@ public import Base
 import Cryptography
 import FoundationEssentials
 
-/// A client's private key, which takes the place of a client secret (`private_key_jwt`; RFC 7523 section 2.2, OpenID Connect Core 9).
+/// A client's private key for `private_key_jwt` (RFC 7523 section 2.2, OpenID Connect Core 9).
 ///
-/// Neither the key nor an assertion is ever printed: it reflects without children, and assertions are secrets.
+/// Neither the key nor an assertion is ever printed: the key reflects without children, and assertions are secrets.
 public struct ClientAssertionKey: Sendable {
-  /// The algorithm that assertions are signed by.
+  /// The algorithm of the assertions.
   public private(set) var algorithm: SignatureAlgorithm
-  /// The `kid` that assertions name, if the server knows the key by one.
+  /// The `kid` of the assertions, if the server knows the key by one.
   public let keyID: String?
   private let key: PrivateKey
-  /// Whether the settings name the algorithm: the server's metadata does not count then.
+  /// Whether the settings name the algorithm. Then the server's metadata does not count.
   private let isChosen: Bool
 
   /// Reads a private key.
   ///
   /// - Parameters:
-  ///   - pem: text that holds an unencrypted private key in PEM: PKCS#8, PKCS#1 (RSA) or SEC1 (EC). RSA of at least 2048 bits, EC on
-  ///     P-256, P-384 or P-521, and Ed25519 can sign.
-  ///   - algorithm: by which to sign; by default RS256 for RSA, and the curve's own otherwise.
-  ///   - keyID: the `kid` of assertions.
+  ///   - pem: Text with an unencrypted private key in PEM: PKCS#8, PKCS#1 (RSA) or SEC1 (EC). Usable are RSA of at
+  ///     least 2048 bits, EC on P-256, P-384 or P-521, and Ed25519.
+  ///   - algorithm: The algorithm; by default RS256 for RSA, and the curve's own otherwise.
+  ///   - keyID: The `kid` of the assertions.
   /// - Throws: ``ClientAssertionFailure``, which never quotes the key.
   public init(
     pem: Secret, algorithm: SignatureAlgorithm? = nil, keyID: String? = nil
@@ -37,8 +37,8 @@ public struct ClientAssertionKey: Sendable {
     self.keyID = keyID
   }
 
-  /// The same key signing by an algorithm that the server takes (`token_endpoint_auth_signing_alg_values_supported`, RFC 8414, 2), or as it
-  /// is if the settings name one, the server does not tell, or none of them is this key's.
+  /// Returns the key with an algorithm that the server accepts (`token_endpoint_auth_signing_alg_values_supported`, RFC
+  /// 8414, 2). The key stays as it is if the settings name an algorithm, or if the server names none of the key.
   func signing(byOneOf supported: [String]?) -> ClientAssertionKey {
     let known = (supported ?? []).compactMap(SignatureAlgorithm.init(name:))
     guard !isChosen, !known.contains(algorithm), let other = key.algorithms.first(where: known.contains) else {
@@ -49,13 +49,13 @@ public struct ClientAssertionKey: Sendable {
     return copy
   }
 
-  /// A signed assertion that this client is itself (RFC 7523 section 3), good once: its `jti` is random.
+  /// Makes a signed assertion (RFC 7523 section 3) for one use: its `jti` is random.
   ///
   /// - Parameters:
   ///   - clientID: `iss` and `sub`.
-  ///   - audience: `aud`, the token endpoint or the issuer, as the server wants it.
-  ///   - unixTime: the present time in seconds since 1970.
-  ///   - lifetime: from `iat` to `exp`; whole seconds count.
+  ///   - audience: `aud`, the token endpoint or the issuer.
+  ///   - unixTime: The present in seconds since 1970.
+  ///   - lifetime: The time from `iat` to `exp` in whole seconds.
   /// - Throws: ``ClientAssertionFailure`` if the key cannot sign.
   public func assertion(
     clientID: String, audience: String, unixTime: Double, lifetime: Duration = .seconds(60)
@@ -100,7 +100,7 @@ extension ClientAssertionKey: CustomReflectable, CustomStringConvertible {
 }
 
 extension PrivateKey {
-  /// For messages.
+  /// The type for messages.
   fileprivate var name: String {
     switch type {
     case .rsa: "RSA"
@@ -109,7 +109,7 @@ extension PrivateKey {
     }
   }
 
-  /// What it can sign by, the default first.
+  /// The possible algorithms, the default first.
   fileprivate var algorithms: [SignatureAlgorithm] { SignatureAlgorithm.allCases.filter { $0.scheme.keyType == type } }
 }
 

@@ -2,7 +2,7 @@ import Base
 import Cryptography
 import FoundationEssentials
 
-/// A public key as a JWKS has it (RFC 7517 section 4), read down to the members that verification needs. Private members are not read.
+/// A public key of a JWKS (RFC 7517 section 4), with the members that verification needs. Private members are not read.
 struct JSONWebKey: Codable, Hashable, Sendable {
   var kty: String
   var kid: String?
@@ -20,7 +20,7 @@ struct JSONWebKey: Codable, Hashable, Sendable {
     case keyOps = "key_ops"
   }
 
-  /// The key made ready, or why it cannot verify a token.
+  /// Makes the key, or throws the reason why it cannot verify a token.
   func publicKey() throws(SkippedKey.Reason) -> PublicKey {
     if let use, use != "sig" { throw .notForSignatures }
     if let keyOps, !keyOps.contains("verify") { throw .notForSignatures }
@@ -86,7 +86,7 @@ struct JSONWebKey: Codable, Hashable, Sendable {
     number.count * 8 - (number.first?.leadingZeroBitCount ?? 0)
   }
 
-  /// Decoded bytes. Padding is put up with here: some servers write it into their keys, and nothing depends on its absence.
+  /// Decodes base64url. Padding is accepted: some servers write it into their keys.
   private static func octets(_ text: String?) -> [UInt8]? {
     guard let text else { return nil }
     var characters = Array(text.utf8)[...]
@@ -95,13 +95,13 @@ struct JSONWebKey: Codable, Hashable, Sendable {
   }
 }
 
-/// A key of a JWKS that cannot verify a token, and why. It hinders none of the others.
+/// A key of a JWKS that cannot verify a token. The other keys stay usable.
 public struct SkippedKey: Hashable, Sendable, CustomStringConvertible {
-  /// Why a key is passed over.
+  /// The reasons to skip a key.
   public enum Reason: Error, Hashable, Sendable {
     /// Not an object with a `kty`, or a number in it is missing or impossible.
     case malformed
-    /// It has a member twice, of which readers may take either (RFC 7517, 4).
+    /// It holds a member twice. Readers can take either (RFC 7517, 4).
     case duplicateMember
     /// A `kty` or `crv` that no allowed algorithm uses.
     case unsupportedType(String)
@@ -117,12 +117,12 @@ public struct SkippedKey: Hashable, Sendable, CustomStringConvertible {
     case giantExponent
   }
 
-  /// Its place in `keys`, counted from 0.
+  /// Its index in `keys`.
   public let index: Int
-  /// Why it is passed over.
+  /// The reason.
   public let reason: Reason
 
-  /// For a person, such as `key 2: RSA key of 1024 bits, at least 2048 are needed`.
+  /// A description such as `key 2: RSA key of 1024 bits, at least 2048 are needed`.
   public var description: String {
     let problem =
       switch reason {
