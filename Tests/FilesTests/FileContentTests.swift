@@ -7,7 +7,7 @@ import Testing
   @Test(arguments: [0, 1, 4095, 4096, 4097, 9999, 10_000])
   func readsToTheEndWhateverSizeIsExpected(size: Int) throws {
     let bytes = (0..<10_000).map { UInt8(truncatingIfNeeded: $0) }
-    try withFile(bytes) { descriptor in
+    try withFile(bytes) { (descriptor) throws in
       #expect(try FileContent.read(descriptor, size: size, limit: 10_000) == Secret(bytes))
       #expect(throws: FileContent.Failure.tooLarge) { try FileContent.read(descriptor, size: size, limit: 9999) }
       #expect(FileContent.ofRegularFile(descriptor, limit: 10_000) == Secret(bytes))
@@ -16,7 +16,9 @@ import Testing
   }
 
   @Test func readsEmptyFilesAndThoseOfTheKernel() throws {
-    try withFile([]) { #expect(try FileContent.read($0, size: 0, limit: 0).count == 0) }
+    try withFile([]) { (descriptor) throws in
+      #expect(try FileContent.read(descriptor, size: 0, limit: 0).count == 0)
+    }
     #expect(FileContent.text(of: "/proc/self/comm")?.hasSuffix("\n") == true)
   }
 
