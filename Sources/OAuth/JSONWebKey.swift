@@ -68,7 +68,7 @@ struct JSONWebKey: Codable, Hashable, Sendable {
     return key
   }
 
-  /// A coordinate at its full length (RFC 7518 section 6.2.1.2). Some servers leave out leading zeros: they are put back.
+  /// A coordinate at its full length (RFC 7518 section 6.2.1.2). Some servers omit leading zeros.
   private static func coordinate(_ text: String?, of curve: Curve) -> [UInt8]? {
     guard let bytes = octets(text), bytes.count <= curve.coordinateByteCount else { return nil }
     return Array(repeating: 0, count: curve.coordinateByteCount - bytes.count) + bytes
