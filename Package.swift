@@ -28,12 +28,14 @@ let package = Package(
     .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
   ],
   targets: [
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CLinux"),
     .systemLibrary(
       name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
     .target(name: "Base", dependencies: ["CLinux"], exclude: ["README.md"], swiftSettings: settings),
+    .target(name: "Cryptography", dependencies: ["Base", "CCrypto"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Files", dependencies: ["Base", "CLinux"], exclude: ["README.md"], swiftSettings: settings),
     .target(name: "TOML", dependencies: ["Base"], exclude: ["README.md"], swiftSettings: settings),
@@ -44,27 +46,23 @@ let package = Package(
       dependencies: ["Base", "CSystemd", "Files", .product(name: "Logging", package: "swift-log")],
       exclude: ["README.md"], swiftSettings: settings),
     .target(
-      name: "OAuth", dependencies: ["Base", "HTTP", .product(name: "JWTKit", package: "jwt-kit")],
-      exclude: ["README.md"],
-      swiftSettings: settings),
+      name: "OAuth", dependencies: ["Base", "Cryptography", "HTTP"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Settings",
       dependencies: [
-        "Base", "Files", "HTTP", "OAuth", "TOML",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "Base", "Cryptography", "Files", "HTTP", "OAuth", "TOML",
         .product(name: "Logging", package: "swift-log"),
       ],
       exclude: ["README.md"], swiftSettings: settings),
     .target(name: "Engine", dependencies: ["Base"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Publication",
-      dependencies: ["Base", "Files", "OAuth", "Settings", .product(name: "Crypto", package: "swift-crypto")],
-      exclude: ["README.md"], swiftSettings: settings),
+      dependencies: ["Base", "Cryptography", "Files", "OAuth", "Settings"], exclude: ["README.md"],
+      swiftSettings: settings),
     .target(
       name: "Broker",
       dependencies: [
-        "Base", "CLinux", "Engine", "Files", "HTTP", "OAuth", "Publication", "Settings",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "Base", "CLinux", "Cryptography", "Engine", "Files", "HTTP", "OAuth", "Publication", "Settings",
         .product(name: "Logging", package: "swift-log"),
       ],
       exclude: ["README.md"],
@@ -119,6 +117,15 @@ let package = Package(
       swiftSettings: settings),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: settings),
+    .testTarget(
+      name: "CryptographyTests",
+      dependencies: [
+        "Base", "CCrypto", "Cryptography",
+        // Only here: another implementation, whose verdicts are compared.
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+      ],
+      swiftSettings: settings),
     .testTarget(name: "FilesTests", dependencies: ["Base", "Files", "HTTP"], swiftSettings: settings),
     .testTarget(
       name: "TOMLTests",
@@ -143,7 +150,7 @@ let package = Package(
     .testTarget(
       name: "OAuthTests",
       dependencies: [
-        "Base", "HTTP", "OAuth",
+        "Base", "Cryptography", "HTTP", "OAuth",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
       ],
@@ -185,7 +192,7 @@ let package = Package(
 if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
   let instrumented: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])]
   for target in package.targets
-  where ["Base", "HTTP", "OAuth", "TOML", "Settings", "Publication", "Report"].contains(target.name) {
+  where ["Base", "Cryptography", "HTTP", "OAuth", "TOML", "Settings", "Publication", "Report"].contains(target.name) {
     target.swiftSettings = settings + instrumented
   }
   package.targets.append(

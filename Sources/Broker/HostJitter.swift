@@ -1,14 +1,12 @@
-import Crypto
+import Cryptography
 import Files
 
 /// This host's jitter of the refresh times, from the machine's id (machine-id(5)): it is the same after a restart.
 package enum HostJitter {
   /// From 0 to 1, evenly distributed over hosts and token names.
   package static func share(of token: String) -> Double {
-    var hash = SHA256()
-    hash.update(data: Array(machine.utf8))
-    hash.update(data: Array(token.utf8))
-    let number = hash.finalize().prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    let digest = SHA256.digest(of: Array(machine.utf8) + Array(token.utf8))
+    let number = digest.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     return Double(number >> 11) / Double(1 << 53)
   }
 

@@ -155,7 +155,7 @@ enum TokenRestoration {
     // requested.
     let isCurrent = known.fingerprint == settings.requestFingerprint
     let policy = isCurrent ? settings.policy : known.policy
-    let claims = try await claims(
+    let claims = try claims(
       of: token, known, context, isCurrent ? settings.verification : known.claims == nil ? .jwt : .none, policy,
       unixTime: known.serverTime + age.seconds)
     var requestedAt = now
@@ -175,14 +175,14 @@ enum TokenRestoration {
   private static func claims(
     of token: Secret, _ known: TokenState.Token, _ context: VerificationContext, _ verification: TokenVerification,
     _ policy: AccessTokenPolicy, unixTime: Double
-  ) async throws(PrivateFile.Unreadable) -> AccessTokenClaims {
+  ) throws(PrivateFile.Unreadable) -> AccessTokenClaims {
     guard verification == .jwt else {
       guard let claims = known.claims else { throw .init(reason: "its state does not tell what is known of it") }
       return claims
     }
     guard let keys = context.keys else { throw .init(reason: "there are no keys to verify it with") }
     do {
-      return try await AccessTokenVerifier.verify(
+      return try AccessTokenVerifier.verify(
         token: token, keys: keys, policy: policy, grantedScope: known.grantedScope, unixTime: unixTime)
     } catch {
       throw .init(reason: "it does not verify: \(error.message)")

@@ -1,4 +1,5 @@
 public import Base
+import Cryptography
 
 /// The verification of access tokens before they are published.
 public enum AccessTokenVerifier {
@@ -13,11 +14,11 @@ public enum AccessTokenVerifier {
   /// - Throws: ``VerificationFailure`` with the first fault. Claims are read only after the signature was verified.
   public static func verify(
     token: [UInt8], keys: KeySet, policy: AccessTokenPolicy, grantedScope: [String]?, unixTime: Double
-  ) async throws(VerificationFailure) -> AccessTokenClaims {
+  ) throws(VerificationFailure) -> AccessTokenClaims {
     let token = try CompactToken(token)
     let header = try TokenHeader(json: token.header)
     try header.checkType(demandingAccessToken: policy.requiresAccessTokenType)
-    try await checkSignature(of: token, header: header, keys: keys)
+    try checkSignature(of: token, header: header, keys: keys)
     let claims = try TokenPart("claims set", token.claims)
     try claims.checkUnique()
     return try policy.check(ClaimsBody(claims), header: header, grantedScope: grantedScope, unixTime: unixTime)
@@ -26,17 +27,17 @@ public enum AccessTokenVerifier {
   /// Verifies a token that is held as a secret, as above.
   public static func verify(
     token: Secret, keys: KeySet, policy: AccessTokenPolicy, grantedScope: [String]?, unixTime: Double
-  ) async throws(VerificationFailure) -> AccessTokenClaims {
-    try await verify(
+  ) throws(VerificationFailure) -> AccessTokenClaims {
+    try verify(
       token: token.withBytes { Array($0) }, keys: keys, policy: policy, grantedScope: grantedScope, unixTime: unixTime)
   }
 
   private static func checkSignature(
     of token: CompactToken, header: TokenHeader, keys: KeySet
-  ) async throws(VerificationFailure) {
+  ) throws(VerificationFailure) {
     let candidates = try keys.candidates(keyID: header.keyID, algorithm: header.algorithm)
     for key in candidates
-    where await key.verifies(token.signature, over: token.signedBytes, by: header.algorithm) {
+    where key.verifies(token.signature, over: token.signedBytes, by: header.algorithm.scheme) {
       return
     }
     let named = header.keyID.map { "the key \($0.quotedForMessage)" } ?? "any of the \(candidates.count) keys that fit"
@@ -150,6 +151,24 @@ public enum SignatureAlgorithm: String, CaseIterable, Codable, Hashable, Sendabl
       self = known
     } else {
       return nil
+    }
+  }
+}
+
+extension SignatureAlgorithm {
+  /// The signature scheme of libcrypto.
+  var scheme: SignatureScheme {
+    switch self {
+    case .rs256: .rsaPKCS1(.sha256)
+    case .rs384: .rsaPKCS1(.sha384)
+    case .rs512: .rsaPKCS1(.sha512)
+    case .ps256: .rsaPSS(.sha256)
+    case .ps384: .rsaPSS(.sha384)
+    case .ps512: .rsaPSS(.sha512)
+    case .es256: .ecdsa(.p256)
+    case .es384: .ecdsa(.p384)
+    case .es512: .ecdsa(.p521)
+    case .edDSA: .ed25519
     }
   }
 }

@@ -19,7 +19,7 @@ struct AuthenticatedForm {
     _ fields: [(String, FormValue)], of request: TokenRequest, by clientAuthentication: ClientAuthentication,
     at metadata: ServerMetadata,
     unixTime: Double
-  ) async throws(AcquisitionFailure) {
+  ) throws(AcquisitionFailure) {
     var fields = fields
     let credentials = request.credentials
     sensitive = credentials.secrets.compactMap { $0 }
@@ -46,7 +46,7 @@ struct AuthenticatedForm {
         }
       let assertion: Secret
       do throws(ClientAssertionFailure) {
-        assertion = try await key.signing(byOneOf: metadata.tokenEndpointAuthSigningAlgValuesSupported)
+        assertion = try key.signing(byOneOf: metadata.tokenEndpointAuthSigningAlgValuesSupported)
           .assertion(clientID: request.clientID, audience: audience, unixTime: unixTime)
       } catch {
         throw AcquisitionFailure(.credentials, error.message)

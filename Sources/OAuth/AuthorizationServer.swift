@@ -263,7 +263,7 @@ public actor AuthorizationServer {
   ) async throws(AcquisitionFailure) -> VerifiedToken {
     let known = try await currentKeys(metadata, attempt)
     do throws(VerificationFailure) {
-      let claims = try await claims(of: answer, request, known)
+      let claims = try claims(of: answer, request, known)
       return answer.verifiedToken(claims, request, metadata: metadata, keys: known)
     } catch {
       // The signing key can be newer than the cached keys. Another token's attempt may be reading them already.
@@ -279,7 +279,7 @@ public actor AuthorizationServer {
   ) async throws(AcquisitionFailure) -> VerifiedToken {
     let fresh = try await readKeys(metadata, attempt, longest: nil)
     do throws(VerificationFailure) {
-      let claims = try await claims(of: answer, request, fresh)
+      let claims = try claims(of: answer, request, fresh)
       return answer.verifiedToken(claims, request, metadata: metadata, keys: fresh)
     } catch {
       throw AcquisitionFailure(error, clockSkew: answer.skew)
@@ -288,9 +288,9 @@ public actor AuthorizationServer {
 
   private func claims(
     of answer: TokenAnswer, _ request: TokenRequest, _ keys: KeySet
-  ) async throws(VerificationFailure) -> AccessTokenClaims {
-    try await answer.checkingTime(leeway: request.policy.leeway) { (unixTime) async throws(VerificationFailure) in
-      try await AccessTokenVerifier.verify(
+  ) throws(VerificationFailure) -> AccessTokenClaims {
+    try answer.checkingTime(leeway: request.policy.leeway) { (unixTime) throws(VerificationFailure) in
+      try AccessTokenVerifier.verify(
         token: answer.response.accessToken, keys: keys, policy: request.policy,
         grantedScope: answer.response.scope, unixTime: unixTime)
     }

@@ -1,31 +1,32 @@
 public import Base
-import JWTKit
+import Cryptography
+import FoundationEssentials
 
-/// A client's private key, which takes the place of a client secret (`private_key_jwt`; RFC 7523 section 2.2, OpenID Connect Core 9).
+/// A client's private key for `private_key_jwt` (RFC 7523 section 2.2, OpenID Connect Core 9).
 ///
-/// Neither the key nor an assertion is ever printed: it reflects without children, and assertions are secrets.
+/// Neither the key nor an assertion is ever printed: the key reflects without children, and assertions are secrets.
 public struct ClientAssertionKey: Sendable {
-  /// The algorithm that assertions are signed by.
+  /// The algorithm of the assertions.
   public private(set) var algorithm: SignatureAlgorithm
-  /// The `kid` that assertions name, if the server knows the key by one.
+  /// The `kid` of the assertions, if the server knows the key by one.
   public let keyID: String?
   private let key: PrivateKey
-  /// Whether the settings name the algorithm: the server's metadata does not count then.
+  /// Whether the settings name the algorithm. Then the server's metadata does not count.
   private let isChosen: Bool
 
   /// Reads a private key.
   ///
   /// - Parameters:
-  ///   - pem: text that holds an unencrypted private key in PEM: PKCS#8, PKCS#1 (RSA) or SEC1 (EC). RSA of at least 2048 bits, EC on
-  ///     P-256, P-384 or P-521, and Ed25519 can sign.
-  ///   - algorithm: by which to sign; by default RS256 for RSA, and the curve's own otherwise.
-  ///   - keyID: the `kid` of assertions.
+  ///   - pem: Text with an unencrypted private key in PEM: PKCS#8, PKCS#1 (RSA) or SEC1 (EC). Usable are RSA of at
+  ///     least 2048 bits, EC on P-256, P-384 or P-521, and Ed25519.
+  ///   - algorithm: The algorithm; by default RS256 for RSA, and the curve's own otherwise.
+  ///   - keyID: The `kid` of the assertions.
   /// - Throws: ``ClientAssertionFailure``, which never quotes the key.
   public init(
     pem: Secret, algorithm: SignatureAlgorithm? = nil, keyID: String? = nil
   ) throws(ClientAssertionFailure) {
     isChosen = algorithm != nil
-    key = try PrivateKey(pem: pem)
+    do throws(PrivateKey.Failure) { key = try PrivateKey(pem: pem) } catch { throw ClientAssertionFailure(error) }
     guard let algorithm = algorithm ?? key.algorithms.first, key.algorithms.contains(algorithm) else {
       throw ClientAssertionFailure(
         reason: .algorithmMismatch,
@@ -36,8 +37,8 @@ public struct ClientAssertionKey: Sendable {
     self.keyID = keyID
   }
 
-  /// The same key signing by an algorithm that the server takes (`token_endpoint_auth_signing_alg_values_supported`, RFC 8414, 2), or as it
-  /// is if the settings name one, the server does not tell, or none of them is this key's.
+  /// Returns the key with an algorithm that the server accepts (`token_endpoint_auth_signing_alg_values_supported`, RFC
+  /// 8414, 2). The key stays as it is if the settings name an algorithm, or if the server names none of the key.
   func signing(byOneOf supported: [String]?) -> ClientAssertionKey {
     let known = (supported ?? []).compactMap(SignatureAlgorithm.init(name:))
     guard !isChosen, !known.contains(algorithm), let other = key.algorithms.first(where: known.contains) else {
@@ -48,39 +49,40 @@ public struct ClientAssertionKey: Sendable {
     return copy
   }
 
-  /// A signed assertion that this client is itself (RFC 7523 section 3), good once: its `jti` is random.
+  /// Makes a signed assertion (RFC 7523 section 3) for one use: its `jti` is random.
   ///
   /// - Parameters:
   ///   - clientID: `iss` and `sub`.
-  ///   - audience: `aud`, the token endpoint or the issuer, as the server wants it.
-  ///   - unixTime: the present time in seconds since 1970.
-  ///   - lifetime: from `iat` to `exp`; whole seconds count.
+  ///   - audience: `aud`, the token endpoint or the issuer.
+  ///   - unixTime: The present in seconds since 1970.
+  ///   - lifetime: The time from `iat` to `exp` in whole seconds.
   /// - Throws: ``ClientAssertionFailure`` if the key cannot sign.
   public func assertion(
     clientID: String, audience: String, unixTime: Double, lifetime: Duration = .seconds(60)
-  ) async throws(ClientAssertionFailure) -> Secret {
+  ) throws(ClientAssertionFailure) -> Secret {
     let now = Int64(unixTime)
     let payload = Payload(
       iss: clientID, sub: clientID, aud: audience, jti: Self.randomID(), iat: now,
       exp: now + lifetime.components.seconds)
-    do {
-      let keys = await key.collection(signingBy: algorithm)
-      var header = JWTHeader()
-      header.typ = "JWT"
-      if let keyID { header.kid = keyID }
-      return Secret(try await keys.sign(payload, header: header))
-    } catch {
+    let header = Header(alg: algorithm.rawValue, typ: "JWT", kid: keyID)
+    guard let header = try? JSONEncoder().encode(header), let payload = try? JSONEncoder().encode(payload),
+      case let signed = "\(Base64URL.encode(header)).\(Base64URL.encode(payload))",
+      let signature = key.signature(over: Array(signed.utf8), by: algorithm.scheme)
+    else {
       throw ClientAssertionFailure(
         reason: .signing, message: "the private key (\(key.name)) could not sign the client assertion")
     }
+    return Secret("\(signed).\(Base64URL.encode(signature))")
   }
 
-  private struct Payload: JWTPayload {
+  private struct Header: Encodable {
+    let alg, typ: String
+    let kid: String?
+  }
+
+  private struct Payload: Encodable {
     let iss, sub, aud, jti: String
     let iat, exp: Int64
-
-    /// Nothing to check: assertions are only ever signed here.
-    func verify(using algorithm: some JWTAlgorithm) {}
   }
 
   /// 128 random bits.
@@ -95,4 +97,62 @@ extension ClientAssertionKey: CustomReflectable, CustomStringConvertible {
   public var description: String { "\(algorithm.rawValue) key" + (keyID.map { " \($0.quotedForMessage)" } ?? "") }
   /// A mirror without children, so that `dump` shows nothing.
   public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+extension PrivateKey {
+  /// The type for messages.
+  fileprivate var name: String {
+    switch type {
+    case .rsa: "RSA"
+    case .ellipticCurve(let curve): "EC \(curve.rawValue)"
+    case .ed25519: "Ed25519"
+    }
+  }
+
+  /// The possible algorithms, the default first.
+  fileprivate var algorithms: [SignatureAlgorithm] { SignatureAlgorithm.allCases.filter { $0.scheme.keyType == type } }
+}
+
+extension ClientAssertionFailure {
+  fileprivate init(_ failure: PrivateKey.Failure) {
+    switch failure {
+    case .missing:
+      self.init(
+        reason: .notAPrivateKey,
+        message: "there is no private key in PEM: expected a block that begins with \"-----BEGIN PRIVATE KEY-----\"")
+    case .encrypted:
+      self.init(
+        reason: .encrypted,
+        message: "the private key is protected by a passphrase; write it without one with "
+          + "`openssl pkey -in FILE -out NEWFILE`, or hand it over as an encrypted systemd credential")
+    case .unusable:
+      self.init(
+        reason: .notAPrivateKey,
+        message: "the private key cannot be used: it must be RSA of at least 2048 bits, EC on P-256, P-384 or P-521, "
+          + "or Ed25519, and undamaged; look at it with `openssl pkey -text -noout -in FILE`")
+    }
+  }
+}
+
+/// The reason why there is no client assertion.
+public struct ClientAssertionFailure: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The kinds of failure.
+  public enum Reason: Hashable, Sendable {
+    /// The text holds no private key in PEM that can sign.
+    case notAPrivateKey
+    /// The private key is protected by a passphrase.
+    case encrypted
+    /// The key cannot sign by the requested algorithm.
+    case algorithmMismatch
+    /// Signing failed.
+    case signing
+  }
+
+  /// The kind of failure.
+  public let reason: Reason
+  /// What is wrong and what to do. One line of plain text, with nothing of the key.
+  public let message: String
+
+  /// The message.
+  public var description: String { message }
 }

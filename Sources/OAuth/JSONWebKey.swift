@@ -1,8 +1,8 @@
 import Base
+import Cryptography
 import FoundationEssentials
-import JWTKit
 
-/// A public key as a JWKS has it (RFC 7517 section 4), read down to the members that verification needs. Private members are not read.
+/// A public key of a JWKS (RFC 7517 section 4), with the members that verification needs. Private members are not read.
 struct JSONWebKey: Codable, Hashable, Sendable {
   var kty: String
   var kid: String?
@@ -20,18 +20,11 @@ struct JSONWebKey: Codable, Hashable, Sendable {
     case keyOps = "key_ops"
   }
 
-  /// RSA keys shorter than this are too weak (RFC 7518 section 3.3).
-  static let minimumModulusBits = 2048
-  /// RSA keys longer than this cost more time than any real server asks for.
-  static let maximumModulusBits = 8192
-  /// RSA exponents longer than this are refused: the cost of a verification grows with them.
-  static let maximumExponentBits = 33
-
-  /// The key made ready, or why it cannot verify a token.
-  func verificationKey() throws(SkippedKey.Reason) -> VerificationKey {
+  /// Makes the key, or throws the reason why it cannot verify a token.
+  func publicKey() throws(SkippedKey.Reason) -> PublicKey {
     if let use, use != "sig" { throw .notForSignatures }
     if let keyOps, !keyOps.contains("verify") { throw .notForSignatures }
-    let key: VerificationKey
+    let key: PublicKey
     switch kty {
     case "RSA": key = try rsaKey()
     case "EC": key = try ellipticCurveKey()
@@ -39,61 +32,46 @@ struct JSONWebKey: Codable, Hashable, Sendable {
     default: throw .unsupportedType(kty.escapedForMessage)
     }
     if let alg {
-      guard let algorithm = SignatureAlgorithm(name: alg), key.fits(algorithm) else {
+      guard let algorithm = SignatureAlgorithm(name: alg), algorithm.scheme.keyType == key.type else {
         throw .unsupportedAlgorithm(alg.escapedForMessage)
       }
     }
     return key
   }
 
-  private func rsaKey() throws(SkippedKey.Reason) -> VerificationKey {
+  private func rsaKey() throws(SkippedKey.Reason) -> PublicKey {
     let modulus = try Self.integer(n)
     let exponent = try Self.integer(e)
     let bits = Self.bitWidth(modulus)
-    guard bits >= Self.minimumModulusBits else { throw .weakModulus(bits: bits) }
-    guard bits <= Self.maximumModulusBits else { throw .giantModulus(bits: bits) }
-    guard Self.bitWidth(exponent) <= Self.maximumExponentBits else { throw .giantExponent }
-    guard
-      let key = try? Insecure.RSA.PublicKey(modulus: Base64URL.encode(modulus), exponent: Base64URL.encode(exponent))
-    else { throw .malformed }
-    return .rsa(key)
+    guard bits >= PublicKey.minimumModulusBits else { throw .weakModulus(bits: bits) }
+    guard bits <= PublicKey.maximumModulusBits else { throw .giantModulus(bits: bits) }
+    guard Self.bitWidth(exponent) <= PublicKey.maximumExponentBits else { throw .giantExponent }
+    guard let key = PublicKey(modulus: modulus, exponent: exponent) else { throw .malformed }
+    return key
   }
 
-  private func ellipticCurveKey() throws(SkippedKey.Reason) -> VerificationKey {
-    switch crv {
-    case "P-256":
-      let point = try point(coordinateBytes: 32)
-      if let key = try? ES256PublicKey(parameters: point) { return .p256(key) }
-    case "P-384":
-      let point = try point(coordinateBytes: 48)
-      if let key = try? ES384PublicKey(parameters: point) { return .p384(key) }
-    case "P-521":
-      let point = try point(coordinateBytes: 66)
-      if let key = try? ES512PublicKey(parameters: point) { return .p521(key) }
-    default: throw .unsupportedType("\(kty) \(crv ?? "without crv")".escapedForMessage)
+  private func ellipticCurveKey() throws(SkippedKey.Reason) -> PublicKey {
+    guard let curve = Curve.allCases.first(where: { crv?.isExactly($0.rawValue) ?? false }) else {
+      throw .unsupportedType("\(kty) \(crv ?? "without crv")".escapedForMessage)
     }
-    throw .malformed
+    guard let x = Self.coordinate(x, of: curve), let y = Self.coordinate(y, of: curve),
+      let key = PublicKey(curve: curve, x: x, y: y)
+    else { throw .malformed }
+    return key
   }
 
-  private func octetKeyPair() throws(SkippedKey.Reason) -> VerificationKey {
+  private func octetKeyPair() throws(SkippedKey.Reason) -> PublicKey {
     guard let crv, crv == "Ed25519" else {
       throw .unsupportedType("\(kty) \(crv ?? "without crv")".escapedForMessage)
     }
-    guard let x = Self.octets(x), x.count == 32,
-      let key = try? EdDSA.PublicKey(x: Base64URL.encode(x), curve: .ed25519)
-    else { throw .malformed }
-    return .ed25519(key)
+    guard let x = Self.octets(x), let key = PublicKey(ed25519: x) else { throw .malformed }
+    return key
   }
 
-  /// The coordinates at their full length (RFC 7518 section 6.2.1.2); some servers leave out leading zeros, which are put back.
-  private func point(coordinateBytes: Int) throws(SkippedKey.Reason) -> ECDSAParameters {
-    guard let x = Self.octets(x), let y = Self.octets(y), x.count <= coordinateBytes, y.count <= coordinateBytes else {
-      throw .malformed
-    }
-    func padded(_ coordinate: [UInt8]) -> String {
-      Base64URL.encode(Array(repeating: 0, count: coordinateBytes - coordinate.count) + coordinate)
-    }
-    return (padded(x), padded(y))
+  /// A coordinate at its full length (RFC 7518 section 6.2.1.2). Some servers omit leading zeros.
+  private static func coordinate(_ text: String?, of curve: Curve) -> [UInt8]? {
+    guard let bytes = octets(text), bytes.count <= curve.coordinateByteCount else { return nil }
+    return Array(repeating: 0, count: curve.coordinateByteCount - bytes.count) + bytes
   }
 
   /// A positive number without its leading zeros (RFC 7518 section 2, Base64urlUInt).
@@ -108,11 +86,55 @@ struct JSONWebKey: Codable, Hashable, Sendable {
     number.count * 8 - (number.first?.leadingZeroBitCount ?? 0)
   }
 
-  /// Decoded bytes. Padding is put up with here: some servers write it into their keys, and nothing depends on its absence.
+  /// Decodes base64url. Padding is accepted: some servers write it into their keys.
   private static func octets(_ text: String?) -> [UInt8]? {
     guard let text else { return nil }
     var characters = Array(text.utf8)[...]
     while characters.last == UInt8(ascii: "=") { characters.removeLast() }
     return Base64URL.decode(characters)
+  }
+}
+
+/// A key of a JWKS that cannot verify a token. The other keys stay usable.
+public struct SkippedKey: Hashable, Sendable, CustomStringConvertible {
+  /// The reasons to skip a key.
+  public enum Reason: Error, Hashable, Sendable {
+    /// Not an object with a `kty`, or a number in it is missing or impossible.
+    case malformed
+    /// It holds a member twice. Readers can take either (RFC 7517, 4).
+    case duplicateMember
+    /// A `kty` or `crv` that no allowed algorithm uses.
+    case unsupportedType(String)
+    /// Its `alg` is not on the allow-list or does not fit its `kty`.
+    case unsupportedAlgorithm(String)
+    /// `use` is not `sig`, or `key_ops` lacks `verify`.
+    case notForSignatures
+    /// An RSA modulus shorter than 2048 bits.
+    case weakModulus(bits: Int)
+    /// An RSA modulus longer than 8192 bits.
+    case giantModulus(bits: Int)
+    /// An RSA exponent longer than 33 bits.
+    case giantExponent
+  }
+
+  /// Its index in `keys`.
+  public let index: Int
+  /// The reason.
+  public let reason: Reason
+
+  /// A description such as `key 2: RSA key of 1024 bits, at least 2048 are needed`.
+  public var description: String {
+    let problem =
+      switch reason {
+      case .malformed: "malformed"
+      case .duplicateMember: "a member comes twice"
+      case .unsupportedType(let type): "type \"\(type)\" is not supported"
+      case .unsupportedAlgorithm(let algorithm): "alg \"\(algorithm)\" is not supported for this key"
+      case .notForSignatures: "not meant for verifying signatures"
+      case .weakModulus(let bits): "RSA key of \(bits) bits, at least \(PublicKey.minimumModulusBits) are needed"
+      case .giantModulus(let bits): "RSA key of \(bits) bits, at most \(PublicKey.maximumModulusBits) are taken"
+      case .giantExponent: "RSA exponent longer than \(PublicKey.maximumExponentBits) bits"
+      }
+    return "key \(index): \(problem)"
   }
 }

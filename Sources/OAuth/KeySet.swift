@@ -1,4 +1,5 @@
 import Base
+import Cryptography
 import FoundationEssentials
 
 /// The issuer's public keys, from its JWKS (RFC 7517 section 5).
@@ -8,12 +9,12 @@ public struct KeySet: Sendable {
   /// A key and its members in the JWKS.
   struct Entry: Sendable {
     let source: JSONWebKey
-    let key: VerificationKey
+    let key: PublicKey
 
     /// Whether the key can verify a token with this algorithm.
     func fits(_ algorithm: SignatureAlgorithm) -> Bool {
       // A key with an `alg` is for this algorithm only (RFC 8725 section 3.1).
-      key.fits(algorithm) && (source.alg.map { SignatureAlgorithm(name: $0) == algorithm } ?? true)
+      algorithm.scheme.keyType == key.type && (source.alg.map { SignatureAlgorithm(name: $0) == algorithm } ?? true)
     }
   }
 
@@ -70,7 +71,7 @@ public struct KeySet: Sendable {
   }
 
   /// The keys for a token: those with its `kid`, or without a `kid` all that fit the algorithm. At most ten.
-  func candidates(keyID: String?, algorithm: SignatureAlgorithm) throws(VerificationFailure) -> [VerificationKey] {
+  func candidates(keyID: String?, algorithm: SignatureAlgorithm) throws(VerificationFailure) -> [PublicKey] {
     guard let keyID else {
       let fitting = entries.filter { $0.fits(algorithm) }
       guard !fitting.isEmpty else {
@@ -146,7 +147,7 @@ private struct Document: Decodable {
       do throws(SkippedKey.Reason) {
         guard let source else { throw .malformed }
         guard !doubtful.contains(index) else { throw .duplicateMember }
-        entries.append(KeySet.Entry(source: source, key: try source.verificationKey()))
+        entries.append(KeySet.Entry(source: source, key: try source.publicKey()))
       } catch {
         if skipped.count < 10 { skipped.append(SkippedKey(index: index, reason: error)) }
       }

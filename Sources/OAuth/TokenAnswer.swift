@@ -40,14 +40,14 @@ struct TokenAnswer {
   ///
   /// If a time claim fails and the skew exceeds the leeway, it calls `check` again with the server's time. The server
   /// issued the token by its own clock, and its `Date` came over the same TLS connection.
-  func checkingTime<Result: Sendable>(
-    leeway: Duration, _ check: (Double) async throws(VerificationFailure) -> Result
-  ) async throws(VerificationFailure) -> Result {
+  func checkingTime<Result>(
+    leeway: Duration, _ check: (Double) throws(VerificationFailure) -> Result
+  ) throws(VerificationFailure) -> Result {
     do throws(VerificationFailure) {
-      return try await check(receivedAt.unix)
+      return try check(receivedAt.unix)
     } catch {
       guard error.isAboutTime, let skew, abs(skew.seconds) > leeway.seconds else { throw error }
-      return try await check(receivedAt.unix + skew.seconds)
+      return try check(receivedAt.unix + skew.seconds)
     }
   }
 

@@ -77,7 +77,7 @@ struct TokenEndpoint: Sendable {
       supported: metadata.introspectionEndpointAuthMethodsSupported, like: answer.clientAuthentication, request,
       metadata, timeout)
     do throws(AcquisitionFailure) {
-      return try await introspectedClaims(posted.response, answer, request)
+      return try introspectedClaims(posted.response, answer, request)
     } catch {
       throw error.without(posted.sensitive)
     }
@@ -85,7 +85,7 @@ struct TokenEndpoint: Sendable {
 
   private func introspectedClaims(
     _ response: HTTPResponse, _ answer: TokenAnswer, _ request: TokenRequest
-  ) async throws(AcquisitionFailure) -> AccessTokenClaims {
+  ) throws(AcquisitionFailure) -> AccessTokenClaims {
     let part: TokenPart
     do throws(VerificationFailure) {
       part = try TokenPart("introspection", response.body)
@@ -107,7 +107,7 @@ struct TokenEndpoint: Sendable {
     }
     let expiry = try answer.expiry(body)
     do throws(VerificationFailure) {
-      return try await answer.checkingTime(leeway: request.policy.leeway) { (time) throws(VerificationFailure) in
+      return try answer.checkingTime(leeway: request.policy.leeway) { (time) throws(VerificationFailure) in
         try request.policy.check(
           introspected: body, grantedScope: answer.response.scope, expiry: expiry, unixTime: time)
       }
@@ -177,7 +177,7 @@ struct TokenEndpoint: Sendable {
   ) async throws(PostFailure) -> Posted {
     let form: AuthenticatedForm
     do throws(AcquisitionFailure) {
-      form = try await AuthenticatedForm(
+      form = try AuthenticatedForm(
         fields, of: request, by: clientAuthentication, at: metadata, unixTime: server.clock.unixTime)
     } catch {
       throw PostFailure(error)

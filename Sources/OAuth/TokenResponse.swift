@@ -10,8 +10,8 @@ struct TokenResponse {
   /// The granted scope; nil means "as requested" (RFC 6749, 5.1).
   var scope: [String]?
 
-  /// - Throws: `malformedAnswer` if it is not a token response, `tokenType` for a token that is no bearer token,
-  ///   `lifetime` for a token that is expired by its own `expires_in`.
+  /// - Throws: `malformedAnswer` if it is not a token response. `tokenType` for a token that is no bearer token.
+  ///   `lifetime` for a token whose `expires_in` is not positive.
   init(parsing body: [UInt8]) throws(AcquisitionFailure) {
     guard !body.isEmpty else {
       throw AcquisitionFailure(.malformedAnswer, "the token endpoint answered 200 with an empty body")

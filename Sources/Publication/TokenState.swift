@@ -1,5 +1,5 @@
 package import Base
-import Crypto
+import Cryptography
 import Files
 import FoundationEssentials
 import Glibc
@@ -75,13 +75,7 @@ package struct TokenState: Codable {
   /// The size limit, larger than the keys of three tokens.
   package static let sizeLimit = 1 << 22
 
-  package static func digest(_ token: Secret) -> String {
-    token.withBytes { bytes in
-      let digits = Array("0123456789abcdef".utf8)
-      return String(
-        decoding: SHA256.hash(data: bytes).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
-  }
+  package static func digest(_ token: Secret) -> String { token.withBytes { SHA256.hex(of: $0) } }
 }
 
 /// A verified token with the settings of its request, which can have changed since.

@@ -67,7 +67,7 @@ public enum TokenValidation: Sendable {
       source = "\(issuer) (fetched now)"
     }
     do throws(VerificationFailure) {
-      let claims = try await AccessTokenVerifier.verify(
+      let claims = try AccessTokenVerifier.verify(
         token: token, keys: keys, policy: requirements.policy, grantedScope: requirements.grantedScope,
         unixTime: Moment.now().unix)
       // The leeway is for differences between clocks. An expired token fails.

@@ -1,4 +1,4 @@
-import Crypto
+import Cryptography
 
 /// The effect of a changed key of `[token.NAME]` on the token that is in the file.
 ///
@@ -63,11 +63,11 @@ extension TokenSettings {
   /// After a restart it shows whether the token of the previous run belongs to these settings. Secrets, paths and times
   /// do not count, nor does the order of scopes and audiences.
   public var requestFingerprint: String {
-    var hash = SHA256()
+    var bytes: [UInt8] = []
     func add(_ label: String, _ values: [String]) {
       // The length of each text comes first, so that different lists never have the same bytes.
       for text in [label, "\(values.count)"] + values {
-        hash.update(data: Array("\(text.utf8.count):\(text)".utf8))
+        bytes += "\(text.utf8.count):\(text)".utf8
       }
     }
     add("issuer", [issuer])
@@ -79,7 +79,6 @@ extension TokenSettings {
     add("request_audience", requestAudience.map { [$0] } ?? [])
     add("extra_parameters", extraParameters.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] })
     add("verify", [verification.rawValue])
-    let digits = Array("0123456789abcdef")
-    return String(hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    return SHA256.hex(of: bytes)
   }
 }

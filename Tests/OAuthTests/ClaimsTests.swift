@@ -10,31 +10,31 @@ import Testing
     "https://AUTH.alertsense.com", "http://auth.alertsense.com", "https://auth.alertsense.com:443",
     " https://auth.alertsense.com", "https://auth.alertsense.com#", "auth.alertsense.com", "",
   ])
-  func anotherIssuer(_ issuer: String) async throws {
+  func anotherIssuer(_ issuer: String) throws {
     let token = try SigningKey.p256.token(claims: ["iss": "\"\(issuer)\""])
-    #expect(await Sample.refusal(token)?.reason == .issuer)
+    #expect(Sample.refusal(token)?.reason == .issuer)
   }
 
   /// U+212A, the Kelvin sign, equals K for Swift's ==.
-  @Test func textsAreComparedByCodePoint() async throws {
+  @Test func textsAreComparedByCodePoint() throws {
     let token = try SigningKey.p256.token(claims: [
       "iss": #""https://K""#, "aud": #""K""#, "client_id": #""K""#, "scope": #""K""#,
     ])
     let right = AccessTokenPolicy(issuer: "https://K", audience: ["K"], clientID: "K", scopes: ["K"])
-    _ = try await Sample.verify(token, policy: right)
+    _ = try Sample.verify(token, policy: right)
     let kelvin = "\u{212A}"
     var policy = right
     policy.issuer = "https://\(kelvin)"
-    #expect(await Sample.refusal(token, policy: policy)?.reason == .issuer)
+    #expect(Sample.refusal(token, policy: policy)?.reason == .issuer)
     policy = right
     policy.audience = [kelvin]
-    #expect(await Sample.refusal(token, policy: policy)?.reason == .audience)
+    #expect(Sample.refusal(token, policy: policy)?.reason == .audience)
     policy = right
     policy.clientID = kelvin
-    #expect(await Sample.refusal(token, policy: policy)?.reason == .clientID)
+    #expect(Sample.refusal(token, policy: policy)?.reason == .clientID)
     policy = right
     policy.scopes = [kelvin]
-    #expect(await Sample.refusal(token, policy: policy)?.reason == .scope(missing: [kelvin]))
+    #expect(Sample.refusal(token, policy: policy)?.reason == .scope(missing: [kelvin]))
   }
 
   struct Case: Sendable, CustomTestStringConvertible {
@@ -89,9 +89,9 @@ import Testing
   static let cases: [Case] =
     missing + misdirected + narrowed + ofWrongType + impossibleTimes + endingBeforeTheyBegin
 
-  @Test(arguments: cases) func isRefused(_ example: Case) async throws {
+  @Test(arguments: cases) func isRefused(_ example: Case) throws {
     let token = try SigningKey.p256.token(claims: example.changes)
-    #expect(await Sample.refusal(token)?.reason == example.reason)
+    #expect(Sample.refusal(token)?.reason == example.reason)
   }
 
   static let shapes: [(String, Reason)] = [
@@ -105,17 +105,17 @@ import Testing
   ]
 
   @Test(arguments: shapes)
-  func claimsOfAnotherShape(_ claims: String, _ reason: Reason) async throws {
+  func claimsOfAnotherShape(_ claims: String, _ reason: Reason) throws {
     let token = try SigningKey.p256.token(
       header: Array(#"{"alg":"ES256","kid":"p256"}"#.utf8), claims: Array(claims.utf8))
-    #expect(await Sample.refusal(token)?.reason == reason)
+    #expect(Sample.refusal(token)?.reason == reason)
   }
 
-  @Test func claimsThatAreNotUTF8() async throws {
+  @Test func claimsThatAreNotUTF8() throws {
     let token = try SigningKey.p256.token(
       header: Array(#"{"alg":"ES256","kid":"p256"}"#.utf8), claims: Array(#"{"x":""#.utf8) + [0xFF] + Array(#""}"#.utf8)
     )
-    #expect(await Sample.refusal(token)?.reason == .malformed)
+    #expect(Sample.refusal(token)?.reason == .malformed)
   }
 
   /// The sample token is valid from `now` to `now` + 3600, and the leeway is 60 s.
@@ -126,56 +126,56 @@ import Testing
   ]
 
   @Test(arguments: times)
-  func time(_ offset: Int64, _ reason: Reason?) async throws {
+  func time(_ offset: Int64, _ reason: Reason?) throws {
     let token = try SigningKey.p256.token()
-    #expect(await Sample.refusal(token, at: Sample.now + offset)?.reason == reason)
+    #expect(Sample.refusal(token, at: Sample.now + offset)?.reason == reason)
     // The same by each claim alone.
     let withoutNotBefore = try SigningKey.p256.token(claims: ["nbf": nil])
-    #expect(await Sample.refusal(withoutNotBefore, at: Sample.now + offset)?.reason == reason)
+    #expect(Sample.refusal(withoutNotBefore, at: Sample.now + offset)?.reason == reason)
     let withoutIssuedAt = try SigningKey.p256.token(claims: ["iat": nil])
-    #expect(await Sample.refusal(withoutIssuedAt, at: Sample.now + offset)?.reason == reason)
+    #expect(Sample.refusal(withoutIssuedAt, at: Sample.now + offset)?.reason == reason)
   }
 
   @Test(arguments: [Double.nan, .infinity, -.infinity, .greatestFiniteMagnitude])
-  func aClockThatTellsNonsense(_ time: Double) async throws {
+  func aClockThatTellsNonsense(_ time: Double) throws {
     let token = try SigningKey.p256.token()
-    await #expect(throws: VerificationFailure.self) {
-      try await AccessTokenVerifier.verify(
+    #expect(throws: VerificationFailure.self) {
+      try AccessTokenVerifier.verify(
         token: token, keys: Sample.keys, policy: Sample.policy, grantedScope: nil, unixTime: time)
     }
   }
 
-  @Test func leewayIsThePolicys() async throws {
+  @Test func leewayIsThePolicys() throws {
     var policy = Sample.policy
     policy.leeway = .zero
     let token = try SigningKey.p256.token()
-    #expect(await Sample.refusal(token, policy: policy, at: Sample.now + 3599) == nil)
-    #expect(await Sample.refusal(token, policy: policy, at: Sample.now + 3600)?.reason == .expired(by: 0))
-    #expect(await Sample.refusal(token, policy: policy, at: Sample.now - 1)?.reason == .notYetValid(by: 1))
+    #expect(Sample.refusal(token, policy: policy, at: Sample.now + 3599) == nil)
+    #expect(Sample.refusal(token, policy: policy, at: Sample.now + 3600)?.reason == .expired(by: 0))
+    #expect(Sample.refusal(token, policy: policy, at: Sample.now - 1)?.reason == .notYetValid(by: 1))
   }
 
-  @Test func aPolicyMayDemandTheAccessTokenType() async throws {
+  @Test func aPolicyMayDemandTheAccessTokenType() throws {
     var policy = Sample.policy
     policy.requiresAccessTokenType = true
-    #expect(await Sample.refusal(try SigningKey.p256.token(), policy: policy) == nil)
+    #expect(Sample.refusal(try SigningKey.p256.token(), policy: policy) == nil)
     for type in [#""JWT""#, nil] {
       let token = try SigningKey.p256.token(header: ["typ": type])
-      #expect(await Sample.refusal(token, policy: policy)?.reason == .typeMismatch)
+      #expect(Sample.refusal(token, policy: policy)?.reason == .typeMismatch)
     }
   }
 
-  @Test func aPolicyWithoutAudienceAcceptsNothing() async throws {
+  @Test func aPolicyWithoutAudienceAcceptsNothing() throws {
     var policy = Sample.policy
     policy.audience = []
-    #expect(await Sample.refusal(try SigningKey.p256.token(), policy: policy)?.reason == .audience)
+    #expect(Sample.refusal(try SigningKey.p256.token(), policy: policy)?.reason == .audience)
   }
 
-  @Test func allAskedScopesMustBeGranted() async throws {
+  @Test func allAskedScopesMustBeGranted() throws {
     var policy = Sample.policy
     policy.scopes = ["tamarack", "alerts.send", "contacts.read"]
     let token = try SigningKey.p256.token(claims: ["scope": #""contacts.read other""#])
     #expect(
-      await Sample.refusal(token, policy: policy, grantedScope: policy.scopes)?.reason
+      Sample.refusal(token, policy: policy, grantedScope: policy.scopes)?.reason
         == .scope(missing: ["tamarack", "alerts.send"]))
   }
 
@@ -208,7 +208,7 @@ import Testing
   ]
 
   @Test(arguments: messages)
-  func messagesTellWhatToDo(_ changes: [String: String?], _ message: String) async throws {
-    #expect(await Sample.refusal(try SigningKey.p256.token(claims: changes))?.message == message)
+  func messagesTellWhatToDo(_ changes: [String: String?], _ message: String) throws {
+    #expect(Sample.refusal(try SigningKey.p256.token(claims: changes))?.message == message)
   }
 }

@@ -42,15 +42,15 @@ import Testing
   }
 
   /// The assertion is checked by the same verifier as access tokens: it is a JWT whose issuer is the client.
-  private func check(_ key: ClientAssertionKey, signing: SigningKey) async throws {
-    let first = try await key.assertion(clientID: "me \u{E9}", audience: "https://as/token", unixTime: 1_800_000_000.9)
-    let second = try await key.assertion(clientID: "me \u{E9}", audience: "https://as/token", unixTime: 1_800_000_000.9)
+  private func check(_ key: ClientAssertionKey, signing: SigningKey) throws {
+    let first = try key.assertion(clientID: "me \u{E9}", audience: "https://as/token", unixTime: 1_800_000_000.9)
+    let second = try key.assertion(clientID: "me \u{E9}", audience: "https://as/token", unixTime: 1_800_000_000.9)
     let keys = try Sample.keySet([signing.jwk(["kid": nil])])
     let policy = AccessTokenPolicy(
       issuer: "me \u{E9}", audience: ["https://as/token"], clientID: "", scopes: [], leeway: .zero)
     var identifiers: [String?] = []
     for assertion in [first, second] {
-      let claims = try await AccessTokenVerifier.verify(
+      let claims = try AccessTokenVerifier.verify(
         token: assertion, keys: keys, policy: policy, grantedScope: nil, unixTime: 1_800_000_000)
       #expect(claims.subject == "me \u{E9}")
       #expect(claims.issuedAt == 1_800_000_000)
@@ -64,25 +64,25 @@ import Testing
     #expect(identifiers.allSatisfy { $0?.utf8.count == 22 }, "128 bits")
   }
 
-  @Test(arguments: keys) func signs(_ key: Key) async throws {
+  @Test(arguments: keys) func signs(_ key: Key) throws {
     let assertionKey = try ClientAssertionKey(pem: Secret(key.pem), keyID: "k1")
     #expect(assertionKey.algorithm.rawValue == key.signing.algorithm, "the default")
-    try await check(assertionKey, signing: key.signing)
+    try check(assertionKey, signing: key.signing)
   }
 
   @Test(arguments: ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])
-  func everyAlgorithmOfRSA(_ name: String) async throws {
+  func everyAlgorithmOfRSA(_ name: String) throws {
     let algorithm = try #require(SignatureAlgorithm(name: name))
     let key = try ClientAssertionKey(pem: Secret(Self.keys[0].pem), algorithm: algorithm)
-    try await check(key, signing: SigningKey.rsa)
+    try check(key, signing: SigningKey.rsa)
   }
 
   /// As `openssl ecparam -genkey` and Windows editors leave it.
-  @Test func passesOverWhatStandsRoundTheKey() async throws {
+  @Test func passesOverWhatStandsRoundTheKey() throws {
     let pem = Self.keys[2].pem.replacing("\n", with: "\r\n")
     let text =
       "Bag Attributes\r\n-----BEGIN EC PARAMETERS-----\r\nBggqhkjOPQMBBw==\r\n-----END EC PARAMETERS-----\r\n\(pem)\r\n"
-    try await check(ClientAssertionKey(pem: Secret(text)), signing: .p256)
+    try check(ClientAssertionKey(pem: Secret(text)), signing: .p256)
   }
 
   @Test(arguments: [

@@ -7,7 +7,7 @@ import Testing
 /// Tokens that an attacker could make without the issuer's private key. Each must be refused, and for the right reason.
 @Suite struct ForgedTokenTests {
   @Test(arguments: unsigned + hashed + keyConfusion + injected)
-  func isRefused(_ forgery: Forgery) async throws { try await forgery.expectRefusal() }
+  func isRefused(_ forgery: Forgery) throws { try forgery.expectRefusal() }
 
   // MARK: none
 

@@ -17,9 +17,9 @@ struct Forgery: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
 
   /// Expects that the sample's keys and policy refuse it for its reason, with a message that gives nothing away.
-  func expectRefusal() async throws {
+  func expectRefusal() throws {
     let token = try make()
-    let failure = try #require(await Sample.refusal(token))
+    let failure = try #require(Sample.refusal(token))
     #expect(failure.reason == reason)
     #expect(failure.message.utf8.allSatisfy { (0x20...0x7E).contains($0) }, "one line of printable ASCII")
     #expect(failure.message.utf8.count < 500)

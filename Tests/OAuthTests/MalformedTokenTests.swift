@@ -6,7 +6,7 @@ import Testing
 /// Tokens that the issuer's key signed, in part at least, and whose header, shape or signature is not as it must be.
 @Suite struct MalformedTokenTests {
   @Test(arguments: header + shape + signatures)
-  func isRefused(_ forgery: Forgery) async throws { try await forgery.expectRefusal() }
+  func isRefused(_ forgery: Forgery) throws { try forgery.expectRefusal() }
 
   // MARK: Header
 
