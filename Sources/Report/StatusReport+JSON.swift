@@ -7,7 +7,7 @@ extension StatusReport {
   /// The report as one JSON object with sorted members. Names and meanings are stable; members can be added.
   public func json() -> String {
     let document = Document(
-      grade: severity.word.lowercased(), exitCode: severity.rawValue, daemon: Document.Daemon(status, daemonState),
+      grade: severity.label.lowercased(), exitCode: severity.rawValue, daemon: Document.Daemon(status, daemonState),
       configuration: status.configuration, configurationProblem: status.configurationProblem,
       isConfigurationChanged: status.isConfigurationChanged, tokens: tokens.map(Document.Token.init))
     return JSONText.json(document)
@@ -24,7 +24,7 @@ extension StatusReport {
     let severity: Severity = isCritical ? .critical : .unknown
     return JSONText.json(
       Failure(
-        grade: severity.word.lowercased(), exitCode: severity.rawValue, error: unavailable.problem,
+        grade: severity.label.lowercased(), exitCode: severity.rawValue, error: unavailable.problem,
         remedy: unavailable.remedy))
   }
 
@@ -77,7 +77,7 @@ extension StatusReport {
         let status = token.status
         name = status.name
         state = token.health.rawValue
-        grade = token.health.severity.word.lowercased()
+        grade = token.health.severity.label.lowercased()
         validForSeconds = token.remaining.map { max(0, $0.seconds) }
         expiresAt = status.expiresAt
         nextAttempt = status.nextAttempt

@@ -39,7 +39,7 @@ extension StatusReport {
     if worst.count > 3 { text += " and \(worst.count - 3) more" }
     if let problem = status.configurationProblem { text += "; \(problem.prefix { $0 != ":" })" }
     if status.isConfigurationChanged { text += "; the config file is newer than the running configuration" }
-    return StyledLine(severity.word, tone) + ": \(text)"
+    return StyledLine(severity.label, tone) + ": \(text)"
   }
 
   private var daemonLines: [StyledLine] {

@@ -20,7 +20,7 @@ public struct StatusReport: Sendable {
     public static func < (left: Severity, right: Severity) -> Bool { left.rawValue < right.rawValue }
 
     /// The name in the output of monitoring plugins.
-    public var word: String {
+    public var label: String {
       switch self {
       case .ok: "OK"
       case .warning: "WARNING"

@@ -110,7 +110,7 @@ struct Status: ParsableCommand {
         lines = report.text(StandardOutput.style, inDetail: name != nil)
         summary = report.summary
       } catch {
-        lines = ["\(StatusReport.Severity.unknown.word): \(error)"]
+        lines = ["\(StatusReport.Severity.unknown.label): \(error)"]
         summary = lines
       }
       if StandardOutput.style.columns != nil {
