@@ -46,6 +46,7 @@ struct Incoming: Sendable {
   var query: String?
   var authorization: String?
   var contentType: String?
+  var ifNoneMatch: String?
   var body: [UInt8]
   /// The client certificate whose key was proven in the TLS handshake, in DER.
   var certificate: [UInt8]?

@@ -19,6 +19,7 @@ struct ControlEndpoint: Sendable {
     PUT    /faults                    an array of faults: these alone are in force from now on
     POST   /faults                    one fault more
     DELETE /faults                    no faults
+    POST   /prepare-key               publish the key that signs after the next rotation
     POST   /rotate-keys?drop=true     sign with a new key; drop: publish it alone
     POST   /drop-old-keys             publish the current key alone
     POST   /secret?keep=true          the body, or a random text, is the client secret; keep: the old ones too
@@ -26,7 +27,10 @@ struct ControlEndpoint: Sendable {
     POST   /skew?seconds=-600         the server's clock against the machine's
     POST   /token-path?path=/moved    move the token endpoint
     POST   /spelling?form=capital     spell the API's envelope as documented, small or capital
-    POST   /revoke                    revoke the token in the body
+    POST   /alternate-keys?on=true    every second key set lacks the key that signs
+    POST   /key-set-etag?on=true      the key set has an ETag
+    POST   /api-keys?cache=rejection  the API learns a key after it rejected it; seconds=N: keeps keys so long; none
+    POST   /revoke?at=api             revoke the token in the body; at: the API alone rejects it
     POST   /down?seconds=5            refuse connections; without seconds until /up
     POST   /silent?seconds=5          leave attempts to connect without an answer
     POST   /up                        accept connections again
@@ -72,7 +76,25 @@ struct ControlEndpoint: Sendable {
     case "POST /rotate-keys":
       try await state.keys.rotate(dropOld: query?["drop"] == "true")
       return "signing with \(state.keys.current.keyID)"
+    case "POST /prepare-key": return "prepared \(try await state.keys.prepare())"
     case "POST /drop-old-keys": state.keys.dropRetired()
+    case "POST /alternate-keys":
+      let isOn = try isOn(query)
+      state.withContents { $0.settings.alternatesKeySets = isOn }
+    case "POST /key-set-etag":
+      let isOn = try isOn(query)
+      state.withContents { $0.settings.keySetHasETag = isOn }
+    case "POST /api-keys":
+      let cache: SandboxSettings.APIKeyCache
+      switch query?["cache"] {
+      case "none": cache = .none
+      case "rejection": cache = .learnsFromRejection
+      case nil: cache = .seconds(try seconds(query, atLeast: 0))
+      default: throw SandboxError("give ?cache=rejection, ?cache=none or ?seconds=NUMBER")
+      }
+      state.withContents { $0.settings.apiKeyCache = cache }
+      // From now on it has the keys of this moment.
+      _ = state.apiKeys(for: nil, isLook: true)
     case "POST /secret":
       let text = String(decoding: body, as: UTF8.self).filter { $0 != "\n" }
       return state.changeSecret(to: text.isEmpty ? nil : text, keepOld: query?["keep"] == "true")
@@ -96,7 +118,9 @@ struct ControlEndpoint: Sendable {
       let identity = try state.authority.issue(for: .client, names: [name])
       return identity.certificatePEM + identity.keyPEM
     case "POST /revoke":
-      state.withContents { _ = $0.revoked.insert(String(decoding: body, as: UTF8.self).filter { $0 != "\n" }) }
+      let token = String(decoding: body, as: UTF8.self).filter { $0 != "\n" }
+      let isAtAPI = query?["at"] == "api"
+      state.withContents { _ = isAtAPI ? $0.revokedAtAPI.insert(token) : $0.revoked.insert(token) }
     case "POST /down", "POST /silent":
       let seconds = query?["seconds"] == nil ? nil : try seconds(query, atLeast: 0)
       try await doors.close(for: seconds, silently: action == "POST /silent")
@@ -111,6 +135,11 @@ struct ControlEndpoint: Sendable {
       if clearing { contents.faults.clear() }
       for fault in faults { contents.faults.inject(fault, now: ServerClock.monotonic) }
     }
+  }
+
+  private func isOn(_ query: FormBody?) throws -> Bool {
+    guard let isOn = (query?["on"]).flatMap(Bool.init) else { throw SandboxError("give ?on=true or ?on=false") }
+    return isOn
   }
 
   private func seconds(_ query: FormBody?, atLeast least: Double) throws -> Double {

@@ -52,9 +52,20 @@ struct Discovery {
     return .json(document, headers: caching(settings.discoveryCacheControl))
   }
 
-  func keySet() -> Answer {
-    .json(
-      ["keys": .array(state.keys.published.map(\.jwk))], headers: caching(state.settings.keySetCacheControl))
+  /// The key set; 304 if the request names it as it is.
+  func keySet(_ request: Incoming) async throws -> Answer {
+    let settings = state.settings
+    var keys = state.keys.published
+    if settings.alternatesKeySets, state.withContents({ $0.counts[.jwks] }).isMultiple(of: 2) {
+      keys = [try await state.keys.unpublished()] + keys.dropFirst()
+    }
+    var headers = caching(settings.keySetCacheControl)
+    if settings.keySetHasETag {
+      let tag = "\"\(keys.map(\.keyID).joined(separator: "."))\""
+      headers.append(("ETag", tag))
+      if request.ifNoneMatch == tag { return Answer(status: 304, headers: headers) }
+    }
+    return .json(["keys": .array(keys.map(\.jwk))], headers: headers)
   }
 
   private func caching(_ control: String?) -> [(name: String, value: String)] {

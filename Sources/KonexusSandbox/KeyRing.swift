@@ -5,6 +5,8 @@ import Synchronization
 final class KeyRing: Sendable {
   private struct Keys {
     var current: SigningKey
+    /// Published already, and the next to sign.
+    var prepared: SigningKey?
     var retired: [SigningKey] = []
     var next: Task<SigningKey, any Error>?
     var unpublished: Task<SigningKey, any Error>?
@@ -27,21 +29,42 @@ final class KeyRing: Sendable {
   /// The key that signs.
   var current: SigningKey { keys.withLock(\.current) }
 
-  /// Every key that is published: the current first, then the retired, the youngest first.
-  var published: [SigningKey] { keys.withLock { [$0.current] + $0.retired } }
+  /// Every key that is published: the current first, then the prepared one, then the retired, the youngest first.
+  var published: [SigningKey] { keys.withLock { [$0.current] + [$0.prepared].compactMap(\.self) + $0.retired } }
 
-  /// Signs with a new key from now on. The old ones stay published unless `dropOld`.
+  /// Publishes the key that signs after the next rotation.
+  ///
+  /// - Returns: its `kid`.
+  func prepare() async throws -> String {
+    let key = try await nextKey()
+    return keys.withLock { keys in
+      keys.prepared = key
+      return key.keyID
+    }
+  }
+
+  /// Signs with the prepared key, or with a new one, from now on. The old ones stay published unless `dropOld`.
   func rotate(dropOld: Bool) async throws {
+    let prepared = keys.withLock { keys in
+      defer { keys.prepared = nil }
+      return keys.prepared
+    }
+    let key = if let prepared { prepared } else { try await nextKey() }
+    keys.withLock { keys in
+      keys.retired = dropOld ? [] : Array(([keys.current] + keys.retired).prefix(Self.mostRetired))
+      keys.current = key
+    }
+  }
+
+  /// The key that was made ahead; the next one is begun.
+  private func nextKey() async throws -> SigningKey {
     let next = keys.withLock { keys in
       defer { keys.next = nil }
       return keys.next ?? making()
     }
     let key = try await next.value
-    keys.withLock { keys in
-      keys.retired = dropOld ? [] : Array(([keys.current] + keys.retired).prefix(Self.mostRetired))
-      keys.current = key
-      keys.next = making()
-    }
+    keys.withLock { $0.next = $0.next ?? making() }
+    return key
   }
 
   /// Publishes the current key alone.

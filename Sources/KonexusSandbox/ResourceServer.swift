@@ -42,7 +42,7 @@ struct ResourceServer {
     guard parts.count == 2, parts[0].lowercased() == "bearer" else {
       return refused(status: 401, challenge: "Bearer", because: "noToken")
     }
-    guard let (status, reason) = refusal(ofToken: String(parts[1])) else { return nil }
+    guard let (status, reason) = refusal(ofToken: String(parts[1]), isLook: false) else { return nil }
     let challenge =
       status == 403
       ? "Bearer error=\"insufficient_scope\", scope=\"\(state.settings.requiredScope)\""
@@ -51,10 +51,14 @@ struct ResourceServer {
   }
 
   /// Why a token is refused, and with which status; nil when it is good.
-  func refusal(ofToken token: String) -> (status: Int, reason: String)? {
+  ///
+  /// - Parameter isLook: whether the API learns nothing by it.
+  func refusal(ofToken token: String, isLook: Bool = true) -> (status: Int, reason: String)? {
     let settings = state.settings
+    if state.withContents({ $0.revokedAtAPI.contains(token) }) { return (401, "revokedAtAPI") }
+    let keys = state.apiKeys(for: CompactJWT(token)?.header["kid"]?.string, isLook: isLook)
     do {
-      let claims = try TokenJudge(state: state).claims(of: token)
+      let claims = try TokenJudge(state: state, keys: keys).claims(of: token)
       guard CompactJWT.audiences(of: claims).contains(where: settings.audience.contains) else {
         return (401, "audience")
       }

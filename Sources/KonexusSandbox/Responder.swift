@@ -37,7 +37,7 @@ struct Responder: Sendable {
     return Incoming(
       method: request.method == .head ? "GET" : request.method.rawValue, path: parts[0],
       query: parts.count == 2 ? parts[1] : nil, authorization: request.headers[.authorization],
-      contentType: request.headers[.contentType], body: body,
+      contentType: request.headers[.contentType], ifNoneMatch: request.headers[.ifNoneMatch], body: body,
       certificate: try await Self.clientCertificate(of: channel))
   }
 
@@ -67,7 +67,7 @@ struct Responder: Sendable {
     case .discovery, .jwks:
       guard request.method == "GET" else { return Answer(status: 405, headers: [("Allow", "GET")]) }
       let discovery = Discovery(state: state)
-      return endpoint == .jwks ? discovery.keySet() : discovery.document()
+      return endpoint == .jwks ? try await discovery.keySet(request) : discovery.document()
     case .token: return try await TokenEndpoint(state: state).answer(request, faults: faults)
     case .introspection: return TokenStatus(state: state).introspection(request)
     case .revocation: return TokenStatus(state: state).revocation(request)

@@ -57,7 +57,13 @@ extension Sandbox {
   /// - Throws: When the key cannot be made.
   public func rotateKeys(dropOld: Bool = false) async throws { try await state.keys.rotate(dropOld: dropOld) }
 
-  /// Takes every key but the current one out of the key set.
+  /// Publishes the key that signs after the next rotation, as servers do that announce keys ahead.
+  /// - Returns: Its `kid`.
+  /// - Throws: When the key cannot be made.
+  @discardableResult
+  public func prepareKey() async throws -> String { try await state.keys.prepare() }
+
+  /// Takes every key but the current one, and one that is prepared, out of the key set.
   public func dropOldKeys() { state.keys.dropRetired() }
 
   /// The `kid` of the key that signs.
@@ -122,4 +128,7 @@ extension Sandbox {
 
   /// Revokes a token, as its client could (RFC 7009).
   public func revoke(_ token: String) { state.withContents { _ = $0.revoked.insert(token) } }
+
+  /// Has the API alone reject a token: the authorization server goes on calling it active.
+  public func revokeAtAPI(_ token: String) { state.withContents { _ = $0.revokedAtAPI.insert(token) } }
 }

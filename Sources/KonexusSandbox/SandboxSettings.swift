@@ -39,8 +39,27 @@ public struct SandboxSettings: Sendable {
   /// The `Cache-Control` of the key set; nil: none.
   public var keySetCacheControl: String?
 
+  /// Whether the key set has an `ETag`, and a request that names it gets 304 (RFC 9110, section 8.8.3).
+  public var keySetHasETag = false
+  /// Whether every second response with the key set is another server's: it lacks the key that signs. A load balancer in
+  /// front of servers that do not share their keys does that.
+  public var alternatesKeySets = false
+  /// How the API learns keys.
+  public var apiKeyCache = APIKeyCache.none
+
   /// The settings of Konexus' servers.
   public init() {}
+
+  /// Ways in which the API learns the server's keys.
+  public enum APIKeyCache: Sendable, Hashable {
+    /// It sees the key set as it is.
+    case none
+    /// It keeps the keys. It answers 401 to the first request with a new key, then loads the keys and accepts it, as
+    /// ASP.NET did before .NET 8.
+    case learnsFromRejection
+    /// It keeps the keys for so many seconds, whatever tokens come.
+    case seconds(Double)
+  }
 
   /// Ways to write the granted scopes in a token.
   public enum ScopeForm: String, Sendable, Hashable, CaseIterable {

@@ -15,6 +15,10 @@ final class ServerState: Sendable {
     var alerts: [AcceptedAlert] = []
     var alertsEver = 0
     var revoked: Set<String> = []
+    /// Tokens that the API alone rejects: the authorization server calls them active.
+    var revokedAtAPI: Set<String> = []
+    /// The keys that the API has, and since when by the monotonic clock; nil: it sees those that are published.
+    var apiKeys: (keys: [SigningKey], since: Double)?
     /// The `jti` of client assertions that were used, with their ends (RFC 7523, section 3).
     var usedAssertions: [String: Double] = [:]
     /// Who wants to hear of each request as it comes.
@@ -73,6 +77,30 @@ final class ServerState: Sendable {
       for listener in contents.listeners.values { listener.yield(record) }
       let number = contents.firstRequest + contents.requests.count - 1
       return (number, contents.faults.hit(record.endpoint, now: record.time))
+    }
+  }
+
+  /// The keys that the API goes by for a token whose key is `keyID`.
+  ///
+  /// - Parameter isLook: whether nothing is to change by the question.
+  func apiKeys(for keyID: String?, isLook: Bool) -> [SigningKey] {
+    let published = keys.published
+    return withContents { contents in
+      let now = ServerClock.monotonic
+      switch contents.settings.apiKeyCache {
+      case .none:
+        contents.apiKeys = nil
+        return published
+      case .learnsFromRejection:
+        let known = contents.apiKeys?.keys ?? published
+        let isKnown = known.contains { $0.keyID == keyID }
+        if contents.apiKeys == nil || !(isKnown || isLook) { contents.apiKeys = (published, now) }
+        return known
+      case .seconds(let seconds):
+        if let known = contents.apiKeys, now < known.since + seconds { return known.keys }
+        contents.apiKeys = (published, now)
+        return published
+      }
     }
   }
 

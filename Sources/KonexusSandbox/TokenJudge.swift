@@ -1,6 +1,8 @@
 /// Whether a token is good now, by the server's clock and with no leeway at all.
 struct TokenJudge {
   let state: ServerState
+  /// The keys that the judge goes by; nil: those that are published.
+  var keys: [SigningKey]?
 
   struct Invalid: Error {
     /// One word, the same for the same fault: `expired`, `signature`, ...
@@ -37,7 +39,7 @@ struct TokenJudge {
     let type = token.header["typ"]?.string?.lowercased()
     guard type == "at+jwt" || type == "application/at+jwt" || type == "jwt" else { throw Invalid(reason: "type") }
     guard let keyID = token.header["kid"]?.string else { throw Invalid(reason: "noKeyID") }
-    guard let key = state.keys.published.first(where: { $0.keyID == keyID }) else {
+    guard let key = (keys ?? state.keys.published).first(where: { $0.keyID == keyID }) else {
       throw Invalid(reason: "unknownKey")
     }
     // The key settles the algorithm, never the token (RFC 8725, section 3.1).

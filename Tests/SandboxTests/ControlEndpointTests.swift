@@ -83,6 +83,31 @@ struct ControlEndpointTests {
     }
   }
 
+  @Test("keys and revocations are controlled")
+  func keys() async throws {
+    try await withControl { sandbox, curl, control in
+      func post(_ path: String, _ body: String = "") async -> CurlResult { await curl(control + path, "--data", body) }
+      let prepared = await post("/prepare-key").body.dropLast().split(separator: " ").last.map(String.init)
+      #expect(await post("/rotate-keys").status == 200 && sandbox.currentKeyID == prepared)
+      #expect(await post("/alternate-keys?on=true").status == 200 && sandbox.settings.alternatesKeySets)
+      #expect(await post("/alternate-keys?on=false").status == 200 && !sandbox.settings.alternatesKeySets)
+      #expect(await post("/alternate-keys").body == "give ?on=true or ?on=false\n")
+      #expect(await post("/key-set-etag?on=true").status == 200 && sandbox.settings.keySetHasETag)
+      #expect(await post("/api-keys?cache=rejection").status == 200)
+      #expect(sandbox.settings.apiKeyCache == .learnsFromRejection)
+      let token = try #require(await curl.token(sandbox).json?["access_token"]?.string)
+      #expect(await curl.subscriptions(sandbox, token: token).status == 200)
+      try await sandbox.rotateKeys()
+      let next = try #require(await curl.token(sandbox).json?["access_token"]?.string)
+      #expect(await curl.subscriptions(sandbox, token: next).status == 401)
+      #expect(await post("/api-keys?seconds=5").status == 200 && sandbox.settings.apiKeyCache == .seconds(5))
+      #expect(await post("/api-keys?cache=none").status == 200 && sandbox.settings.apiKeyCache == .none)
+      #expect(await post("/api-keys?cache=all").status == 400)
+      #expect(await post("/revoke?at=api", next).status == 200 && sandbox.refusal(of: next) == "revokedAtAPI")
+      #expect(await post("/revoke", token).status == 200 && sandbox.refusal(of: token) == "revoked")
+    }
+  }
+
   @Test("down, silent and up")
   func outages() async throws {
     try await withControl { sandbox, curl, control in
