@@ -41,8 +41,9 @@ public struct SandboxSettings: Sendable {
 
   /// Whether the key set has an `ETag`, and a request that names it gets 304 (RFC 9110, section 8.8.3).
   public var keySetHasETag = false
-  /// Whether every second response with the key set is another server's: it lacks the key that signs. A load balancer in
-  /// front of servers that do not share their keys does that.
+  /// Whether every second response with the key set lacks the key that signs, as if from another server.
+  ///
+  /// That happens behind a load balancer whose servers do not share their keys.
   public var alternatesKeySets = false
   /// How the API learns keys.
   public var apiKeyCache = APIKeyCache.none

@@ -4,8 +4,8 @@ import KonexusSandbox
 
 /// Host names that only one daemon sees.
 ///
-/// Its mount namespace has its own /etc/hosts, and names a name server that does not exist. So a name can be unknown, or
-/// change to another server, without any effect on the machine's resolver.
+/// Its mount namespace has its own /etc/hosts, and names a name server that does not exist.
+/// So a name can be unknown, or change to another server, without any effect on the machine's resolver.
 struct PrivateNames: Sendable {
   /// The name that sandboxes with private names go by.
   static let host = "konexus.test"
