@@ -10,14 +10,15 @@ import Base
 ///
 /// With R remaining of the token's lifetime, two more limits hold:
 ///
-///     R > 2 min          the ceiling is at most 3/4 R - 90 s, or 60 s if that is more; the floor is 3/4 of the ceiling
-///     R <= 2 min         the ceiling is at most R / 2, or 1 s if that is more; the floor is 0.25 s
+///     R > 2 min     the ceiling is at most 3/4 R - 90 s, or 60 s if that is more;
+///                   from the 2nd failure on, the floor is 3/4 of the ceiling
+///     R <= 2 min    the ceiling is at most R / 2, or 1 s if that is more; the floor is 0.25 s
 ///
 /// - The first retry is immediate, because most failures are short.
 /// - Later retries are slow while a valid token is published. Otherwise a fleet returns in the same second after a long
 ///   outage. The high floor takes a quarter off that peak, and makes no wait longer.
 /// - Near expiry, retries become frequent. If the server recovers at E and the token expires at X, the next attempt
-///   comes before half of X - E has passed, or within a minute.
+///   comes while at least half of X - E, or one minute, is left.
 ///
 /// A `Retry-After` is obeyed up to 5 min, and up to 3/4 of R.
 ///
