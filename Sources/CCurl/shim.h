@@ -71,7 +71,7 @@ static const CURLcode ccurl_too_large = (CURLcode)100;
 // Without this, OpenSSL frees its tables in an atexit handler while another thread can still be in a TLS call.
 // A daemon that exits during a request would then crash with SIGSEGV.
 //
-// The function is looked up in the libcrypto that libcurl has loaded, so that building needs no OpenSSL headers.
+// The function is looked up in the libcrypto that libcurl has loaded, so that HTTP does not link libcrypto.
 // Other TLS libraries lack the function and do not need it.
 static inline CURLcode ccurl_global_init(void) {
   const uint64_t no_atexit = 0x00080000;  // OPENSSL_INIT_NO_ATEXIT

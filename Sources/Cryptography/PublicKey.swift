@@ -40,7 +40,7 @@ package final class PublicKey: Sendable {
     self.init(.rsa, owning: key.key, signatureByteCount: (key.modulusBits + 7) / 8)
   }
 
-  /// The point (`x`, `y`) of `curve`. Nil if a coordinate has another length than the curve's, or the point is not on it.
+  /// The point (`x`, `y`) of `curve`. Nil if it is not on the curve, or a coordinate is of the wrong length.
   package convenience init?(curve: Curve, x: [UInt8], y: [UInt8]) {
     guard x.count == curve.coordinateByteCount, y.count == curve.coordinateByteCount else { return nil }
     // SEC 1, 2.3.3: 4 stands for the uncompressed form.

@@ -39,6 +39,17 @@ enum KeyPair: Sendable, CaseIterable, CustomStringConvertible {
     }
   }
 
+  /// The private number. Nil for RSA, which has several.
+  var scalar: [UInt8]? {
+    switch self {
+    case .rsa: nil
+    case .p256: Array(Self.p256Key.rawRepresentation)
+    case .p384: Array(Self.p384Key.rawRepresentation)
+    case .p521: Array(Self.p521Key.rawRepresentation)
+    case .ed25519: Array(Self.ed25519Key.rawRepresentation)
+    }
+  }
+
   var pem: String {
     switch self {
     case .rsa: Self.rsaKey.pkcs8PEMRepresentation
