@@ -68,9 +68,9 @@ static const CURLcode ccurl_too_large = (CURLcode)100;
 
 // Readies libcurl for all threads. Call it once, before anything else.
 //
-// OpenSSL otherwise frees its tables from an atexit handler, under the feet of a thread that is still in a TLS call: a daemon
-// that ends in the middle of a request would end with SIGSEGV. libcrypto comes with libcurl and is looked up in the running
-// process; another TLS library under libcurl has no such function and no such need.
+// Otherwise OpenSSL frees its tables in an atexit handler, while another thread can be in a TLS call: a daemon that
+// ends during a request would end with SIGSEGV. libcrypto comes with libcurl and is looked up in the running process.
+// Another TLS library below libcurl has no such function and needs none.
 static inline CURLcode ccurl_global_init(void) {
   const uint64_t no_atexit = 0x00080000;  // OPENSSL_INIT_NO_ATEXIT
   int (*init)(uint64_t, const void *) = (int (*)(uint64_t, const void *))dlsym(RTLD_DEFAULT, "OPENSSL_init_crypto");
@@ -78,7 +78,7 @@ static inline CURLcode ccurl_global_init(void) {
   return curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-// The TLS version of the transfer's connection, such as "TLSv1.3", or NULL. To be called from a callback of the transfer.
+// The TLS version of the transfer's connection, such as "TLSv1.3", or NULL. Only callbacks of the transfer can call it.
 static inline const char *ccurl_tls_version(CURL *easy) {
   struct curl_tlssessioninfo *session = NULL;
   if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK || !session) return NULL;
