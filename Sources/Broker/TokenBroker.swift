@@ -132,6 +132,7 @@ public import Settings
 
   /// Stops: requests under way are cancelled, and the tokens stay in their files, except those of `revokeOnStop`.
   public func stop() {
+    publisher.restoreAll()
     tokens.stop()
     let leaves = tokens.all.contains { !$0.settings.revokesOnStop }
     log.write(

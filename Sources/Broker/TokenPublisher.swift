@@ -157,7 +157,19 @@ struct FileLane {
     for token in tokens.all { examine(token) }
   }
 
-  /// The same for one token.
+  /// Republishes what was removed, replaced or opened to others, before the process ends. A restart within the second
+  /// in which a repeated removal is not undone would otherwise lose the token.
+  ///
+  /// Files on a disk, which can hang, are left as they are.
+  func restoreAll() {
+    for token in tokens.all where token.lifecycle.published != nil && !token.files.arePersistent {
+      if case .modifiedExternally = token.files.perform(.examine, token.record) {
+        _ = token.files.perform(.publish, token.record)
+      }
+    }
+  }
+
+  /// The same as `examineAll` for one token.
   func examine(_ token: ManagedToken) {
     guard token.lifecycle.published != nil else { return }
     perform(.examine, token)
