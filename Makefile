@@ -65,15 +65,9 @@ SANITIZERS ?= address thread
 test-sanitize: deps ## The tests of libraries and daemon under SANITIZERS="address thread", each in a build of its own
 	Tests/Sanitizers/run $(SANITIZERS)
 
-lint: ## Check the formatting
+lint: ## Check the format, the length of lines, and what targets and folders import
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
-
-.PHONY: lint-lines lint-layers
-lint-lines: ## Find lines over 120 columns
-	@python3 .ci/lint self-test lines
-
-lint-layers: ## Check imports against Package.swift, and the folders of each target for cycles
-	@SWIFT="$(SWIFT)" python3 .ci/lint self-test layers
+	@SWIFT="$(SWIFT)" python3 .ci/lint
 
 demo: ## Watch it work: daemon, authorization server and a shell script that reads the token, for under a minute
 	@.ci/deps build demo

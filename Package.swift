@@ -34,27 +34,30 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     .systemLibrary(
       name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
-    .target(name: "Base", dependencies: ["CLinux"], swiftSettings: settings),
+    .target(name: "Base", dependencies: ["CLinux"], exclude: ["README.md"], swiftSettings: settings),
     .target(name: "Cryptography", dependencies: ["Base", "CCrypto"], exclude: ["README.md"], swiftSettings: settings),
-    .target(name: "Files", dependencies: ["Base", "CLinux"], swiftSettings: settings),
-    .target(name: "TOML", dependencies: ["Base"], swiftSettings: settings),
-    .target(name: "HTTP", dependencies: ["Base", "CCurl", "Files"], swiftSettings: settings),
+    .target(
+      name: "Files", dependencies: ["Base", "CLinux"], exclude: ["README.md"], swiftSettings: settings),
+    .target(name: "TOML", dependencies: ["Base"], exclude: ["README.md"], swiftSettings: settings),
+    .target(
+      name: "HTTP", dependencies: ["Base", "CCurl", "Files"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Systemd",
-      dependencies: ["Base", "CSystemd", .product(name: "Logging", package: "swift-log")],
-      swiftSettings: settings),
-    .target(name: "OAuth", dependencies: ["Base", "Cryptography", "HTTP"], swiftSettings: settings),
+      dependencies: ["Base", "CSystemd", "Files", .product(name: "Logging", package: "swift-log")],
+      exclude: ["README.md"], swiftSettings: settings),
+    .target(
+      name: "OAuth", dependencies: ["Base", "Cryptography", "HTTP"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Settings",
       dependencies: [
         "Base", "Cryptography", "Files", "HTTP", "OAuth", "TOML",
         .product(name: "Logging", package: "swift-log"),
       ],
-      swiftSettings: settings),
-    .target(name: "Engine", dependencies: ["Base"], swiftSettings: settings),
+      exclude: ["README.md"], swiftSettings: settings),
+    .target(name: "Engine", dependencies: ["Base"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Publication",
-      dependencies: ["Base", "Cryptography", "Files", "OAuth", "Settings"],
+      dependencies: ["Base", "Cryptography", "Files", "OAuth", "Settings"], exclude: ["README.md"],
       swiftSettings: settings),
     .target(
       name: "Broker",
@@ -62,11 +65,12 @@ let package = Package(
         "Base", "CLinux", "Cryptography", "Engine", "Files", "HTTP", "OAuth", "Publication", "Settings",
         .product(name: "Logging", package: "swift-log"),
       ],
+      exclude: ["README.md"],
       swiftSettings: settings),
     .target(
       name: "Report",
       dependencies: ["Base", "Broker", "CLinux", "Engine", "Files", "HTTP", "OAuth", "Publication", "Settings"],
-      swiftSettings: settings),
+      exclude: ["README.md"], swiftSettings: settings),
     .executableTarget(
       name: "konexus-tokend",
       dependencies: [
@@ -74,7 +78,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      swiftSettings: settings),
+      exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "KonexusSandbox",
       dependencies: [
@@ -122,7 +126,7 @@ let package = Package(
         .product(name: "CryptoExtras", package: "swift-crypto"),
       ],
       swiftSettings: settings),
-    .testTarget(name: "FilesTests", dependencies: ["Files", "HTTP"], swiftSettings: settings),
+    .testTarget(name: "FilesTests", dependencies: ["Base", "Files", "HTTP"], swiftSettings: settings),
     .testTarget(
       name: "TOMLTests",
       dependencies: [
@@ -183,7 +187,8 @@ let package = Package(
   ]
 )
 
-// `make fuzz` alone: what reads bytes from outside, with counters in it that libFuzzer goes by. The variable holds the path of libFuzzer's library.
+// For `make fuzz` only: instruments the targets that read foreign bytes with the counters that libFuzzer uses.
+// The variable holds the path of libFuzzer's library.
 if let fuzzer = Context.environment["KONEXUS_LIBFUZZER"] {
   let instrumented: [SwiftSetting] = [.unsafeFlags(["-sanitize=fuzzer", "-enable-testing"])]
   for target in package.targets

@@ -11,7 +11,11 @@ INTERPRETERS = re.compile(rb"#!.*\b(ba|da)?sh\b|#!.*\bpython3?\b")
 
 
 def is_source(path):
-    """Whether the file is Swift, shell, C or Python. Of files without a suffix, the first line decides."""
+    """Whether the file is Swift, shell, C or Python. Of files without a suffix, the first line decides.
+
+    The fuzzer's inputs are data, whatever they look like."""
+    if "corpus" in path.parts:
+        return False
     if path.suffix:
         return path.suffix in SUFFIXES
     with path.open("rb") as file:

@@ -2,16 +2,16 @@ import Engine
 
 /// Hosts that share one issuer, each with the daemon's own `TokenLifecycle` and `RefreshSchedule`, in virtual time.
 ///
-/// A host is woken when its lifecycle asks to be, and does what a broker does with the effects. The server answers within 20 to 200 ms;
-/// the daemon's limit of requests under way never matters, for there is one token on each host.
+/// A host is woken when its lifecycle requires it, and performs the effects as a broker does. The server answers within
+/// 20 to 200 ms. Each host has one token, so that the limit of requests under way has no effect.
 public struct Fleet: Sendable {
   /// How many hosts.
   public var hosts: Int
-  /// How long a token lives, in seconds.
+  /// The lifetime of a token, in seconds.
   public var lifetime = 3600.0
   /// The setting `refresh_at`.
   public var refreshAt = 0.5
-  /// The number that all chance comes from: the same one makes the same day.
+  /// The seed of all random numbers: the same seed gives the same day.
   public var seed: UInt64 = 1
 
   /// A fleet with default settings.
@@ -19,7 +19,7 @@ public struct Fleet: Sendable {
     self.hosts = hosts
   }
 
-  /// Requests a second in steady state: the mean over hosts of one over the time between two refreshes.
+  /// Requests a second in steady state: one request in the time between two refreshes, for each host.
   public var mean: Double { Double(hosts) * rateOfOne }
 
   private var rateOfOne: Double {
@@ -31,8 +31,10 @@ public struct Fleet: Sendable {
     }
   }
 
-  /// Lives through `scenario`. The hosts are dealt out in parts, and the server's capacity with them: enough parts for the machine's cores, and
-  /// none so large that its hosts do not fit into a core's cache.
+  /// Simulates `scenario`.
+  ///
+  /// Hosts and the server's capacity are divided into shards: enough for the machine's cores, and each small enough for
+  /// a core's cache.
   public func live(_ scenario: Scenario) async -> FleetLoad {
     let shards = max(1, min(hosts / 1000, 8), hosts / 5000)
     return await withTaskGroup(of: FleetLoad.self) { group in

@@ -1,19 +1,19 @@
-/// What the server saw of a fleet, and what became of the hosts' tokens.
+/// The load on the server, and the losses of the hosts' tokens.
 public struct FleetLoad: Sendable {
   /// Token requests in each second.
   public var requests: [Int32]
   /// The fleet's mean in steady state, in requests a second: hosts / time between two refreshes.
   public var mean: Double
-  /// How often a host's token ended without a successor.
+  /// How often a host's token expired without a successor.
   public var lost = 0
-  /// How many of those had had a whole minute in which the server answered, after their token was due for its refresh.
+  /// How many of those happened though the server was available for a whole minute since the refresh was due.
   public var lostWithoutReason = 0
   /// How many hosts have no token at the end.
   public var without = 0
-  /// The longest that a host without a token waited for one while the server was well, in seconds.
+  /// The longest wait of a host without a token while the server was available, in seconds.
   public var longestWait = 0.0
 
-  /// The most requests within `window` seconds from `start` on, as a multiple of what the mean makes of them.
+  /// The most requests within `window` seconds from `start` on, as a multiple of the mean.
   public func peak(window: Int, from start: Int = 0) -> Double {
     let end = requests.count / window * window
     var highest = 0
@@ -23,7 +23,7 @@ public struct FleetLoad: Sendable {
     return Double(highest) / Double(window) / mean
   }
 
-  /// The second from which on no window of a minute has more than `bound` times the mean; `nil` if it never calms down.
+  /// The second from which on no minute has more than `bound` times the mean; `nil` if there is none.
   public func calm(below bound: Double) -> Int? {
     var calm: Int?
     for first in stride(from: 0, to: requests.count - 59, by: 60) {

@@ -3,14 +3,14 @@ import Engine
 
 /// Some hosts of a fleet, and their share of the server.
 ///
-/// Who wakes in which second is kept in one list for each second, linked through the hosts: each host is in one list at a time.
+/// Each second has a list of the hosts that wake in it, linked through the hosts. Each host is in one list at a time.
 struct FleetShard {
   private struct Host {
     var lifecycle: TokenLifecycle
     var schedule: RefreshSchedule
     var wakeAt: BootTime
-    var adopted: TokenTimes?
-    /// Since when it has had no token to read; `nil` while it has one.
+    var restored: TokenTimes?
+    /// Since when it has had no token; `nil` while it has one.
     var withoutSince: Double?
     /// The next host in the list of the same second; -1 ends it.
     var next: Int32 = -1
@@ -26,10 +26,10 @@ struct FleetShard {
   /// How many requests are answered in a second.
   private let capacity: Double
   private var answered = 0.0
-  /// The seconds before which the server had been well since `wellSince`.
+  /// Since which second the server has been available.
   private var wellSince = 0.0
 
-  /// The beginning, far enough from zero for tokens that are older.
+  /// The start, far enough from zero for older tokens.
   private static let origin = BootTime(nanoseconds: 1_000_000_000_000_000)
 
   init(_ fleet: Fleet, hosts count: Int, mean: Double, _ scenario: Scenario, seed: UInt64) {
@@ -48,10 +48,10 @@ struct FleetShard {
         host.wakeAt = Self.time(Double.random(in: 0..<spread, using: &random))
         host.withoutSince = Self.seconds(host.wakeAt)
       case .running:
-        // In steady state a host is met at any point of its way, with equal chance.
+        // In steady state, the age of a token is evenly distributed.
         let period = schedule.plan(requestedAt: Self.origin, lifetime: lifetime).refreshAt - Self.origin
         let age = period * Double.random(in: 0..<1, using: &random)
-        host.adopted = schedule.plan(requestedAt: Self.origin - age, lifetime: lifetime)
+        host.restored = schedule.plan(requestedAt: Self.origin - age, lifetime: lifetime)
       }
       hosts.append(host)
       file(index)
@@ -89,7 +89,7 @@ struct FleetShard {
   private mutating func wake(_ index: Int) {
     let now = hosts[index].wakeAt
     if hosts[index].lifecycle.phase == .unstarted {
-      handle(.started(adopted: hosts[index].adopted), index, at: now)
+      handle(.started(restored: hosts[index].restored), index, at: now)
     } else {
       handle(.woke, index, at: now)
     }
@@ -103,18 +103,18 @@ struct FleetShard {
         if let since = hosts[index].withoutSince { noteWait(Self.seconds(now) - max(since, wellSince)) }
         hosts[index].withoutSince = nil
         handle(.published, index, at: now)
-      case .withdraw: handle(.withdrawn, index, at: now)
+      case .unpublish: handle(.unpublished, index, at: now)
       case .report(.expired): lose(index, at: now)
       case .arm, .report: break
       }
     }
-    // As the broker does: what an effect led to may have moved it on.
+    // Not the time of the effect, as in the broker: the result of an earlier effect may have changed it.
     hosts[index].wakeAt = hosts[index].lifecycle.nextWake(after: now) ?? now
   }
 
   private mutating func request(_ index: Int, at now: BootTime) {
     let second = Self.seconds(now)
-    // A host that asks within the second in which the last one was answered.
+    // A request can come in the last second again.
     let place = min(Int(second), scenario.seconds - 1)
     load.requests[place] += 1
     handle(.began(limit: now + .seconds(60)), index, at: now)
@@ -130,7 +130,8 @@ struct FleetShard {
     handle(.acquired(hosts[index].schedule.plan(requestedAt: now, lifetime: lifetime)), index, at: then)
   }
 
-  /// A host's token has ended. It could have had another if the server had answered for a minute since its refresh was due.
+  /// Counts a token that expired. It had no reason to if the server was available for a minute since the refresh was
+  /// due.
   private mutating func lose(_ index: Int, at now: BootTime) {
     let end = Self.seconds(now)
     load.lost += 1
@@ -150,7 +151,7 @@ struct FleetShard {
   }
 
   private static func time(_ seconds: Double) -> BootTime { later(origin, by: seconds) }
-  /// Not by way of `Duration`, which counts in 128 bits: this is done for each of some hundred million requests.
+  /// Without `Duration`, which counts in 128 bits: this runs for each of several hundred million requests.
   private static func later(_ time: BootTime, by seconds: Double) -> BootTime {
     BootTime(nanoseconds: time.nanoseconds + Int64(seconds * 1e9))
   }

@@ -1,10 +1,10 @@
-/// What a fleet goes through, and for how long it is looked at.
+/// The events of a simulation, and its length.
 public struct Scenario: Sendable {
   /// How the hosts begin.
   public enum Start: Sendable {
-    /// They have run for days: each holds a token, at any point of its way to the next refresh.
+    /// They have run for days: each holds a token of a random age.
     case running
-    /// They come up without a token within so many seconds, as after a power cut: the tokens were on tmpfs.
+    /// They start without a token within so many seconds, as after a power cut: the tokens were on tmpfs.
     case booting(within: Double)
   }
 
@@ -14,13 +14,13 @@ public struct Scenario: Sendable {
   public var start: Start
   /// When the server refuses connections, in seconds from the beginning.
   public var outages: [Range<Double>] = []
-  /// How many requests a second the server answers, in multiples of the fleet's mean; it answers the others with 503. `nil`: all.
+  /// How many requests a second the server accepts, as a multiple of the fleet's mean; `nil`: all. The others get 503.
   public var capacity: Double?
-  /// From which second on the peak is looked for.
+  /// From which second on the peak is measured.
   public var measuredFrom = 0
-  /// How many seconds are lived.
+  /// How many seconds are simulated.
   public var seconds: Int
-  /// The most that a peak may be, as a multiple of the fleet's mean, if there is a bar.
+  /// The highest allowed peak, as a multiple of the fleet's mean, if there is a limit.
   public var bar: Double?
 
   /// A scenario; the rest is set afterwards.
@@ -37,10 +37,10 @@ public struct Scenario: Sendable {
     return scenario
   }
 
-  /// All hosts boot within half a minute, and are looked at for half a day.
+  /// All hosts boot within half a minute, and are simulated for half a day.
   public static var reboot: Scenario { Scenario("mass reboot", .booting(within: 30), seconds: 43_200) }
 
-  /// The server is away for `minutes`, an hour after the beginning. Looked at from its return on.
+  /// The server is unavailable for `minutes`, an hour after the start. The peak is measured from its return on.
   public static func outage(minutes: Int) -> Scenario {
     var scenario = Scenario("\(minutes) min outage", .running, seconds: 4 * 3600 + minutes * 60)
     let end = 3600 + minutes * 60
@@ -50,7 +50,7 @@ public struct Scenario: Sendable {
     return scenario
   }
 
-  /// The power cut took the server along: it comes back 20 minutes after hosts that hold no token.
+  /// A power cut of the server too: it returns 20 minutes after the hosts, which hold no token.
   public static var blackout: Scenario {
     var scenario = Scenario("reboot, server 20 min later", .booting(within: 30), seconds: 4 * 3600)
     scenario.outages = [0..<1200]
@@ -58,7 +58,7 @@ public struct Scenario: Sendable {
     return scenario
   }
 
-  /// The same with a server that answers `times` the fleet's mean and no more.
+  /// The same with a server that accepts `times` the fleet's mean at most.
   public func limited(to times: Double) -> Scenario {
     var scenario = self
     scenario.capacity = times
@@ -67,8 +67,8 @@ public struct Scenario: Sendable {
     return scenario
   }
 
-  /// The same for an hour, or until an hour after the trouble, for fleets of which each hour takes a while: a day is like any of its hours,
-  /// and the peak comes first.
+  /// The same for an hour, or until an hour after the outage, for large fleets. The hours of a day are alike, and the
+  /// peak comes first.
   public var brief: Scenario {
     var scenario = self
     scenario.seconds = min(seconds, measuredFrom + 3600)

@@ -37,7 +37,8 @@ class Reader:
                 if connection is None:
                     connection = http.client.HTTPSConnection(
                         self._server.hostname, self._server.port, context=ssl.create_default_context(), timeout=10)
-                connection.request("GET", PATH, headers={"Authorization": "Bearer " + token, "Accept": "application/json"})
+                headers = {"Authorization": "Bearer " + token, "Accept": "application/json"}
+                connection.request("GET", PATH, headers=headers)
                 answer = connection.getresponse()
                 answer.read()
             except (OSError, http.client.HTTPException):

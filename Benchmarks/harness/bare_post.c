@@ -1,5 +1,8 @@
-// The least that libcurl takes: every REFRESH_SECONDS posts the form for a token over a connection of its own, on a thread of its own as a
-// program that is at rest between two refreshes would, and renames the answer, unread, to TOKEN_FILE. TOKEN_URL, CLIENT_ID, SECRET_FILE.
+// The least work that libcurl needs: every REFRESH_SECONDS posts the form for a token and renames the unread response
+// to TOKEN_FILE.
+//
+// Each request has its own connection and its own thread, as in a program that is idle between two refreshes.
+// It also takes TOKEN_URL, CLIENT_ID and SECRET_FILE.
 #define _GNU_SOURCE
 #include <curl/curl.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
-// bare_write FILE SOURCE COUNT: writes what is in SOURCE to a new file and renames it to FILE, COUNT times, a tenth of a
-// second apart, so that caches are as cold as a daemon's; prints the nanoseconds of each.
+// bare_write FILE SOURCE COUNT: COUNT times, writes the content of SOURCE to a new file and renames it to FILE.
+// Prints the nanoseconds of each. A pause of a tenth of a second between them makes the caches as cold as a daemon's.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

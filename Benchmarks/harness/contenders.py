@@ -56,7 +56,8 @@ class LibcurlAlone(Contender):
     """What is left when nothing is parsed, verified, reported or kept: the floor for who uses libcurl."""
 
     def __init__(self):
-        super().__init__("libcurl alone", [compiled.path("bare_post.c")], compiled.build("bare_post.c", "-lcurl", "-lpthread"))
+        problem = compiled.build("bare_post.c", "-lcurl", "-lpthread")
+        super().__init__("libcurl alone", [compiled.path("bare_post.c")], problem)
 
 
 def all_peers():

@@ -48,8 +48,9 @@ class Crowd:
         return readings.memory(self.process.pid)[0]
 
     def _connections(self):
-        """Connections to the sandbox that are established: each carries one request. By their own address, as a long list is read in
-        pieces, and one that moves meanwhile is seen twice."""
+        """The number of established connections to the sandbox, each of which carries one request.
+
+        It counts distinct addresses, because the kernel returns a long list in parts: a connection can be in two."""
         port = int(re.search(r":(\d+)", self.place.issuer[6:]).group(1))
         with open("/proc/net/tcp") as file:
             rows = [line.split() for line in file.readlines()[1:]]
@@ -61,8 +62,9 @@ class Crowd:
 
 
 class Start:
-    """Several cold starts with so many tokens: the longest, the most memory, and the least processor time, to which a busy
-    machine can only add."""
+    """Several cold starts with a number of tokens: the longest time, the most memory and the least processor time.
+
+    It takes the least processor time, because a busy machine can only add to it."""
 
     def __init__(self, place, daemon, tokens, times):
         starts = [self._measure(place, daemon, tokens) for _ in range(times)]

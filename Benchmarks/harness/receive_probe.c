@@ -1,5 +1,10 @@
-// LD_PRELOAD: notes when the last bytes of an answer left TLS, when the first file after that and the last one were created, and when a token's
-// file became visible, and writes these to RECEIVE_PROBE, in nanoseconds of CLOCK_MONOTONIC. A public function of each library is all that it looks at.
+// A library for LD_PRELOAD that appends four times to RECEIVE_PROBE, in nanoseconds of CLOCK_MONOTONIC:
+// - when TLS returned the last bytes of a response
+// - when the first file after that was created
+// - when the last file was created
+// - when the file of a token became visible
+//
+// It only intercepts public functions of the libraries.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -53,7 +58,8 @@ int renameat(int from, const char *old, int to, const char *new) {
     long long visible = now();
     FILE *file = fopen(getenv("RECEIVE_PROBE"), "ae");
     if (file) {
-      fprintf(file, "%lld %lld %lld %lld\n", atomic_load(&received), atomic_load(&first), atomic_load(&opened), visible);
+      fprintf(file, "%lld %lld %lld %lld\n", atomic_load(&received), atomic_load(&first), atomic_load(&opened),
+              visible);
       fclose(file);
     }
   }

@@ -52,7 +52,7 @@ class Lasting:
             raise SystemExit(f"{contender.name}: no token within 20 s")
 
     def cpu_per_refresh(self, count):
-        """Processor seconds of each of `count` refreshes, what follows it included; the mean. Each makes a connection of its own."""
+        """The mean processor seconds of `count` refreshes, each with a new connection, including the work after it."""
         is_daemon = self.contender.name == "konexus-tokend"
         time.sleep(self.period * 0.9 if is_daemon else 0)
         if not is_daemon:

@@ -1,4 +1,4 @@
-"""The place where all contenders stand: a directory on tmpfs, and the sandbox, trusted as the system trusts any server."""
+"""The environment of all contenders: a directory on tmpfs, and the sandbox, which the system trusts as any server."""
 import atexit
 import json
 import os
@@ -51,8 +51,10 @@ class Stage:
             self.token_url = json.load(answer)["token_endpoint"]
 
     def _trust(self, authority):
-        """The system's own store and the sandbox's authority, in place of the store, as update-ca-certificates(8) leaves it:
-        a bundle, and a directory in which each is found by its hash. Nobody has to be told of a CA."""
+        """Replaces the system's trust store by a copy that also has the CA certificate of the sandbox.
+
+        Its layout is that of update-ca-certificates(8): a bundle, and a directory of links named by hash.
+        So no contender needs a CA file."""
         subprocess.run(["umount", SYSTEM_STORE], stderr=subprocess.DEVNULL)
         store = self.path("authorities")
         shutil.copytree(SYSTEM_STORE, store, symlinks=True)

@@ -1,4 +1,4 @@
-"""From the last byte of the token's answer to the file that readers see, against a bare write and rename of the same bytes."""
+"""The time from the last byte of the token response to the visible file, against a bare write and rename."""
 import os
 import signal
 import statistics
@@ -15,8 +15,11 @@ def build():
 
 
 def measure(place, contender, rounds):
-    """Median seconds: answer received to visible; of that from the first file that is created (the state) and from the token's own;
-    a bare write and rename."""
+    """Returns four medians in seconds:
+    - from the response to the visible file
+    - from the creation of the first file, which holds the state
+    - from the creation of the token's file
+    - a bare write and rename of the same bytes"""
     directory, report = place.directory("visible"), place.path("probe")
     watch = readings.Directory(directory)
     process = contender.start(

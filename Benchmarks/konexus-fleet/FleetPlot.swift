@@ -9,10 +9,12 @@ enum FleetPlot {
 
   static func svg(_ loads: [(Scenario, FleetLoad)], hosts: Int) -> String {
     let height = gap + Double(loads.count) * (panelHeight + gap)
+    let title = "\(hosts) hosts on one issuer: token requests a second, as multiples of the mean (logarithmic)"
     var text = """
-      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(width)) \(Int(height))" font-family="sans-serif" font-size="12">
+      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(Int(width)) \(Int(height))" \
+      font-family="sans-serif" font-size="12">
       <rect width="100%" height="100%" fill="#fff"/>
-      <text x="\(Int(left))" y="24" font-size="15">\(hosts) hosts on one issuer: token requests a second, as multiples of the mean (logarithmic)</text>
+      <text x="\(Int(left))" y="24" font-size="15">\(title)</text>
 
       """
     for (index, load) in loads.enumerated() {
@@ -38,20 +40,32 @@ enum FleetPlot {
     func x(_ second: Double) -> Double { left + plotWidth * second / Double(load.requests.count) }
     var text = "<text x=\"\(Int(left))\" y=\"\(Int(top) - 8)\">\(scenario.name)</text>\n"
     for outage in scenario.outages {
-      text +=
-        "<rect x=\"\(short(x(outage.lowerBound)))\" y=\"\(short(top))\" width=\"\(short(x(outage.upperBound) - x(outage.lowerBound)))\" height=\"\(Int(panelHeight))\" fill=\"#f3c9c9\"/>\n"
+      let start = x(outage.lowerBound)
+      let end = x(outage.upperBound)
+      text += """
+        <rect x="\(short(start))" y="\(short(top))" width="\(short(end - start))" height="\(Int(panelHeight))" \
+        fill="#f3c9c9"/>
+
+        """
     }
     var mark = lowest
     while mark <= highest {
       let line = short(y(mark))
-      text +=
-        "<path d=\"M\(Int(left)) \(line)H\(Int(width - 20))\" stroke=\"#ccc\"/><text x=\"\(Int(left) - 8)\" y=\"\(line)\" text-anchor=\"end\" dominant-baseline=\"middle\">\(FleetReport.number(mark))</text>\n"
+      text += """
+        <path d="M\(Int(left)) \(line)H\(Int(width - 20))" stroke="#ccc"/>\
+        <text x="\(Int(left) - 8)" y="\(line)" text-anchor="end" dominant-baseline="middle">\
+        \(FleetReport.number(mark))</text>
+
+        """
       mark *= 10
     }
     let hour = load.requests.count > 6 * 3600 ? 4 : 1
     for time in stride(from: 0, through: load.requests.count / 3600, by: hour) {
-      text +=
-        "<text x=\"\(short(x(Double(time) * 3600)))\" y=\"\(Int(top + panelHeight) + 16)\" text-anchor=\"middle\">\(time) h</text>\n"
+      let position = short(x(Double(time) * 3600))
+      text += """
+        <text x="\(position)" y="\(Int(top + panelHeight) + 16)" text-anchor="middle">\(time) h</text>
+
+        """
     }
     let points = values.enumerated().map { "\(short(x(Double($0 * bin)))) \(short(y($1)))" }
     return text + "<polyline fill=\"none\" stroke=\"#1f5fa8\" points=\"\(points.joined(separator: " "))\"/>\n"

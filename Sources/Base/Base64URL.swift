@@ -1,9 +1,9 @@
-/// Base64 with the URL-safe alphabet and without padding (RFC 4648 section 5, RFC 7515 section 2).
+/// Base64 with the URL-safe alphabet and without padding (RFC 4648, section 5; RFC 7515, section 2).
 ///
-/// Decoding is strict: what an encoder would not have written is refused. Left-over bits that are not zero are refused too,
-/// since otherwise several texts would stand for one signature.
+/// Decoding is strict: it accepts only what an encoder writes. Leftover bits must be zero, so that exactly one text
+/// stands for a signature.
 package enum Base64URL {
-  /// The bytes that `text` stands for; nil if it holds anything but the alphabet, has an impossible length or non-zero left-over bits.
+  /// The decoded bytes; nil if `text` has another character, an impossible length, or leftover bits that are not zero.
   package static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
     guard text.count % 4 != 1 else { return nil }
     var bytes: [UInt8] = []

@@ -2,17 +2,44 @@ import Glibc
 
 /// Bytes that must not leak: a client secret, an access token, a request body that carries one.
 ///
-/// The bytes live in one allocation that is overwritten when the last reference goes away. Nothing prints them:
-/// descriptions, dumps and mirrors say `<secret>`. What Swift does not let us promise: a `String` from which a secret was made,
-/// and copies that other libraries take (TOML parser, libcurl, OpenSSL), are freed but not wiped.
+/// The bytes are in one allocation, which is overwritten when the last reference goes away. Descriptions, dumps and
+/// mirrors show `<secret>`. Two kinds of copies are freed but not overwritten: a `String` that a secret was made from,
+/// and copies in other libraries, such as libcurl and OpenSSL.
 public final class Secret: Sendable {
-  /// Written in `init` only, and freed in `deinit` only: between the two it is immutable, so sharing it is safe.
+  /// The whole allocation. It is written in `init` and freed in `deinit`. It never changes in between, so that threads
+  /// can share it.
   private nonisolated(unsafe) let storage: UnsafeMutableRawBufferPointer
 
-  /// Copies `bytes`; the caller's own copy stays the caller's to wipe.
-  public init(_ bytes: some Collection<UInt8>) {
-    storage = .allocate(byteCount: bytes.count, alignment: 1)
-    storage.copyBytes(from: bytes)
+  /// The number of bytes.
+  public let count: Int
+
+  /// A secret that `body` writes directly into its memory, so that no other copy needs to be overwritten.
+  ///
+  /// - Parameters:
+  ///   - capacity: the size of the memory, in bytes. The memory is zeroed.
+  /// - body: writes the bytes from the start of the memory on, and sets their number, which is `capacity` at first. If
+  ///     it throws, the memory is overwritten and freed.
+  public init<E: Error>(
+    capacity: Int, initializingWith body: (UnsafeMutableRawBufferPointer, inout Int) throws(E) -> Void
+  ) throws(E) {
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
+    memory.initializeMemory(as: UInt8.self, repeating: 0)
+    var count = capacity
+    do throws(E) {
+      try body(memory, &count)
+    } catch {
+      Self.overwrite(memory)
+      memory.deallocate()
+      throw error
+    }
+    precondition(0...capacity ~= count)
+    storage = memory
+    self.count = count
+  }
+
+  /// Copies `bytes`. The caller's copy is not overwritten.
+  public convenience init(_ bytes: some Collection<UInt8>) {
+    self.init(capacity: bytes.count) { memory, _ in memory.copyBytes(from: bytes) }
   }
 
   /// Copies the UTF-8 bytes of `string`.
@@ -21,36 +48,40 @@ public final class Secret: Sendable {
   }
 
   deinit {
-    if let base = storage.baseAddress { explicit_bzero(base, storage.count) }
+    Self.overwrite(storage)
     storage.deallocate()
   }
 
-  /// The number of bytes.
-  public var count: Int { storage.count }
+  /// Overwrites memory with zeros, even if it is not read afterwards.
+  package static func overwrite(_ memory: UnsafeMutableRawBufferPointer) {
+    if let start = memory.baseAddress { explicit_bzero(start, memory.count) }
+  }
 
   /// Calls `body` with the bytes. The pointer is valid during the call only.
   public func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
-    try body(UnsafeRawBufferPointer(storage))
+    try body(bytes)
   }
+
+  private var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: storage[..<count]) }
 
   /// A copy as text, for an API that takes only text. Invalid UTF-8 is replaced.
   public var exposed: String {
-    String(decoding: storage, as: UTF8.self)
+    String(decoding: bytes, as: UTF8.self)
   }
 }
 
 extension Secret: Hashable {
-  /// Compares without an early exit, so that the time taken does not tell how much of a guess was right.
+  /// Compares all bytes in any case, so that the time taken does not show how many of them were right.
   public static func == (lhs: Secret, rhs: Secret) -> Bool {
-    guard lhs.storage.count == rhs.storage.count else { return false }
+    guard lhs.count == rhs.count else { return false }
     var difference: UInt8 = 0
-    for (left, right) in zip(lhs.storage, rhs.storage) { difference |= left ^ right }
+    for (left, right) in zip(lhs.bytes, rhs.bytes) { difference |= left ^ right }
     return difference == 0
   }
 
-  /// Feeds the bytes to `hasher` (seeded anew in each process: the result tells nothing outside it).
+  /// Feeds the bytes to `hasher`. Each process seeds it anew, so that the result reveals nothing outside of it.
   public func hash(into hasher: inout Hasher) {
-    hasher.combine(bytes: UnsafeRawBufferPointer(storage))
+    hasher.combine(bytes: bytes)
   }
 }
 

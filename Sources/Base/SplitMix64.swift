@@ -1,5 +1,7 @@
-/// A small generator of random numbers that can be replayed from its seed (Steele, Lea and Flood, "Fast splittable pseudorandom
-/// number generators"). For spreading requests over time only: it keeps nothing secret.
+/// A small generator of random numbers that can be replayed from its seed.
+///
+/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators". It only spreads requests over time: its
+/// numbers are not secret.
 public struct SplitMix64: RandomNumberGenerator, Hashable, Sendable {
   private var state: UInt64
 

@@ -1,2 +1,2 @@
-/// The release, by semantic versioning; `CHANGELOG.md` tells what is in it.
+/// The release (semantic versioning). `CHANGELOG.md` lists what changed.
 public let konexusTokendVersion = "0.1.0"

@@ -1,16 +1,16 @@
 import Cryptography
 import Files
 
-/// This host's own place in the spread of a fleet's requests: from the machine's id (machine-id(5)), so that it stays the same over restarts.
+/// This host's jitter of the refresh times, from the machine's id (machine-id(5)): it is the same after a restart.
 package enum HostJitter {
-  /// From 0 to 1, evenly over hosts and token names.
+  /// From 0 to 1, evenly distributed over hosts and token names.
   package static func share(of token: String) -> Double {
     let digest = SHA256.digest(of: Array(machine.utf8) + Array(token.utf8))
     let number = digest.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     return Double(number >> 11) / Double(1 << 53)
   }
 
-  /// Machines without an id draw a number, which then holds until the daemon ends.
+  /// A machine without an id gets a random number, until the daemon ends.
   private static let machine: String = {
     for path in ["/etc/machine-id", "/var/lib/dbus/machine-id"] {
       if let id = try? PrivateFile.read(path, maximum: 4096, owned: false), id.count > 8 { return id.exposed }

@@ -8,11 +8,12 @@ import Publication
 import Settings
 import Synchronization
 
-/// Removes the tokens of a former run when they expire, until the broker takes them over.
+/// Removes the tokens of the previous run when they expire, until the broker looks after them.
 ///
-/// The start may take long: the configuration can be on a file system that hangs. No reader may find an expired token meanwhile.
+/// The start can take long, because the configuration may be on a file system that hangs. No application may find an
+/// expired token meanwhile.
 public final class LeftoverWatch: Sendable {
-  /// The files of one former token, and when the last token that they may hold expires.
+  /// The files of one token of the previous run, and the expiry of the last token that they may hold.
   private struct Leftover: Sendable {
     var state: String
     var paths: [String]
@@ -31,13 +32,13 @@ public final class LeftoverWatch: Sendable {
 
   /// Removes what has expired in the runtime directory before it returns, and the rest in time, on `queue`.
   ///
-  /// - Parameter directory: the runtime directory. Files elsewhere are found by the former run's `status.json` there.
+  /// - Parameter directory: the runtime directory. The previous run's `status.json` there names the files elsewhere.
   public init(_ directory: String, queue: DispatchQueue) {
     self.queue = queue
     let here = Self.states(in: directory)
     for path in here { add(path) }
     removeExpired()
-    // A directory elsewhere may be on a disk that hangs, which must not hide the others.
+    // A directory elsewhere may be on a disk that hangs, which must not delay the others.
     FileCalls.start("leftovers") { [self] in
       for token in StatusFile.left(in: directory)?.tokens ?? [] {
         let states = Set(token.outputs.map { TokenSettings.statePath(of: token.name, besides: $0.path) })
@@ -51,7 +52,7 @@ public final class LeftoverWatch: Sendable {
     }
   }
 
-  /// Ends it for one token, by its state file: from now on the broker looks after its files.
+  /// Ends the watch of one token, by its state file: from now on the broker looks after its files.
   public func release(_ path: String) {
     state.withLock { state in
       state.released.insert(path)
@@ -104,9 +105,9 @@ public final class LeftoverWatch: Sendable {
 }
 
 extension TokenState {
-  /// When the last of its tokens expires; `nil` if that cannot be told.
+  /// When the last of its tokens expires; `nil` if it has none.
   ///
-  /// Times of another boot are nothing on this boot's clock: the wall clock must do, as it does for the API.
+  /// Boot-time readings of another boot mean nothing now. For them the wall clock decides, as it does for the API.
   func end(at now: Moment) -> BootTime? {
     let ends = tokens.map { token -> BootTime in
       if bootID == BootID.current { return token.requestedAt + token.lifetime - RefreshSchedule.rounding }

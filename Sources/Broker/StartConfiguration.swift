@@ -1,23 +1,27 @@
+public import Base
+import CLinux
+import Files
+import Glibc
 public import Settings
 
-/// What the daemon starts with.
+/// The configuration that the daemon starts with.
 public struct StartConfiguration: Sendable {
   /// The settings in effect.
   public var configuration: Configuration
-  /// Why they are not those of the file; `nil` if they are.
+  /// Why the settings are not those of the file; `nil` if they are.
   public var problem: ConfigurationProblem?
-  /// All that is wrong with the file.
+  /// All errors of the file.
   public var diagnostics: [Diagnostic] = []
   /// The text that the next start uses if its file is broken; `nil` if this one is used in part.
   public var stored: StoredConfiguration?
 
-  /// Decides what a file, or what a former run left, gives to start with.
+  /// Chooses the file, the text of the previous run, or the tables of the file that are right.
   ///
   /// - Parameters:
   ///   - draft: the file as it was read.
-  ///   - former: the last good text, if a former run left one.
-  ///   - isPartAllowed: whether a part of the file will do.
-  /// - Throws: all that is wrong, if there is nothing to start with.
+  ///   - former: the last valid text, if the previous run left one.
+  ///   - isPartAllowed: whether a part of the file is enough.
+  /// - Throws: all errors, if there is no configuration to start with.
   public init(
     _ draft: ConfigurationDraft, former: StoredConfiguration?, environment: RuntimeEnvironment, isPartAllowed: Bool
   ) throws(ConfigurationErrors) {
@@ -33,13 +37,68 @@ public struct StartConfiguration: Sendable {
     {
       configuration = previous
       problem = .previous(reason)
-      // A new copy: the pages of the former one count for a process that has ended.
+      // A new copy: the memory of the former one is accounted to a process that has ended.
       stored = StoredConfiguration(text)
     } else if isPartAllowed, let usable = draft.usable {
       configuration = usable
       problem = .partial(faults: diagnostics.count, reason)
     } else {
       throw ConfigurationErrors(diagnostics: diagnostics)
+    }
+  }
+}
+
+/// The text of the last valid configuration in a sealed file in memory.
+///
+/// systemd stores its descriptor during a restart (`FDSTORE=1`), so that a restart with a broken configuration
+/// continues with the previous one. A stop discards it. The text contains secrets: it is in memory only, and belongs to
+/// this process's user.
+public final class StoredConfiguration: Sendable {
+  /// The name of the descriptor in systemd's store.
+  public static let name = "configuration"
+
+  /// The file's descriptor, closed with the last reference.
+  public let descriptor: Int32
+
+  /// The first line, with the version: another version of the daemon can read the file.
+  private static let header = Array("konexus-tokend configuration 1\n".utf8)
+
+  /// Larger than what ``ConfigurationDraft`` reads.
+  private static let sizeLimit = 17 << 20
+
+  /// Stores `text`; `nil` if the kernel rejects that.
+  public init?(_ text: Secret) {
+    let file = linux_memory_file(Self.name)
+    guard file >= 0 else { return nil }
+    descriptor = file
+    do {
+      try FileContent.write(Self.header, to: file)
+      try text.withBytes { try FileContent.write($0, to: file) }
+    } catch {
+      return nil
+    }
+    guard linux_seal(file) == 0 else { return nil }
+  }
+
+  /// Owns a descriptor that systemd stored.
+  public init(takingOver descriptor: Int32) {
+    self.descriptor = descriptor
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  /// The text; `nil` if the file is not one that this version stored.
+  public var text: Secret? {
+    var status = stat()
+    guard linux_is_sealed(descriptor) != 0, fstat(descriptor, &status) == 0, status.st_size <= Self.sizeLimit else {
+      return nil
+    }
+    return FileContent.ofRegularFile(descriptor, limit: Self.sizeLimit).flatMap { content in
+      content.withBytes { bytes in
+        bytes.starts(with: Self.header) ? Secret(bytes.dropFirst(Self.header.count)) : nil
+      }
     }
   }
 }

@@ -6,37 +6,37 @@ import OAuth
 import Publication
 import Settings
 
-/// One token's files and its state file: a value, so that calls on a disk can be made beside the broker.
+/// One token's files and its state file: a value, so that calls on a disk can run beside the broker.
 struct TokenFiles: Sendable {
-  /// What there is to do with them.
+  /// The work on the files.
   enum Work: Hashable, Sendable {
-    /// Put the newest token into every file.
+    /// Write the newest token to every file.
     case publish
     /// Remove every file.
     case remove
-    /// See whether someone else changed the files, and make up for a state file that could not be written.
+    /// Find external modifications, and write a state file again that could not be written.
     case examine
   }
 
-  /// What came of it.
+  /// The result of work.
   enum Outcome: Sendable {
-    /// Done. With `examine`: the files are as they were left.
+    /// Done. With `examine`: no file was modified.
     case done
     /// Not done, or not for every file.
     case failed(PublicationFailure)
-    /// Someone else changed a file.
-    case disturbed
+    /// Another process modified a file.
+    case modifiedExternally
   }
 
   private(set) var outputs: [TokenOutput]
-  /// Why the state file could not be written, if it could not: the next start will need a new token.
+  /// Why the state file could not be written: the next start will need a new token.
   private(set) var stateFailure: PublicationFailure?
 
   private var files: [PublishedFile]
   private var stateFile: PublishedFile
-  /// The tokens that some file may hold: more than one only while the newest could not be put into all of them.
+  /// The tokens that the files may hold. There are several only while the newest could not be written to all files.
   private var mayBePublished: [TokenRecord] = []
-  /// Where former settings had the token: it stays there until every new file holds it.
+  /// The files of former settings: the token stays there until every new file holds it.
   private var formers: [TokenFiles] = []
   private let allowsPersistentStorage: Bool
 
@@ -53,11 +53,12 @@ struct TokenFiles: Sendable {
   var arePersistent: Bool { allowsPersistentStorage || formers.contains(where: \.allowsPersistentStorage) }
   var directories: Set<String> { Set(([self] + formers).flatMap { $0.files.map(\.directory) }) }
   var paths: [String] { ([self] + formers).flatMap { $0.files.map(\.path) + [$0.stateFile.path] } }
-  /// What may hold the token, in former places too.
+  /// The outputs that may hold the token, those of former settings included.
   var places: [TokenOutput] { ([self] + formers).flatMap(\.outputs) }
-  /// Also the state file, which the next start needs. One that could not be written is another matter: it is tried again.
-  var areUndisturbed: Bool {
-    files.allSatisfy(\.isUndisturbed) && (stateFailure != nil || stateFile.isUndisturbed)
+  /// Whether no file was modified, the state file included. One that could not be written is not examined but written
+  /// again.
+  var areIntact: Bool {
+    files.allSatisfy(\.isIntact) && (stateFailure != nil || stateFile.isIntact)
   }
 
   /// Checks that the files could be written.
@@ -65,14 +66,14 @@ struct TokenFiles: Sendable {
     for file in files + [stateFile] { try file.prepare() }
   }
 
-  /// Does `work`; `kept` is the newest token.
-  mutating func perform(_ work: Work, _ kept: TokenRecord?) -> Outcome {
+  /// Performs `work`; `record` is the newest token.
+  mutating func perform(_ work: Work, _ record: TokenRecord?) -> Outcome {
     do throws(PublicationFailure) {
       switch work {
-      case .publish: if let kept { try publish(kept) }
+      case .publish: if let record { try publish(record) }
       case .remove: if let failure = remove() { throw failure }
       case .examine:
-        guard areUndisturbed else { return .disturbed }
+        guard areIntact else { return .modifiedExternally }
         if stateFailure != nil { writeState() }
       }
       return .done
@@ -81,18 +82,18 @@ struct TokenFiles: Sendable {
     }
   }
 
-  /// Takes over the files as they are.
+  /// Takes the files that the previous run left.
   ///
-  /// - Returns: whether they hold what they should, with the mode they should have.
-  mutating func adopt(_ kept: TokenRecord) -> Bool {
-    mayBePublished = [kept]
+  /// - Returns: whether they hold `record`, with the right mode.
+  mutating func restore(_ record: TokenRecord) -> Bool {
+    mayBePublished = [record]
     stateFile.adopt()
     var areRight = true
     for index in files.indices {
       var status = stat()
       let mode = lstat(files[index].path, &status) == 0 ? status.st_mode & 0o7777 : 0
       let content = try? PrivateFile.read(files[index].path, maximum: 1 << 18)
-      if mode == files[index].mode, content == RenderedToken.content(of: kept.verifiedToken, as: outputs[index]) {
+      if mode == files[index].mode, content == RenderedToken.content(of: record.verifiedToken, as: outputs[index]) {
         files[index].adopt()
       } else {
         areRight = false
@@ -101,7 +102,7 @@ struct TokenFiles: Sendable {
     return areRight
   }
 
-  /// Takes over what is known of the files under former settings.
+  /// Takes the state of the files of former settings.
   mutating func inherit(from former: TokenFiles) {
     mayBePublished = former.mayBePublished
     let known = [former] + former.formers
@@ -120,7 +121,7 @@ struct TokenFiles: Sendable {
     leave { own.contains($0) }
   }
 
-  /// Gives up the former places that belong to others now.
+  /// Gives up the files of former settings that belong to other tables now.
   mutating func leave(_ isOthers: (String) -> Bool) {
     for index in formers.indices {
       formers[index].formers = []
@@ -130,27 +131,28 @@ struct TokenFiles: Sendable {
     formers.removeAll(where: \.files.isEmpty)
   }
 
-  /// Puts the newest token into every file, in the order of the config file, after what the next run needs to take it over, whatever
-  /// comes in between.
+  /// Writes the newest token to every file, in the order of the configuration.
   ///
-  /// - Throws: the first failure, after all were tried: a file that cannot be written takes nothing from the others.
-  private mutating func publish(_ kept: TokenRecord) throws(PublicationFailure) {
-    let verifiedToken = kept.verifiedToken
+  /// The state file comes first, so that the next run knows the token if this process is killed in between.
+  ///
+  /// - Throws: the first failure, after all files were tried.
+  private mutating func publish(_ record: TokenRecord) throws(PublicationFailure) {
+    let verifiedToken = record.verifiedToken
     mayBePublished.removeAll { $0.verifiedToken.requestedAt.boot == verifiedToken.requestedAt.boot }
-    mayBePublished = [kept] + mayBePublished.prefix(2)
+    mayBePublished = [record] + mayBePublished.prefix(2)
     writeState()
     if let failure = write(verifiedToken) {
       throw serveFormers(verifiedToken).map { failure.whileKept(in: $0) } ?? failure
     }
-    mayBePublished = [kept]
-    // A file that names one token takes less room.
+    mayBePublished = [record]
+    // A state file with one token is smaller.
     if stateFailure != nil { writeState() }
     try removeFormers()
   }
 
-  /// Writes the token into every file.
+  /// Writes the token to every file.
   ///
-  /// - Returns: the first failure, after all were tried.
+  /// - Returns: the first failure, after all files were tried.
   private mutating func write(_ verifiedToken: VerifiedToken) -> PublicationFailure? {
     var failure: PublicationFailure?
     for index in files.indices {
@@ -164,9 +166,9 @@ struct TokenFiles: Sendable {
     return failure
   }
 
-  /// Writes the token into the files of former settings: their readers go on.
+  /// Writes the token to the files of former settings, for their applications.
   ///
-  /// - Returns: the first of them; `nil` if there are none.
+  /// - Returns: the path of the first; `nil` if there are none.
   private mutating func serveFormers(_ verifiedToken: VerifiedToken) -> String? {
     for index in formers.indices {
       formers[index].mayBePublished = mayBePublished
@@ -176,16 +178,16 @@ struct TokenFiles: Sendable {
     return formers.first?.files.first?.path
   }
 
-  /// Removes the token from the places of former settings.
+  /// Removes the files of former settings.
   private mutating func removeFormers() throws(PublicationFailure) {
-    let kept = Set(files.map(\.path) + [stateFile.path])
+    let current = Set(files.map(\.path) + [stateFile.path])
     var failure: PublicationFailure?
-    for index in formers.indices { failure = formers[index].remove(except: kept) ?? failure }
+    for index in formers.indices { failure = formers[index].remove(except: current) ?? failure }
     if let failure { throw failure }
     formers = []
   }
 
-  /// Readers do not need the state file. Without it, the next start needs a new token.
+  /// Writes the state file. A failure is noted only: applications do not need it, but the next start needs a new token.
   private mutating func writeState() {
     let state = TokenState(
       mayBePublished, outputs: places.map(\.path), arePersistent: arePersistent, bootID: BootID.current)
@@ -200,7 +202,7 @@ struct TokenFiles: Sendable {
 
   /// Removes every file but those at `paths`.
   ///
-  /// - Returns: the first failure, after all were tried.
+  /// - Returns: the first failure, after all files were tried.
   mutating func remove(except paths: Set<String> = []) -> PublicationFailure? {
     var failure: PublicationFailure?
     for index in files.indices where !paths.contains(files[index].path) {
@@ -211,33 +213,5 @@ struct TokenFiles: Sendable {
     mayBePublished = []
     if !paths.contains(stateFile.path) { try? stateFile.remove() }
     return nil
-  }
-}
-
-/// What goes on beside the broker with the files of one token, which may be on a disk. Belongs to the broker's queue.
-struct FileLane {
-  /// The number of the work that runs, or hangs.
-  private(set) var running: UInt64?
-  /// Whether other work was asked for meanwhile.
-  private(set) var isBehind = false
-
-  /// Takes the lane; `nil` if something is running. The number, the next after `last`, never repeats within a process.
-  mutating func begin(after last: inout UInt64) -> UInt64? {
-    guard running == nil else {
-      isBehind = true
-      return nil
-    }
-    last += 1
-    running = last
-    return last
-  }
-
-  /// What ran has ended.
-  ///
-  /// - Returns: whether other work was asked for meanwhile.
-  mutating func end() -> Bool {
-    defer { isBehind = false }
-    running = nil
-    return isBehind
   }
 }

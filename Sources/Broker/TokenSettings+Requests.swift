@@ -5,18 +5,18 @@ package import OAuth
 import Settings
 
 extension TokenSettings {
-  /// What a token must be to be published.
+  /// The requirements on a token.
   package var policy: AccessTokenPolicy {
     AccessTokenPolicy(
       issuer: issuer, audience: audience, clientID: clientID, scopes: scope,
       requiresAccessTokenType: requiresAccessTokenType)
   }
 
-  /// What to ask with, secrets and key read now: what was rotated in its file is used at once.
+  /// The token request. Secrets and key are read now, so that a rotated one is used at once.
   ///
   /// - Parameters:
-  ///   - preferred: what the server took last.
-  ///   - userID: whose files they may be, beside root's; nil: this process's user's.
+  ///   - preferred: the method and secret that the server accepted last.
+  ///   - userID: the user that may own the files, beside root; `nil`: this process's user.
   /// - Throws: `credentials` if a secret or key cannot be read, or others can read it.
   package func request(
     preferring preferred: ClientAuthentication? = nil, as userID: UInt32? = nil
@@ -28,15 +28,15 @@ extension TokenSettings {
       confidential: confidential, verification: verification, policy: policy, timeout: timeout)
   }
 
-  /// Whether a request needs secrets or keys that stand in files of their own.
+  /// Whether a request needs secrets or keys in files of their own.
   var readsFiles: Bool {
     let hasSecretFile = secrets.contains { if case .file = $0 { true } else { false } }
     return hasSecretFile || privateKeyFile != nil || clientCertificateFile != nil
   }
 
-  /// The same for files on a file system that may hang.
+  /// The token request, for files on a file system that may hang.
   ///
-  /// - Returns: also `credentials` if the files were not read in time.
+  /// - Returns: also the failure `credentials` if the files were not read in time.
   package func requestWithFiles(
     preferring preferred: ClientAuthentication? = nil, as userID: UInt32? = nil
   ) async -> Result<TokenRequest, AcquisitionFailure> {
@@ -55,7 +55,7 @@ extension TokenSettings {
     var read: [Secret?] = []
     var refusal: FileRefusal?
     for secret in secrets {
-      // Of two secrets the next may not be there yet, or the former no more.
+      // Of two secrets, the next one may not exist yet, or the former one not any more.
       do throws(FileRefusal) { read.append(try secret.read(in: environment)) } catch {
         read.append(nil)
         refusal = refusal ?? error
@@ -66,7 +66,7 @@ extension TokenSettings {
     }
     var key: ClientAssertionKey?
     do throws(AcquisitionFailure) { key = try self.key(environment) } catch {
-      // A secret will do as well, where the method is left open.
+      // If the method is open, a secret is enough.
       guard clientAuthentication == .auto, read.contains(where: { $0 != nil }) else { throw error }
     }
     return ClientCredentials(
@@ -89,39 +89,39 @@ extension TokenSettings {
     }
   }
 
-  /// An RSA key of 16384 bits in PEM has 13 KiB.
+  /// In bytes. An RSA key of 16384 bits in PEM has 13 KiB.
   private static let longestKeyFile = 64 * 1024
 
-  /// Whether it depends on the server by which method, or in which encoding, the client proves who it is.
+  /// Whether the server determines the method, or the encoding, of client authentication.
   var leavesClientAuthenticationOpen: Bool {
     clientAuthentication == .auto || (clientAuthentication == .basic && basicEncoding == .auto)
   }
 
-  /// RFC 8707, 2: a parameter for each resource.
+  /// Further parameters of the request; RFC 8707 section 2: one for each resource.
   private var parameters: [(name: String, value: String)] {
     resource.map { ("resource", $0) } + (requestAudience.map { [("audience", $0)] } ?? [])
       + extraParameters.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
-  /// Those of the further parameters that may be secret: all that do not say what other settings say openly.
+  /// The further parameters that may be secret: all whose value is not that of an open setting.
   private var confidential: [Secret] {
     let open = [issuer, clientID] + scope + resource + audience + (requestAudience.map { [$0] } ?? [])
     return extraParameters.values.filter { !open.contains($0) }.map { Secret($0) }
   }
 
-  /// The way to the server.
+  /// The transport settings of connections to the server.
   ///
-  /// - Parameter userID: whose its files may be, beside root's; nil: this process's user's.
+  /// - Parameter userID: the user that may own the files, beside root; `nil`: this process's user.
   package func transport(as userID: UInt32?) -> TransportSettings {
     TransportSettings(
       caFile: caFile, clientCertificateFile: clientCertificateFile, clientKeyFile: clientKeyFile,
       pinnedPublicKey: pinnedPublicKey, proxy: proxy, fileRules: environment(of: userID).fileRules)
   }
 
-  /// The way to the server for this process's user.
+  /// The transport settings for this process's user.
   package var transport: TransportSettings { transport(as: nil) }
 
-  /// What its files are read in.
+  /// The environment that the files are read in.
   private func environment(of userID: UInt32?) -> RuntimeEnvironment {
     var environment = RuntimeEnvironment.current
     environment.allowsGroupRead = allowsGroupRead

@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <malloc.h>
+#include <openssl/x509_vfy.h>  // the X509_V_ERR codes of CURLINFO_SSL_VERIFYRESULT
 #include <stdint.h>
 #include <sys/prctl.h>
 
@@ -58,11 +59,20 @@ static inline CURLcode ccurl_get_certificates(CURL *easy, struct curl_certinfo *
   return curl_easy_getinfo(easy, CURLINFO_CERTINFO, value);
 }
 
+// CURLE_TOO_LARGE, also where the headers are older than 8.6.
+#if LIBCURL_VERSION_NUM >= 0x080600
+static const CURLcode ccurl_too_large = CURLE_TOO_LARGE;
+#else
+static const CURLcode ccurl_too_large = (CURLcode)100;
+#endif
+
 // Readies libcurl for all threads. Call it once, before anything else.
 //
-// OpenSSL otherwise frees its tables from an atexit handler, under the feet of a thread that is still in a TLS call: a daemon
-// that ends in the middle of a request would end with SIGSEGV. The function is looked up in the running process, so
-// that HTTP does not link libcrypto. Another TLS library under libcurl has no such function and no such need.
+// Without this, OpenSSL frees its tables in an atexit handler while another thread can still be in a TLS call.
+// A daemon that exits during a request would then crash with SIGSEGV.
+//
+// The function is looked up in the libcrypto that libcurl has loaded, so that HTTP does not link libcrypto.
+// Other TLS libraries lack the function and do not need it.
 static inline CURLcode ccurl_global_init(void) {
   const uint64_t no_atexit = 0x00080000;  // OPENSSL_INIT_NO_ATEXIT
   int (*init)(uint64_t, const void *) = (int (*)(uint64_t, const void *))dlsym(RTLD_DEFAULT, "OPENSSL_init_crypto");
@@ -70,7 +80,7 @@ static inline CURLcode ccurl_global_init(void) {
   return curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-// The TLS version of the transfer's connection, such as "TLSv1.3", or NULL. To be called from a callback of the transfer.
+// The TLS version of the transfer's connection, such as "TLSv1.3", or NULL. Call it from a callback of the transfer.
 static inline const char *ccurl_tls_version(CURL *easy) {
   struct curl_tlssessioninfo *session = NULL;
   if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK || !session) return NULL;

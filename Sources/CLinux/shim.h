@@ -16,22 +16,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// strerrordesc_np(3): unlike strerror(3) it may be called from any thread. It needs _GNU_SOURCE, which a module is not compiled with.
+// strerrordesc_np(3): unlike strerror(3), it is safe to call from any thread.
+// It is declared here because the header requires _GNU_SOURCE, which is not defined when a module is compiled.
 extern const char *strerrordesc_np(int);
 
-// The type of the file system behind a descriptor (statfs(2)); -1 if it cannot be told. The struct shares its name with the function, which Swift cannot tell apart.
+// The type of the file system behind a descriptor (statfs(2)), or -1 if it is unknown.
+// It is in C because Swift cannot distinguish the struct from the function of the same name.
 static inline long linux_filesystem_type(int descriptor) {
   struct statfs filesystem;
   return fstatfs(descriptor, &filesystem) == 0 ? (long)filesystem.f_type : -1;
 }
 
-// A connection from a listening socket, close-on-exec and non-blocking; -1 and errno if there is none (accept4(2), which needs _GNU_SOURCE).
+// Accepts a connection, close-on-exec and non-blocking (accept4(2), which needs _GNU_SOURCE).
+// Returns -1 and sets errno if there is none.
 static inline int linux_accept(int listener) {
   extern int accept4(int, struct sockaddr *, socklen_t *, int);
   return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-// Who connected, as the kernel noted it then (SO_PEERCRED in unix(7)); -1 if it cannot be told. struct ucred needs _GNU_SOURCE.
+// Gets the process and user that connected, as the kernel recorded them then (SO_PEERCRED in unix(7)).
+// Returns -1 if they are unknown. It does not use struct ucred, which needs _GNU_SOURCE.
 static inline int linux_peer_credentials(int connection, pid_t *process, uid_t *user) {
   struct { pid_t process; uid_t user; gid_t group; } credentials;
   socklen_t size = sizeof credentials;
@@ -78,19 +82,21 @@ static inline const void *linux_unix_attribute(
 // The program's code from its first byte to its last (ld(1)).
 extern const char __executable_start[], etext[];
 
-// Takes the program's own code, and what the dynamic linker read beside it, out of this process's memory map: it stays in the page cache as
-// long as the host has room, and what is needed again is mapped again at the next call. Code is never written to, so nothing is lost.
+// Drops the pages of the program's own code, and of the data that the dynamic linker read, from this process.
+// They stay in the page cache while the host has room for them. The next call of a function maps its pages again.
+// No data is lost, because code is never written to.
 static inline void linux_unmap_code(void) {
   const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   const uintptr_t start = (uintptr_t)__executable_start & ~(page - 1);
   madvise((void *)start, ((uintptr_t)etext - start) & ~(page - 1), MADV_DONTNEED);
 }
 
-// One heap for all threads, and large blocks apart from it (mallopt(3)): threads come and go here, and each would leave free pages of its own
-// behind, the more the more tokens there are. To be called before there is a second thread.
+// Makes all threads share one heap, and maps large blocks separately (mallopt(3)). Call it before the second thread.
+// Threads come and go here, and each would leave free pages in its own heap; more tokens would mean more such pages.
 static inline void linux_share_heap(void) {
   mallopt(M_ARENA_MAX, 1);
-  // Set once, it stays: else the first large block that is freed would raise it to its own size, and the next would tear holes into the heap.
+  // A threshold that is set explicitly stays. Otherwise the first large block that is freed raises it to its own size.
+  // Later large blocks would then come from the heap and fragment it.
   mallopt(M_MMAP_THRESHOLD, 128 << 10);
 }
 
@@ -118,7 +124,8 @@ static inline int linux_is_held(int descriptor) {
   return fcntl(descriptor, linux_ofd_getlk, &lock) == 0 && lock.l_type == F_WRLCK;
 }
 
-// A file in memory without a name (memfd_create(2)) that can be sealed; -1 and errno if there is none. It needs _GNU_SOURCE.
+// Creates an unnamed file in memory that can be sealed (memfd_create(2), which needs _GNU_SOURCE).
+// Returns -1 and sets errno if that fails.
 static inline int linux_memory_file(const char *name) {
   extern int memfd_create(const char *, unsigned);
   return memfd_create(name, 1 /* MFD_CLOEXEC */ | 2 /* MFD_ALLOW_SEALING */);
@@ -130,11 +137,13 @@ static inline int linux_seal(int descriptor) { return fcntl(descriptor, 1033, 1 
 // Whether a file is sealed so (F_GET_SEALS).
 static inline int linux_is_sealed(int descriptor) { return (fcntl(descriptor, 1034) & 15) == 15; }
 
-// Receives bytes and at most one descriptor (SCM_RIGHTS in unix(7)); `*passed` is -1 if none came. Further ones are closed.
+// Receives bytes and at most one descriptor (SCM_RIGHTS in unix(7)). `*passed` is -1 if there is no descriptor.
+// Further descriptors are closed.
 static inline ssize_t linux_receive(int connection, void *buffer, size_t size, int *passed) {
   union { struct cmsghdr header; char bytes[CMSG_SPACE(16 * sizeof(int))]; } control;
   struct iovec part = {buffer, size};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  struct msghdr message = {
+    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
   *passed = -1;
   const ssize_t count = recvmsg(connection, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (count < 0) return count;

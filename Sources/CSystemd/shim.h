@@ -1,5 +1,5 @@
-// sd_journal_sendv is also a macro that adds the place of
-// its own call; with the macros off, only the function is left, and the caller's own CODE_FILE is the only one in the entry.
+// Turns off the macro sd_journal_sendv, which adds the place of its own call to the entry.
+// The function adds none, so the entry has only the CODE_FILE that the caller passes.
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <sys/prctl.h>
 #include <systemd/sd-bus.h>

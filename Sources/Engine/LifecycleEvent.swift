@@ -1,70 +1,70 @@
 public import Base
 
-/// What may happen to a token.
+/// An event in the life of a token.
 public enum LifecycleEvent: Hashable, Sendable {
-  /// The daemon starts; `adopted` is the token that a former run left, if it verified.
-  case started(adopted: TokenTimes?)
+  /// The daemon starts; `restored` is the token of the previous run, if it verified.
+  case started(restored: TokenTimes?)
   /// The queued request was sent; it must have ended by `limit`.
   case began(limit: BootTime)
-  /// A verified token came.
+  /// A verified token was received.
   case acquired(TokenTimes)
   /// The attempt failed.
   case failed(AcquisitionFailure)
-  /// The newest token is in its file.
+  /// The newest token is in its files.
   case published
-  /// The files are gone, as they should be.
-  case withdrawn
-  /// It could not be put there; or, without a token, what ended could not be removed.
+  /// The files were removed.
+  case unpublished
+  /// The newest token could not be written to its files; or, without one, an expired token could not be removed.
   case publicationFailed(String)
-  /// The file is not as it was left: deleted, replaced, or its mode changed.
-  case disturbed
-  /// A timer fired, a clock was stepped, the watchdog beat: see what is due.
+  /// A file was removed, replaced, or its mode changed by another process.
+  case modifiedExternally
+  /// Something may be due: a timer fired, a clock was stepped, or a heartbeat came.
   case woke
   /// The host was suspended until now.
   case resumed
-  /// Somebody wants a new token now (SIGUSR1).
+  /// A new token is wanted now, for example by SIGUSR1.
   case refresh
-  /// The token was asked for with settings, or a secret, that no longer hold.
+  /// The token was requested with settings, or a secret, that are not in effect any more.
   case settingsChanged
 }
 
-/// What has to be done about it, in this order.
+/// What the shell must do, in the given order.
 public enum LifecycleEffect: Hashable, Sendable {
-  /// Ask for a token, as soon as the issuer's turn comes. An attempt under way is given up for it.
+  /// Request a token, through the issuer's queue. An attempt under way is abandoned.
   case request
-  /// Put the newest token into its file.
+  /// Write the newest token to its files.
   case publish
-  /// Remove the file: what is in it has ended.
-  case withdraw
-  /// Wake the lifecycle at this time; replaces what was armed before.
+  /// Remove the files: the token in them has expired.
+  case unpublish
+  /// Send `woke` at this time, and not at the time that was armed before.
   case arm(BootTime)
-  /// Tell people.
+  /// Write a log line.
   case report(LifecycleReport)
 }
 
-/// What people are told, once each.
+/// A change that the log reports once.
 public enum LifecycleReport: Hashable, Sendable {
-  /// A former run's token serves on.
-  case adopted(TokenTimes)
-  /// A new token came; `failureStreak` is what preceded it.
+  /// The token of the previous run is reused.
+  case restored(TokenTimes)
+  /// A new token was received, after these failures.
   case acquired(TokenTimes, after: FailureStreak?)
   /// Attempts fail now, or fail in another way than before.
   case failing(AcquisitionFailure, next: BootTime)
-  /// They still fail as they did: not worth a line in the log.
+  /// Attempts still fail with the same code: a line for debugging only.
   case stillFailing(AcquisitionFailure, next: BootTime)
-  /// The token in the file ended without a successor.
+  /// The token in the files expired without a successor.
   case expired
-  /// The newest token cannot be put into its file.
+  /// The newest token cannot be written to its files.
   case publicationFailing(String)
-  /// The token has ended and cannot be removed from its file.
-  case withdrawalFailing(String)
-  /// It can again.
+  /// The token has expired and cannot be removed from its files.
+  case removalFailing(String)
+  /// The newest token is in its files again.
   case publicationRecovered
-  /// The file was disturbed and put back.
-  case restored
+  /// A file was modified externally and written again.
+  case republished
 }
 
-/// A row of failed attempts.
+/// Failed attempts in a row.
 public struct FailureStreak: Hashable, Sendable {
   /// The last failure.
   public var failure: AcquisitionFailure

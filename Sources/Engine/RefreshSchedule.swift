@@ -1,45 +1,78 @@
 public import Base
 
-/// When a token of a given lifetime ends and when it is refreshed.
+/// The times of a verified token.
+public struct TokenTimes: Hashable, Sendable {
+  /// When its request was sent.
+  public var requestedAt: BootTime
+
+  /// When the next token is requested.
+  public var refreshAt: BootTime
+
+  /// When its files are removed: from then on the API can reject it.
+  public var expiresAt: BootTime
+
+  /// A token with the given times.
+  public init(requestedAt: BootTime, refreshAt: BootTime, expiresAt: BootTime) {
+    self.requestedAt = requestedAt
+    self.refreshAt = refreshAt
+    self.expiresAt = expiresAt
+  }
+
+  /// Why a token with these times is of no use to an application at `now`; `nil` if it is of use.
+  package func fault(at now: BootTime) -> AcquisitionFailure? {
+    guard expiresAt > now else {
+      return AcquisitionFailure(.lifetime, "the token expired before it arrived")
+    }
+    let lifetime = expiresAt - requestedAt + RefreshSchedule.rounding
+    guard lifetime >= RefreshSchedule.shortestLifetime else {
+      let seconds = Int(lifetime.seconds)
+      return AcquisitionFailure(
+        .lifetime, "the token lives for \(seconds) s, which is too short to be of use to a reader")
+    }
+    return nil
+  }
+}
+
+/// When a token of a given lifetime is refreshed and when it expires.
 ///
-///     end     = request sent + lifetime - 1 s
+///     expiry  = request sent + lifetime - 1 s
 ///     refresh = request sent + max(1 s, fraction x (1 - 0.1 x jitter) x (lifetime - 1 s))
 ///
-/// The second that is taken off: a token's `iat` and `exp` are cut to whole seconds (RFC 7519, NumericDate), so that up to
-/// one second of `exp - iat` had passed before the token was made. The jitter is constant for a host and a token, not drawn anew:
-/// hosts that were started by the same power cut drift apart by a constant each time, not by a random walk.
+/// One second is subtracted because `iat` and `exp` are whole seconds (RFC 7519, NumericDate): up to one second of `exp
+/// - iat` has passed when the token is made. The jitter is constant for a host and a token. Hosts that start at the
+/// same time after a power cut drift apart by a constant at each refresh.
 public struct RefreshSchedule: Hashable, Sendable {
-  /// The fraction of the life at which a token is refreshed.
+  /// The fraction of the lifetime at which a token is refreshed.
   public var fraction: Double
 
-  /// From 0 to 1: this host's and token's own share of the spread.
+  /// From 0 to 1, constant for this host and token.
   public var jitter: Double
 
-  /// A tenth of the time to the refresh at the most.
+  /// The largest reduction of the time to the refresh.
   public static let spread = 0.1
 
-  /// What is taken off a lifetime, for times that were cut to whole seconds.
+  /// What is subtracted from a lifetime, because token times are whole seconds.
   public static let rounding = Duration.seconds(1)
 
-  /// A token that lives shorter than this is of no use to a reader, and would make for a request every second.
+  /// A shorter token is of no use to an application, and would lead to a request every second.
   public static let shortestLifetime = Duration.seconds(3)
 
-  /// Two requests for the same token are never closer than this, however short it lives.
+  /// The shortest time between two requests for the same token.
   public static let shortestInterval = Duration.seconds(1)
 
-  /// A schedule; both values are brought into their range.
+  /// A schedule; values out of range are clamped.
   public init(fraction: Double, jitter: Double) {
     self.fraction = min(max(fraction, 0.1), 0.9)
     self.jitter = min(max(jitter, 0), 1)
   }
 
-  /// The times of a token whose request was sent at `requestedAt` and that lives for `lifetime`.
+  /// The times of a token with this `lifetime` whose request was sent at `requestedAt`.
   public func plan(requestedAt: BootTime, lifetime: Duration) -> TokenTimes {
     let usable = lifetime - Self.rounding
-    let share = fraction * (1 - Self.spread * jitter)
+    let usedFraction = fraction * (1 - Self.spread * jitter)
     return TokenTimes(
       requestedAt: requestedAt,
-      refreshAt: requestedAt + max(Self.shortestInterval, .seconds(usable.seconds * share)),
+      refreshAt: requestedAt + max(Self.shortestInterval, .seconds(usable.seconds * usedFraction)),
       expiresAt: requestedAt + usable)
   }
 }

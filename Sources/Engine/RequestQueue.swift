@@ -1,11 +1,11 @@
-/// Who may ask one issuer now, and who waits: at most so many requests are under way at once, first come, first served.
+/// The requests to one issuer: at most `limit` under way, the others in order.
 ///
-/// Each issuer has a queue of its own, so that a slow one does not delay another's tokens.
+/// Each issuer has its own queue, so that a slow issuer does not delay the tokens of another.
 package struct RequestQueue {
-  /// One attempt for one token.
-  package struct Ticket: Hashable {
+  /// The right of one attempt for one token to be under way.
+  package struct Permit: Hashable {
     var token: String
-    /// An identifier that never repeats within a process: the result of an attempt for former settings is never taken for another's.
+    /// An identifier that never repeats within a process: a late result is not taken for that of another attempt.
     package var attempt: UInt64
 
     package init(token: String, attempt: UInt64) {
@@ -15,7 +15,7 @@ package struct RequestQueue {
   }
 
   package var limit: Int
-  private var running: Set<Ticket> = []
+  private var running: Set<Permit> = []
   private var waiting: [String] = []
   private var isWaiting: Set<String> = []
 
@@ -23,12 +23,12 @@ package struct RequestQueue {
     self.limit = limit
   }
 
-  /// Puts a token into the queue, once.
+  /// Adds a token to the queue, unless it is queued.
   package mutating func enqueue(_ token: String) {
     if isWaiting.insert(token).inserted { waiting.append(token) }
   }
 
-  /// The next token whose turn it is, taken off the queue; `nil` while all places are taken.
+  /// Removes and returns the first token of the queue; `nil` while `limit` requests are under way.
   package mutating func next() -> String? {
     guard running.count < limit, let first = waiting.first else { return nil }
     waiting.removeFirst()
@@ -36,17 +36,17 @@ package struct RequestQueue {
     return first
   }
 
-  /// Takes a place for an attempt.
-  package mutating func begin(_ ticket: Ticket) {
-    running.insert(ticket)
+  /// Counts an attempt as under way.
+  package mutating func begin(_ permit: Permit) {
+    running.insert(permit)
   }
 
-  /// Gives the place back, at the attempt's end or when it is given up for lost.
-  package mutating func end(_ ticket: Ticket) {
-    running.remove(ticket)
+  /// Ends an attempt, or abandons it. A second call has no effect.
+  package mutating func end(_ permit: Permit) {
+    running.remove(permit)
   }
 
-  /// Forgets a token that is no longer kept.
+  /// Removes a token that is not managed any more.
   package mutating func forget(_ token: String) {
     guard isWaiting.remove(token) != nil else { return }
     waiting.removeAll { $0 == token }

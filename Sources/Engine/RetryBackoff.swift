@@ -2,22 +2,36 @@ import Base
 
 /// How long to wait after a failed attempt.
 ///
-/// Transient failures; the wait is drawn evenly between a floor and a ceiling:
+/// A transient failure: a random wait between a floor and a ceiling. The failures are those in a row of the same kind.
 ///
-///     no token to read                 0.25 s to 1 s, 2 s, 4 s ... 60 s
-///     a token that lives for R more    0.25 s to 1 s, then 7.5 to 10 s, 75 to 100 s, 750 to 1000 s; but the ceiling is at most
-///       while R > 2 min                  3/4 R - 90 s, or 60 s if that is more, and the floor 3/4 of the ceiling
-///       in the last 2 minutes            R / 2, or 1 s if that is more, and the floor 0.25 s
+///                        1st failure   2nd          3rd            4th and later
+///     no token           0.25 - 1 s    0.25 - 2 s   0.25 - 4 s     0.25 - 8, 16, 32, 60 s
+///     a valid token      0.25 - 1 s    7.5 - 10 s   75 - 100 s     750 - 1000 s
 ///
-/// The first retry comes at once, for the outage that was none. While a reader is served there is no haste after that: a fleet that asks often
-/// in a long outage would come back all in the same seconds. That is also what the higher floor is for: it takes a quarter off what a server is asked
-/// in the second of its return, and makes no wait longer. Towards the end attempts grow denser: a server that is
-/// well again at any time E before the token's end X is asked while half of X - E, or a minute, is left.
+/// With R remaining of the token's lifetime, two more limits hold:
 ///
-/// Refusals: once more after a minute, then every five minutes, for ever: a rotated secret heals by itself, and no account is locked. While a
-/// (Documents that are not there, once a minute: whoever just reads them locks no account, and a server that is being deployed is soon well.) While a
-/// token serves, when half of what is left of it has passed, if that is sooner: some refusals pass (a page of a proxy's with 403, another
-/// audience by mistake), and the last minutes are those that count. That makes some six attempts more before a token's end.
+///     R > 2 min     the ceiling is at most 3/4 R - 90 s, or 60 s if that is more;
+///                   from the 2nd failure on, the floor is 3/4 of the ceiling
+///     R <= 2 min    the ceiling is at most R / 2, or 1 s if that is more; the floor is 0.25 s
+///
+/// - The first retry is immediate, because most failures are short.
+/// - Later retries are slow while a valid token is published. Otherwise a fleet returns in the same second after a long
+///   outage. The high floor takes a quarter off that peak, and makes no wait longer.
+/// - Near expiry, retries become frequent. If the server recovers at E and the token expires at X, the next attempt
+///   comes while at least half of X - E, or one minute, is left.
+///
+/// A `Retry-After` is obeyed up to 5 min, and up to 3/4 of R.
+///
+/// A rejection: the waits vary by a tenth.
+///
+///     1st failure                              1 min
+///     2nd and later                            5 min
+///     2nd and later, `document-rejected`       1 min
+///     a valid token                            at most R / 2, or 5 s if that is more
+///
+/// - Rejections are retried indefinitely, so that a secret which is corrected on the server is used without a restart.
+/// - The waits are long, so that no account is locked. Reading a document cannot lock one.
+/// - Some rejections pass, such as a proxy's page with 403. About six attempts come before the token expires.
 package enum RetryBackoff {
   static let floor = Duration.milliseconds(250)
   static let first = Duration.seconds(1)
@@ -26,14 +40,14 @@ package enum RetryBackoff {
   static let firstRefusal = Duration.seconds(60)
   static let laterRefusals = Duration.seconds(300)
   static let soonestRefusal = Duration.seconds(5)
-  /// A server that means more than this says it again.
-  static let longestRetryAfter = Duration.seconds(300)
+  /// A server that requires a longer wait sends `Retry-After` again.
+  static let retryAfterLimit = Duration.seconds(300)
 
   /// The wait before the next attempt.
   ///
   /// - Parameters:
-  ///   - failures: how many attempts in a row have failed in this way, this one included.
-  ///   - remaining: what is left of the token in the file; `nil` if there is none.
+  ///   - failures: how many attempts in a row have failed in this way, including this one.
+  ///   - remaining: the remaining lifetime of the newest token; `nil` if there is none.
   static func delay(
     after failure: AcquisitionFailure, failures: Int, remaining: Duration?, using random: inout SplitMix64
   ) -> Duration {
@@ -44,51 +58,41 @@ package enum RetryBackoff {
       return .seconds(base.seconds * Double.random(in: 0.9...1.1, using: &random))
     case .transient:
       let ceiling = ceiling(failures: failures, remaining: remaining)
-      let floor = isUnhurried(failures: failures, remaining: remaining) ? ceiling * 3 / 4 : floor
+      let floor = isFarFromExpiry(failures: failures, remaining: remaining) ? ceiling * 3 / 4 : floor
       let own = Duration.seconds(Double.random(in: floor.seconds...ceiling.seconds, using: &random))
       guard let asked = failure.retryAfter, asked > .zero else { return own }
-      // Spread over a tenth more, so that all who were told the same number do not come back in the same instant.
+      // With a jitter of a tenth: hosts that got the same number do not return at the same time.
       let wait = Duration.seconds(
-        min(asked, longestRetryAfter).seconds * Double.random(in: 1...1.1, using: &random))
-      // A server that always says "one second" gets the usual pace.
-      return max(own, remaining.map { min(wait, longestObedience($0)) } ?? wait)
+        min(asked, retryAfterLimit).seconds * Double.random(in: 1...1.1, using: &random))
+      // If a server always sends one second, the usual backoff holds.
+      return max(own, remaining.map { min(wait, maximumRetryAfter($0)) } ?? wait)
     }
   }
 
-  /// How long one exchange may take: as configured, but no longer than a third of what is left of the token in the file, or ten seconds. A server that hangs
-  /// must not cost the attempts that are still possible.
-  package static func timeout(_ configured: Duration, remaining: Duration?) -> Duration {
-    guard let remaining else { return configured }
-    return min(configured, max(shortestTimeout, remaining / 3))
-  }
-
-  /// A server that is merely slow has this long in any case.
-  static let shortestTimeout = Duration.seconds(10)
-
-  /// The longest wait after so many failures, `Retry-After` aside.
+  /// The longest wait after so many failures, without `Retry-After`.
   static func ceiling(failures: Int, remaining: Duration?) -> Duration {
     let step = max(failures, 1) - 1
     guard let remaining else { return min(first * (1 << min(step, 6)), ceilingWithoutToken) }
     let exponential = [first, first * 10, first * 100, ceilingWithToken][min(step, 3)]
-    return min(exponential, longestSilence(remaining))
+    return min(exponential, maximumInterval(remaining))
   }
 
-  /// Whether readers are served for long enough that a retry need not come early. The first one does: most outages are none.
-  private static func isUnhurried(failures: Int, remaining: Duration?) -> Bool {
+  /// Whether the token is valid for so long that a retry can be slow. The first retry never is.
+  private static func isFarFromExpiry(failures: Int, remaining: Duration?) -> Bool {
     failures > 1 && remaining.map { $0 > lastPart } ?? false
   }
 
-  /// The end of a token's life, in which attempts grow dense.
+  /// The part of a token's lifetime before its expiry in which retries are frequent.
   private static let lastPart = Duration.seconds(120)
 
-  /// How long a token's last `remaining` may go without an attempt.
-  private static func longestSilence(_ remaining: Duration) -> Duration {
+  /// The longest time between two attempts when `remaining` of the lifetime is left.
+  private static func maximumInterval(_ remaining: Duration) -> Duration {
     guard remaining > lastPart else { return max(first, remaining / 2) }
     return max(.seconds(60), remaining * 3 / 4 - .seconds(90))
   }
 
-  /// `Retry-After` is obeyed unless the token would end meanwhile: an attempt comes while a quarter of what is left remains.
-  private static func longestObedience(_ remaining: Duration) -> Duration {
+  /// The longest `Retry-After` that is obeyed: an attempt comes while a quarter of the remaining lifetime is left.
+  private static func maximumRetryAfter(_ remaining: Duration) -> Duration {
     max(first, remaining * 3 / 4)
   }
 }

@@ -1,69 +1,72 @@
 public import Base
 
-/// One token's life: a value that takes events and says what to do. It does no IO and reads no clock, so that a test lives through a
-/// year in a millisecond, and a simulated fleet runs what production runs.
+/// The state machine of one token: takes events and returns effects.
 ///
-/// Whatever happens, it asks to be woken: no state is left from which only luck leads on. Whatever is due is done on any event, not on the
-/// one that was sent for it.
+/// It does no I/O and reads no clock: a test runs a year in a millisecond, and the simulation of a fleet runs the same
+/// code.
+///
+/// Invariant: every state has a next wake-up, so the machine cannot get stuck. Every event performs all that is due.
 public struct TokenLifecycle: Sendable {
-  /// Where the next token stands.
+  /// The progress of the next token.
   public enum Phase: Hashable, Sendable {
     /// Nothing has happened yet.
     case unstarted
-    /// Nothing to ask for before this time.
+    /// No request before this time.
     case waiting(until: BootTime)
-    /// Waits for the issuer's turn since then; asked for again a minute later, should the turn have been lost.
+    /// The request has waited in the issuer's queue since then. It is repeated a minute later, in case it was lost.
     case queued(since: BootTime)
-    /// The request is on its way and must have ended by then.
+    /// The request was sent and must have ended by then.
     case requesting(limit: BootTime)
   }
 
-  /// How the newest token got on with its file.
+  /// The state of the token's files.
   public enum Publication: Hashable, Sendable {
-    /// The file holds what it should.
+    /// The files hold the newest token, or are removed if there is none.
     case settled
-    /// The file was disturbed just after it was written: it is put back then.
-    case restoring(at: BootTime)
-    /// It could not be written; or, if no token is held, what ended could not be removed.
+    /// A file was modified externally: it is written again then.
+    case republishing(at: BootTime)
+    /// A file could not be written; or, if there is no token, an expired one could not be removed.
     case failing(reason: String, failures: Int, retryAt: BootTime)
   }
 
-  /// Where the next token stands.
+  /// The progress of the next token.
   public private(set) var phase = Phase.unstarted
-  /// The newest verified token that has not ended.
+  /// The newest verified token; `nil` when it has expired.
   public private(set) var newest: TokenTimes?
-  /// The token in the file; `nil` whenever `newest` is. Differs from `newest` only while publication fails.
+  /// The token in the files; `nil` whenever `newest` is. It differs from `newest` only while publication fails.
   public private(set) var published: TokenTimes?
-  /// How the newest token got on with its file.
+  /// The state of the token's files.
   public private(set) var publication = Publication.settled
-  /// The failed attempts since the last good one.
+  /// The failed attempts since the last successful one.
   public private(set) var failureStreak: FailureStreak?
 
-  /// The first end among tokens whose publication failed: one of several files may have got them all the same.
-  private var strayExpiry: BootTime?
-  /// How many attempts in a row failed in the same way.
-  private var streak = 0
+  /// The earliest expiry of the tokens whose publication failed: one of several files may hold them nevertheless.
+  private var earliestUnpublishedExpiry: BootTime?
+  /// How many attempts in a row failed with the same kind of failure.
+  private var failuresOfKind = 0
   private var lastRequest: BootTime?
-  private var lastRestore: BootTime?
+  private var lastRepublication: BootTime?
   private var random: SplitMix64
 
-  /// A life before its first event. `seed` spreads its retries.
+  /// A lifecycle before its first event. `seed` determines the jitter of its retries.
   public init(seed: UInt64) {
     random = SplitMix64(seed: seed)
   }
 
-  /// Whether no request is under way or waiting for its turn.
+  /// Whether no request is under way or queued.
   public var isWaiting: Bool { if case .waiting = phase { true } else { false } }
 
-  /// When something is due: what a watchdog goes by. `nil` only before `started`; in the past only if a request hangs beyond its limit.
+  /// When something is due, for the watchdog. `nil` only before `started`; in the past only if a request hangs beyond
+  /// its limit.
   public var deadline: BootTime? { earliestDue { $0 } }
 
-  /// When to wake it. A request that hangs hides nothing else that is due: it is looked at once a second.
+  /// When to send `woke`. A request that hangs is examined once a second, so that it does not delay other work.
   public func nextWake(after now: BootTime) -> BootTime? {
-    earliestDue { $0 > now ? $0 : now + Self.shortestLook }
+    earliestDue { $0 > now ? $0 : now + Self.overdueLookInterval }
   }
 
-  /// The earliest of what `look` makes of each time at which something is due. No array: a simulated fleet asks this a billion times.
+  /// The earliest time at which something is due, each time mapped by `look`. Without an array: a simulated fleet calls
+  /// this a billion times.
   private func earliestDue(_ look: (BootTime) -> BootTime) -> BootTime? {
     var earliest: BootTime?
     func note(_ time: BootTime?) {
@@ -73,64 +76,66 @@ public struct TokenLifecycle: Sendable {
     switch phase {
     case .unstarted: break
     case .waiting(let until): note(until)
-    case .queued(let since): note(since + Self.longestTurn)
+    case .queued(let since): note(since + Self.longestQueueTime)
     case .requesting(let limit): note(limit)
     }
     note(published?.expiresAt)
     note(newest?.expiresAt)
-    note(strayExpiry)
+    note(earliestUnpublishedExpiry)
     switch publication {
     case .settled: break
-    case .restoring(let time), .failing(_, _, let time): note(time)
+    case .republishing(let time), .failing(_, _, let time): note(time)
     }
     return earliest
   }
 
-  /// Takes one event at one time; returns what to do, in order.
+  /// Takes one event; returns the effects, in order.
   public mutating func handle(_ event: LifecycleEvent, at now: BootTime) -> [LifecycleEffect] {
     var effects: [LifecycleEffect] = []
     effects.reserveCapacity(4)
-    endWhatHasEnded(at: now, &effects)
+    removeExpired(at: now, &effects)
     switch event {
-    case .started(let adopted): start(with: adopted, at: now, &effects)
+    case .started(let restored): start(with: restored, at: now, &effects)
     case .began(let limit):
       lastRequest = now
       phase = .requesting(limit: limit)
     case .acquired(let token): acquire(token, at: now, &effects)
     case .failed(let failure): fail(failure, at: now, &effects)
     case .published: settle(at: now, &effects)
-    case .withdrawn: if newest == nil { publication = .settled }
+    case .unpublished: if newest == nil { publication = .settled }
     case .publicationFailed(let reason): postpone(reason, at: now, &effects)
-    case .disturbed: restore(at: now)
+    case .modifiedExternally: republish(at: now)
     case .woke: break
     case .resumed:
-      // Its connection did not live through the suspend, and what its limit says was counted without it.
-      if case .requesting = phase { ask(at: now, &effects) }
+      // The connection is lost, and the limit was set without the suspend.
+      if case .requesting = phase { request(at: now, &effects) }
     case .refresh:
-      if case .waiting = phase { ask(at: now, &effects) }
+      if case .waiting = phase { request(at: now, &effects) }
     case .settingsChanged:
       failureStreak = nil
-      if phase != .unstarted { ask(at: now, &effects) }
+      if phase != .unstarted { request(at: now, &effects) }
     }
-    doWhatIsDue(at: now, &effects)
+    performDueWork(at: now, &effects)
     if let time = nextWake(after: now) { effects.append(.arm(time)) }
     return effects
   }
 
-  private static let longestTurn = Duration.seconds(60)
-  /// How long after its limit a request is given up for lost. A watchdog has acted long before; this is for hosts without one.
-  private static let longestHang = Duration.seconds(300)
-  private static let shortestLook = Duration.seconds(1)
-  private static let shortestRestore = Duration.seconds(1)
-  private static let longestPublicationWait = Duration.seconds(10)
+  private static let longestQueueTime = Duration.seconds(60)
+  /// How long after its limit a request is abandoned, on hosts without a watchdog. A watchdog acts long before.
+  private static let hangLimit = Duration.seconds(300)
+  private static let overdueLookInterval = Duration.seconds(1)
+  private static let shortestRepublishInterval = Duration.seconds(1)
+  private static let longestPublicationRetry = Duration.seconds(10)
 
-  private mutating func endWhatHasEnded(at now: BootTime, _ effects: inout [LifecycleEffect]) {
+  private mutating func removeExpired(at now: BootTime, _ effects: inout [LifecycleEffect]) {
     func hasCome(_ time: BootTime?) -> Bool { time.map { $0 <= now } ?? false }
-    guard hasCome(newest?.expiresAt) || hasCome(published?.expiresAt) || hasCome(strayExpiry) else { return }
-    // All files go, whichever token they hold: one of several may hold the newest, though the rest could not be written.
-    effects.append(.withdraw)
+    guard hasCome(newest?.expiresAt) || hasCome(published?.expiresAt) || hasCome(earliestUnpublishedExpiry) else {
+      return
+    }
+    // All files are removed: one of several may hold the newest token, though the others could not be written.
+    effects.append(.unpublish)
     published = nil
-    strayExpiry = nil
+    earliestUnpublishedExpiry = nil
     if let newest, newest.expiresAt > now {
       effects.append(.publish)
     } else {
@@ -140,17 +145,17 @@ public struct TokenLifecycle: Sendable {
     }
   }
 
-  private mutating func start(with adopted: TokenTimes?, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+  private mutating func start(with restored: TokenTimes?, at now: BootTime, _ effects: inout [LifecycleEffect]) {
     guard phase == .unstarted else { return }
-    guard let adopted, adopted.expiresAt > now else {
-      // It ended between the look at its file and now.
-      if adopted != nil { effects.append(.withdraw) }
-      return ask(at: now, &effects)
+    guard let restored, restored.expiresAt > now else {
+      // It expired after its file was read.
+      if restored != nil { effects.append(.unpublish) }
+      return request(at: now, &effects)
     }
-    newest = adopted
-    published = adopted
-    phase = .waiting(until: adopted.refreshAt)
-    effects.append(.report(.adopted(adopted)))
+    newest = restored
+    published = restored
+    phase = .waiting(until: restored.refreshAt)
+    effects.append(.report(.restored(restored)))
   }
 
   private mutating func acquire(_ token: TokenTimes, at now: BootTime, _ effects: inout [LifecycleEffect]) {
@@ -164,25 +169,25 @@ public struct TokenLifecycle: Sendable {
 
   private mutating func fail(_ failure: AcquisitionFailure, at now: BootTime, _ effects: inout [LifecycleEffect]) {
     let before = failureStreak
-    // A refusal after a row of transient failures is the first refusal: it is the server's first word on the matter.
-    streak = before?.failure.kind == failure.kind ? streak + 1 : 1
+    // A rejection after transient failures is the first rejection: the server has not answered before.
+    failuresOfKind = before?.failure.kind == failure.kind ? failuresOfKind + 1 : 1
     failureStreak = FailureStreak(failure: failure, count: (before?.count ?? 0) + 1, since: before?.since ?? now)
     let wait = RetryBackoff.delay(
-      after: failure, failures: streak, remaining: newest.map { $0.expiresAt - now }, using: &random)
+      after: failure, failures: failuresOfKind, remaining: newest.map { $0.expiresAt - now }, using: &random)
     let next = now + wait
     phase = .waiting(until: next)
-    let told = before?.failure.code == failure.code
-    effects.append(.report(told ? .stillFailing(failure, next: next) : .failing(failure, next: next)))
+    let isReported = before?.failure.code == failure.code
+    effects.append(.report(isReported ? .stillFailing(failure, next: next) : .failing(failure, next: next)))
   }
 
   private mutating func settle(at now: BootTime, _ effects: inout [LifecycleEffect]) {
     published = newest
-    strayExpiry = nil
+    earliestUnpublishedExpiry = nil
     switch publication {
     case .settled: break
-    case .restoring:
-      lastRestore = now
-      effects.append(.report(.restored))
+    case .republishing:
+      lastRepublication = now
+      effects.append(.report(.republished))
     case .failing: effects.append(.report(.publicationRecovered))
     }
     publication = .settled
@@ -191,35 +196,35 @@ public struct TokenLifecycle: Sendable {
   private mutating func postpone(_ reason: String, at now: BootTime, _ effects: inout [LifecycleEffect]) {
     var failures = 1
     if case .failing(_, let before, _) = publication { failures = before + 1 }
-    let wait = min(.milliseconds(500) * (1 << min(failures - 1, 10)), Self.longestPublicationWait)
-    if let newest { strayExpiry = min(strayExpiry ?? newest.expiresAt, newest.expiresAt) }
+    let wait = min(.milliseconds(500) * (1 << min(failures - 1, 10)), Self.longestPublicationRetry)
+    if let newest { earliestUnpublishedExpiry = min(earliestUnpublishedExpiry ?? newest.expiresAt, newest.expiresAt) }
     publication = .failing(reason: reason, failures: failures, retryAt: now + wait)
     if failures == 1 {
-      effects.append(.report(newest == nil ? .withdrawalFailing(reason) : .publicationFailing(reason)))
+      effects.append(.report(newest == nil ? .removalFailing(reason) : .publicationFailing(reason)))
     }
   }
 
-  private mutating func restore(at now: BootTime) {
+  private mutating func republish(at now: BootTime) {
     guard newest != nil, publication == .settled else { return }
-    // At once, but not in a race with somebody who undoes it as fast: then once a second.
-    publication = .restoring(at: max(now, lastRestore.map { $0 + Self.shortestRestore } ?? now))
+    // At once, but at most once a second: another process may modify the file as fast.
+    publication = .republishing(at: max(now, lastRepublication.map { $0 + Self.shortestRepublishInterval } ?? now))
   }
 
-  private mutating func doWhatIsDue(at now: BootTime, _ effects: inout [LifecycleEffect]) {
+  private mutating func performDueWork(at now: BootTime, _ effects: inout [LifecycleEffect]) {
     switch phase {
     case .unstarted: break
     case .requesting(let limit):
-      if limit + Self.longestHang <= now { ask(at: now, &effects) }
+      if limit + Self.hangLimit <= now { request(at: now, &effects) }
     case .waiting(let until):
-      if until <= now { ask(at: now, &effects) }
+      if until <= now { request(at: now, &effects) }
     case .queued(let since):
-      if since + Self.longestTurn <= now { ask(at: now, &effects) }
+      if since + Self.longestQueueTime <= now { request(at: now, &effects) }
     }
     switch publication {
     case .settled: break
-    case .restoring(let time), .failing(_, _, let time):
+    case .republishing(let time), .failing(_, _, let time):
       if time <= now {
-        if newest != nil { publish(&effects) } else { effects.append(.withdraw) }
+        if newest != nil { publish(&effects) } else { effects.append(.unpublish) }
       }
     }
   }
@@ -228,8 +233,8 @@ public struct TokenLifecycle: Sendable {
     if !effects.contains(.publish) { effects.append(.publish) }
   }
 
-  private mutating func ask(at now: BootTime, _ effects: inout [LifecycleEffect]) {
-    // Somebody who asks for refresh in a loop gets one request a second.
+  private mutating func request(at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    // Refreshes that are requested in a loop lead to one request a second.
     if let lastRequest, now < lastRequest + RefreshSchedule.shortestInterval {
       phase = .waiting(until: lastRequest + RefreshSchedule.shortestInterval)
       return

@@ -4,8 +4,8 @@ import Glibc
 
 /// A directory that a daemon publishes into, opened by a command that does not trust the daemon's user.
 ///
-/// The daemon's user can put links to other files, pipes and huge files into the directory, and root runs the command.
-/// So a command reads only what the daemon could have published. It checks the descriptor that it reads.
+/// That user can put links to other files, pipes and huge files into the directory, and root runs the command. So a
+/// command reads only files that the daemon can have published. It checks the descriptor that it reads.
 package struct DaemonDirectory: ~Copyable {
   private let descriptor: Int32
 
@@ -17,8 +17,8 @@ package struct DaemonDirectory: ~Copyable {
     package var content: Secret
     /// When it was written, seconds since 1970.
     package var modified: Double
-    /// Whether a process keeps the file locked (`PublishedFile.isHeld`).
-    package var isHeld: Bool
+    /// Whether a process has locked the file (`PublishedFile.isLocked`).
+    package var isLocked: Bool
   }
 
   /// Opens the directory.
@@ -69,7 +69,7 @@ package struct DaemonDirectory: ~Copyable {
     var attempts = 0
     while true {
       let opened = openat(descriptor, name, PrivateFile.openFlags)
-      let isHeld = opened >= 0 && linux_is_held(opened) != 0
+      let isLocked = opened >= 0 && linux_is_held(opened) != 0
       var found = stat()
       let content = try PrivateFile.read(opened, maximum: maximum) { (status) throws(PrivateFile.Unreadable) in
         try check(status, forbidden)
@@ -77,9 +77,9 @@ package struct DaemonDirectory: ~Copyable {
       }
       attempts += 1
       // The daemon replaced the file after it was opened, and has locked the new one.
-      if !isHeld, found.st_nlink == 0, attempts < 10 { continue }
+      if !isLocked, found.st_nlink == 0, attempts < 10 { continue }
       let modified = Double(found.st_mtim.tv_sec) + Double(found.st_mtim.tv_nsec) / 1e9
-      return File(content: content, modified: modified, isHeld: isHeld)
+      return File(content: content, modified: modified, isLocked: isLocked)
     }
   }
 
@@ -93,4 +93,14 @@ package struct DaemonDirectory: ~Copyable {
     guard status.st_nlink <= 1 else { throw .init(reason: "it is a hard link") }
     guard status.st_size > 0 else { throw .init(reason: "it is empty") }
   }
+}
+
+/// The names of files that the daemon keeps for itself, so that no output can have them.
+package enum DaemonFile {
+  /// The status, in the runtime directory.
+  package static let status = "status.json"
+  /// The control socket, in the runtime directory.
+  package static let control = "control"
+  /// The lock, in each directory that the daemon writes to.
+  package static let lock = ".konexus-tokend.lock"
 }

@@ -2,19 +2,21 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// The directories that this process alone writes tokens to: a second daemon there would remove the first one's files.
+/// Locks on the directories that this process writes tokens to. A second daemon there would remove the first one's
+/// files.
 ///
-/// A lock on an open file in the directory (fcntl(2)). The kernel releases it when the process ends, however it ends. The file holds the
-/// process id of its holder, for the message. No call on a file is made under the mutex: a file system can hang.
+/// A lock is on an open file in the directory (fcntl(2)). The kernel releases it when the process ends, for whatever
+/// reason. The file contains the process id of the holder, for the message. No file is opened or read under the mutex,
+/// because a file system can hang.
 public final class DirectoryLocks: Sendable {
-  /// Another process has a directory.
+  /// A directory that another process has locked.
   public struct Held: Error, Hashable, Sendable, CustomStringConvertible {
     /// The directory.
     public var directory: String
-    /// The process; `nil` if it cannot be told.
+    /// The process; `nil` if it is unknown.
     public var process: Int32?
 
-    /// What is wrong, and what to do.
+    /// The problem and the remedy.
     public var description: String {
       let holder = process.map { "the daemon with process id \($0)" } ?? "another daemon"
       let command = process.map { "ps -fp \($0)" } ?? "ls -la \(directory)"
@@ -22,7 +24,7 @@ public final class DirectoryLocks: Sendable {
     }
   }
 
-  /// A lock, held as long as there is a reference. Two paths of one directory share it.
+  /// A lock, which is released with the last reference. Two paths of one directory share it.
   private final class Lock: Sendable {
     let descriptor: Int32
     let device: UInt
@@ -39,22 +41,23 @@ public final class DirectoryLocks: Sendable {
     func isOf(_ status: stat) -> Bool { device == UInt(status.st_dev) && inode == UInt(status.st_ino) }
   }
 
-  private static let name = ".konexus-tokend.lock"
   private let locks = Mutex<[String: Lock]>([:])
   private let runtimeDirectory: String
 
-  /// No directories yet. `runtimeDirectory` is kept until the process ends, once it was taken.
+  /// No locks yet. A lock on `runtimeDirectory` stays until the process ends.
   public init(runtimeDirectory: String) {
     self.runtimeDirectory = runtimeDirectory
   }
 
-  /// Takes `directory`, unless this process has it already. What keeps a lock file from being made is reported when a token is written.
+  /// Locks `directory`, unless this process has done so already.
   ///
-  /// - Throws: ``Held`` if another process has it.
+  /// If the lock file cannot be created, nothing is thrown: the reason is reported when a token is written.
+  ///
+  /// - Throws: ``Held`` if another process has locked it.
   public func take(_ directory: String) throws(Held) {
     guard locks.withLock({ $0[directory] == nil }) else { return }
     let descriptor = open(
-      directory + "/" + Self.name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o600)
+      directory + "/" + DaemonFile.lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o600)
     var status = stat()
     guard descriptor >= 0, fstat(descriptor, &status) == 0 else { return }
     let lock = Lock(descriptor, status)
@@ -64,7 +67,7 @@ public final class DirectoryLocks: Sendable {
     }
     if linux_hold(descriptor) != 0, errno == EAGAIN || errno == EACCES {
       let process = Self.holder(descriptor)
-      // Another thread of this process was quicker.
+      // Another thread of this process was first.
       guard process != getpid() else { return }
       throw Held(directory: directory, process: process)
     }
@@ -74,14 +77,14 @@ public final class DirectoryLocks: Sendable {
     locks.withLock { $0[directory] = lock }
   }
 
-  /// Takes `directory` once more: it was removed and made again, and its lock file with it.
+  /// Locks `directory` again after it was removed and created anew, together with its lock file.
   public func takeAgain(_ directory: String) throws(Held) {
     // Closed outside of the mutex.
     _ = locks.withLock { $0.removeValue(forKey: directory) }
     try take(directory)
   }
 
-  /// Releases all directories but these and the runtime directory.
+  /// Releases all locks except those on `directories` and on the runtime directory.
   package func keep(_ directories: Set<String>) {
     var released: [Lock] = []
     locks.withLock { locks in

@@ -2,15 +2,17 @@ import CLinux
 package import Dispatch
 import Glibc
 
-/// Tells at once when something in a directory changes (inotify(7)): a token's file that somebody deletes is back before the next reader comes.
+/// Changes in directories, reported at once (inotify(7)), so that a deleted token file is restored before the next
+/// application reads it.
 ///
-/// Only a help: where the kernel grants no watch, the check at each heartbeat finds it too. Belongs to the broker's queue.
+/// The check at each heartbeat finds the same changes later, if the kernel grants no watch. All methods belong to the
+/// broker's queue.
 package final class DirectoryWatch {
   /// What changed.
   package enum Change: Hashable {
     /// The file at this path.
     case file(String)
-    /// A directory as a whole, or more than the kernel could keep: everything has to be looked at.
+    /// A directory as a whole, or more changes than the kernel could store: everything must be checked.
     case unknown
   }
 
@@ -19,10 +21,10 @@ package final class DirectoryWatch {
   private var directories: [Int32: String] = [:]
   private var unwatched: Set<String> = []
 
-  /// Whether the kernel grants a watch of every directory that was named.
+  /// Whether every named directory has a watch.
   package var isComplete: Bool { unwatched.isEmpty }
 
-  /// A watch that calls `handler` on `queue` when there are changes to `read`; `nil` if the kernel has none to give.
+  /// A watch that calls `handler` on `queue` when `read` has changes; `nil` if the kernel grants none.
   package init?(queue: DispatchQueue, handler: @escaping @Sendable () -> Void) {
     let descriptor = inotify_init1(O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
@@ -40,9 +42,9 @@ package final class DirectoryWatch {
   /// Watches `directory`. Watching it again is harmless, and needed after it was replaced.
   package func watch(_ directory: String) { note(Self.add(directory, to: descriptor), directory) }
 
-  /// The first half of `watch`, for any thread: it asks the file system, which may hang.
+  /// Adds a watch of `directory`. Any thread can call this; the file system can hang.
   ///
-  /// - Returns: the watch's number; `nil` if the kernel has none to give.
+  /// - Returns: the number of the watch; `nil` if the kernel grants none.
   package static func add(_ directory: String, to descriptor: Int32) -> Int32? {
     let changes =
       UInt32(IN_DELETE) | UInt32(IN_MOVED_FROM) | UInt32(IN_MOVED_TO) | UInt32(IN_ATTRIB) | UInt32(IN_CLOSE_WRITE)
@@ -51,7 +53,7 @@ package final class DirectoryWatch {
     return watch >= 0 ? watch : nil
   }
 
-  /// The second half: takes the number of a watch of `directory`.
+  /// Notes the number of a watch of `directory`, as ``add(_:to:)`` returned it.
   package func note(_ number: Int32?, _ directory: String) {
     guard let number else {
       unwatched.insert(directory)

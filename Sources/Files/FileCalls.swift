@@ -1,16 +1,19 @@
 import Dispatch
 import Synchronization
 
-/// Calls on files that someone else configured: a file system can hang, and no signal ends such a call.
+/// Calls on files that the configuration names, with a limit on the time to wait. A file system can hang, and no signal
+/// ends such a call.
 ///
-/// Each call runs on a thread of its own, and its caller waits for a limited time. A call whose caller gave up goes on until the file
-/// system answers; its result is dropped. Calls of one lane run one after the other, so that a file system that hangs holds
-/// one thread for each lane. At most ``width`` lanes run at once. A call that hangs beyond its limit leaves its place to
-/// another lane, unless ``maximumHanging`` calls have done so.
+/// Each call runs on a thread of its own. If the caller's time limit passes, the call goes on until the file system
+/// answers, and its result is dropped. Calls of one lane run one after the other, so that a file system that hangs
+/// holds one thread for each lane.
+///
+/// At most ``width`` lanes run at once. A call that hangs beyond its limit leaves its place to another lane, unless
+/// ``maximumHanging`` calls have done so.
 public enum FileCalls {
   /// A call that did not end in time.
   public struct Overdue: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The last path that the call opened, or the call before it in its lane, which still hangs; `nil` if there was none.
+    /// The last path that the call opened, or that the hanging call before it opened; `nil` if there was none.
     public var path: String?
     /// How long the caller waited.
     public var limit: Duration
@@ -28,8 +31,8 @@ public enum FileCalls {
   /// How many lanes run at once.
   static let width = 40
 
-  /// How many calls may hang besides: with ``width``, less than systemd allows the service in threads (`TasksMax=`), and
-  /// than Dispatch makes (255).
+  /// How many more calls can hang. Together with ``width`` this is less than systemd allows the service in threads
+  /// (`TasksMax=`), and less than Dispatch creates (255).
   static let maximumHanging = 120
 
   /// Runs `body` in `lane` and returns its result.
@@ -86,7 +89,7 @@ public enum FileCalls {
       var work: @Sendable () -> Void
     }
 
-    /// A call under way.
+    /// A running call.
     private struct Call {
       var limit: ContinuousClock.Instant
       var progress: Progress
@@ -101,9 +104,9 @@ public enum FileCalls {
       startNext()
     }
 
-    /// The caller has given up: a call that has not started never does.
+    /// Removes a call whose caller no longer waits, if it has not started.
     ///
-    /// - Returns: the call of the lane that is under way.
+    /// - Returns: the call of the lane that is running.
     mutating func giveUp(_ number: UInt64, _ lane: String) -> Progress? {
       waiting.removeAll { $0.number == number }
       startNext()
@@ -131,7 +134,7 @@ public enum FileCalls {
       }
     }
 
-    /// Every place is taken: looks soon whether a call has hung for so long that it leaves its place.
+    /// Checks soon whether a call has hung for so long that it leaves its place to another lane.
     private mutating func lookAgain() {
       guard !isLookDue else { return }
       isLookDue = true
@@ -151,9 +154,9 @@ public enum FileCalls {
   }
 }
 
-/// A limit on the time that something is waited for.
+/// A time limit.
 ///
-/// Proof of `Sendable`: the source is made once, and Dispatch lets any thread schedule and cancel it.
+/// It is `Sendable` because the source is created once, and Dispatch lets any thread schedule and cancel it.
 final class LimitTimer: @unchecked Sendable {
   static let queue = DispatchQueue(label: "limits")
   private let source = DispatchSource.makeTimerSource(queue: LimitTimer.queue)
@@ -166,7 +169,7 @@ final class LimitTimer: @unchecked Sendable {
     source.activate()
   }
 
-  /// Ends it; `handler` is not called any more, unless it runs already.
+  /// Cancels the limit. `handler` is not called any more, unless it is running.
   func cancel() { source.cancel() }
 }
 
@@ -186,7 +189,7 @@ extension Task where Failure == Never {
   }
 }
 
-/// A caller that waits for the first of several results; later ones are dropped.
+/// A caller that waits for the first of several results. Later ones are dropped.
 private final class Caller<Value: Sendable>: Sendable {
   private let continuation: Mutex<CheckedContinuation<Value, Never>?>
 

@@ -2,18 +2,20 @@ import Base
 import CLinux
 import Glibc
 
-/// An open directory that is fit to hold a token: in memory, and writable by its owner only.
+/// An open directory that is fit to hold a token: it is in memory, and only its owner can write to it.
 ///
-/// Opened anew for each publication, since the directory at the path may have been replaced; all that follows goes through its
-/// descriptor, so that it cannot be replaced in between.
+/// It is opened anew for each publication, because the directory at the path can have been replaced. Everything after
+/// that uses its descriptor.
 package struct OutputDirectory: ~Copyable {
   package let descriptor: Int32
   package let path: String
 
-  /// Opens the directory and checks it. `owner` is the user that may own it beside root; if it is not
-  /// `isGuarded`, any directory will do, for what is no secret.
+  /// Opens the directory and checks it.
   ///
-  /// - Throws: `PublicationFailure` if it is missing, not in memory (unless that is allowed), or writable by others.
+  /// - Parameters:
+  ///   - owner: the user that must own it, or else root.
+  ///   - isGuarded: whether to check it. A file that is no secret can be in any directory.
+  /// - Throws: `PublicationFailure` if it is missing, writable by others, or not in memory although it must be.
   package init(_ path: String, allowsPersistentStorage: Bool, owner: UInt32 = geteuid(), isGuarded: Bool = true)
     throws(PublicationFailure)
   {
@@ -25,7 +27,8 @@ package struct OutputDirectory: ~Copyable {
         throw .system(
           "open the directory", path, code,
           remedy:
-            "create it for the daemon: install -d -m 0750 -o \(Account.user(owner)) -g konexus-token \(path) (below /run it is gone after a boot: see tmpfiles.d(5))"
+            "create it for the daemon: install -d -m 0750 -o \(Account.user(owner)) -g konexus-token \(path) "
+            + "(below /run it is gone after a boot: see tmpfiles.d(5))"
         )
       case ENOTDIR, ELOOP:
         throw PublicationFailure(
@@ -48,7 +51,7 @@ package struct OutputDirectory: ~Copyable {
     close(descriptor)
   }
 
-  /// Whether an open directory is one that nobody but this process's user or root may write to.
+  /// Whether only root or this process's user owns an open directory and can write to it.
   static func isGuarded(_ descriptor: Int32) -> Bool {
     var status = stat()
     return fstat(descriptor, &status) == 0 && status.st_mode & 0o022 == 0
@@ -71,22 +74,54 @@ package struct OutputDirectory: ~Copyable {
     }
     guard status.st_mode & 0o022 == 0 else {
       throw PublicationFailure(
-        "\(path) may be written to by others (mode \(FileMode.octal(status.st_mode))), who could put a false token there; "
+        "\(path) may be written to by others (mode \(FileMode.octal(status.st_mode))), "
+          + "who could put a false token there; "
           + "type: chmod go-w \(path)")
     }
     guard status.st_uid == owner || status.st_uid == 0 else {
       throw PublicationFailure(
         "\(path) belongs to user \(status.st_uid), who could put a false token there; type: chown \(owner) \(path)")
     }
-    // Nobody but its owner may write to it: so it must be the daemon's own, unless that is root.
+    // Only its owner can write to it, so that must be the daemon's user, unless the daemon is root.
     guard status.st_uid == owner || owner == 0 else {
       throw PublicationFailure(
         "\(path) belongs to root, so that the daemon (user \(owner)) cannot write to it; type: chown \(owner) \(path)")
     }
     guard owner == 0 || status.st_mode & 0o300 == 0o300 else {
       throw PublicationFailure(
-        "\(path) may not be written to by its own user (mode \(FileMode.octal(status.st_mode))); type: chmod u+rwx \(path)"
+        "\(path) may not be written to by its own user (mode \(FileMode.octal(status.st_mode))); "
+          + "type: chmod u+rwx \(path)"
       )
     }
+  }
+}
+
+/// Why a file could not be put in its place, with what to do about it.
+public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvertible {
+  /// A sentence that names the path, the fault and the remedy.
+  public var description: String
+  /// Whether another daemon has the directory: it may end soon.
+  public var isOccupied = false
+
+  package init(_ description: String) {
+    self.description = description
+  }
+
+  package init(_ held: DirectoryLocks.Held) {
+    description = held.description
+    isOccupied = true
+  }
+
+  /// The same of a token that stays at `path` meanwhile.
+  package func whileKept(in path: String) -> PublicationFailure {
+    var failure = self
+    failure.description += "; the token stays in \(path) until then"
+    return failure
+  }
+
+  package static func system(
+    _ what: String, _ path: String, _ code: Int32, remedy: String? = nil
+  ) -> PublicationFailure {
+    PublicationFailure("cannot \(what) \(path): \(SystemError.text(code))" + (remedy.map { "; " + $0 } ?? ""))
   }
 }

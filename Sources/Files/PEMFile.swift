@@ -1,13 +1,13 @@
 package import Base
 
-/// Files of certificates and keys in PEM form (RFC 7468), looked at as far as goes without a library. They are read
-/// in the same way when the configuration is loaded and for each request.
+/// Files of certificates and keys in PEM form (RFC 7468), checked as far as possible without a library. The same checks
+/// run when the configuration is loaded and for each request.
 package enum PEMFile {
-  /// Larger than any real bundle (Debian's is 220 KiB).
+  /// Any real bundle is smaller: Debian's has 220 KiB.
   private static let sizeLimit = 8 << 20
 
-  /// Authorities' certificates. They are not secret, but the owner of the file decides which servers are trusted. It
-  /// must belong to root or to the daemon's user, and other users must not be able to change it.
+  /// CA certificates. They are not secret, but the owner of the file decides which servers are trusted. It must belong
+  /// to root or to the daemon's user, and other users must not be able to change it.
   @discardableResult
   package static func readAuthorities(_ path: String, rules: FileRules) throws(FileRefusal) -> Secret {
     let file = try ProtectedFile.open(path, rules: rules)
@@ -15,8 +15,8 @@ package enum PEMFile {
     return try readCertificates(file, path)
   }
 
-  /// A client's certificates, with their private key if that is in the same file. Other users must then not be able to
-  /// read it.
+  /// A client's certificates, with their private key if it is in the same file. In that case other users must not be
+  /// able to read the file.
   @discardableResult
   package static func readClientCertificates(
     _ path: String, needsKey: Bool, rules: FileRules

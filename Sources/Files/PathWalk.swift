@@ -1,25 +1,27 @@
 import Glibc
 
-/// `O_PATH`. open(2) has it; glibc's headers show it to C with _GNU_SOURCE only. The value is that of asm-generic: x86-64, arm64, riscv64.
+/// `O_PATH` of open(2), which glibc shows to C with _GNU_SOURCE only. The value is that of asm-generic: x86-64, arm64,
+/// riscv64.
 package let openPathOnly: Int32 = 0o10_000_000
 
-/// Opens a regular file component by component, so that it is known whose symbolic links led to it.
+/// Opens a regular file component by component, and checks the symbolic links on the way.
 ///
-/// A path without symbolic links is opened as it is. Where links are followed (a Kubernetes secret, /etc kept elsewhere), each of them and
-/// each directory passed must belong to root or to the daemon's user, and nobody else may write to a directory (unless it is sticky:
-/// then others cannot replace what is not theirs). Each step holds on to the descriptor of the directory before, so renames during
-/// the walk lead nowhere.
+/// A path without symbolic links is opened as it is. If links are followed, each of them and each directory on the way
+/// must belong to root or to the daemon's user. Links are common in Kubernetes secrets, for example. Other users must
+/// not be able to write to such a directory, unless it is sticky: then they cannot replace files of others.
+///
+/// Each step uses the descriptor of the directory before, so that renames during the walk have no effect.
 struct PathWalk {
   private(set) var directory: Int32
   private var pending: [String]
   private var linksFollowed = 0
-  /// The first directory on the way that others may change: a fault only once a link was followed.
+  /// The first directory on the way that others can change. It is an error only after a link was followed.
   private var openDirectory: String?
   private var walked = ""
   private let path: String
   private let userID: UInt32
 
-  /// As many as the kernel follows (path_resolution(7)).
+  /// The kernel follows as many (path_resolution(7)).
   private static let maximumLinks = 40
 
   /// Opens the file at the absolute or relative `path` for reading.
@@ -48,7 +50,7 @@ struct PathWalk {
 
   private mutating func nextName() -> String? { pending.popLast() }
 
-  /// Goes on to `name`; returns the file if that is what it is.
+  /// Goes on to `name`; returns the file if it is one.
   private mutating func step(to name: String, isLast: Bool) throws(FileRefusal) -> OpenedFile? {
     let next = openat(directory, name, openPathOnly | O_NOFOLLOW | O_CLOEXEC)
     guard next >= 0 else { throw FileRefusal(path: path, errno: errno, userID: userID) }
@@ -88,9 +90,11 @@ struct PathWalk {
     throw FileRefusal(
       path: path,
       problem:
-        "is reached through a symbolic link, and other users may change the directory '\(openDirectory.printable)' on the way",
+        "is reached through a symbolic link, "
+        + "and other users may change the directory '\(openDirectory.printable)' on the way",
       remedy:
-        "name the file itself, or run: chown root \(openDirectory.shellQuoted) && chmod go-w \(openDirectory.shellQuoted)"
+        "name the file itself, or run: chown root \(openDirectory.shellQuoted) "
+        + "&& chmod go-w \(openDirectory.shellQuoted)"
     )
   }
 
@@ -99,7 +103,8 @@ struct PathWalk {
       throw FileRefusal(
         path: path,
         problem:
-          "is reached through the symbolic link '\((walked + "/" + name).printable)' of another user (uid \(status.st_uid))",
+          "is reached through the symbolic link '\((walked + "/" + name).printable)' "
+          + "of another user (uid \(status.st_uid))",
         remedy: "name the file itself")
     }
     linksFollowed += 1
@@ -119,7 +124,7 @@ struct PathWalk {
     pending += target.split(separator: "/").reversed().map(String.init)
   }
 
-  /// O_NONBLOCK: a FIFO without a writer must not hold the daemon up.
+  /// O_NONBLOCK: a FIFO without a writer must not block the daemon.
   private func openFile(_ name: String) throws(FileRefusal) -> OpenedFile {
     let descriptor = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
     guard descriptor >= 0 else { throw FileRefusal(path: path, errno: errno, userID: userID) }

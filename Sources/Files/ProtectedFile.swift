@@ -1,24 +1,27 @@
-package import Base
+public import Base
 import Glibc
 
-/// Reads files that must be in the hands of root or of the daemon's user: checks and reads the very same descriptor,
-/// so that nothing can be swapped between the two.
+/// Reads files that must belong to root or to the daemon's user. It checks and reads the same descriptor, so that the
+/// file cannot be replaced in between.
 ///
-/// A symbolic link is followed if it is in the hands of root or of the daemon's user (``PathWalk``).
+/// A symbolic link is followed if it belongs to root or to the daemon's user (``PathWalk``).
 package enum ProtectedFile {
   /// The content of the file at `path`, which is a secret.
   ///
   /// It must be a regular file of root or of the daemon's user. Other users must not be able to read or write it.
-  /// Directly in systemd's credentials directory mode 0440 will do, for systemd adds an ACL for the service's user
-  /// there, whose mask shows as the group's bits; elsewhere only if ``FileRules/allowsGroupRead`` says so.
+  ///
+  /// Two cases allow group access. ``FileRules/allowsGroupRead`` allows the group to read. Directly in systemd's
+  /// credentials directory mode 0440 is allowed, because systemd adds an ACL for the service's user, whose mask shows
+  /// as the group's bits.
   package static func read(_ path: String, rules: FileRules, limit: Int) throws(FileRefusal) -> Secret {
     let (content, refusal) = try readUnlessChangeable(path, rules: rules, limit: limit)
     if let refusal { throw refusal }
     return content
   }
 
-  /// The same for a file that may itself say that its group may read it: what is said against its mode otherwise
-  /// comes beside the content.
+  /// The content of a secret file that can itself allow its group to read it.
+  ///
+  /// - Returns: the content, and the error in the file's mode unless it allows group access. Other errors are thrown.
   package static func readUnlessChangeable(
     _ path: String, rules: FileRules, limit: Int
   ) throws(FileRefusal) -> (content: Secret, refusal: FileRefusal?) {
@@ -29,14 +32,13 @@ package enum ProtectedFile {
     return (try file.read(path: path, limit: limit), refusal)
   }
 
-  /// An open file with secrets, for another process to read: of root or of this process's user, without access for
-  /// others.
+  /// Opens a secret file of root or of this process's user, for another process to read.
   ///
   /// - Returns: its descriptor, which the caller closes.
   package static func descriptor(of path: String) throws(FileRefusal) -> Int32 {
     let rules = FileRules()
     let file = try open(path, rules: rules)
-    // The configuration itself can allow its group to read it: the daemon judges that.
+    // The configuration can allow its group to read it: the daemon decides.
     if let refusal = refusalAsSecret(file, path, rules), file.status.st_mode & 0o037 != 0 {
       file.close()
       throw refusal
@@ -59,9 +61,138 @@ package enum ProtectedFile {
     return file
   }
 
-  /// What is said against the mode of a file that holds a secret.
+  /// The error in the mode of a file that contains a secret.
   static func refusalAsSecret(_ file: OpenedFile, _ path: String, _ rules: FileRules) -> FileRefusal? {
     let isGroupsToRead = rules.allowsGroupRead || file.isDirectly(in: rules.credentialsDirectory)
     return FileRefusal(path: path, mode: file.status.st_mode & 0o7777, allowed: isGroupsToRead ? 0o740 : 0o700)
   }
+}
+
+/// A regular file that is open for reading, with the status of this very descriptor.
+struct OpenedFile {
+  let descriptor: Int32
+  let status: stat
+  let parent: stat
+
+  func close() { Glibc.close(descriptor) }
+
+  /// Whether `directory` is the directory that the file was found in.
+  func isDirectly(in directory: String?) -> Bool {
+    guard let directory else { return false }
+    var status = stat()
+    return stat(directory, &status) == 0 && status.st_dev == parent.st_dev && status.st_ino == parent.st_ino
+  }
+
+  /// The whole content.
+  func read(path: String, limit: Int) throws(FileRefusal) -> Secret {
+    do throws(FileContent.Failure) {
+      return try FileContent.read(descriptor, size: Int(status.st_size), limit: limit)
+    } catch {
+      switch error {
+      case .system(let code): throw FileRefusal(path: path, errno: code, userID: geteuid())
+      case .tooLarge:
+        throw FileRefusal(path: path, problem: "is larger than \(limit / 1024) KiB", remedy: "name the right file")
+      }
+    }
+  }
+}
+
+/// Which users' files are trusted, and which secret files a group can read.
+public struct FileRules: Hashable, Sendable {
+  /// The user whose files are trusted, beside root's.
+  public var userID: UInt32
+  /// Whether a group can read secret files: `allow_group_read`.
+  public var allowsGroupRead: Bool
+  /// The directory of systemd's credentials. Groups can always read files directly in it.
+  public var credentialsDirectory: String?
+
+  /// Rules with these values; `userID` defaults to that of the process.
+  public init(userID: UInt32? = nil, allowsGroupRead: Bool = false, credentialsDirectory: String? = nil) {
+    self.userID = userID ?? geteuid()
+    self.allowsGroupRead = allowsGroupRead
+    self.credentialsDirectory = credentialsDirectory
+  }
+}
+
+/// Why a file is not used that the daemon must read, and that other users must not change or read.
+public struct FileRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The file.
+  public var path: String
+  /// The problem, to follow the file's name: "may be read by others (mode 0644)".
+  public var problem: String
+  /// The remedy: a command, or a sentence.
+  public var remedy: String
+  /// Whether no file exists at the path.
+  public var isMissing: Bool
+
+  /// A refusal of the file at `path`.
+  public init(path: String, problem: String, remedy: String, isMissing: Bool = false) {
+    self.path = path
+    self.problem = problem
+    self.remedy = remedy
+    self.isMissing = isMissing
+  }
+
+  /// A refusal of a file whose `mode` gives others more access than `allowed`; nil if it does not.
+  package init?(path: String, mode: UInt32, allowed: UInt32) {
+    let excess = mode & 0o077 & ~allowed
+    guard excess != 0 else { return nil }
+    self.init(
+      path: path,
+      problem:
+        "may be \(excess & 0o044 == 0 ? "changed" : "read") by other users (mode \(FileMode.octal(mode)))",
+      remedy: "run: chmod \(allowed & 0o004 == 0 ? "0600" : "go-w") \(path.shellQuoted)")
+  }
+
+  /// Problem and remedy in one line, with the path.
+  public var description: String { "'\(path.printable)' \(problem); \(remedy)" }
+}
+
+extension FileRefusal {
+  /// A refusal for an `errno` of opening or reading the file.
+  package init(path: String, errno code: Int32, userID: UInt32) {
+    let remedy =
+      switch code {
+      case ENOENT: "create it, or correct the path"
+      case EACCES: "use sudo; for the service, sudo konexus-tokend check names the LoadCredential= that is missing"
+      case ELOOP: "name the file itself"
+      case ENOTDIR: "correct the path"
+      default: "see to it that uid \(userID) can read it"
+      }
+    let problem =
+      switch code {
+      case ENOENT: "does not exist"
+      case EACCES: "may not be read by uid \(userID)"
+      case ELOOP: "is reached through too many symbolic links, or a link that changed meanwhile"
+      case ENOTDIR: "leads through something that is no directory"
+      default: "cannot be read (\(SystemError.text(code)))"
+      }
+    self.init(
+      path: path, problem: problem, remedy: remedy, isMissing: [ENOENT, ENOTDIR, ENAMETOOLONG].contains(code))
+  }
+}
+
+/// An open file that a command passed to the daemon.
+public final class PassedFile: Sendable {
+  private let descriptor: Int32
+
+  package init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+  deinit { close(descriptor) }
+
+  /// The content of a configuration file; `nil` if it is not a regular file, or cannot be read. The call can hang with
+  /// the file system.
+  public func content(atMost limit: Int) -> Secret? {
+    FileContent.ofRegularFile(descriptor, limit: limit)
+  }
+
+  /// The error in the mode of a secret file; `nil` if there is none.
+  package func refusal(_ path: String) -> FileRefusal? {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { return nil }
+    return FileRefusal(path: path, mode: status.st_mode, allowed: 0o700)
+  }
+
+  /// The identity and version of the file.
+  public var stamp: FileStamp? { FileStamp(of: descriptor) }
 }

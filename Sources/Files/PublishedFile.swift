@@ -2,10 +2,10 @@ import Base
 import CLinux
 import Glibc
 
-/// One file that readers see, replaced atomically.
+/// One file that applications read, replaced atomically.
 ///
-/// A temporary file in the same directory gets its final mode before its first byte, is written whole, and is renamed over the target: a reader
-/// that opens the path at any time gets the old content or the new, never a part, never nothing.
+/// A temporary file in the same directory gets its final mode before its first byte, is written completely, and is
+/// renamed over the target. An application that opens the path reads the old content or the new, never a part.
 package struct PublishedFile {
   package let path: String
   package let mode: UInt32
@@ -14,20 +14,20 @@ package struct PublishedFile {
   /// Whether the directory must be fit for a secret, and the content must outlast a power cut.
   private let isGuarded: Bool
 
-  /// Whether this process keeps the file open and locked: the lock shows other processes that this one lives.
-  private let isHeld: Bool
+  /// Whether this process keeps the file open and locked. The lock shows other processes that this one is running.
+  private let isLocked: Bool
 
-  /// The file that is held.
-  private var held: OpenDescriptor?
+  /// The open and locked file.
+  private var lockedFile: OpenDescriptor?
 
-  /// What was left at the path: whether somebody has changed it since is told by comparing.
-  private var left: Identity?
+  /// The file as `replace` left it, to detect changes by others.
+  private var published: Identity?
 
   package init(
-    path: String, mode: UInt32, allowsPersistentStorage: Bool, isGuarded: Bool = true, isHeld: Bool = false
+    path: String, mode: UInt32, allowsPersistentStorage: Bool, isGuarded: Bool = true, isLocked: Bool = false
   ) {
     self.isGuarded = isGuarded
-    self.isHeld = isHeld
+    self.isLocked = isLocked
     self.path = path
     self.mode = mode
     self.allowsPersistentStorage = allowsPersistentStorage
@@ -36,9 +36,9 @@ package struct PublishedFile {
   package var directory: String { FilePath.directory(of: path) }
   var name: String { FilePath.name(of: path) }
 
-  /// Puts `content` in place.
+  /// Publishes `content`.
   ///
-  /// - Throws: `PublicationFailure`; the old content is in place then, and no temporary file is left.
+  /// - Throws: `PublicationFailure`. The old content stays then, and no temporary file is left.
   package mutating func replace(with content: UnsafeRawBufferPointer) throws(PublicationFailure) {
     let directory = try OutputDirectory(
       directory, allowsPersistentStorage: allowsPersistentStorage, isGuarded: isGuarded)
@@ -56,19 +56,19 @@ package struct PublishedFile {
       throw error
     }
     if allowsPersistentStorage, isGuarded { fsync(directory.descriptor) }
-    left = identity
-    // This releases the former file. A process that still reads that one sees that it has no name any more.
-    if isHeld { held = file }
+    published = identity
+    // This unlocks the previous file. A process that still reads it sees that it has no name any more.
+    if isLocked { lockedFile = file }
   }
 
-  /// The same for what is no secret.
+  /// Publishes content that is not secret.
   package mutating func replace(with content: [UInt8]) throws(PublicationFailure) {
     try content.withUnsafeBufferPointer { bytes throws(PublicationFailure) in
       try replace(with: UnsafeRawBufferPointer(bytes))
     }
   }
 
-  /// Checks that a file could be put in place.
+  /// Checks that a file can be published.
   ///
   /// - Throws: `PublicationFailure` as `replace` would.
   package func prepare() throws(PublicationFailure) {
@@ -76,7 +76,7 @@ package struct PublishedFile {
     try Self.requireFile(name, in: directory)
   }
 
-  /// Checks that `owner` could put the file in place; touches nothing.
+  /// Checks that `owner` can publish the file. Changes nothing.
   ///
   /// - Throws: `PublicationFailure` as `replace` would.
   package func check(owner: UInt32) throws(PublicationFailure) {
@@ -85,14 +85,16 @@ package struct PublishedFile {
     try Self.requireFile(name, in: directory)
   }
 
-  /// Removes the file, so that nobody reads what has ended. If even that fails, empties it. What is no file holds no token and is left alone; and
-  /// where others could have put another directory into this one's place, all but the very file that was left there.
+  /// Removes the file, so that no application reads an expired token. If that fails, empties it.
   ///
-  /// - Throws: `PublicationFailure` if the ended token could be neither removed nor emptied.
+  /// Something that is not a file contains no token and stays. If others can have replaced the directory, only the file
+  /// that `replace` left is removed.
+  ///
+  /// - Throws: `PublicationFailure` if the file can be neither removed nor emptied.
   package mutating func remove() throws(PublicationFailure) {
-    let former = left
-    left = nil
-    // A link in the directory's place leads to somebody else's.
+    let former = published
+    published = nil
+    // A link in place of the directory leads to another user's directory.
     let place = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard place >= 0 else {
       if errno == ENOENT || errno == ENOTDIR || errno == ELOOP { return }
@@ -107,15 +109,15 @@ package struct PublishedFile {
     }
     guard unlinkat(place, name, 0) != 0, errno != ENOENT, errno != EISDIR else { return }
     let code = errno
-    // Not truncate(2): it would follow a symbolic link to somebody else's file.
+    // Not truncate(2), which follows a symbolic link to another user's file.
     let descriptor = openat(place, name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw .system("remove", path, code) }
     close(descriptor)
   }
 
-  /// Removes a regular file of this process's user, from a directory that is in nobody else's hands.
+  /// Removes a regular file of this process's user, from a directory that other users cannot change.
   ///
-  /// - Returns: whether there was one, and it is gone.
+  /// - Returns: whether a file was removed.
   package static func removeOwn(_ path: String) -> Bool {
     let place = open(FilePath.directory(of: path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard place >= 0 else { return false }
@@ -127,15 +129,15 @@ package struct PublishedFile {
     return unlinkat(place, FilePath.name(of: path), 0) == 0
   }
 
-  /// Whether the file at the path is the one that `replace` left there, mode and content unchanged.
-  package var isUndisturbed: Bool {
-    guard let left else { return true }
-    return Identity(at: path) == left
+  /// Whether the file at the path is the one that `replace` left, with the same mode and content.
+  package var isIntact: Bool {
+    guard let published else { return true }
+    return Identity(at: path) == published
   }
 
-  /// Takes the file that is there for the one that was left: after a restart that adopted its content.
+  /// Takes the present file for the one that `replace` left, after a restart that restored its content.
   package mutating func adopt() {
-    left = Identity(at: path)
+    published = Identity(at: path)
   }
 
   private func write(
@@ -145,18 +147,13 @@ package struct PublishedFile {
       directory.descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("create a file in", directory.path, errno) }
     let file = OpenDescriptor(descriptor)
-    // Without such locks, `DaemonLife` looks for the process itself.
-    if isHeld { _ = linux_hold(descriptor) }
-    // open(2) takes the umask off its mode; fchmod(2) does not. Before the first byte, so that nobody gets to read more or less than they may.
+    // If the file system has no such locks, `DaemonState` looks for the process itself.
+    if isLocked { _ = linux_hold(descriptor) }
+    // open(2) applies the umask, fchmod(2) does not. Before the first byte, so that only the intended users can ever
+    // read it.
     guard fchmod(descriptor, mode) == 0 else { throw .system("set the mode of a file in", directory.path, errno) }
-    var rest = content
-    while !rest.isEmpty {
-      let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
-      guard written > 0 else {
-        if written < 0, errno == EINTR { continue }
-        throw .system("write", path, written == 0 ? ENOSPC : errno)
-      }
-      rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+    do throws(FileContent.Failure) { try FileContent.write(content, to: descriptor) } catch {
+      throw .system("write", path, error.code)
     }
     if allowsPersistentStorage, isGuarded, fsync(descriptor) != 0 { throw .system("write", path, errno) }
     var status = stat()
@@ -191,7 +188,7 @@ package struct PublishedFile {
     }
   }
 
-  /// What tells one file, and one state of it, from another.
+  /// The identity of a file, and of its version.
   private struct Identity: Equatable {
     var device: UInt
     var inode: UInt
@@ -219,6 +216,29 @@ package struct PublishedFile {
       var status = stat()
       guard lstat(path, &status) == 0 else { return nil }
       self.init(status)
+    }
+  }
+}
+
+/// The names of temporary files beside their target: `.NAME.tmp-RANDOM`.
+package enum TemporaryName {
+  private static let mark = ".tmp-"
+
+  /// An unpredictable name, so that others cannot create the file before.
+  static func make(for name: String) -> String {
+    ".\(name)\(mark)\(String(UInt64.random(in: .min ... .max), radix: 36))"
+  }
+
+  /// Removes temporary files of `names` from `directory` that a killed process left.
+  package static func sweep(_ directory: String, of names: Set<String>) {
+    guard let stream = opendir(directory) else { return }
+    defer { closedir(stream) }
+    while let entry = readdir(stream) {
+      let found = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      guard found.first == ".", let marked = found.ranges(of: mark).last else { continue }
+      if names.contains(String(found[..<marked.lowerBound].dropFirst())) { unlinkat(dirfd(stream), found, 0) }
     }
   }
 }

@@ -1,25 +1,27 @@
+import Base
 internal import CCurl
 
-/// An absolute http or https URL, taken apart by libcurl, so that what is checked is what will be connected to.
+/// An absolute http or https URL, parsed by libcurl, so that the checked host is the host of the connection.
 ///
-/// Only forms that leave no room for doubt are taken: printable ASCII, `//` after the scheme, no user information, no fragment.
-/// Plain http is for this host alone: `localhost`, 127.0.0.0/8, `[::1]`.
+/// Only unambiguous forms are accepted: printable ASCII, `//` after the scheme, no user information, no fragment. Plain
+/// http is accepted for this host only: `localhost`, 127.0.0.0/8, `[::1]`.
 public struct Endpoint: Hashable, Sendable {
-  /// The URL as it was given.
+  /// The URL as given.
   public let url: String
   /// Whether it is https.
   public let isSecure: Bool
-  /// The host in lower case; an IPv6 address without its brackets.
+  /// The host in lower case, an IPv6 address without brackets.
   public let host: String
-  /// The port, the scheme's own if the URL has none.
+  /// The port; the scheme's default if the URL has none.
   public let port: Int
-  /// The path as it was given; `/` if there is none.
+  /// The path as given; `/` if there is none.
   public let path: String
-  /// What follows the `?`, as it was given.
+  /// The text after the `?`, as given.
   public let query: String?
 
-  /// Checks `url` and takes it apart.
-  /// - Throws: `HTTPFailure` with the reason `invalidURL`, or `insecureURL` for http to another host.
+  /// Checks and parses `url`.
+  ///
+  /// - Throws: `HTTPFailure` with the reason `invalidURL`, or `insecureURL` for http to a remote host.
   public init(_ url: String) throws(HTTPFailure) {
     try Self.checkForm(url)
     let parts = curl_url()
@@ -54,25 +56,26 @@ public struct Endpoint: Hashable, Sendable {
     }
   }
 
-  /// Scheme, host and port, the port only if it is not the scheme's own: `https://auth.example.com`.
+  /// Scheme, host and port, without the scheme's default port: `https://auth.example.com`.
   public var origin: String {
     let scheme = isSecure ? "https" : "http"
     let host = host.contains(":") ? "[\(host)]" : host
     return port == (isSecure ? 443 : 80) ? "\(scheme)://\(host)" : "\(scheme)://\(host):\(port)"
   }
 
-  /// Whether the host is this one, by its very name: `localhost`, 127.0.0.0/8 or `::1`.
+  /// Whether the host is this host by its name: `localhost`, 127.0.0.0/8 or `::1`.
   public var isLoopback: Bool {
-    // libcurl answers `localhost` itself, without DNS (RFC 6761 6.3), and has made a dotted quad of every way to write an IPv4 address.
+    // libcurl resolves `localhost` without DNS (RFC 6761 6.3), and writes every form of an IPv4 address as a dotted
+    // quad.
     if host == "localhost" || host == "::1" { return true }
     let octets = host.split(separator: ".", omittingEmptySubsequences: false)
     return octets.count == 4 && octets[0] == "127" && octets.allSatisfy { UInt8($0) != nil }
   }
 
-  /// The host and port, as messages name them.
+  /// The host and port for messages.
   var place: String { "\(host) port \(port)" }
 
-  /// Refuses what parsers disagree about, before libcurl's lenient one sees it.
+  /// Refuses forms that parsers read differently, before libcurl's lenient parser reads them.
   private static func checkForm(_ url: String) throws(HTTPFailure) {
     guard url.utf8.count <= 8000 else { throw invalid(String(url.prefix(100)) + "...", "it is too long") }
     guard url.utf8.allSatisfy({ (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "\\") }) else {
@@ -85,7 +88,7 @@ public struct Endpoint: Hashable, Sendable {
     guard !url.contains("#") else { throw invalid(url, "it has a fragment (#...)") }
     let rest = lowered.drop { $0 != "/" }.dropFirst(2)
     let authority = rest.prefix { $0 != "/" && $0 != "?" }
-    // The message must not repeat what may be a password.
+    // The message must not repeat a password.
     guard !authority.contains("@") else { throw invalid("a URL", "it has a user name or password in it (...@)") }
     let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" }.dropFirst() : authority.prefix { $0 != ":" }
     let permitted = authority.hasPrefix("[") ? "0123456789abcdef:." : "abcdefghijklmnopqrstuvwxyz0123456789.-_"
@@ -95,8 +98,7 @@ public struct Endpoint: Hashable, Sendable {
   }
 
   private static func invalid(_ url: String, _ why: String) -> HTTPFailure {
-    let shown = url.unicodeScalars.map { $0.isASCII && $0.value >= 0x20 && $0.value != 0x7f ? String($0) : "?" }
-      .joined()
+    let shown = Printable.escapedASCII(url, to: .max)
     return HTTPFailure(reason: .invalidURL, message: "\(shown) is not a URL that can be used: \(why)")
   }
 }

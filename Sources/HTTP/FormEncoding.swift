@@ -1,11 +1,10 @@
 public import Base
-import Glibc
 
 /// A form field's value, secret or not.
 public enum FormValue: Hashable, Sendable, ExpressibleByStringLiteral {
   /// Not secret.
   case text(String)
-  /// Secret: it is copied only to where it is wiped.
+  /// Secret. It is copied only into memory that is wiped.
   case secret(Secret)
 
   /// A text that is not secret.
@@ -21,10 +20,12 @@ public enum FormValue: Hashable, Sendable, ExpressibleByStringLiteral {
   }
 }
 
-/// `application/x-www-form-urlencoded`, as RFC 6749 appendix B and the WHATWG URL standard, 5.2, have it: letters, digits and
-/// `*-._` stay, a space becomes `+`, any other byte of the UTF-8 form becomes `%` and two upper-case hexadecimal digits.
+/// `application/x-www-form-urlencoded` by RFC 6749 appendix B and the WHATWG URL standard, 5.2.
+///
+/// Letters, digits and `*-._` stay. A space becomes `+`. Any other byte of the UTF-8 form becomes `%` and two
+/// upper-case hexadecimal digits.
 public enum FormEncoding {
-  /// The content of a form: `name=value&name=value`, in the order given.
+  /// Encodes a form as `name=value&name=value`, in the given order.
   public static func body(_ fields: [(String, FormValue)]) -> Secret {
     var count = max(0, fields.count - 1)
     for (name, value) in fields {
@@ -40,21 +41,17 @@ public enum FormEncoding {
     }
   }
 
-  /// One value alone, as RFC 6749 2.3.1 has a client's identifier and secret encoded before HTTP Basic puts them together.
+  /// Encodes one value, as RFC 6749 2.3.1 requires for a client's identifier and secret in HTTP Basic.
   public static func encoded(_ value: FormValue) -> Secret {
     writing(value.withBytes(encodedCount)) { output in value.withBytes { output.appendEncoded($0) } }
   }
 
-  /// Makes a Secret of exactly `count` bytes that `body` writes into memory that is wiped afterwards.
+  /// Makes a Secret of exactly `count` bytes that `body` writes.
   private static func writing(_ count: Int, _ body: (inout Output) -> Void) -> Secret {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 1)
-    defer {
-      if let base = buffer.baseAddress { explicit_bzero(base, count) }
-      buffer.deallocate()
+    Secret(capacity: count) { memory, _ in
+      var output = Output(buffer: memory)
+      body(&output)
     }
-    var output = Output(buffer: buffer)
-    body(&output)
-    return Secret(UnsafeRawBufferPointer(buffer))
   }
 
   private static func encodedCount(_ bytes: UnsafeRawBufferPointer) -> Int {

@@ -1,82 +1,82 @@
-/// Why an exchange brought no answer.
+/// The reason why an exchange brought no response.
 ///
-/// An answer with an error status is no failure here. `message` is for people: it names the host and port and never holds a
+/// A response with an error status is not a failure here. `message` names the host and the port, and never holds a
 /// secret.
 public struct HTTPFailure: Error, Hashable, Sendable {
-  /// The kinds of failure, told apart as far as somebody would act on them differently.
+  /// The kinds of failure, as far as they need different actions.
   public enum Reason: Hashable, Sendable {
-    /// Not a URL that this client takes.
+    /// Not a URL that this client accepts.
     case invalidURL
-    /// Plain http to a host that is not this one.
+    /// Plain http to a remote host.
     case insecureURL
-    /// The host's name could not be resolved.
+    /// DNS could not resolve the host's name.
     case nameResolution
-    /// The host is there, but nothing listens on the port.
+    /// The host refused the connection: nothing listens on the port.
     case connectionRefused
-    /// The connection could not be made or broke before an answer came: reset, unreachable, closed.
+    /// The connection failed or broke before a response: reset, unreachable, closed.
     case connectionFailed
     /// The TLS handshake failed.
     case tls(TLSFault)
-    /// The time ran out during this stage.
+    /// The time was over during this stage.
     case timeout(stage: Stage)
-    /// The connection ended in the middle of the answer.
+    /// The connection ended in the middle of the response.
     case truncatedBody
     /// The content is longer than `limit` bytes.
     case bodyTooLarge(limit: Int)
     /// The header fields are longer than 64 KiB.
     case headersTooLarge
-    /// The proxy could not be found or reached, or refused.
+    /// The proxy was not found, not reached, or refused.
     case proxy
-    /// What came is not HTTP.
+    /// The response is not HTTP.
     case malformedResponse
     /// The task was cancelled.
     case cancelled
-    /// Anything else: no memory, no threads, a header that cannot be sent.
+    /// Any other reason: no memory, no threads, a header that cannot be sent.
     case other
   }
 
-  /// What went wrong in a TLS handshake.
+  /// The kinds of TLS failure.
   public enum TLSFault: Hashable, Sendable {
-    /// The certificate leads to no authority that is trusted.
+    /// No trusted CA certificate signed the certificate.
     case unknownAuthority
-    /// The server's certificate is signed by itself and not among the trusted.
+    /// The server's certificate is self-signed and not trusted.
     case selfSigned
-    /// A certificate's time is over.
+    /// A certificate has expired.
     case expired
-    /// A certificate's time has not begun; or this host's clock is slow.
+    /// A certificate is not valid yet, or this host's clock is slow.
     case notYetValid
     /// The certificate is for other names.
     case hostNameMismatch
-    /// No common protocol version: the server offers less than TLS 1.2.
+    /// No common protocol version: the server supports only versions before TLS 1.2.
     case protocolVersion
-    /// The server says that it wants a client certificate, or rejects the one it got. (Before TLS 1.3 many say only "handshake
-    /// failure", which is `other`.)
+    /// The server requires a client certificate, or rejects the one that was sent. Before TLS 1.3, many servers report
+    /// only "handshake failure", which is `other`.
     case clientCertificateRequired
-    /// The client certificate cannot be read or used, or its key cannot be used.
+    /// The client certificate or its key is unreadable or unusable.
     case clientCertificateUnusable
-    /// The file with the client certificate's key is missing, cannot be read, or is open to others.
+    /// The file with the client certificate's key is missing, unreadable, or accessible to other users.
     case clientKeyUnusable
     /// The server's public key is not the pinned one.
     case pinMismatch
-    /// The `caFile` is missing, unreadable, in other hands, or holds no certificate.
+    /// The `caFile` is missing, unreadable, not owned as required, or holds no certificate.
     case caFileUnreadable
-    /// Anything else.
+    /// Any other TLS failure.
     case other
   }
 
-  /// How far an exchange had come.
+  /// The stage of an exchange.
   public enum Stage: Hashable, Sendable {
     /// Waiting for DNS.
     case nameLookup
-    /// Waiting for a proxy: its connection, or its answer to CONNECT.
+    /// Waiting for a proxy: its connection, or its response to CONNECT.
     case proxy
     /// Waiting for the TCP connection to the server.
     case connect
     /// Waiting for the TLS handshake.
     case tls
-    /// Waiting for the first byte of the answer.
+    /// Waiting for the first byte of the response.
     case response
-    /// Waiting for the rest of it.
+    /// Waiting for the rest of the response.
     case body
   }
 

@@ -1,17 +1,18 @@
+import Base
 internal import CCurl
 import Glibc
 
-/// What is known of a transfer that failed, and what it means.
+/// A failed transfer, and its meaning.
 struct TransferDiagnosis {
   let code: CURLcode
   let easy: UnsafeMutableRawPointer
   let prepared: PreparedRequest
-  /// The limit by which we ended the transfer ourselves.
+  /// The limit at which this client ended the transfer.
   let exceeded: HTTPFailure.Reason?
-  /// Whether a TLS handshake was begun.
+  /// Whether a TLS handshake has begun.
   let hasBegunHandshake: Bool
   let bodyBytes: Int
-  /// libcurl's own words.
+  /// libcurl's error text.
   let text: String
 
   /// The failure to report.
@@ -35,8 +36,8 @@ struct TransferDiagnosis {
     case CURLE_COULDNT_CONNECT: return connection
     case CURLE_OPERATION_TIMEDOUT: return timeout(stage)
     case CURLE_FILESIZE_EXCEEDED: return excess(.bodyTooLarge(limit: prepared.limits.bodyBytes))
-    // A header line without end: libcurl's own limit comes before ours, which counts whole lines.
-    case CURLE_OUT_OF_MEMORY where isReadingHeaders, tooLarge: return excess(.headersTooLarge)
+    // A header line without an end reaches libcurl's own limit first: the limit here counts whole lines.
+    case CURLE_OUT_OF_MEMORY where isReadingHeaders, ccurl_too_large: return excess(.headersTooLarge)
     case CURLE_PARTIAL_FILE: return truncated
     case CURLE_GOT_NOTHING:
       return HTTPFailure(reason: .connectionFailed, message: "\(place) closed the connection without an answer")
@@ -54,34 +55,31 @@ struct TransferDiagnosis {
     }
   }
 
-  /// libcurl's words, or its name for the code, as one line of printable ASCII: a part of them may come from the server.
+  /// libcurl's error text, or its name of the code, as one line of printable ASCII. Parts of it can come from the
+  /// server.
   var words: String {
     let text = text.isEmpty ? String(cString: curl_easy_strerror(code)) : text
-    let shown = text.unicodeScalars.map { $0.isASCII && $0.value >= 0x20 && $0.value != 0x7f ? Character($0) : " " }
-    return String(shown.prefix(200)).trimmingSpaces
+    return Printable.escapedASCII(text.trimmingSpaces, to: 200)
   }
 
   /// The kernel's error number, 0 if there was none.
   var systemError: Int32 { Int32(truncatingIfNeeded: long(CURLINFO_OS_ERRNO)) }
 
-  /// The result of the certificate check by OpenSSL's numbers (X509_V_ERR_...), 0 if it passed or did not happen.
-  var verifyResult: Int { long(CURLINFO_SSL_VERIFYRESULT) }
+  /// The result of the certificate check as OpenSSL's X509_V_ERR code, 0 if it passed or did not happen.
+  var verifyResult: Int32 { Int32(truncatingIfNeeded: long(CURLINFO_SSL_VERIFYRESULT)) }
 
-  /// What the proxy answered to CONNECT, 0 if nothing.
+  /// The proxy's status for CONNECT, 0 if there is none.
   private var connectCode: Int { long(CURLINFO_HTTP_CONNECTCODE) }
-
-  /// CURLE_TOO_LARGE, which is newer than Debian 12's headers.
-  private var tooLarge: CURLcode { CURLcode(rawValue: 100) }
 
   private var isReadingHeaders: Bool { bodyBytes == 0 && offset(CURLINFO_STARTTRANSFER_TIME_T) > 0 }
 
   /// Whether the TLS handshake is over.
   var isHandshakeDone: Bool { offset(CURLINFO_APPCONNECT_TIME_T) > 0 }
 
-  /// How far the transfer came.
+  /// The stage that the transfer has reached.
   ///
-  /// The times of the connection and of the handshake are 0 for a connection that is used again. The time at which the
-  /// request could be sent is not.
+  /// The times of the connection and of the handshake are 0 for a reused connection. The time at which the request
+  /// could be sent is not.
   private var stage: HTTPFailure.Stage {
     guard offset(CURLINFO_PRETRANSFER_TIME_T) == 0 else {
       let isInterim = (100..<200).contains(long(CURLINFO_RESPONSE_CODE))
@@ -97,7 +95,7 @@ struct TransferDiagnosis {
     let hasTunnel = connectCode != 0 && hasBegunHandshake
     guard prepared.endpoint.isSecure, !hasTunnel else { return false }
     if prepared.proxy?.isEmpty == false { return true }
-    // The environment's proxy. Without one, the handshake begins as soon as the connection to the URL's port stands.
+    // Without a proxy in the environment, the handshake begins as soon as the URL's port is connected.
     let port = long(CURLINFO_PRIMARY_PORT)
     return port != 0 && (!hasBegunHandshake || port != prepared.endpoint.port)
   }
@@ -119,10 +117,10 @@ struct TransferDiagnosis {
     return HTTPFailure(reason: .timeout(stage: stage), message: "\(what): given up after \(seconds).\(tenths) s")
   }
 
-  /// A connection that could not be made.
+  /// The failure of a connection attempt.
   private var connection: HTTPFailure {
     let place = prepared.endpoint.place
-    // libcurl names whom it tried to reach. If that is not the server, it is a proxy.
+    // libcurl names the host that it tried to reach. Another host than the server is a proxy.
     let target = "Failed to connect to \(prepared.endpoint.host) port \(prepared.endpoint.port) "
     if text.hasPrefix("Failed to connect to "), !text.lowercased().hasPrefix(target.lowercased()) {
       return HTTPFailure(reason: .proxy, message: "the proxy on the way to \(place) cannot be reached: \(systemWords)")
@@ -137,7 +135,7 @@ struct TransferDiagnosis {
     }
   }
 
-  /// A connection that broke.
+  /// The failure of a broken connection.
   private var broken: HTTPFailure {
     let place = prepared.endpoint.place
     if text.contains("chunk") || text.contains("hexadecimal") {
@@ -154,7 +152,8 @@ struct TransferDiagnosis {
     HTTPFailure(
       reason: .truncatedBody,
       message:
-        "\(prepared.endpoint.place) ended the connection in the middle of its answer, after \(bodyBytes) bytes of content"
+        "\(prepared.endpoint.place) ended the connection in the middle of its answer, "
+        + "after \(bodyBytes) bytes of content"
     )
   }
 
@@ -166,7 +165,7 @@ struct TransferDiagnosis {
     return HTTPFailure(reason: reason, message: "\(prepared.endpoint.place) sends \(what): its answer is not taken")
   }
 
-  /// The address that was talked to, in parentheses, unless the host is one itself.
+  /// The remote address in parentheses, unless the host is an address itself.
   private var address: String {
     var value: UnsafePointer<CChar>?
     ccurl_get_string(easy, CURLINFO_PRIMARY_IP, &value)
@@ -175,7 +174,7 @@ struct TransferDiagnosis {
   }
 
   private var systemWords: String {
-    systemError == 0 ? words : String(cString: strerror(systemError))
+    systemError == 0 ? words : SystemError.text(systemError)
   }
 
   private func long(_ info: CURLINFO) -> Int {
@@ -192,8 +191,107 @@ struct TransferDiagnosis {
 }
 
 extension String {
-  /// Without spaces at its ends.
+  /// Without white space at its ends.
   fileprivate var trimmingSpaces: String {
-    String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    String(drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+  }
+}
+
+/// The diagnosis of a TLS handshake: by libcurl's code, OpenSSL's verify result, and otherwise their error text.
+struct TLSDiagnosis {
+  private let transfer: TransferDiagnosis
+
+  init(_ transfer: TransferDiagnosis) {
+    self.transfer = transfer
+  }
+
+  private var place: String { transfer.prepared.endpoint.place }
+  private var settings: TransportSettings { transfer.prepared.request.transport }
+
+  /// The failure; nil if TLS was not the reason.
+  var failure: HTTPFailure? {
+    guard transfer.prepared.endpoint.isSecure else { return nil }
+    switch transfer.code {
+    case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_ISSUER_ERROR: return certificate
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+      return made(.pinMismatch, "the public key of \(place) is not the pinned one")
+    case CURLE_SSL_CACERT_BADFILE:
+      return made(
+        .caFileUnreadable,
+        "the ca_file \(settings.caFile ?? "of the system") holds no certificate that can be used (PEM is wanted)")
+    case CURLE_SSL_CERTPROBLEM:
+      return made(
+        .clientCertificateUnusable,
+        "the client certificate \(settings.clientCertificateFile ?? "") or its key cannot be used: \(transfer.words)")
+    case CURLE_SSL_CLIENTCERT:
+      return made(.clientCertificateRequired, "\(place) wants a client certificate")
+    case CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CIPHER, CURLE_USE_SSL_FAILED, CURLE_RECV_ERROR, CURLE_SEND_ERROR:
+      return handshake
+    default: return nil
+    }
+  }
+
+  /// The failure of the certificate check.
+  private var certificate: HTTPFailure {
+    switch transfer.verifyResult {
+    case X509_V_OK, X509_V_ERR_UNSPECIFIED, X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_EMAIL_MISMATCH,
+      X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return made(.hostNameMismatch, "the certificate of \(place) is for other names: \(transfer.words)")
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return made(.notYetValid, "the certificate of \(place) is not valid yet (or the clock of this host is slow)")
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return made(.expired, "the certificate of \(place) has expired (or the clock of this host is fast)")
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+      return made(.selfSigned, "the certificate of \(place) is self-signed and not among \(trusted)")
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+      X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+      X509_V_ERR_NO_ISSUER_PUBLIC_KEY, X509_V_ERR_CERT_UNTRUSTED:
+      return made(.unknownAuthority, "the certificate of \(place) comes from an authority that is not among \(trusted)")
+    default:
+      return made(.other, "the certificate of \(place) is not accepted: \(transfer.words)")
+    }
+  }
+
+  private var trusted: String {
+    settings.caFile.map { "those in \($0)" } ?? "those that this system trusts (set ca_file for a private one)"
+  }
+
+  /// Another failure of the handshake, or an alert after it: TLS 1.3 servers reject a client certificate only then.
+  private var handshake: HTTPFailure? {
+    let text = transfer.text
+    func says(_ phrases: String...) -> Bool { phrases.contains { text.contains($0) } }
+    if says(
+      "alert certificate required", "alert bad certificate", "alert unknown ca", "alert certificate unknown",
+      "alert certificate expired", "alert unsupported certificate", "alert certificate revoked")
+    {
+      let what =
+        settings.clientCertificateFile.map { "does not accept the client certificate \($0)" }
+        ?? "wants a client certificate"
+      return made(.clientCertificateRequired, "\(place) \(what)")
+    }
+    guard !transfer.isHandshakeDone else { return nil }
+    if says("alert handshake failure") {
+      // Before TLS 1.3, servers have no more exact alert for a missing client certificate.
+      let hint =
+        settings.clientCertificateFile == nil
+        ? "it may want a client certificate" : "it may not accept the client certificate"
+      return made(.other, "\(place) refused the TLS handshake: \(hint), or there is no cipher that both know")
+    }
+    if says("wrong version number", "packet length too long", "http request", "unknown protocol") {
+      return made(.other, "\(place) does not speak TLS: is it an http port?")
+    }
+    if says("protocol version", "unsupported protocol") {
+      return made(.protocolVersion, "\(place) offers no TLS 1.2 or newer")
+    }
+    if transfer.systemError == ECONNRESET
+      || says("unexpected eof", "SSL_ERROR_SYSCALL", "Connection reset", "Broken pipe")
+    {
+      return HTTPFailure(reason: .connectionFailed, message: "\(place) broke the connection during the TLS handshake")
+    }
+    return made(.other, "the TLS handshake with \(place) failed: \(transfer.words)")
+  }
+
+  private func made(_ fault: HTTPFailure.TLSFault, _ message: String) -> HTTPFailure {
+    HTTPFailure(reason: .tls(fault), message: message)
   }
 }

@@ -1,14 +1,16 @@
+import Base
 internal import CCurl
 import Glibc
 import Synchronization
 
-/// The thread that drives all transfers of one client: it starts with the first and ends when none has come for a while.
+/// The thread that drives all transfers of one client. It starts with the first transfer and ends when no transfer has
+/// come for `linger`.
 ///
-/// libcurl's handles belong to that thread alone. Others leave what they want in the inbox and wake it.
+/// Only this thread uses libcurl's handles. Other threads put their requests into the inbox and wake it.
 final class TransferLoop: Sendable {
   typealias Completion = @Sendable (Result<HTTPResponse, HTTPFailure>) -> Void
 
-  /// How long the thread waits for a next transfer before it ends.
+  /// The time that the thread waits for the next transfer before it ends.
   private let linger: Duration
 
   private struct Arrival: Sendable {
@@ -17,8 +19,9 @@ final class TransferLoop: Sendable {
     let completion: Completion
   }
 
-  /// Proof of `Sendable`: through this only `curl_multi_wakeup` is called, which libcurl allows from any thread, and only while
-  /// the inbox is locked; the thread takes it out of the inbox under the same lock before it destroys the handle.
+  /// Why it is `Sendable`: only `curl_multi_wakeup` is called through it, which libcurl allows from any thread, and
+  /// only while the inbox is locked. The thread takes it out of the inbox under the same lock before it destroys the
+  /// handle.
   private struct Waker: @unchecked Sendable {
     let multi: UnsafeMutableRawPointer
   }
@@ -38,14 +41,14 @@ final class TransferLoop: Sendable {
 
   private let inbox = Mutex(Inbox())
 
-  /// libcurl's own start, once for the process.
+  /// The result of libcurl's global initialization, once per process.
   private static let globalResult = ccurl_global_init()
 
   init(linger: Duration) {
     self.linger = linger
   }
 
-  /// A number that names one transfer.
+  /// Makes an identifier for one transfer.
   func reserve() -> UInt64 {
     inbox.withLock {
       $0.lastID += 1
@@ -53,7 +56,7 @@ final class TransferLoop: Sendable {
     }
   }
 
-  /// Begins a transfer. `completion` is called once, on the loop's thread, when nothing of the transfer is left.
+  /// Starts a transfer. `completion` is called once, on the loop's thread, when the transfer has ended.
   func start(_ request: PreparedRequest, id: UInt64, completion: @escaping Completion) {
     let mustStart = inbox.withLock { inbox in
       inbox.arrivals.append(Arrival(id: id, request: request, completion: completion))
@@ -64,7 +67,7 @@ final class TransferLoop: Sendable {
     if mustStart { startThread() }
   }
 
-  /// Ends a transfer as `cancelled`; one that is not there, or not any more, is left alone.
+  /// Ends a transfer as `cancelled`. An unknown or ended transfer is ignored.
   func cancel(_ id: UInt64) {
     inbox.withLock { inbox in
       guard inbox.isRunning else { return }
@@ -73,7 +76,7 @@ final class TransferLoop: Sendable {
     }
   }
 
-  /// No more transfers will come: the thread need not linger.
+  /// Makes the thread end without lingering: no more transfers will come.
   func endLinger() {
     inbox.withLock { inbox in
       inbox.isRetired = true
@@ -86,9 +89,10 @@ final class TransferLoop: Sendable {
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
     pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    // Names are resolved on threads of libcurl's own; a TLS handshake with its certificate checks stays below 64 KiB.
+    // libcurl resolves names on its own threads. A TLS handshake with its certificate checks stays below 64 KiB.
     pthread_attr_setstacksize(&attributes, 512 << 10)
-    // The thread and those that libcurl starts from it inherit this mask: the process's signals are not theirs to take.
+    // The thread, and those that libcurl starts from it, inherit this mask: they must not receive the process's
+    // signals.
     var all = sigset_t()
     var previous = sigset_t()
     sigfillset(&all)
@@ -107,11 +111,11 @@ final class TransferLoop: Sendable {
       }, loop.toOpaque())
     if code != 0 {
       loop.release()
-      abandon("cannot start a thread: \(String(cString: strerror(code)))")
+      abandon("cannot start a thread: \(SystemError.text(code))")
     }
   }
 
-  /// Fails everything in the inbox, since there is no thread to do it.
+  /// Fails all transfers in the inbox, since no thread can do it.
   private func abandon(_ message: String) {
     let arrivals = inbox.withLock { inbox in
       defer {
@@ -152,7 +156,8 @@ final class TransferLoop: Sendable {
 
       if !transfers.isEmpty {
         idleSince = .now
-        // libcurl shortens the wait to its own next timer. The second is for the case that it found no descriptor to be woken by.
+        // libcurl shortens the wait to its own next timer. One second is the limit if it found no descriptor for
+        // wake-ups.
         curl_multi_poll(multi, nil, 0, 1000, nil)
         continue
       }
@@ -173,7 +178,8 @@ final class TransferLoop: Sendable {
     }
   }
 
-  /// Decides under the lock whether the thread ends: a transfer comes either before, and is taken, or after, and starts a thread.
+  /// Decides under the lock whether the thread ends. A transfer that comes before is taken; one that comes later starts
+  /// a thread.
   private func mayEnd(lingerIsOver: Bool) -> Bool {
     inbox.withLock { inbox in
       guard inbox.arrivals.isEmpty, lingerIsOver || inbox.isRetired else { return false }
@@ -213,7 +219,7 @@ final class TransferLoop: Sendable {
 }
 
 extension Duration {
-  /// Milliseconds, rounded up, from 1 (libcurl takes 0 for "no limit") to what a C `int` holds.
+  /// Milliseconds, rounded up, from 1 to the maximum of a C `int`. For libcurl, 0 means no limit.
   var wholeMilliseconds: Int {
     let (seconds, attoseconds) = components
     guard seconds >= 0, attoseconds >= 0 else { return 1 }

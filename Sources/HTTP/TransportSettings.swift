@@ -1,25 +1,28 @@
+import Base
+internal import CCurl
 public import Files
 
-/// Whom a connection trusts, as whom it presents itself, and through which proxy it goes.
+/// The trust, the client certificate and the proxy of a connection.
 ///
-/// Files are named, not held: each request reads them anew, and a connection made with an older content is not used again.
+/// The settings name files and do not hold them. Each request reads the files anew, and no connection made with older
+/// contents is reused.
 public struct TransportSettings: Hashable, Sendable {
-  /// A PEM file of certificate authorities to trust instead of the system's.
+  /// A PEM file of CA certificates that replace the system's.
   public var caFile: String?
-  /// A PEM file with the client's certificate and, after it, those that lead to its authority (RFC 8705).
+  /// A PEM file with the client's certificate, followed by its intermediate CA certificates (RFC 8705).
   public var clientCertificateFile: String?
   /// A PEM file with the client certificate's private key, unencrypted; nil if it is in the certificate's file.
   public var clientKeyFile: String?
-  /// The public key that the server must show besides a valid certificate, as curl writes it: `sha256//BASE64`, several
-  /// separated by `;`.
+  /// The public key that the server must have besides a valid certificate, in curl's notation: `sha256//BASE64`,
+  /// several separated by `;`.
   public var pinnedPublicKey: String?
-  /// The way out.
+  /// The proxy.
   public var proxy: ProxySetting
-  /// Whose the files must be.
+  /// The required owners of the files.
   public var fileRules: FileRules
 
-  /// The defaults: the system's authorities, no client certificate, no pin, proxies as the environment says,
-  /// files of root or of this process's user.
+  /// Makes settings. The defaults: the system's CA certificates, no client certificate, no pin, the environment's
+  /// proxies, files owned by root or by this process's user.
   public init(
     caFile: String? = nil, clientCertificateFile: String? = nil, clientKeyFile: String? = nil,
     pinnedPublicKey: String? = nil, proxy: ProxySetting = .environment, fileRules: FileRules = FileRules()
@@ -34,13 +37,14 @@ public struct TransportSettings: Hashable, Sendable {
 }
 
 extension TransportSettings {
-  /// Which lane of ``FileCalls`` reads its files; `nil` if it names none.
+  /// The lane of ``FileCalls`` that reads its files; nil if it names none.
   package var fileLane: String? {
     let paths = [caFile, clientCertificateFile, clientKeyFile].compactMap(\.self)
     return paths.isEmpty ? nil : "tls " + paths.joined(separator: " ")
   }
 
-  /// What a call on its files that hangs at `path` means; with `nil` the first of them counts, which is read first.
+  /// The fault that a call on its files means if it hangs at `path`. With nil, the first file counts, which is read
+  /// first.
   func fault(ofOverdue path: String?) -> HTTPFailure.TLSFault {
     switch path ?? caFile ?? clientCertificateFile {
     case caFile?: .caFileUnreadable
@@ -50,12 +54,88 @@ extension TransportSettings {
   }
 }
 
-/// The proxy of a request. A plain http request, which goes to a loopback host only, never takes one.
+/// The proxy of a request. A plain http request goes to a loopback host only and uses no proxy.
 public enum ProxySetting: Hashable, Sendable {
-  /// As `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` and `no_proxy`, `NO_PROXY` say. A loopback host is reached directly.
+  /// The proxy in `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`, with the exceptions in `no_proxy`,
+  /// `NO_PROXY`. Loopback hosts are connected directly.
   case environment
-  /// None, whatever the environment says.
+  /// No proxy. The environment does not count.
   case none
-  /// This one: `http://` or `https://`, a host, a port; a user and password may be in it.
+  /// This proxy: `http://` or `https://`, a host, a port, optionally a user and password.
   case url(String)
+}
+
+/// The contents of the files that `TransportSettings` names, checked and read for one request.
+///
+/// libcurl gets contents instead of names, so that it uses exactly what was checked. It distinguishes connections by
+/// the contents, so that a changed `caFile` needs a new connection.
+struct TransportFiles: Sendable {
+  let authorities: Secret?
+  let certificate: Secret?
+  let key: Secret?
+
+  /// No files: the system's CA certificates, and no client certificate.
+  static let none = TransportFiles(authorities: nil, certificate: nil, key: nil)
+
+  private init(authorities: Secret?, certificate: Secret?, key: Secret?) {
+    self.authorities = authorities
+    self.certificate = certificate
+    self.key = key
+  }
+
+  init(_ settings: TransportSettings) throws(HTTPFailure) {
+    let rules = settings.fileRules
+    let keyFile = settings.clientKeyFile
+    authorities = try Self.read(settings.caFile, "ca_file", .caFileUnreadable) { path throws(FileRefusal) in
+      try PEMFile.readAuthorities(path, rules: rules)
+    }
+    certificate = try Self.read(
+      settings.clientCertificateFile, "client certificate",
+      keyFile == nil ? .clientKeyUnusable : .clientCertificateUnusable
+    ) { path throws(FileRefusal) in
+      try PEMFile.readClientCertificates(path, needsKey: keyFile == nil, rules: rules)
+    }
+    key =
+      try Self.read(keyFile, "client key", .clientKeyUnusable) { path throws(FileRefusal) in
+        try PEMFile.readKey(path, rules: rules)
+      } ?? certificate
+  }
+
+  private static func read(
+    _ path: String?, _ role: String, _ fault: HTTPFailure.TLSFault,
+    _ body: (String) throws(FileRefusal) -> Secret
+  ) throws(HTTPFailure) -> Secret? {
+    guard let path else { return nil }
+    do throws(FileRefusal) { return try body(path) } catch {
+      throw HTTPFailure(reason: .tls(fault), message: "the \(role) \(error)")
+    }
+  }
+}
+
+/// The system's CA certificates: a directory with one file per certificate, named by its hash, and a bundle of all.
+///
+/// In the directory, OpenSSL reads only the certificate that it needs. It reads the bundle as a whole, about 140
+/// certificates, which takes some 20 ms of CPU time per connection. Therefore the directory is used first. Both are
+/// used together if the directory lacks the certificate: some systems fill only the bundle.
+struct SystemAuthorities: Sendable {
+  /// The hashed directory; nil for libcurl's default.
+  var directory: String?
+  /// The bundle; nil for libcurl's default.
+  var bundle: String?
+
+  /// The part that a transfer uses.
+  enum Part: Sendable {
+    case directory, all
+  }
+
+  /// Sets libcurl's options.
+  func apply(_ part: Part, to options: inout TransferOptions, _ easy: UnsafeMutableRawPointer) {
+    if let directory { options.set(CURLOPT_CAPATH, directory) }
+    if let bundle { options.set(CURLOPT_CAINFO, bundle) }
+    guard part == .directory else { return }
+    var path: UnsafePointer<CChar>?
+    ccurl_get_string(easy, CURLINFO_CAPATH, &path)
+    // A libcurl without a directory uses its bundle, or its TLS library's own store.
+    if directory != nil || path != nil { options.setNull(CURLOPT_CAINFO) }
+  }
 }

@@ -83,8 +83,7 @@ struct AnswerDelivery {
 
   private var raw: RawSending { RawSending(channel: channel) }
 
-  /// The status line and the header fields as bytes, with more of them, but without the length of the body that the head
-  /// of `whole` has.
+  /// The status line and the header fields of `whole` as bytes, without its Content-Length and with `more` fields.
   private func rawHead(with more: String) -> [UInt8] {
     let head = headWithoutLength
     let lines = head.headerFields.map { "\($0.name): \($0.value)\r\n" }.joined()

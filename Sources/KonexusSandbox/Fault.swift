@@ -37,7 +37,8 @@ public struct Fault: Sendable, Hashable {
     case close
     /// The request is read and never answered.
     case hang
-    /// These bytes, a character up to U+00FF for each, go out inside TLS, in place of an HTTP answer, then the connection is closed.
+    /// Sends these bytes inside TLS in place of an HTTP response, then closes the connection.
+    /// Each character stands for one byte, up to U+00FF.
     case rawBytes(String)
 
     // MARK: Another answer, from something else than the endpoint: no alert is accepted

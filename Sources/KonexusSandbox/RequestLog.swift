@@ -12,8 +12,8 @@ public struct RequestRecord: Sendable, Hashable, Codable {
   public var status: Int?
   /// Why it was refused, in the sandbox's words; nil when it was not.
   public var refusal: String?
-  /// How the client proved who it is, by the names of RFC 8414: `client_secret_post`, `private_key_jwt`, ...; nil when it
-  /// did not, or need not.
+  /// The method of client authentication, named as in RFC 8414: `client_secret_post`, `private_key_jwt`, ...
+  /// `nil` if the client did not authenticate, or did not need to.
   public var authentication: String?
   /// The form fields of the request, but for the client's secret and assertion and the tokens.
   public var parameters: [String: [String]] = [:]

@@ -92,9 +92,9 @@ public final class Sandbox: Sendable {
     return (identity.certificatePEM, identity.keyPEM)
   }
 
-  /// A certificate that vouches for itself, for `self_signed_tls_client_auth` (RFC 8705): certificate and key in PEM. It
-  /// must be registered with a client before it is of use.
-  /// - Throws: When it cannot be made.
+  /// Makes a self-signed certificate for `self_signed_tls_client_auth` (RFC 8705): certificate and key in PEM.
+  /// The server accepts it only after it is registered with a client.
+  /// - Throws: If the certificate cannot be made.
   public static func makeSelfSignedCertificate(name: String) throws -> (certificatePEM: String, keyPEM: String) {
     let identity = try CertificateAuthority.selfSignedIdentity(name: name)
     return (identity.certificatePEM, identity.keyPEM)

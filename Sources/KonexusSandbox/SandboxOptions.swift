@@ -24,8 +24,8 @@ public struct SandboxOptions: Sendable {
   public var maximumTLSVersion = TLSVersion.tls13
   /// Whether it asks for a certificate of the client.
   public var clientCertificates = ClientCertificates.ignored
-  /// The TCP port of a second door that demands client certificates, of any authority or none, and that discovery names in
-  /// `mtls_endpoint_aliases` (RFC 8705, section 5); 0: any free one; nil: no such door.
+  /// The TCP port of a second listener that requires a client certificate, whichever authority issued it.
+  /// The metadata names it in `mtls_endpoint_aliases` (RFC 8705, section 5). 0: any free port; `nil`: no such listener.
   public var mutualTLSPort: Int?
   /// What can be changed later too.
   public var settings = SandboxSettings()

@@ -2,8 +2,8 @@
 public struct SandboxSettings: Sendable {
   /// The life of a token, in seconds: `expires_in`, and `exp` minus `iat`.
   public var lifetime: Int64 = 3600
-  /// How far the server's clock is ahead of the machine's, in seconds; negative: behind. It moves the `Date` header, the
-  /// tokens' times and the API's judgement alike.
+  /// How far the server's clock is ahead of the machine's, in seconds; negative if it is behind.
+  /// It shifts the `Date` header, the times in tokens, and the time by which the API checks a token.
   public var clockSkew: Double = 0
   /// The audience of the tokens, and of the API. One is written as a string, several as an array.
   public var audience = ["tamarack"]
@@ -41,8 +41,9 @@ public struct SandboxSettings: Sendable {
 
   /// Whether the key set has an `ETag`, and a request that names it gets 304 (RFC 9110, section 8.8.3).
   public var keySetHasETag = false
-  /// Whether every second response with the key set is another server's: it lacks the key that signs. A load balancer in
-  /// front of servers that do not share their keys does that.
+  /// Whether every second response with the key set lacks the key that signs, as if from another server.
+  ///
+  /// That happens behind a load balancer whose servers do not share their keys.
   public var alternatesKeySets = false
   /// How the API learns keys.
   public var apiKeyCache = APIKeyCache.none

@@ -1,17 +1,17 @@
 import Base
-import HTTP
+public import HTTP
 
-/// One attempt's allowance of time: each exchange has its timeout, all together have twice that.
+/// The time limits of one attempt: each exchange has the timeout, all exchanges together have twice the timeout.
 struct Attempt {
   let start: BootTime
   private let timeout: Duration
-  /// When it is over, on a host that is awake.
+  /// The time at which it is over, on a host that is awake.
   let limit: BootTime
 
-  /// What is waited for something that there is a substitute for, such as a newer discovery document.
+  /// The limit for a request whose cached result can be used instead.
   static let substituteTimeout = Duration.seconds(5)
 
-  /// What is waited for something that may help, after something else has failed already.
+  /// The limit for reading metadata again after a request has failed.
   var lastResortTimeout: Duration { max(Self.substituteTimeout, timeout / 2) }
 
   init(_ request: TokenRequest, at now: BootTime) {
@@ -24,9 +24,9 @@ struct Attempt {
     limit = now + timeout * 2
   }
 
-  /// What the next exchange may take, `longest` at the most.
+  /// The time that the next exchange can take, at most `longest`.
   ///
-  /// - Throws: `timeout` if nothing is left.
+  /// - Throws: `timeout` if no time is left.
   func allowance(at now: BootTime, longest: Duration? = nil) throws(AcquisitionFailure) -> Duration {
     let left = limit - now
     guard left > .zero else {
@@ -36,25 +36,42 @@ struct Attempt {
   }
 }
 
-/// Something read from the server, and until when it is good.
-struct Cached<Value: Sendable>: Sendable {
-  var value: Value
-  var readAt: BootTime
-  var freshUntil: BootTime
-}
+/// A step of an attempt, for a person who watches it by `konexus-tokend check`. It holds no secret and no token.
+public enum AcquisitionStep: Sendable {
+  /// The server responded to a request for one of its documents, with any status.
+  case fetched(Document)
+  /// The discovery document is valid.
+  case discovered(ServerMetadata)
+  /// The token endpoint issued a token, which is not verified yet.
+  case answered(Answer)
+  /// The keys that can verify the token were read.
+  case keys(count: Int)
 
-/// How long what a server published is taken for fresh.
-enum Freshness {
-  /// At least this, whatever the server says: tokens of 20 s must not mean a discovery every 10 s.
-  static let shortest = Duration.seconds(60)
-  /// At most this: a signing key that was withdrawn must not be trusted for ever.
-  static let longest = Duration.seconds(86_400)
-  /// If the server says nothing.
-  static let usual = Duration.seconds(3600)
-  /// When the server could not be asked and the last good answer serves on.
-  static let afterOutage = Duration.seconds(60)
+  /// A document of the server and its response.
+  public struct Document: Sendable {
+    /// Its URL.
+    public var url: String
+    /// The response, with certificates for the first document of an attempt.
+    public var response: HTTPResponse
+    /// How far the server's clock is ahead of this host's; nil if the response has no `Date`.
+    public var skew: Duration?
+  }
 
-  static func of(_ response: HTTPResponse) -> Duration {
-    min(max(CacheLifetime.freshness(response.headers, unixTime: Int64(Moment.now().unix)) ?? usual, shortest), longest)
+  /// A successful token response (RFC 6749, 5.1), without its token.
+  public struct Answer: Sendable {
+    /// The endpoint.
+    public var url: String
+    /// The time from sending the request to receiving the whole response.
+    public var duration: Duration
+    /// `expires_in` in seconds.
+    public var expiresIn: Double?
+    /// `scope`, if the response has it.
+    public var scope: [String]?
+    /// The client authentication that the server accepted.
+    public var clientAuthentication: ClientAuthentication
+    /// How far the server's clock is ahead of this host's.
+    public var skew: Duration?
+    /// The content of the token; nil if it is no JWT.
+    public var token: TokenInspection?
   }
 }

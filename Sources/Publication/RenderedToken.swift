@@ -3,9 +3,9 @@ import FoundationEssentials
 package import OAuth
 package import Settings
 
-/// A token in the form in which an output wants it.
+/// A token in the format of an output.
 package enum RenderedToken {
-  /// The bytes of the file.
+  /// The content of the file.
   package static func content(of verifiedToken: VerifiedToken, as output: TokenOutput) -> Secret {
     let token = verifiedToken.accessToken
     switch output.format {
@@ -16,7 +16,7 @@ package enum RenderedToken {
     }
   }
 
-  /// The token in a file's bytes; `nil` if they are not of the output's form.
+  /// The token in the content of a file; `nil` if the content has another format.
   package static func token(in content: Secret, as output: TokenOutput) -> Secret? {
     let text = content.exposed
     switch output.format {

@@ -1,22 +1,22 @@
 package import Base
 
-/// How the attempts for one token ended since the daemon started.
+/// The results of the attempts for one token since the daemon started.
 public struct RequestTally: Hashable, Sendable, Codable {
   /// Attempts that brought a verified token.
   public var successes = 0
-  /// Attempts that failed in a way that may pass.
+  /// Attempts that failed with a transient failure.
   public var transientFailures = 0
-  /// Attempts that were refused.
+  /// Attempts that failed with a permanent failure.
   public var refusals = 0
-  /// When the last good token was asked for, seconds since 1970.
+  /// When the last valid token was requested, seconds since 1970.
   public var lastSuccess: Double?
-  /// How long the attempts took, good and bad.
+  /// The durations of all attempts.
   public var durations = DurationHistogram()
 
-  /// Nothing yet.
+  /// An empty tally.
   public init() {}
 
-  /// Counts an attempt; `failure` is `nil` for a good one.
+  /// Counts an attempt. `failure` is `nil` for a success.
   package mutating func count(_ failure: AcquisitionFailure?, sentAt: Moment, took duration: Duration) {
     switch failure?.kind {
     case nil:
@@ -26,5 +26,28 @@ public struct RequestTally: Hashable, Sendable, Codable {
     case .refused: refusals += 1
     }
     durations.add(duration.seconds)
+  }
+}
+
+/// A histogram of durations as Prometheus defines it.
+public struct DurationHistogram: Hashable, Sendable, Codable {
+  /// The upper bounds of the buckets in seconds. Longer durations count in the total only.
+  public static let bounds: [Double] = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+  /// The number of durations in each bucket, without those in smaller ones.
+  public private(set) var counts = Array(repeating: 0, count: bounds.count)
+  /// The number of durations.
+  public private(set) var total = 0
+  /// The sum of the durations in seconds.
+  public private(set) var sum = 0.0
+
+  /// An empty histogram.
+  public init() {}
+
+  /// Adds a duration in seconds.
+  public mutating func add(_ seconds: Double) {
+    total += 1
+    sum += seconds
+    if let bucket = Self.bounds.firstIndex(where: { seconds <= $0 }), bucket < counts.count { counts[bucket] += 1 }
   }
 }

@@ -3,44 +3,44 @@ import FoundationEssentials
 
 /// The content of `status.json`: one JSON object, with a line for each token.
 ///
-/// The line of a token that has not changed is taken from the former document: with ten thousand tokens something changes every few seconds, and
-/// to encode all of them took a third of a second and 60 MiB.
+/// Lines of unchanged tokens are copied from the previous document. With ten thousand tokens, something changes every
+/// few seconds. Encoding all of them takes a third of a second and 60 MiB.
 struct StatusDocument {
-  /// The whole text.
+  /// The text.
   private(set) var bytes: [UInt8] = []
-  /// All but the tokens.
+  /// The status without tokens.
   private var head: BrokerStatus?
   private var tokens: [TokenStatus] = []
   private var lines: [Range<Int>] = []
 
-  /// Takes `status` for what there is to tell.
+  /// Encodes `status`.
   ///
-  /// - Returns: the document of that; `nil` if nothing but the time has changed, or it cannot be encoded (a number that is none).
+  /// - Returns: `nil` if nothing but the time has changed, or if a number cannot be encoded.
   func updated(to status: BrokerStatus) -> StatusDocument? {
     var head = status
     head.tokens = []
-    var former = self.head
-    former?.writtenAt = head.writtenAt
-    guard head != former || status.tokens != tokens else { return nil }
+    var previous = self.head
+    previous?.writtenAt = head.writtenAt
+    guard head != previous || status.tokens != tokens else { return nil }
     return try? StatusDocument(head, status.tokens, after: self)
   }
 
   init() {}
 
-  private init(_ head: BrokerStatus, _ tokens: [TokenStatus], after former: StatusDocument) throws {
+  private init(_ head: BrokerStatus, _ tokens: [TokenStatus], after previous: StatusDocument) throws {
     self.head = head
     self.tokens = tokens
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let (start, end) = try Self.split(encoder.encode(head))
-    bytes.reserveCapacity(former.bytes.count + 4096)
+    bytes.reserveCapacity(previous.bytes.count + 4096)
     lines.reserveCapacity(tokens.count)
     bytes += start
     for (index, token) in tokens.enumerated() {
       bytes += index == 0 ? "\n".utf8 : ",\n".utf8
       let begin = bytes.count
-      if index < former.tokens.count, former.tokens[index] == token {
-        bytes += former.bytes[former.lines[index]]
+      if index < previous.tokens.count, previous.tokens[index] == token {
+        bytes += previous.bytes[previous.lines[index]]
       } else {
         bytes += try encoder.encode(token)
       }
@@ -51,7 +51,7 @@ struct StatusDocument {
     bytes += "\n".utf8
   }
 
-  /// The status in a document; `nil` if it is no such document, or has a number that no daemon writes.
+  /// Decodes a document; `nil` if its format is wrong, or a number is out of range.
   ///
   /// Decodes line by line, up to the first wrong line. So a forged document takes little more memory than its size.
   static func parse(_ document: Secret) -> BrokerStatus? {
@@ -66,26 +66,26 @@ struct StatusDocument {
           break
         }
         let object = line.last == UInt8(ascii: ",") ? line.dropLast() : line
-        guard let token = try? decoder.decode(TokenStatus.self, from: object), token.isSound else { return nil }
+        guard let token = try? decoder.decode(TokenStatus.self, from: object), token.isPlausible else { return nil }
         tokens.append(token)
       }
-      guard var status = try? decoder.decode(BrokerStatus.self, from: head), status.isSound else { return nil }
+      guard var status = try? decoder.decode(BrokerStatus.self, from: head), status.isPlausible else { return nil }
       status.tokens = tokens
       return status
     }
   }
 
-  /// No daemon writes a longer line: granted scopes are limited to 64 KiB.
+  /// The maximum length of a line. Granted scopes are limited to 64 KiB.
   private static let longestLine = 1 << 18
 
-  /// The next line; `nil` after the last one, and for a line that is too long.
+  /// The next line; `nil` at the end, and for a line that is too long.
   private static func line(_ rest: inout Slice<UnsafeRawBufferPointer>) -> Data? {
     guard let end = rest.firstIndex(of: UInt8(ascii: "\n")), end - rest.startIndex <= longestLine else { return nil }
     defer { rest = rest[(end + 1)...] }
     return Data(rest[..<end])
   }
 
-  /// The two sides of the place where the tokens go. Within a string the quotes would be escaped, so there is just one.
+  /// Splits the document at the place for the tokens. Quotes within strings are escaped, so the place is unique.
   private static func split(_ head: Data) throws -> (Data, Data) {
     let empty = Data(#""tokens":[]"#.utf8)
     guard let place = head.firstRange(of: empty) else {
@@ -93,5 +93,41 @@ struct StatusDocument {
     }
     let middle = head.index(before: place.upperBound)
     return (head[..<middle], head[middle...])
+  }
+}
+
+/// Bounds for the numbers of a status file. `StatusDocument.parse` checks every number once, so that later arithmetic
+/// cannot overflow.
+private enum PlausibleNumbers {
+  /// Bounds for times and for differences of clocks, in seconds. A server's `Date` can be in the year 9999.
+  private static let seconds = -1e12...1e12
+
+  static func areSeconds(_ values: Double?...) -> Bool {
+    values.allSatisfy { $0.map(seconds.contains) ?? true }
+  }
+
+  static func areNatural(_ values: Int...) -> Bool { values.allSatisfy { $0 >= 0 } }
+}
+
+extension BrokerStatus {
+  /// Whether the numbers, without those of the tokens, are in range.
+  var isPlausible: Bool {
+    version == 1 && pid > 0 && processStart ?? 0 >= 0 && PlausibleNumbers.areNatural(reloads)
+      && PlausibleNumbers.areSeconds(writtenAt, startedAt, stoppedAt)
+  }
+}
+
+extension TokenStatus {
+  /// Whether all numbers are in range.
+  var isPlausible: Bool {
+    let durations = tally.durations
+    return expiresAtBoot ?? 0 >= 0 && dueAtBoot ?? 0 >= 0
+      && PlausibleNumbers.areSeconds(
+        expiresAt, nextAttempt, obtainedAt, clockSkew, lastSuccess, failure?.since, lastFailure?.since,
+        tally.lastSuccess, durations.sum)
+      && PlausibleNumbers.areNatural(
+        requests, successes, failure?.count ?? 0, lastFailure?.count ?? 0, tally.successes, tally.transientFailures,
+        tally.refusals, durations.total)
+      && durations.counts.count == DurationHistogram.bounds.count && durations.counts.allSatisfy { $0 >= 0 }
   }
 }

@@ -4,18 +4,17 @@ import FoundationEssentials
 import Glibc
 import Settings
 
-/// `status.json` in the runtime directory: what `konexus-tokend status` reads, also after the daemon is gone. Holds no secret.
+/// `status.json` in the runtime directory. `konexus-tokend status` reads it, also if the daemon does not run. It holds
+/// no secret.
 public struct StatusFile: Sendable {
-  /// The file's name in the runtime directory.
-  package static let name = RuntimeEnvironment.statusFileName
-
   private var file: PublishedFile
   private var written = StatusDocument()
 
-  /// The file in `directory`.
+  /// A status file in `directory`.
   public init(directory: String, allowsPersistentStorage: Bool) {
     file = PublishedFile(
-      path: directory + "/" + Self.name, mode: 0o644, allowsPersistentStorage: allowsPersistentStorage, isHeld: true)
+      path: directory + "/" + DaemonFile.status, mode: 0o644, allowsPersistentStorage: allowsPersistentStorage,
+      isLocked: true)
   }
 
   /// Writes `status`, unless nothing but the time has changed.
@@ -27,51 +26,51 @@ public struct StatusFile: Sendable {
     written = document
   }
 
-  /// What a former run of this very user left in `directory`; `nil` if nothing, or nothing that can be trusted.
+  /// The status that the previous run of this user wrote into `directory`; `nil` if there is no trusted one.
   public static func left(in directory: String) -> BrokerStatus? {
-    (try? PrivateFile.read(directory + "/" + name, maximum: sizeLimit)).flatMap(StatusDocument.parse)
+    (try? PrivateFile.read(directory + "/" + DaemonFile.status, maximum: sizeLimit)).flatMap(StatusDocument.parse)
   }
 
-  /// Ten thousand tokens take 6 MiB, and 12 MiB if each of them fails.
+  /// The size limit. Ten thousand tokens take 6 MiB, or 12 MiB if all of them fail.
   private static let sizeLimit = 24 << 20
 
-  /// Why there is no status to be had: a sentence that says what to do.
+  /// The reason why there is no status, and a remedy.
   public struct Unavailable: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is wrong, with the path.
     public var problem: String
-    /// What to type next.
+    /// The command to run next.
     public var remedy: String
-    /// Whether there is no status file at all.
+    /// Whether the status file does not exist.
     public var isMissing = false
 
-    /// An account of the given parts.
+    /// An error of the given values.
     public init(problem: String, remedy: String, isMissing: Bool = false) {
       self.problem = problem
       self.remedy = remedy
       self.isMissing = isMissing
     }
 
-    /// Problem and remedy.
+    /// The problem and the remedy.
     public var description: String { "\(problem); \(remedy)" }
   }
 
-  /// Reads what a daemon wrote into `directory`.
+  /// Reads the status in `directory`.
   ///
-  /// - Throws: `Unavailable` as `find` does.
+  /// - Throws: `Unavailable`, as `find` does.
   public static func read(from directory: String) throws(Unavailable) -> BrokerStatus { try find(in: directory).status }
 
-  /// Finds what a daemon wrote into `directory`, and the daemon's user.
+  /// Reads the status in `directory` and determines the daemon's user.
   ///
-  /// - Throws: `Unavailable` if there is none, if this user cannot read it, if another user than the directory's owner
-  ///   can have written it, or if it is of another version.
-  public static func find(in directory: String) throws(Unavailable) -> FoundStatus {
-    let path = directory + "/" + name
+  /// - Throws: `Unavailable` if the file does not exist, if this user cannot read it, if another user than the
+  ///   directory's owner can have written it, or if it has another version.
+  public static func find(in directory: String) throws(Unavailable) -> LoadedStatus {
+    let path = directory + "/" + DaemonFile.status
     let file: DaemonDirectory.File
     let owner: UInt32
     do throws(PrivateFile.Unreadable) {
       let place = try DaemonDirectory(directory)
       owner = place.owner
-      file = try place.read(name, maximum: sizeLimit)
+      file = try place.read(DaemonFile.status, maximum: sizeLimit)
     } catch {
       throw unavailable(path, error)
     }
@@ -79,8 +78,8 @@ public struct StatusFile: Sendable {
       throw Unavailable(
         problem: "\(path) is not of this version of konexus-tokend", remedy: "type: systemctl restart konexus-tokend")
     }
-    return FoundStatus(
-      status: status, directory: directory, owner: owner, modified: file.modified, isHeld: file.isHeld)
+    return LoadedStatus(
+      status: status, directory: directory, owner: owner, modified: file.modified, isLocked: file.isLocked)
   }
 
   private static func unavailable(_ path: String, _ error: PrivateFile.Unreadable) -> Unavailable {
@@ -88,7 +87,8 @@ public struct StatusFile: Sendable {
     case ENOENT:
       Unavailable(
         problem:
-          "\(path) does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then)",
+          "\(path) does not exist: no konexus-tokend has run there since this host booted, or it was stopped or "
+          + "failed (systemd removes the directory then)",
         remedy: "type: systemctl status konexus-tokend, or name its runtime directory with --directory",
         isMissing: true)
     case EACCES:
@@ -103,4 +103,21 @@ public struct StatusFile: Sendable {
       Unavailable(problem: "\(path) cannot be read: \(error.reason)", remedy: "type: systemctl status konexus-tokend")
     }
   }
+}
+
+/// A status file that a command has read. The daemon's user can forge `status`; the other values come from the kernel.
+public struct LoadedStatus: Sendable {
+  /// The content of the file.
+  public var status: BrokerStatus
+  /// The runtime directory.
+  public var directory: String
+  /// The daemon's user: the owner of the file and of its directory.
+  public var owner: UInt32
+  /// When it was written, seconds since 1970.
+  package var modified: Double
+  /// Whether a process keeps the file locked (`PublishedFile.isLocked`).
+  package var isLocked: Bool
+
+  /// Whether only root or the user of this process can have written it.
+  public var isTrusted: Bool { owner == 0 || owner == geteuid() }
 }

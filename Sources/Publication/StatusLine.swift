@@ -1,7 +1,7 @@
 import Base
 
 extension BrokerStatus {
-  /// One line for `systemctl status`, the worst first.
+  /// A line for `systemctl status` that starts with the worst.
   public var line: String {
     var parts: [String] = []
     if let configurationProblem { parts.append(configurationProblem) }
@@ -24,7 +24,7 @@ extension BrokerStatus {
     return parts.joined(separator: "; ")
   }
 
-  /// What to do about a config file that was changed since it was read; `nil` if it was not.
+  /// The remedy for a configuration file that was changed since it was read; `nil` if it was not.
   package var changedConfiguration: String? {
     isConfigurationChanged
       ? "\(configuration) is newer than the running configuration -> systemctl reload konexus-tokend" : nil
@@ -32,7 +32,7 @@ extension BrokerStatus {
 }
 
 extension TokenStatus {
-  /// One sentence on this token.
+  /// A sentence about this token.
   public func line(now: Double) -> String {
     let next = nextAttempt.map { Timestamp.clock($0, now: now) }
     var text = "\(name): "
@@ -58,9 +58,8 @@ extension TokenStatus {
         text += " yet, asking \(issuer)"
       }
     }
-    if let clockSkew, abs(clockSkew) >= 5 {
-      text +=
-        "; the server's clock is \(Timestamp.span(.seconds(abs(clockSkew)))) \(clockSkew > 0 ? "ahead of" : "behind") this host's"
+    if let skew = clockSkew.map(Duration.seconds), ClockSkew.isReported(skew) {
+      text += "; \(ClockSkew.sentence(skew))"
     }
     for note in notes { text += "; \(note)" }
     return text

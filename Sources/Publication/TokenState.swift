@@ -5,41 +5,40 @@ import FoundationEssentials
 import Glibc
 package import OAuth
 
-/// What a run leaves for the next beside the token's file, so that a restart costs no request and leaves no gap. Holds no secret: the tokens are
-/// known by their digests only.
+/// The state file: what the next run needs to reuse the token, without a request and without a gap.
 ///
-/// It is written before the token's files are, and names every token that one of them may hold then: a daemon that is killed in
-/// between leaves a file that the next one knows.
+/// It holds digests of tokens, no secrets. It is written before the token's files and lists each token that they can
+/// contain. So a daemon that is killed in between leaves files that the next run can identify.
 package struct TokenState: Codable {
   package var version = Self.currentVersion
-  /// The boot that times are counted from.
+  /// The boot that the times belong to.
   package var bootID: String
-  /// Newest first.
+  /// The tokens, newest first.
   package var tokens: [Token]
-  /// The files that may hold one of them.
+  /// The files that can contain one of the tokens.
   package var outputs: [String]
-  /// Whether these may be on a disk.
+  /// Whether these files can be on a disk.
   package var arePersistent: Bool
 
   package static let currentVersion = 5
 
-  /// One token that may be in a file.
+  /// A token that a file can contain.
   package struct Token: Codable {
-    /// SHA-256 of the token, in hex.
+    /// The SHA-256 of the token, in hex.
     package var digest: String
-    /// What it was asked for with (`TokenSettings.requestFingerprint`).
+    /// The `TokenSettings.requestFingerprint` of the request.
     package var fingerprint: String
-    /// What it was verified by then.
+    /// The policy that the token was verified with.
     package var policy: AccessTokenPolicy
     package var requestedAt: BootTime
     var lifetimeNanoseconds: Int64
-    /// The server's clock when the request was sent, seconds since 1970, as well as it is known: a wrong host clock does not matter then.
+    /// The server's time when the request was sent, seconds since 1970. It corrects a wrong host clock.
     package var serverTime: Double
     package var grantedScope: [String]
     package var clientAuthentication: ClientAuthentication
     /// A `VerificationContext` as JSON within JSON (`EncodedContext`).
     package var context: String
-    /// What the server told of a token that is no JWT; `nil` for one that says it itself.
+    /// The server's information about an opaque token; `nil` for a JWT.
     package var claims: AccessTokenClaims?
 
     init(_ kept: TokenRecord) {
@@ -66,15 +65,54 @@ package struct TokenState: Codable {
     self.tokens = tokens.map(Token.init)
   }
 
-  /// The keys in a state file; `nil` if this user may not read it, or it is of another version.
+  /// The keys in a state file; `nil` if this user cannot read it, or it has another version.
   package static func keys(at path: String, of owner: UInt32) -> KeySet? {
     guard let content = try? DaemonDirectory.read(path, of: owner, maximum: sizeLimit) else { return nil }
     let state = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) })
     return state?.tokens.first.flatMap { EncodedContext.decode($0.context) }?.keys
   }
 
-  /// Larger than three tokens' keys are ever.
+  /// The size limit, larger than the keys of three tokens.
   package static let sizeLimit = 1 << 22
 
   package static func digest(_ token: Secret) -> String { token.withBytes { SHA256.hex(of: $0) } }
+}
+
+/// A verified token with the settings of its request, which can have changed since.
+package struct TokenRecord {
+  package var verifiedToken: VerifiedToken
+  /// The `TokenSettings.requestFingerprint` of the settings.
+  var fingerprint: String
+  /// The `TokenSettings.policy` of the settings.
+  var policy: AccessTokenPolicy
+  /// The encoded `verifiedToken.context`.
+  var context: EncodedContext
+
+  package init(verifiedToken: VerifiedToken, fingerprint: String, policy: AccessTokenPolicy, context: EncodedContext) {
+    self.verifiedToken = verifiedToken
+    self.fingerprint = fingerprint
+    self.policy = policy
+    self.context = context
+  }
+}
+
+/// A verification context, encoded for the state file.
+///
+/// It is encoded once for all tokens of a server, so that no token waits for it.
+package struct EncodedContext {
+  package let context: VerificationContext
+  /// The context as JSON; empty if it cannot be encoded. A token with an empty context is not reused after a restart.
+  let json: String
+
+  package init(_ context: VerificationContext) {
+    self.context = context
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .withoutEscapingSlashes
+    json = (try? encoder.encode(context)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+  }
+
+  /// Decodes a context; `nil` if the text is none.
+  package static func decode(_ json: String) -> VerificationContext? {
+    try? JSONDecoder().decode(VerificationContext.self, from: Data(json.utf8))
+  }
 }

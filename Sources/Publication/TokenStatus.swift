@@ -3,29 +3,29 @@ public import Files
 import Glibc
 public import OAuth
 
-/// What there is to tell of one token at one moment: derived from its lifecycle, never kept beside it. Holds no secret.
+/// The status of one token at one moment, derived from its lifecycle. It holds no secret.
 public struct TokenStatus: Hashable, Sendable, Codable {
-  /// How a reader fares.
+  /// The state of the token's file.
   public enum Condition: String, Hashable, Sendable, Codable {
-    /// The file holds a good token, and the next is coming along as planned.
+    /// The file holds a valid token, and refresh works.
     case valid
-    /// The file holds a good token, but the attempts to get the next one fail, or it cannot be put into its file.
+    /// The file holds a valid token, but its successor cannot be requested or published.
     case failing
-    /// There is no token yet, or no longer.
+    /// The file holds no token.
     case absent
   }
 
-  /// A failure that lasts.
+  /// A failure that persists.
   public struct Failure: Hashable, Sendable, Codable {
-    /// One of `FailureCode`.
+    /// The name of a `FailureCode`.
     public var code: String
-    /// A sentence for a person.
+    /// The message, one sentence.
     public var message: String
-    /// What to do about it.
+    /// The remedy.
     public var remedy: String
-    /// `transient` or `refused`.
+    /// Whether it is transient or permanent (`refused`).
     public var kind: FailureCode.Kind
-    /// How many attempts in a row have failed.
+    /// The number of consecutive failed attempts.
     public var count: Int
     /// When the first of them failed, seconds since 1970.
     public var since: Double
@@ -40,13 +40,13 @@ public struct TokenStatus: Hashable, Sendable, Codable {
     }
   }
 
-  /// One of the token's files.
+  /// A file of the token.
   public struct Output: Hashable, Sendable, Codable {
-    /// Where it is.
+    /// The path.
     public var path: String
-    /// Its mode in octal.
+    /// The mode in octal.
     public var mode: String
-    /// Its format.
+    /// The format.
     public var format: String
 
     package init(path: String, mode: String, format: String) {
@@ -56,56 +56,56 @@ public struct TokenStatus: Hashable, Sendable, Codable {
     }
   }
 
-  /// The name in the config file.
+  /// The name in the configuration.
   public var name: String
-  /// How a reader fares.
+  /// The state of the token's file.
   public var condition: Condition = .absent
-  /// The server asked.
+  /// The issuer of the authorization server.
   public var issuer: String
-  /// As whom it is asked.
+  /// The client identifier.
   public var clientID: String
-  /// When the token in the file ends, on the boot-time clock in nanoseconds.
+  /// When the token in the file expires, on the boot-time clock in nanoseconds.
   public var expiresAtBoot: Int64?
-  /// The same in seconds since 1970, by the host's clock.
+  /// When the token in the file expires by the host's clock, seconds since 1970.
   public var expiresAt: Double?
-  /// When the next request is due, seconds since 1970; `nil` while one is under way.
+  /// When the next request is due, seconds since 1970; `nil` during a request.
   public var nextAttempt: Double?
-  /// When something is due at the latest, on the boot-time clock in nanoseconds: a daemon that lets it pass hangs.
+  /// The next deadline on the boot-time clock in nanoseconds. A daemon that misses it hangs.
   public var dueAtBoot: Int64?
-  /// When the token in the file was asked for, seconds since 1970.
+  /// When the token in the file was requested, seconds since 1970.
   public var obtainedAt: Double?
-  /// What fails, if anything does.
+  /// The failure, while attempts fail.
   public var failure: Failure?
-  /// Why the newest token is not in its file, if it is not.
+  /// Why the newest token is not in its file; `nil` if it is.
   public var publicationFailure: String?
   /// How far the server's clock is ahead of this host's, in seconds.
   public var clockSkew: Double?
-  /// Requests for this token that were sent since the daemon started.
+  /// The number of requests since the daemon started.
   public var requests: Int = 0
-  /// How many of them brought a token.
+  /// The number of requests that returned a token.
   public var successes: Int = 0
-  /// How they ended, for metrics.
+  /// The results of the requests, for metrics.
   public var tally: RequestTally = RequestTally()
-  /// When the last good token was asked for, seconds since 1970, also after it ended.
+  /// When the last valid token was requested, seconds since 1970. It stays after the token has expired.
   public var lastSuccess: Double?
-  /// The last failure, also after it passed.
+  /// The last failure. It stays after a success.
   public var lastFailure: Failure?
   /// The token's files.
   public var outputs: [Output] = []
-  /// The scopes that were granted.
+  /// The granted scope.
   public var scope: [String] = []
-  /// The scopes that are asked for.
+  /// The requested scope.
   public var requestedScope: [String] = []
-  /// What the token must be meant for: one of these.
+  /// The accepted audiences.
   public var audience: [String] = []
-  /// How its tokens are verified.
+  /// The verification method.
   public var verification: TokenVerification = .jwt
-  /// The authorities that the server is trusted by, if not the system's.
+  /// The file of CA certificates; `nil` for the system's.
   public var caFile: String?
-  /// What a person should know beside: which of two secrets worked, that tokens are not verified.
+  /// Additional information, such as which of two secrets the server accepted.
   public var notes: [String] = []
 
-  /// The status of a token of which nothing is known yet.
+  /// The status of a token without any requests.
   package init(name: String, issuer: String, clientID: String) {
     self.name = name
     self.issuer = issuer
@@ -113,35 +113,37 @@ public struct TokenStatus: Hashable, Sendable, Codable {
   }
 }
 
-/// What there is to tell of the whole daemon; the content of `status.json`.
+/// The status of the daemon: the content of `status.json`.
 public struct BrokerStatus: Hashable, Sendable, Codable {
-  /// The form of this document.
+  /// The version of the document's format.
   public var version = 1
   /// The daemon's process id.
   public var pid: Int32
-  /// Which boot of the host the boot-time clock is counted from.
+  /// The boot that the boot-time clock belongs to.
   public var bootID: String
   /// When this was written, seconds since 1970.
   public var writtenAt: Double
   /// When the daemon started, seconds since 1970.
   public var startedAt: Double
-  /// Whether readiness was reported: every token was in its file once, or refused with at least one other there.
+  /// Whether the daemon reported that it is ready. It is ready when each token was published or refused, and at least
+  /// one was published.
   public var isReady: Bool
-  /// The config file.
+  /// The path of the configuration file.
   public var configuration: String
-  /// How many reloads have ended since the start, well or badly: who asked for one sees by it that it is done.
+  /// The number of reloads since the start, successful or not. It shows that a requested reload is complete.
   public var reloads: Int
-  /// What is wrong with the config file, if the daemon does not use all of it: a sentence that begins with what the daemon uses instead.
+  /// What the daemon uses instead of the whole configuration file, and why; `nil` if it uses all of it.
   public var configurationProblem: String?
-  /// The config file as it was when it was read; `nil` if the daemon cannot see it.
+  /// The configuration file's stamp when it was read; `nil` if the daemon cannot see the file.
   public var configurationStamp: FileStamp?
-  /// Whether the config file was changed since.
+  /// Whether the configuration file was changed since.
   public var isConfigurationChanged = false
-  /// Each token's status, in the order of the config file.
+  /// The status of each token, in the order of the configuration.
   public var tokens: [TokenStatus]
-  /// When the daemon's process started, in the kernel's ticks since boot (proc_pid_stat(5)): tells it from a later process of the same id.
+  /// When the process started, in ticks since boot (proc_pid_stat(5)). A later process with the same id has another
+  /// value.
   public var processStart: Int64? = ProcessStart.own
-  /// When the daemon was told to stop, seconds since 1970; `nil` while it runs, and for one that was killed.
+  /// When the daemon was stopped, seconds since 1970; `nil` while it runs, and for one that was killed.
   public var stoppedAt: Double?
 
   package init(

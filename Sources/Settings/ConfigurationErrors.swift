@@ -1,4 +1,4 @@
-/// Everything that is wrong with a configuration, in the order of the file.
+/// All faults of a configuration, in the order of the file.
 public struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConvertible {
   /// Never empty.
   public var diagnostics: [Diagnostic]
@@ -7,39 +7,56 @@ public struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConver
     self.diagnostics = diagnostics
   }
 
-  /// The whole text for people, as a compiler would print it, without a line break at its end.
+  /// The text of all diagnostics in the format of a compiler, without a line break at the end.
   public var description: String { diagnostics.map(\.description).joined(separator: "\n") }
 }
 
-/// One thing that is wrong with a configuration, and where.
+/// A fault of a configuration, and its place.
 public struct Diagnostic: Hashable, Sendable, CustomStringConvertible {
-  /// The configuration file, as it was asked for.
+  /// The path of the configuration file.
   public var file: String
-  /// Line and column, both from 1, the column counted in characters; nil if the file as a whole is at fault.
+  /// The place; `nil` if it is the whole file.
   public var position: Position?
-  /// The key at fault with its tables, as in `token.konexus.timeout`.
+  /// The key and its tables, as in `token.konexus.timeout`.
   public var key: String?
-  /// What is wrong, the wrong value unless it is secret, and what to do.
+  /// What is wrong and what to do, with the value unless it is secret.
   public var message: String
-  /// The token whose table is at fault; nil if the fault is not in one token's table.
+  /// The token whose table has the fault; `nil` for other tables.
   public var token: String?
-  /// Lines to print below: the line at fault, cut before a value that may be secret, with a caret under the fault; or what to write.
+  /// The line with a caret below the fault, without a value that can be secret. Or an example of what to write.
   public var excerpt: [String] = []
 
   /// A place in the file.
   public struct Position: Hashable, Comparable, Sendable {
-    /// From 1.
+    /// The line, from 1.
     public var line: Int
-    /// In characters, from 1.
+    /// The column, in characters from 1.
     public var column: Int
 
-    /// Earlier in the file is less.
+    /// Orders positions as they are in the file.
     public static func < (lhs: Position, rhs: Position) -> Bool { (lhs.line, lhs.column) < (rhs.line, rhs.column) }
   }
 
-  /// `FILE:LINE:COLUMN: error: MESSAGE`, and the excerpt below.
+  /// `FILE:LINE:COLUMN: error: MESSAGE`, and the excerpt on the next lines.
   public var description: String {
     let place = position.map { ":\($0.line):\($0.column)" } ?? ""
     return (["\(file.printable)\(place): error: \(message)"] + excerpt).joined(separator: "\n")
+  }
+}
+
+/// The reason why the daemon does not use the whole configuration file.
+public enum ConfigurationProblem: Hashable, Sendable, CustomStringConvertible {
+  /// The previous configuration stays in effect. The reason names file and line.
+  case previous(String)
+  /// Tables with faults are not used. The reason names file and line of the first fault.
+  case partial(faults: Int, String)
+
+  /// What the daemon uses, and the reason after a colon.
+  public var description: String {
+    switch self {
+    case .previous(let reason): "previous configuration in use: \(reason)"
+    case .partial(let faults, let reason):
+      "configuration used in part, \(faults) \(faults == 1 ? "fault" : "faults"): \(reason)"
+    }
   }
 }

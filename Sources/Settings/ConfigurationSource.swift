@@ -1,18 +1,18 @@
 import TOML
 
-/// The text of a configuration file, for the lines and columns of messages.
+/// The text of a configuration file, with line numbers and excerpts for messages.
 ///
-/// Excerpts are put together from the parts that are known to be harmless (keys, headers, values of settings that are no secrets); a line
-/// of the file is never shown as it stands.
+/// An excerpt contains only keys, headers and values of settings that are not secret. It never shows a line as it is in
+/// the file.
 package struct ConfigurationSource {
   let path: String
   let bytes: UnsafeRawBufferPointer
   private let lineStarts: [Int]
 
-  /// Longer values are cut in excerpts.
+  /// The maximum length of a value in an excerpt.
   private static let longestValue = 80
 
-  /// `bytes` must outlive the value.
+  /// Splits the text into lines. `bytes` must outlive this value.
   init(path: String, bytes: UnsafeRawBufferPointer) {
     self.path = path
     self.bytes = bytes
@@ -28,7 +28,7 @@ package struct ConfigurationSource {
       if lineStarts[middle] <= offset { low = middle } else { high = middle }
     }
     var column = text(lineStarts[low]..<offset).unicodeScalars.count + 1
-    // A byte order mark at the file's beginning takes no column.
+    // A byte order mark has no column.
     if low == 0, TOMLCursor(bytes).isAt("\u{FEFF}"), offset >= 3 { column -= 1 }
     return Diagnostic.Position(line: low + 1, column: column)
   }
@@ -37,9 +37,9 @@ package struct ConfigurationSource {
     String(decoding: bytes[range.clamped(to: 0..<bytes.count)], as: UTF8.self)
   }
 
-  /// What a caret points to.
+  /// The place that a caret marks.
   enum Pointer {
-    /// The name of an entry, or its whole header.
+    /// The name of an entry, or its header.
     case name
     /// The value of an entry, or a part of it.
     case value(Range<Int>)
@@ -52,7 +52,7 @@ package struct ConfigurationSource {
     }
   }
 
-  /// The statement of `entry` with a caret; its value is shown only if `showsValue`.
+  /// The statement of `entry` with a caret. The value is included only if `showsValue`.
   func excerpt(_ entry: TOMLEntry, at pointer: Pointer, showsValue: Bool) -> [String] {
     switch entry.statement {
     case .header(let range):
@@ -60,7 +60,7 @@ package struct ConfigurationSource {
         if case .name = pointer, range.contains(entry.nameRange.lowerBound) { entry.nameRange } else {
           pointer.range(in: entry)
         }
-      // A part of a table that stands below its header: the position alone tells where.
+      // For a part of a table below its header, the position is enough.
       guard range.contains(caret.lowerBound) else { return [] }
       return lines(text(range).printable, from: range, caret: caret, at: range.lowerBound)
     case .assignment(let range):
@@ -83,13 +83,13 @@ package struct ConfigurationSource {
     }
   }
 
-  /// A key whose value could not be read: `key = …` with the caret under the dots.
+  /// The excerpt for a key with an unreadable value: `key = …` with the caret below the dots.
   func excerpt(unreadableValueOf key: Range<Int>) -> [String] {
     let text = text(key).printable
     return lines("\(text) = …", line: key.lowerBound, caret: text.unicodeScalars.count + 3, width: 1)
   }
 
-  /// A value's own text if it is short, on one line, and holds no URL with a password in it.
+  /// The text of a value; `nil` if it is long, has several lines, or holds a URL with a password.
   private func shownText(_ range: Range<Int>) -> String? {
     let text = text(range)
     guard !text.utf8.contains(.lineFeed), text.unicodeScalars.count <= Self.longestValue else { return nil }
@@ -109,7 +109,8 @@ package struct ConfigurationSource {
     let room = max(text.unicodeScalars.count - caret - 1, 0)
     return [
       "  \(number) | \(text)",
-      "  \(gutter) | \(String(repeating: " ", count: caret))^\(String(repeating: "~", count: min(max(width - 1, 0), room)))",
+      "  \(gutter) | "
+        + "\(String(repeating: " ", count: caret))^\(String(repeating: "~", count: min(max(width - 1, 0), room)))",
     ]
   }
 }

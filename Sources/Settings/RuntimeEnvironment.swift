@@ -1,52 +1,49 @@
 public import Files
 import Glibc
 
-/// What systemd (or whoever started the daemon) gave it to work with.
+/// The environment that systemd or another supervisor gives the daemon.
 public struct RuntimeEnvironment: Hashable, Sendable {
-  /// `$RUNTIME_DIRECTORY` (systemd.exec(5), `RuntimeDirectory=`): where tokens go unless a table says otherwise.
+  /// `$RUNTIME_DIRECTORY` (systemd.exec(5), `RuntimeDirectory=`): the default directory of tokens.
   public var runtimeDirectory: String?
   /// `$CREDENTIALS_DIRECTORY` (systemd.exec(5), `LoadCredential=`).
   public var credentialsDirectory: String?
-  /// The user the daemon runs as.
+  /// The user that the daemon runs as.
   public var userID: UInt32
-  /// Whether files with secrets may be readable by their group: `allow_group_read`.
+  /// Whether the group can read secret files: `allow_group_read`.
   public var allowsGroupRead = false
 
-  /// The name of the status file in the runtime directory.
-  package static let statusFileName = "status.json"
-
-  /// Files that relative names in the configuration stand for: the sources of the service's credentials, where it is not the daemon that reads
-  /// the configuration but root for it.
+  /// The source files of the service's credentials, by the credentials' names. Root's commands read them in place of
+  /// the credentials.
   public var credentialSources: [String: String] = [:]
 
-  /// Whose files are believed.
+  /// The rules for files that the configuration names: their owner and access.
   package var fileRules: FileRules {
     FileRules(userID: userID, allowsGroupRead: allowsGroupRead, credentialsDirectory: credentialsDirectory)
   }
 
-  /// An environment put together by hand, as tests do; `userID` defaults to that of the process.
+  /// An environment of the given values. `userID` defaults to the user of the process.
   public init(runtimeDirectory: String? = nil, credentialsDirectory: String? = nil, userID: UInt32? = nil) {
     self.runtimeDirectory = runtimeDirectory
     self.credentialsDirectory = credentialsDirectory
     self.userID = userID ?? geteuid()
   }
 
-  /// That of this process.
+  /// The environment of this process.
   public static var current: RuntimeEnvironment {
     RuntimeEnvironment(
-      // systemd gives several directories with colons between them; the first is the daemon's.
+      // systemd separates several directories by colons. The first one is the daemon's.
       runtimeDirectory: variable("RUNTIME_DIRECTORY").flatMap { $0.split(separator: ":").first.map(String.init) },
       credentialsDirectory: variable("CREDENTIALS_DIRECTORY"))
   }
 
-  /// `/run/konexus-tokend`, or what systemd made in its place.
+  /// The directory for tokens: `/run/konexus-tokend`, or the one that systemd made.
   public var tokenDirectory: String { runtimeDirectory ?? "/run/konexus-tokend" }
 
-  /// Makes `tokenDirectory` with mode 0750, whatever the umask.
+  /// Makes `tokenDirectory` with mode 0750, independent of the umask.
   ///
-  /// A set-group-ID bit that it inherits stays: a volume of Kubernetes gives its files the group of the pod by it.
+  /// An inherited set-group-ID bit stays: in a Kubernetes volume it gives files the group of the pod.
   ///
-  /// - Returns: whether it was made. `errno` has the reason if it was not.
+  /// - Returns: whether it was made. If not, `errno` has the reason.
   public func makeTokenDirectory() -> Bool {
     guard mkdir(tokenDirectory, 0o750) == 0 else { return false }
     var status = stat()
@@ -54,7 +51,7 @@ public struct RuntimeEnvironment: Hashable, Sendable {
     return true
   }
 
-  /// The configuration file to read when none is named: `config.toml` among systemd's credentials if it is there, otherwise
+  /// The default configuration file: the credential `config.toml` if it exists, otherwise
   /// `/etc/konexus-tokend/config.toml`.
   public var defaultConfigurationPath: String {
     if let credentialsDirectory {
@@ -64,15 +61,19 @@ public struct RuntimeEnvironment: Hashable, Sendable {
     return "/etc/konexus-tokend/config.toml"
   }
 
-  /// The file that a person changes to change `path`: what `$KONEXUS_TOKEND_CONFIG_SOURCE` names, if `path` is the credential
-  /// `config.toml`; else `path` itself. The unit sets it beside its `LoadCredential=`.
+  /// The file that an administrator edits. It is `$KONEXUS_TOKEND_CONFIG_SOURCE` if `path` is the credential
+  /// `config.toml`, otherwise `path`.
+  ///
+  /// The unit sets the variable next to its `LoadCredential=`.
   public func configurationSource(of path: String) -> String {
     guard let credentialsDirectory, path == credentialsDirectory + "/config.toml" else { return path }
     return Self.variable("KONEXUS_TOKEND_CONFIG_SOURCE") ?? path
   }
 
-  /// What is wrong with the file that a person changes to change `path`, if that is a copy that systemd made of it: systemd does not mind that
-  /// others may read it. Nil: nothing, or it cannot be seen from here.
+  /// The fault of the source file's mode, if `path` is systemd's copy. systemd accepts a source that other users can
+  /// read.
+  ///
+  /// - Returns: `nil` if the mode is right, or if this user cannot see it.
   public func refusal(ofSourceOf path: String) -> FileRefusal? {
     let source = configurationSource(of: path)
     var status = stat()

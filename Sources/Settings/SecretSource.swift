@@ -1,18 +1,20 @@
 public import Base
 public import Files
 
-/// Where a client secret comes from.
+/// The source of a client secret.
 public enum SecretSource: Hashable, Sendable {
-  /// It stands in the configuration: `client_secret`.
+  /// The value of `client_secret` in the configuration.
   case literal(Secret)
-  /// It stands in a file of its own, absolute path: `client_secret_file`. Read anew for each request, so that a rotated one is used at once.
+  /// The file of `client_secret_file`, an absolute path. It is read for each request, so that a rotated secret is used
+  /// at once.
   case file(String)
 
-  /// The secret as it is now.
+  /// Reads the current secret.
   ///
-  /// A file must be a regular one of root or of the daemon's user that nobody else may read; one line break at its end is not part
-  /// of the secret.
-  /// - Throws: ``FileRefusal`` with the command that helps, if the file cannot be read, others may read it, or it holds no secret.
+  /// A file must be a regular file of root or of the daemon's user. Other users must not be able to read it. One line
+  /// break at its end is not part of the secret.
+  ///
+  /// - Throws: ``FileRefusal`` with the remedy, if the file is not readable, has wrong access, or holds no secret.
   public func read(in environment: RuntimeEnvironment = .current) throws(FileRefusal) -> Secret {
     switch self {
     case .literal(let secret):
@@ -30,11 +32,12 @@ public enum SecretSource: Hashable, Sendable {
     }
   }
 
-  /// No authorization server hands out longer ones.
+  /// The size limit of a secret file.
   static let sizeLimit = 64 * 1024
 
-  /// What keeps `bytes` from being a client secret (RFC 6749 appendix A.2 has printable characters only; characters beyond ASCII are
-  /// let through for servers that take them), told without showing them.
+  /// Why `bytes` is no client secret, without showing it; `nil` if it is one.
+  ///
+  /// RFC 6749 appendix A.2 allows printable ASCII only. Other characters are accepted, since some servers accept them.
   static func fault(in bytes: some Collection<UInt8>) -> String? {
     if bytes.isEmpty { return "is empty" }
     if bytes.contains(0) { return "contains a NUL byte" }

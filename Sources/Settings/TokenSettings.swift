@@ -1,86 +1,179 @@
+import Base
+package import Files
 public import HTTP
 public import OAuth
 
-/// How one token is got and where it goes: a `[token.NAME]` table.
+/// The settings of one token: a `[token.NAME]` table.
 public struct TokenSettings: Hashable, Sendable {
   /// The NAME of the table: lower-case letters, digits, `_` and `-`, at most 63.
   public var name: String
 
   // MARK: The server and the client
 
-  /// The authorization server, exactly as it names itself (OpenID Connect Discovery 1.0, RFC 8414).
+  /// The authorization server's issuer identifier (OpenID Connect Discovery 1.0, RFC 8414).
   public var issuer: String
-  /// RFC 6749, 2.2.
+  /// The client identifier (RFC 6749, 2.2).
   public var clientID: String
-  /// How the client proves who it is.
+  /// The client authentication method.
   public var clientAuthentication: ClientAuthenticationMethod = .post
-  /// The client secrets, at most two: the current one and the next.
+  /// The client secrets: the current one and, during a rotation, the next one.
   public var secrets: [SecretSource] = []
-  /// How they are written with `client_secret_basic`.
+  /// The encoding of `client_secret_basic`.
   public var basicEncoding: BasicEncoding = .auto
-  /// The PEM file of the key that signs client assertions, absolute path.
+  /// The absolute path of the PEM file with the key that signs client assertions.
   public var privateKeyFile: String?
   /// The `kid` in the assertion's header, if the server wants one.
   public var keyID: String?
-  /// What assertions are signed by; nil: what the server's metadata names and the key can.
+  /// The algorithm of client assertions; `nil` for one that the server's metadata and the key support.
   public var assertionAlgorithm: SignatureAlgorithm?
   /// The assertion's `aud`.
   public var assertionAudience: AssertionAudience = .tokenEndpoint
-  /// The PEM file of the client's certificate for TLS, absolute path.
+  /// The absolute path of the PEM file with the client's TLS certificate.
   public var clientCertificateFile: String?
-  /// The PEM file of its private key, absolute path; nil if the certificate's file holds it too.
+  /// The absolute path of the PEM file with its private key; `nil` if the certificate's file has it.
   public var clientKeyFile: String?
 
-  /// Whether the files with secrets may be readable by their group: `allow_group_read` in `[daemon]`.
+  /// Whether the group can read secret files: `allow_group_read` in `[daemon]`.
   public var allowsGroupRead = false
 
   // MARK: The request
 
-  /// The scope to ask for (RFC 6749, 3.3); empty: none is sent, the server decides.
+  /// The requested scope (RFC 6749, 3.3). If it is empty, no scope is sent and the server decides.
   public var scope: [String] = ["tamarack"]
-  /// RFC 8707: the resources that the token is for, sent as `resource`.
+  /// The requested resources (RFC 8707), sent as `resource`.
   public var resource: [String] = []
-  /// Sent as `audience`, which some servers want.
+  /// The value of the parameter `audience`, which some servers need.
   public var requestAudience: String?
-  /// Further parameters of the token request.
+  /// Additional parameters of the token request.
   public var extraParameters: [String: String] = [:]
-  /// The longest that one whole HTTP exchange may take, 1 s ... 5 min.
+  /// The time limit for one HTTP exchange, 1 s ... 5 min.
   public var timeout: Duration = .seconds(30)
-  /// A PEM file of certification authorities in place of the system's, absolute path.
+  /// The absolute path of a PEM file with CA certificates that replace the system's.
   public var caFile: String?
-  /// The server's public key, as curl writes it: `sha256//BASE64`, several with `;` between them.
+  /// The server's public key pins in curl's format: `sha256//BASE64`, several separated by `;`.
   public var pinnedPublicKey: String?
-  /// The way out.
+  /// The proxy.
   public var proxy: ProxySetting = .environment
 
   // MARK: The token
 
-  /// The token must be meant for one of these (its `aud`); never empty.
+  /// The accepted audiences: `aud` must contain one of them. Never empty.
   public var audience: [String] = ["tamarack"]
   /// How the token is verified.
   public var verification: TokenVerification = .jwt
   /// Whether its `typ` must be `at+jwt` (RFC 9068, 2.1).
   public var requiresAccessTokenType = false
-  /// The part of a token's life after which it is refreshed, 0.1 ... 0.9.
+  /// The fraction of a token's lifetime after which it is refreshed, 0.1 ... 0.9.
   public var refreshAt = 0.5
   /// Whether the token is revoked when the daemon stops (RFC 7009).
   public var revokesOnStop = false
 
   // MARK: Its readers
 
-  /// The files the token is written to; never empty, and the first is always a raw one.
+  /// The files for the token. Never empty; the first one is always raw.
   public var outputs: [TokenOutput] = []
-  /// The units that get it from the credential socket: names or globs, as in `sync@*.service`.
+  /// The units that can get the token from the credential socket: names or globs, as in `sync@*.service`.
   public var allowUnits: [String] = []
-  /// What a token from the credential socket has left to live at the least, 0 s ... 1 h.
+  /// The minimum remaining lifetime of a token from the credential socket, 0 s ... 1 h.
   public var minValidity: Duration = .seconds(60)
-  /// A process to tell of each new token.
+  /// The process that gets a signal after each new token.
   public var signal: ReaderSignal?
 
-  /// The defaults, for what has one.
+  /// A token with default settings.
   public init(name: String, issuer: String = "", clientID: String = "") {
     self.name = name
     self.issuer = issuer
     self.clientID = clientID
+  }
+}
+
+/// A file for a token.
+public struct TokenOutput: Hashable, Sendable {
+  /// The format of the file's content.
+  public enum Format: String, CaseIterable, Hashable, Sendable {
+    /// The token without a line break.
+    case raw
+    /// One line, `Authorization: Bearer TOKEN`, for `curl -H @FILE`.
+    case header
+    /// An object with access_token, token_type, scope, issued_at and expires_at.
+    case json
+    /// One line, `VARIABLE=TOKEN`, for `EnvironmentFile=`.
+    case env
+
+    /// The extension of the default file name.
+    package var fileExtension: String { self == .raw ? "token" : rawValue }
+  }
+
+  /// The absolute path, without `.`, `..` and double slashes.
+  public var path: String
+  /// The file's permission bits.
+  public var mode: UInt32
+  /// The format of the content.
+  public var format: Format
+  /// The variable's name for `.env`; `nil` for other formats.
+  public var variable: String?
+
+  /// An output of the given values.
+  public init(path: String, mode: UInt32 = 0o640, format: Format = .raw, variable: String? = nil) {
+    self.path = path
+    self.mode = mode
+    self.format = format
+    self.variable = variable
+  }
+}
+
+/// A process that gets a signal after each new token: `signal = { pid_file = "PATH", signal = "HUP" }`.
+public struct ReaderSignal: Hashable, Sendable {
+  /// The signals that programs commonly use for a reload.
+  public enum Name: String, CaseIterable, Hashable, Sendable {
+    case hup = "HUP"
+    case usr1 = "USR1"
+    case usr2 = "USR2"
+    case int = "INT"
+    case term = "TERM"
+  }
+
+  /// The absolute path of a file with the process id as a decimal number.
+  public var pidFile: String
+  /// The signal.
+  public var name: Name
+
+  /// A signal of the given values.
+  public init(pidFile: String, name: Name = .hup) {
+    self.pidFile = pidFile
+    self.name = name
+  }
+}
+
+extension TokenSettings {
+  /// The files that a request needs.
+  package var inputFiles: [String] {
+    let secretFiles = secrets.compactMap { if case .file(let path) = $0 { path } else { nil } }
+    return secretFiles + [privateKeyFile, clientCertificateFile, clientKeyFile, caFile].compactMap(\.self)
+  }
+
+  /// The path of the state file for the next run. It is in the directory of the token's first output, and for the
+  /// daemon only.
+  package var statePath: String {
+    outputs.first.map { Self.statePath(of: name, besides: $0.path) } ?? ""
+  }
+
+  /// The state file's path for a token whose first output is `output`.
+  package static func statePath(of name: String, besides output: String) -> String {
+    FilePath.directory(of: output) + "/\(name).state"
+  }
+
+  /// The files that the daemon writes for the token: its outputs and its state file.
+  package func publishedFiles(allowsPersistentStorage: Bool) -> (outputs: [PublishedFile], state: PublishedFile) {
+    (
+      outputs.map { PublishedFile(path: $0.path, mode: $0.mode, allowsPersistentStorage: allowsPersistentStorage) },
+      PublishedFile(path: statePath, mode: 0o600, allowsPersistentStorage: allowsPersistentStorage)
+    )
+  }
+
+  /// Checks that the files can be written.
+  func prepareOutputs(allowsPersistentStorage: Bool) throws(PublicationFailure) {
+    let (outputs, state) = publishedFiles(allowsPersistentStorage: allowsPersistentStorage)
+    for file in outputs + [state] { try file.prepare() }
   }
 }

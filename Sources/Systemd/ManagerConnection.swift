@@ -1,16 +1,16 @@
 import CSystemd
 import Glibc
 
-/// A connection to the service manager, which answers for its units over D-Bus (org.freedesktop.systemd1(5)).
+/// A connection to the service manager over D-Bus (org.freedesktop.systemd1(5)).
 struct ManagerConnection: ~Copyable {
   private static let destination = "org.freedesktop.systemd1"
-  /// For how long one call waits for its answer, in microseconds: a manager may be busy with a reload of its units.
+  /// The time limit of one call, in microseconds. A manager that reloads its units takes long.
   private static let callTimeout: UInt64 = 10_000_000
 
   private let bus: OpaquePointer
 
-  /// Connects as systemctl(1) does: root to the manager's own socket, which needs no message bus, anyone else to the
-  /// system's message bus. `nil` if neither is there.
+  /// Connects as systemctl(1) does; `nil` if that is not possible. Root uses the manager's own socket, which needs no
+  /// message bus. Other users use the system's message bus.
   init?() {
     guard let bus = (geteuid() == 0 ? Self.privateBus() : nil) ?? Self.systemBus() else { return nil }
     self.bus = bus

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What the service manager knows of a service: its unit as merged from the unit file and all drop-ins.
+/// A service as the service manager has it: its unit, merged from the unit file and all drop-ins.
 public struct ServiceUnit: Sendable {
   /// Properties by the names that systemctl(1) uses, as text; lists with blanks between their elements.
   public var properties: [String: String]
@@ -71,4 +71,38 @@ extension ServiceUnit {
     ("Service", "i", ["ExecMainStatus"]),
     ("Service", "b", ["PrivateUsers"]),
   ]
+}
+
+/// The output of another program.
+enum CommandOutput {
+  /// Runs a program and returns its standard output; `nil` if it does not exist or fails.
+  static func output(of arguments: [String]) -> String? {
+    var ends: [Int32] = [0, 0]
+    guard pipe(&ends) == 0 else { return nil }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    defer { close(ends[0]) }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
+    let argv = arguments.map { strdup($0) } + [nil]
+    defer { argv.forEach { free($0) } }
+    var pid: pid_t = 0
+    let code = posix_spawnp(&pid, arguments[0], &actions, nil, argv, environ)
+    close(ends[1])
+    guard code == 0 else { return nil }
+    var text: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 16_384)
+    while true {
+      let count = read(ends[0], &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { break }
+      text += buffer[..<count]
+    }
+    var status: Int32 = 0
+    while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+    return status == 0 ? String(decoding: text, as: UTF8.self) : nil
+  }
 }

@@ -1,12 +1,14 @@
+import Base
+import Files
 import Glibc
 
-/// Why a service cannot start as its unit stands, and the drop-in that helps.
+/// Why a service cannot start with its present unit, and the drop-in that helps.
 public enum UnitFault: Equatable, Sendable {
-  /// The unit does not pass on credentials. `assignments` are those that it had before `file` withdrew them, by name.
+  /// The unit does not pass on credentials. `assignments` are those that `file` withdrew, by name.
   case withoutCredentials(assignments: [String: String], file: String?, dropIn: String)
   /// The unit has `PrivateUsers=yes`, and this host does not let the service manager make user namespaces.
   case withoutUserNamespaces(limit: Int?)
-  /// The unit's `User=` is not there.
+  /// The user of the unit's `User=` does not exist.
   case withoutUser(String)
 
   /// The assignment that an installed unit has for its configuration.
@@ -18,7 +20,7 @@ public enum UnitFault: Equatable, Sendable {
   public init?(_ unit: ServiceUnit, withdrawn: WithdrawnCredentials?) {
     self.init(
       unit, withdrawn: withdrawn, userNamespaceLimit: Self.userNamespaceLimit,
-      hasUser: { getpwnam($0) != nil || UInt32($0) != nil })
+      hasUser: { Account.userID(named: $0) != nil || UInt32($0) != nil })
   }
 
   init?(
@@ -55,7 +57,7 @@ public enum UnitFault: Equatable, Sendable {
     if case .withoutCredentials(let assignments, _, _) = self { Set(assignments.keys) } else { [] }
   }
 
-  /// What is wrong, to come after the unit's name.
+  /// The problem, to follow the unit's name.
   public var problem: String {
     switch self {
     case .withoutCredentials(let assignments, _, _):
@@ -67,7 +69,7 @@ public enum UnitFault: Equatable, Sendable {
     }
   }
 
-  /// More of it, one fact a line.
+  /// Details, one fact a line.
   public var details: [String] {
     guard case .withoutCredentials(_, let file?, _) = self else { return [] }
     return ["\(file) has an empty LoadCredential=, which withdraws the credentials"]
@@ -92,13 +94,97 @@ public enum UnitFault: Equatable, Sendable {
       + " && systemctl daemon-reload && systemctl restart \(unit)"
   }
 
-  /// A word for a shell.
+  /// One argument of a shell command, always in quotes.
   private static func quoted(_ text: String) -> String {
-    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+    let argument = text.shellQuoted
+    return argument == text ? "'\(text)'" : argument
   }
 
-  /// How many user namespaces this one can have (namespaces(7)); `nil` if the kernel does not limit them.
+  /// The limit of user namespaces (namespaces(7)); `nil` if the kernel does not limit them.
   private static var userNamespaceLimit: Int? {
-    SmallFile.text(of: "/proc/sys/user/max_user_namespaces").split(separator: "\n").first.flatMap { Int($0) }
+    FileContent.text(of: "/proc/sys/user/max_user_namespaces")?.split(separator: "\n").first.flatMap { Int($0) }
+  }
+}
+
+/// The credentials that one file of a unit withdraws, by an empty `LoadCredential=`.
+///
+/// The service manager has only the merged result, so this reads the files. LXC and Incus, for example, install the
+/// drop-in `zzz-lxc-service.conf`, which withdraws the credentials of every service.
+public struct WithdrawnCredentials: Equatable, Sendable {
+  /// The file that withdraws them; the last one if there are several.
+  public var file: String
+  /// The assignments that were in effect before it, such as `LoadCredential=NAME:SOURCE`, by the credentials' names.
+  public var assignments: [String: String]
+
+  /// Looks for the last of the unit's files that withdraws credentials; `nil` if none does.
+  public init?(in unit: ServiceUnit) {
+    self.init(texts: unit.files.map { ($0, FileContent.text(of: $0) ?? "") })
+  }
+
+  /// Looks in files that take effect in this order.
+  init?(texts: [(file: String, text: String)]) {
+    var inEffect: [String: String] = [:]
+    var found: Self?
+    for (file, text) in texts {
+      for (key, value) in Self.assignments(in: text) where key == "LoadCredential" || key == "LoadCredentialEncrypted" {
+        if value.isEmpty {
+          // A file that withdraws them twice withdraws what was there before the first time.
+          if found?.file != file { found = Self(file: file, assignments: inEffect) }
+          inEffect = [:]
+        } else {
+          inEffect[String(value.prefix { $0 != ":" })] = "\(key)=\(value)"
+        }
+      }
+    }
+    guard let found else { return nil }
+    self = found
+  }
+
+  private init(file: String, assignments: [String: String]) {
+    self.file = file
+    self.assignments = assignments
+  }
+
+  /// A name for a drop-in that takes effect after `file`. Drop-ins are sorted by name (systemd.unit(5)).
+  public func nameOfDropIn(_ purpose: String) -> String {
+    let name = Self.lateName(purpose)
+    let last = file.split(separator: "/").last.map(String.init) ?? file
+    guard Array(name.utf8).lexicographicallyPrecedes(Array(last.utf8)) || name == last else { return name }
+    return last.prefix { $0 != "." } + "z-\(purpose).conf"
+  }
+
+  /// A name that comes after nearly all others, and after `zzz-lxc-service.conf`.
+  public static func lateName(_ purpose: String) -> String { "zzzz-\(purpose).conf" }
+
+  /// The assignments of section `[Service]`, in their order (systemd.syntax(7)).
+  private static func assignments(in text: String) -> [(key: String, value: String)] {
+    var found: [(key: String, value: String)] = []
+    var section = ""
+    var pending = ""
+    for line in text.split(separator: "\n") {
+      let line = line.trimmingBlanks
+      guard !line.hasPrefix("#"), !line.hasPrefix(";") else { continue }
+      guard !line.hasSuffix("\\") else {
+        pending += line.dropLast() + " "
+        continue
+      }
+      let whole = pending + line
+      pending = ""
+      if whole.hasPrefix("[") {
+        section = whole
+      } else if section == "[Service]", let equals = whole.firstIndex(of: "=") {
+        let value = whole[whole.index(after: equals)...]
+        found.append((String(whole[..<equals].trimmingBlanks), String(value.trimmingBlanks)))
+      }
+    }
+    return found
+  }
+}
+
+extension StringProtocol where SubSequence == Substring {
+  /// Without the blanks at both ends.
+  fileprivate var trimmingBlanks: Substring {
+    let rest = drop { $0 == " " || $0 == "\t" }
+    return rest[..<(rest.lastIndex { $0 != " " && $0 != "\t" }.map(rest.index(after:)) ?? rest.startIndex)]
   }
 }

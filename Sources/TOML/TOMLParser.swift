@@ -1,12 +1,15 @@
-/// Reads TOML 1.0 (https://toml.io/en/v1.0.0) and remembers where everything stood.
+import Base
+
+/// A reader of TOML 1.0 (https://toml.io/en/v1.0.0) that remembers the place of each key and value.
 ///
-/// TOMLKit, which the tests hold against this reader, does not fit a daemon that keeps secrets: it gives no positions for keys and
-/// values, never frees a document or a string it handed out, cuts strings at a NUL, and its messages quote the value that they
-/// complain of. This reader quotes nothing, keeps strings in memory that is wiped, and goes on behind an error so that all of them
-/// are told at once.
+/// It quotes nothing, keeps strings in memory that is overwritten, and goes on after an error, so that all errors are
+/// reported at once.
+///
+/// TOMLKit, which the tests compare this reader with, does not fit a daemon with secrets. It has no positions, never
+/// frees a document or a string, cuts strings at a NUL, and quotes values in its messages.
 package struct TOMLParser {
   var cursor: TOMLCursor
-  /// Collects the bytes of one string after another; wiped at the end.
+  /// The bytes of the string that is being read. Overwritten at the end.
   var stringBuffer: [UInt8] = []
   private let root = TOMLMap(.header)
   private var section: TOMLMap
@@ -20,7 +23,7 @@ package struct TOMLParser {
     }
     var parser = TOMLParser(bytes)
     let isComplete = parser.readStatements()
-    parser.wipeStringBuffer()
+    parser.overwriteStringBuffer()
     return TOMLDocument(root: parser.root, errors: parser.errors, isComplete: isComplete)
   }
 
@@ -28,7 +31,7 @@ package struct TOMLParser {
     cursor = TOMLCursor(bytes)
     section = root
     if cursor.isAt("\u{FEFF}") { cursor.offset = 3 }
-    // No string is longer than the document: the buffer never moves, so no copy of a part of a secret is left behind.
+    // No string is longer than the document. The buffer never moves, so that no copy of a secret is left behind.
     stringBuffer.reserveCapacity(bytes.count)
   }
 
@@ -45,12 +48,13 @@ package struct TOMLParser {
     }
   }
 
-  private mutating func wipeStringBuffer() {
+  private mutating func overwriteStringBuffer() {
     stringBuffer.removeAll(keepingCapacity: true)
     stringBuffer.append(contentsOf: repeatElement(0, count: stringBuffer.capacity))
+    stringBuffer.withUnsafeMutableBytes { Secret.overwrite($0) }
   }
 
-  /// Whether the end of the document was reached.
+  /// Reads all statements; returns whether the end of the document was reached.
   private mutating func readStatements() -> Bool {
     while true {
       do throws(TOMLSyntaxError) {
@@ -75,8 +79,8 @@ package struct TOMLParser {
       message: "something stands behind the end of this statement; remove it or put it on a line of its own")
   }
 
-  /// Steps over the rest of a line that has an error. False if a string may have been opened in it that goes on behind it: then
-  /// the next lines are not to be taken for keys, which messages show.
+  /// Skips the rest of a line that has an error. False if a string may have been opened in it that continues: the next
+  /// lines must not be taken for keys then, because messages show keys.
   private mutating func skipDamagedLine(from offset: Int) -> Bool {
     let start = max(cursor.offset, offset)
     cursor.offset = min(start, cursor.bytes.count)
@@ -90,7 +94,7 @@ package struct TOMLParser {
 
   private mutating func readHeader() throws(TOMLSyntaxError) {
     let start = cursor.offset
-    // Until the header is understood, what follows belongs to no table that anyone looks at.
+    // Until the header is read, what follows belongs to a table that is not used.
     section = TOMLMap(.header)
     _ = cursor.take(UInt8(ascii: "["))
     let isArray = cursor.take(UInt8(ascii: "["))
@@ -106,7 +110,7 @@ package struct TOMLParser {
     section = try define(last, in: map, isArray: isArray, header: range)
   }
 
-  /// The table that `part` of a header leads to, made if it is not there yet.
+  /// The table that `part` of a header leads to. It is created if it does not exist.
   private func descend(from map: TOMLMap, to part: KeyPart, header: Range<Int>) throws(TOMLSyntaxError) -> TOMLMap {
     switch map[part.name]?.value.content {
     case nil:
@@ -164,7 +168,7 @@ package struct TOMLParser {
     try readAssignment(into: target)
   }
 
-  /// Reads `key = value`, as it stands on a line of its own or in an inline table.
+  /// Reads `key = value`, on a line of its own or in an inline table.
   mutating func readAssignment(into target: TOMLMap, depth: Int = 0) throws(TOMLSyntaxError) {
     let parts = try readKey()
     guard let first = parts.first, let last = parts.last else { return }
@@ -224,7 +228,7 @@ package struct TOMLParser {
     }
   }
 
-  /// Reads a key of one or more parts, with the blanks round it.
+  /// Reads a key of one or more parts, with the blanks around it.
   private mutating func readKey() throws(TOMLSyntaxError) -> [KeyPart] {
     var parts: [KeyPart] = []
     repeat {
@@ -262,5 +266,94 @@ extension Slice<UnsafeRawBufferPointer> {
       if run == 3 { return true }
     }
     return false
+  }
+}
+
+/// A place in the bytes of a TOML document. Every read is checked against the end.
+package struct TOMLCursor {
+  let bytes: UnsafeRawBufferPointer
+  var offset = 0
+
+  package init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  var isAtEnd: Bool { offset >= bytes.count }
+
+  /// The byte `distance` after the cursor, or nil past the end.
+  func peek(_ distance: Int = 0) -> UInt8? {
+    let place = offset + distance
+    return place >= 0 && place < bytes.count ? bytes[place] : nil
+  }
+
+  /// Whether `text` comes next.
+  package func isAt(_ text: StaticString) -> Bool {
+    text.withUTF8Buffer { expected in
+      guard bytes.count - offset >= expected.count else { return false }
+      for index in 0..<expected.count where bytes[offset + index] != expected[index] { return false }
+      return true
+    }
+  }
+
+  /// Skips `byte` if it comes next.
+  mutating func take(_ byte: UInt8) -> Bool {
+    guard peek() == byte else { return false }
+    offset += 1
+    return true
+  }
+
+  /// Skips a line break if one comes next: LF or CRLF.
+  mutating func takeNewline() -> Bool {
+    if take(.lineFeed) { return true }
+    guard peek() == .carriageReturn, peek(1) == .lineFeed else { return false }
+    offset += 2
+    return true
+  }
+
+  /// Skips spaces and tabs.
+  mutating func skipBlanks() {
+    while let byte = peek(), byte == .space || byte == .tab { offset += 1 }
+  }
+
+  /// Skips everything before the end of the line.
+  mutating func skipLine() {
+    while let byte = peek(), byte != .lineFeed { offset += 1 }
+  }
+
+  /// Skips a comment if one comes next, up to the end of its line.
+  mutating func skipComment() throws(TOMLSyntaxError) {
+    guard take(UInt8(ascii: "#")) else { return }
+    while let byte = peek(), byte != .lineFeed, !isAt("\r\n") {
+      guard !byte.isControl else {
+        throw TOMLSyntaxError(offset: offset, message: "a control character in a comment; remove it")
+      }
+      offset += 1
+    }
+  }
+
+  /// Skips blanks, comments and line breaks.
+  mutating func skipToContent() throws(TOMLSyntaxError) {
+    repeat {
+      skipBlanks()
+      try skipComment()
+    } while takeNewline()
+  }
+}
+
+extension UInt8 {
+  static let tab = UInt8(ascii: "\t")
+  package static let lineFeed = UInt8(ascii: "\n")
+  package static let carriageReturn = UInt8(ascii: "\r")
+  static let space = UInt8(ascii: " ")
+  package static let quotationMark = UInt8(ascii: "\"")
+  static let apostrophe = UInt8(ascii: "'")
+  package static let backslash = UInt8(ascii: "\\")
+
+  /// Whether TOML allows the control character nowhere. A tab is allowed.
+  var isControl: Bool { (self < 0x20 && self != .tab) || self == 0x7f }
+
+  package var isDigit: Bool { self >= 0x30 && self <= 0x39 }
+
+  /// A character of a bare key.
+  package var isBareKeyByte: Bool {
+    isDigit || (self | 0x20 >= 0x61 && self | 0x20 <= 0x7a) || self == UInt8(ascii: "_") || self == UInt8(ascii: "-")
   }
 }

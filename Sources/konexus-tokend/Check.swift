@@ -1,5 +1,4 @@
 import ArgumentParser
-import Broker
 import Dispatch
 import Files
 import Glibc
@@ -8,17 +7,17 @@ import Report
 import Settings
 import Synchronization
 
-/// `konexus-tokend check`: the whole way, step by step.
+/// `konexus-tokend check`: tests configuration, server and token step by step.
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Walk the way from config file to reader, step by step.",
     usage: "konexus-tokend check [<options>]",
     discussion: """
-      Asks for a token of each table, verifies it and drops it: nothing is published. Run it as root, as only root may read the \
-      config file.
+      Asks for a token of each table, verifies it and drops it: nothing is published. Run it as root, as only root may \
+      read the config file.
 
-      Exits with the code of the first step that failed: 78 config, 11 dns, 12 connection, 13 tls, 14 discovery, 15 clock, 16 token, \
-      17 verification, 18 output, 19 unit, 20 refresh; 0 if none did.
+      Exits with the code of the first step that failed: 78 config, 11 dns, 12 connection, 13 tls, 14 discovery, 15 \
+      clock, 16 token, 17 verification, 18 output, 19 unit, 20 refresh; 0 if none did.
 
       Examples:
         sudo konexus-tokend check
@@ -48,8 +47,8 @@ struct Check: ParsableCommand {
   private func perform() async {
     let steps = Mutex<[CheckStep]>([])
     let isJSON = json
-    // Steps arrive in order, each as soon as it is known.
-    let tell: @Sendable (CheckStep) -> Void = { step in
+    // Steps arrive in order, each when it is complete.
+    let report: @Sendable (CheckStep) -> Void = { step in
       steps.withLock { steps in
         let before = steps.last
         steps.append(step)
@@ -58,7 +57,7 @@ struct Check: ParsableCommand {
         StandardOutput.write(CheckReport.text(step, StandardOutput.style))
       }
     }
-    await walk(tell)
+    await run(report)
     let all = steps.withLock { $0 }
     if isJSON {
       StandardOutput.write(json: CheckReport.json(all))
@@ -68,24 +67,26 @@ struct Check: ParsableCommand {
     Glibc.exit(CheckReport.exitCode(of: all))
   }
 
-  /// What to do if the running daemon has not read the file that is checked.
+  /// The remedy if the running daemon has not read the file that is checked.
   private var changedConfiguration: String? {
     let directory = RuntimeEnvironment.current.tokenDirectory
-    guard config == nil, let found = try? StatusFile.find(in: directory),
-      let changed = StatusReport(found).changedConfiguration, ConfigurationFile.isInEffect(in: directory) != true
+    guard config == nil, let loaded = try? StatusFile.find(in: directory),
+      let changed = StatusReport(loaded).changedConfiguration,
+      ServiceConfigurationFile.isInEffect(in: directory) != true
     else { return nil }
     return changed
   }
 
-  private func walk(_ tell: @escaping @Sendable (CheckStep) -> Void) async {
+  private func run(_ report: @escaping @Sendable (CheckStep) -> Void) async {
     let service = ServiceConfiguration(config)
     let path = service.path
     if service.isEncrypted {
-      return tell(
+      return report(
         CheckStep(
           .config, .failed, "the configuration is kept encrypted in \(path), which is not read here",
           remedy:
-            "type: (umask 077; systemd-creds decrypt --name=config.toml \(path) /run/config.toml); konexus-tokend check --config /run/config.toml; rm /run/config.toml"
+            "type: (umask 077; systemd-creds decrypt --name=config.toml \(path) /run/config.toml); konexus-tokend "
+            + "check --config /run/config.toml; rm /run/config.toml"
         ))
     }
     let settings: Configuration
@@ -93,7 +94,7 @@ struct Check: ParsableCommand {
       settings = try service.load()
     } catch {
       let count = error.diagnostics.count
-      tell(
+      report(
         CheckStep(
           .config, .failed, "\(path): \(count) \(count == 1 ? "fault" : "faults")",
           details: error.description.split(separator: "\n", omittingEmptySubsequences: false).map(String.init),
@@ -103,34 +104,34 @@ struct Check: ParsableCommand {
     let tokens = settings.tokens.filter { token == nil || $0.name == token }
     guard !tokens.isEmpty else {
       let names = settings.tokens.map(\.name).joined(separator: ", ")
-      tell(
+      report(
         CheckStep(
-          .config, .failed, "\(path) has no token \(Complaint.quoted(token ?? ""))", remedy: "name one of: \(names)"))
+          .config, .failed, "\(path) has no token \(CommandLineError.quoted(token ?? ""))",
+          remedy: "name one of: \(names)"))
       return
     }
-    if let unreadable = service.readers?.unreadable(in: settings), !unreadable.isEmpty {
-      return tell(
+    if let unreadable = service.access?.unreadable(in: settings), !unreadable.isEmpty {
+      return report(
         CheckStep(
           .config, .failed,
           "\(path): the daemon could not read \(unreadable.count) of the files that it names",
           details: unreadable.map(\.description),
           remedy: "a file that is root's is handed over as a credential: see separate-secret.conf among the examples"))
     }
-    let seen = SeenFile(path)
-    tell(
+    let seen = FileAttributes(path)
+    report(
       CheckStep(
         .config, .ok,
-        "\(path): \(settings.tokens.count) \(settings.tokens.count == 1 ? "token" : "tokens"), mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
+        "\(path): \(settings.tokens.count) \(settings.tokens.count == 1 ? "token" : "tokens"), mode "
+          + "\(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
       ))
-    if let changed = changedConfiguration { tell(CheckStep(.config, .warning, changed)) }
-    tell(UnitCheck.step())
-    for step in settings.daemon.placeSteps(userID: UnitCheck.daemonUser, toCome: UnitCheck.directoryToCome) {
-      tell(step)
-    }
+    if let changed = changedConfiguration { report(CheckStep(.config, .warning, changed)) }
+    report(InstalledService.step())
+    let (user, future) = (InstalledService.daemonUser, InstalledService.futureDirectory)
+    for step in settings.daemon.pathSteps(userID: user, futureDirectory: future) { report(step) }
     for token in tokens {
-      await TokenCheck(
-        token, daemon: settings.daemon, userID: UnitCheck.daemonUser, directoryToCome: UnitCheck.directoryToCome
-      ).walk(isOffline: offline, tell: tell)
+      let check = TokenCheck(token, daemon: settings.daemon, userID: user, futureDirectory: future)
+      await check.run(isOffline: offline, report: report)
     }
   }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Base
-import Broker
 import Dispatch
 import Glibc
 import OAuth
@@ -8,7 +7,7 @@ import Publication
 import Report
 import Settings
 
-/// `konexus-tokend inspect`: what a token says, and whether it may be believed.
+/// `konexus-tokend inspect`: decodes and verifies a token.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tell what a token says and whether it verifies.",
@@ -57,54 +56,55 @@ struct Inspect: ParsableCommand {
     let token: Secret
     if name == "-" {
       token = StandardInput.token()
-      if let found = try? StatusFile.find(in: location.path) { report = StatusReport(found) }
+      if let loaded = try? StatusFile.find(in: location.path) { report = StatusReport(loaded) }
     } else {
-      let found = location.report()
-      let named = location.token(name, in: found)
-      (report, chosen) = (found, named.status)
-      do throws(TokenReading.Refusal) {
-        token = try TokenReading.content(of: named, in: found)
+      let loaded = location.report()
+      let named = location.token(name, in: loaded)
+      (report, chosen) = (loaded, named.status)
+      do throws(TokenFileReader.Refusal) {
+        token = try TokenFileReader.content(of: named, in: loaded)
       } catch {
-        Complaint.end(error.problem, next: error.remedy, code: 3)
+        CommandLineError.exit(error.problem, next: error.remedy, code: 3)
       }
     }
     let inspection: TokenInspection
     do throws(VerificationFailure) {
       inspection = try TokenInspection(of: token.withBytes { Array($0) })
     } catch {
-      Complaint.end(error.message, next: "give a JWT as it stands in the file", code: 1)
+      CommandLineError.exit(error.message, next: "give a JWT as it stands in the file", code: 1)
     }
     StandardOutput.write(InspectionText.text(inspection, now: Moment.now().unix, StandardOutput.style))
     // A token from standard input is compared with the daemon's token of the same issuer.
     if chosen == nil, issuer == nil {
-      chosen = report?.status.tokens.first { TokenVerdict.isIssuer($0.issuer, of: inspection) }
+      chosen = report?.status.tokens.first { TokenValidation.isIssuer($0.issuer, of: inspection) }
     }
-    let verdict = await judge(token, inspection, chosen, report?.found)
+    let verdict = await validate(token, inspection, chosen, report?.loaded)
     StandardOutput.write([""] + verdict.lines)
     Glibc.exit(verdict.exitCode)
   }
 
-  /// Judges by the command line or the configuration. The daemon's files count only if another user cannot write them.
-  private func judge(
-    _ token: Secret, _ inspection: TokenInspection, _ status: TokenStatus?, _ found: FoundStatus?
-  ) async -> TokenVerdict {
-    let expected: TokenExpectation
-    if let status, let found, found.isTrusted, config == nil {
-      expected = TokenExpectation(status, of: found, issuer: issuer, caFile: caFile)
+  /// Verifies a token with the requirements of the command line or the configuration. The daemon's files count only if
+  /// no other user can write them.
+  private func validate(
+    _ token: Secret, _ inspection: TokenInspection, _ status: TokenStatus?, _ loaded: LoadedStatus?
+  ) async -> TokenValidation {
+    let requirements: TokenRequirements
+    if let status, let loaded, loaded.isTrusted, config == nil {
+      requirements = TokenRequirements(status, of: loaded, issuer: issuer, caFile: caFile)
     } else if let issuer {
-      expected = TokenExpectation(issuer: issuer, caFile: caFile, for: inspection)
+      requirements = TokenRequirements(issuer: issuer, caFile: caFile, for: inspection)
     } else if let (settings, path) = configured(status?.name, inspection) {
-      expected = TokenExpectation(settings, of: path, caFile: caFile)
-    } else if let status, let found {
-      return .unbacked(status, of: found)
+      requirements = TokenRequirements(settings, of: path, caFile: caFile)
+    } else if let status, let loaded {
+      return .unverifiable(status, of: loaded)
     } else {
       return .withoutIssuer
     }
-    return await TokenVerdict.judge(token, by: expected)
+    return await TokenValidation.validate(token, by: requirements)
   }
 
-  /// The token's table in the configuration of `--config`. Without that, root gets the service's configuration for the
-  /// service's directory.
+  /// The token's table in the configuration of `--config`. Without that option, root gets the service's configuration
+  /// if the directory is the service's.
   private func configured(
     _ token: String?, _ inspection: TokenInspection
   ) -> (settings: TokenSettings, path: String)? {
@@ -113,20 +113,21 @@ struct Inspect: ParsableCommand {
     do throws(ConfigurationErrors) {
       let configuration = try service.load()
       let settings = configuration.tokens.first {
-        name == "-" ? TokenVerdict.isIssuer($0.issuer, of: inspection) : $0.name == token
+        name == "-" ? TokenValidation.isIssuer($0.issuer, of: inspection) : $0.name == token
       }
       if let settings { return (settings, service.path) }
       guard config != nil else { return nil }
-      Complaint.end("\(service.path) has no table for this token", next: "name its issuer: --issuer URL", code: 3)
+      CommandLineError.exit(
+        "\(service.path) has no table for this token", next: "name its issuer: --issuer URL", code: 3)
     } catch {
       guard config != nil else { return nil }
       let fault = error.description.split(separator: "\n").first.map(String.init) ?? service.path
-      Complaint.end(fault, next: "see all faults: konexus-tokend check --offline", code: 3)
+      CommandLineError.exit(fault, next: "see all faults: konexus-tokend check --offline", code: 3)
     }
   }
 }
 
-/// Standard input as a source of a token.
+/// A token from standard input.
 private enum StandardInput {
   static func token() -> Secret {
     var bytes: [UInt8] = []

@@ -1,8 +1,9 @@
 import ArgumentParser
 import Base
-import Broker
+import Glibc
+import Report
 
-/// The command line; one file a subcommand.
+/// The command line, with one file for each subcommand.
 @main
 struct KonexusTokend: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -16,4 +17,34 @@ struct KonexusTokend: ParsableCommand {
       """,
     version: konexusTokendVersion,
     subcommands: [Run.self, Reload.self, Status.self, Wait.self, Show.self, Inspect.self, Check.self])
+}
+
+/// Errors of commands: the problem and the next command, on standard error.
+enum CommandLineError {
+  /// Writes an error and ends the process.
+  static func exit(_ problem: String, next: String? = nil, code: Int32) -> Never {
+    var lines = [StyledLine("konexus-tokend: ", .strong) + StyledLine(problem)]
+    if let next { lines.append(StyledLine("-> ", .strong) + StyledLine(next)) }
+    StandardError.write(lines.rendered(Terminal.style(of: STDERR_FILENO)))
+    Glibc.exit(code)
+  }
+
+  /// Writes why a command got no token, and ends the process.
+  ///
+  /// - Parameters:
+  ///   - waitLimit: how long the command waited.
+  ///   - note: what else it did.
+  static func exit(_ refusal: TokenFileReader.Refusal, after waitLimit: Duration, note: String = "") -> Never {
+    let hasWaited = waitLimit > .zero && !refusal.isFinal
+    let waited = hasWaited ? " (waited for \(Timestamp.span(waitLimit))\(note))" : ""
+    exit(refusal.problem + waited, next: refusal.remedy, code: refusal.code)
+  }
+
+  /// A text from the command line as messages show it.
+  static func quoted(_ text: String) -> String { Printable.quoted(text) }
+}
+
+extension ExitCode {
+  /// `EX_CONFIG`: the configuration has faults, so a restart does not help (`RestartPreventExitStatus=78`).
+  static let configuration = ExitCode(EX_CONFIG)
 }

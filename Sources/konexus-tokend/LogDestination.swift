@@ -4,16 +4,16 @@ import Logging
 import Settings
 import Systemd
 
-/// Where the log goes.
+/// The destination of the log.
 enum LogDestination {
-  /// A logger as the settings want it: to the journal under systemd, else lines on standard error.
+  /// The logger that the settings define: by default the journal under systemd, otherwise standard error.
   static func logger(_ settings: DaemonSettings) -> Logger {
     var logger = Logger(label: "konexus-tokend") { _ in handler(settings.logFormat) }
     logger.logLevel = settings.logLevel
     return logger
   }
 
-  /// Reports what is wrong with the configuration: an entry for each fault. Lines for people look as a compiler's do.
+  /// Logs each fault of the configuration. On standard error, it has the format of a compiler.
   static func report(_ faults: [Diagnostic], _ settings: DaemonSettings) {
     let handler = handler(settings.logFormat)
     guard !(handler is StderrLogHandler) else {

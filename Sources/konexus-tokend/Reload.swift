@@ -7,14 +7,14 @@ import Settings
 
 /// `konexus-tokend reload`: the unit's `ExecReload=`.
 ///
-/// systemd's copy of the configuration is of the service's start. So root opens the file itself and passes it to the daemon. A bare `kill -HUP`
-/// would also return before the daemon has read anything: this waits for the result, and fails if the settings are wrong.
+/// systemd's copy of the configuration is from the service's start. So root opens the file and passes it to the daemon.
+/// Other than `kill -HUP`, the command waits for the result and fails if the configuration has faults.
 struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Have the service read its settings again, and wait.",
     discussion: """
-      This is what `systemctl reload konexus-tokend` runs. The settings of the file take effect, or the command fails with \
-      the reason and the previous ones stay in effect.
+      This is what `systemctl reload konexus-tokend` runs. The settings of the file take effect, or the command fails \
+      with the reason and the previous ones stay in effect.
 
       Exit codes: 0 in effect; 1 not in effect.
 
@@ -23,54 +23,22 @@ struct Reload: ParsableCommand {
         konexus-tokend reload    (in the daemon's container)
       """)
 
-  /// systemd ends a reload that takes longer itself.
+  /// systemd ends a longer reload.
   private static let limit = Duration.seconds(60)
 
   func run() throws {
     let environment = RuntimeEnvironment.current
-    let file = ConfigurationFile.opened()
+    let file = ServiceConfigurationFile.opened()
     defer { file.map { _ = close($0) } }
     do throws(ControlClient.Failure) {
       let answer = try ControlClient.send(.reload, passing: file, in: environment.tokenDirectory, limit: Self.limit)
       guard case .failed(let reason) = answer else { return }
       let lines = reason.split(separator: "\n", omittingEmptySubsequences: false).map { StyledLine("\($0)") }
       StandardError.write(lines.rendered(Terminal.style(of: STDERR_FILENO)))
-      Complaint.end(
+      CommandLineError.exit(
         "the previous configuration stays in use", next: "sudo konexus-tokend check --offline", code: EXIT_FAILURE)
     } catch {
-      Complaint.end("\(error)", next: "systemctl status konexus-tokend", code: EXIT_FAILURE)
+      CommandLineError.exit("\(error)", next: "systemctl status konexus-tokend", code: EXIT_FAILURE)
     }
-  }
-}
-
-/// The service's configuration file, which only root can open.
-enum ConfigurationFile {
-  /// The open file; `nil` if the daemon opens its configuration itself, as in a container. Ends the command if root cannot use the file.
-  static func opened() -> Int32? {
-    guard geteuid() == 0, let source = path else { return nil }
-    if UnitCheck.configurationSource?.isEncrypted == true {
-      Complaint.end(
-        "\(source) is encrypted: only a restart reads it", next: "systemctl restart konexus-tokend", code: EXIT_FAILURE)
-    }
-    do throws(FileRefusal) {
-      return try ProtectedFile.descriptor(of: source)
-    } catch {
-      Complaint.end("previous configuration in use: \(error.description)", code: EXIT_FAILURE)
-    }
-  }
-
-  /// Whether the running daemon uses what the file holds now; `nil` if that cannot be told.
-  static func isInEffect(in directory: String) -> Bool? {
-    guard geteuid() == 0, let source = path, let file = try? ProtectedFile.descriptor(of: source) else { return nil }
-    defer { close(file) }
-    let answer = try? ControlClient.send(.compare, passing: file, in: directory, limit: .seconds(2))
-    return answer.map { if case .ok = $0 { true } else { false } }
-  }
-
-  /// As the unit names it, for `ExecReload=`; else as the service manager does.
-  private static var path: String? {
-    if let source = getenv("KONEXUS_TOKEND_CONFIG_SOURCE") { return String(cString: source) }
-    guard RuntimeEnvironment.current.tokenDirectory == RuntimeEnvironment().tokenDirectory else { return nil }
-    return UnitCheck.configurationSource?.path
   }
 }

@@ -48,20 +48,20 @@ struct Run: ParsableCommand {
 
   func run() throws {
     linux_share_heap()
-    // Before any other thread is made: the signals are blocked in all of them then. And before the configuration is read, which may take
-    // long: a signal must not end the process by its default action.
-    let queue = DispatchQueue(label: "broker")
+    // The signals must be blocked before other threads start, and before the configuration is read: until then, a
+    // signal would end the process by its default action.
+    let queue = BrokerActor.queue
     let running = Mutex<Daemon?>(nil)
-    let isHungUp = Atomic(false)
+    let hasHangup = Atomic(false)
     let signals = UnixSignals([SIGTERM, SIGINT, SIGHUP, SIGUSR1], queue: queue) { [once] signal in
       if let daemon = running.withLock({ $0 }) {
         daemon.assumeIsolated { $0.receive(signal) }
       } else if signal == SIGTERM || signal == SIGINT {
-        // There is nothing to leave in order yet.
+        // There is nothing to clean up yet.
         _exit(once ? EX_TEMPFAIL : EXIT_SUCCESS)
       } else if signal == SIGHUP {
-        // The configuration may have been read already. SIGUSR1 asks for what the start does anyway.
-        isHungUp.store(true, ordering: .relaxed)
+        // The configuration may have been read already. SIGUSR1 needs no action, since the start requests all tokens.
+        hasHangup.store(true, ordering: .relaxed)
       }
     }
     UnixSignals.ignore(SIGPIPE)
@@ -75,41 +75,41 @@ struct Run: ParsableCommand {
     }
     // Before another thread reads the environment.
     let inherited = Result { () throws(SystemCallFailure) in try ListenDescriptor.takeAll() }
-    // Where systemd does not make it: in a terminal, in a container. What prevents it is reported when it is used.
+    // Without systemd: in a terminal or in a container. A failure is reported when the directory is used.
     _ = environment.makeTokenDirectory()
     let locks = takeTokenDirectory(environment)
     let leftovers = LeftoverWatch(environment.tokenDirectory, queue: queue)
-    let former = (try? inherited.get())?.first { $0.name == StoredConfiguration.name }
+    let previous = (try? inherited.get())?.first { $0.name == StoredConfiguration.name }
     let handedOver = sockets(inherited)
     let isActivated = handedOver.sockets.contains(where: \.isActivated)
-    let start = configuration(path, environment, former: former, isActivated: isActivated)
+    let start = configuration(path, environment, previous: previous, isActivated: isActivated)
     let logger = LogDestination.logger(start.configuration.daemon)
     if let failure = handedOver.failure {
       logger.warning("the sockets that systemd handed over are not used: \(failure)")
     }
     let daemon = Daemon(
-      start, environment: environment, logger: logger, queue: queue, locks: locks, leftovers: leftovers,
+      start, environment: environment, logger: logger, locks: locks, leftovers: leftovers,
       startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: handedOver.sockets)
-    // On the queue of the signals: none comes in between.
+    // On the queue of the signals, so that no signal arrives in between.
     queue.sync {
       running.withLock { $0 = daemon }
-      if isHungUp.load(ordering: .relaxed) { daemon.assumeIsolated { $0.receive(SIGHUP) } }
+      if hasHangup.load(ordering: .relaxed) { daemon.assumeIsolated { $0.receive(SIGHUP) } }
     }
     Task(executorPreference: daemon.broker.requests) { await daemon.start() }
-    withExtendedLifetime(signals) { daemon.beatForever() }
+    withExtendedLifetime(signals) { daemon.runHeartbeat() }
   }
 
-  /// How long the files that tables name are waited for at start. A table whose files are slower reports that itself.
+  /// The time limit at the start for files that tables name. A table with slower files reports that itself.
   private static let fileLimit = Duration.seconds(2)
 
-  /// What to start with; ends the process with 78 if there is nothing. A file that hangs is reported meanwhile.
+  /// The configuration for the start. Ends the process with 78 if there is none. Reports a file that hangs.
   private func configuration(
-    _ path: String, _ environment: RuntimeEnvironment, former: ListenDescriptor?, isActivated: Bool
+    _ path: String, _ environment: RuntimeEnvironment, previous: ListenDescriptor?, isActivated: Bool
   ) -> StartConfiguration {
-    let former = former.map { StoredConfiguration(takingOver: $0.descriptor) }
+    let previous = previous.map { StoredConfiguration(takingOver: $0.descriptor) }
     let found = Mutex<ConfigurationDraft?>(nil)
     let isRead = DispatchSemaphore(value: 0)
-    // Not on this thread: a thread that hangs in the kernel could not end with the process.
+    // A thread that hangs in the kernel cannot end with the process, so this thread must not read the file.
     FileCalls.start("configuration") {
       let draft = ConfigurationDraft(reading: path, environment: environment)
       found.withLock { $0 = draft }
@@ -125,9 +125,9 @@ struct Run: ParsableCommand {
     let isChecked = DispatchSemaphore(value: 0)
     Task(executorPreference: RequestExecutor()) {
       var result = await draft.checked(within: Self.fileLimit)
-      // Without a former text there is nothing better: a place can still be made later.
-      if let text = former?.text, text != draft.text {
-        result.draft = await result.draft.withPlaces(within: Self.fileLimit)
+      // Without a previous configuration there is no alternative, and the directory can still be made later.
+      if let text = previous?.text, text != draft.text {
+        result.draft = await result.draft.checkingOutputs(within: Self.fileLimit)
       }
       checked.withLock { $0 = result }
       isChecked.signal()
@@ -137,7 +137,7 @@ struct Run: ParsableCommand {
     for error in result.overdue { StandardError.write("\(error)\n") }
     do throws(ConfigurationErrors) {
       let start = try StartConfiguration(
-        result.draft, former: former, environment: environment, isPartAllowed: !once)
+        result.draft, former: previous, environment: environment, isPartAllowed: !once)
       LogDestination.report(start.diagnostics, start.configuration.daemon)
       return start
     } catch {
@@ -145,12 +145,13 @@ struct Run: ParsableCommand {
       LogDestination.logger(result.draft.configuration.daemon).critical(
         "the configuration is not usable: \(count) \(count == 1 ? "fault" : "faults")",
         metadata: ["message_id": "\(EventID.configurationBroken.rawValue)"])
-      // By standard error: of a process that ends at once, journald may not find the unit that an entry is of.
+      // On standard error: for a process that ends at once, journald may not find the unit of a journal entry.
       fail("\(error)", isActivated: isActivated)
     }
   }
 
-  /// Takes the runtime directory; ends with 75 (EX_TEMPFAIL) if another daemon has it, which may be about to end.
+  /// Locks the runtime directory. Ends the process with 75 (EX_TEMPFAIL) if another daemon has locked it; it may be
+  /// stopping.
   private func takeTokenDirectory(_ environment: RuntimeEnvironment) -> DirectoryLocks {
     let locks = DirectoryLocks(runtimeDirectory: environment.tokenDirectory)
     do throws(DirectoryLocks.Held) { try locks.take(environment.tokenDirectory) } catch {
@@ -161,7 +162,7 @@ struct Run: ParsableCommand {
     return locks
   }
 
-  /// The listening sockets that systemd hands over: a socket unit's, or the one that a former run had it keep.
+  /// The listening sockets from systemd: of a socket unit, or kept from the previous run.
   private func sockets(
     _ inherited: Result<[ListenDescriptor], SystemCallFailure>
   ) -> (sockets: [InheritedSocket], failure: SystemCallFailure?) {
@@ -175,7 +176,7 @@ struct Run: ParsableCommand {
     }
   }
 
-  /// Ends with `EX_CONFIG`, which the unit does not restart after; the first line is seen in `systemctl status` too.
+  /// Ends with `EX_CONFIG`, after which the unit does not restart. `systemctl status` shows the first line too.
   private func fail(_ text: String, isActivated: Bool = false) -> Never {
     StandardError.write(text.hasSuffix("\n") ? text : text + "\n")
     try? Notifier().status("configuration: " + text.prefix { $0 != "\n" })

@@ -1,19 +1,21 @@
 import Base
 import Broker
+import Dispatch
 import Glibc
 import Logging
 import Publication
+import Synchronization
 import Systemd
 
-/// Tells systemd how the daemon is: ready, status, still starting, alive. Belongs to the broker's queue.
+/// Notifies systemd of the daemon's state: starting, ready, status text, alive. It belongs to the broker's queue.
 final class ServiceManager {
   private let outbox: Outbox
   private let logger: Logger
   private let startLimit: BootTime
   private var isReady = false
   private var lastLine = ""
-  /// Whether a heartbeat is being made: what there is to tell goes along with it.
-  private var isBeating = false
+  /// Whether a heartbeat is being made. A changed status text is sent with it.
+  private var isMakingHeartbeat = false
   private var hasUnsentLine = false
 
   init(_ outbox: Outbox, logger: Logger, startTimeout: Duration) {
@@ -22,10 +24,10 @@ final class ServiceManager {
     startLimit = Moment.now().boot + startTimeout
   }
 
-  /// Half of the time after which systemd takes the daemon for dead; `nil` if it does not watch.
-  var heartbeat: Duration? { outbox.notifier.watchdogInterval().map { $0 / 2 } }
+  /// Half of the watchdog timeout; `nil` without a watchdog.
+  var heartbeatInterval: Duration? { outbox.notifier.watchdogInterval().map { $0 / 2 } }
 
-  /// Passes on what the broker has to tell: `READY=1` once, `STATUS=` when it changed.
+  /// Sends the broker's status: `READY=1` once, and `STATUS=` if the text changed.
   func report(_ status: BrokerStatus) {
     let line = status.line
     guard status.isReady != isReady || line != lastLine else { return }
@@ -34,16 +36,16 @@ final class ServiceManager {
       isReady = true
       hasUnsentLine = false
       outbox.send(.ready) { notifier throws(SystemCallFailure) in try notifier.ready(status: line) }
-    } else if isBeating {
+    } else if isMakingHeartbeat {
       hasUnsentLine = true
     } else {
       outbox.send(.status) { notifier throws(SystemCallFailure) in try notifier.status(line) }
     }
   }
 
-  /// Asks for more time while there is no token yet, up to the limit; called every few seconds.
+  /// Extends the start timeout while there is no token, up to the limit. It is called every few seconds.
   ///
-  /// - Returns: whether to go on asking.
+  /// - Returns: whether to continue.
   func extendStart(by duration: Duration) -> Bool {
     guard !isReady else { return false }
     guard Moment.now().boot < startLimit else {
@@ -54,26 +56,26 @@ final class ServiceManager {
     return true
   }
 
-  /// What a heartbeat tells: `WATCHDOG=1` if `isAlive` says so, and what was reported meanwhile, in one message: a second one would cost a second
-  /// change of context.
-  func beat(ifAlive isAlive: () -> Bool) -> Beat {
-    isBeating = true
-    let lives = isAlive()
-    isBeating = false
+  /// Makes a heartbeat: `WATCHDOG=1` if `check` returns true, and a changed status text. One message saves a context
+  /// switch.
+  func heartbeat(ifAlive check: () -> Bool) -> Heartbeat {
+    isMakingHeartbeat = true
+    let isAlive = check()
+    isMakingHeartbeat = false
     defer { hasUnsentLine = false }
-    return Beat(lives: lives, line: hasUnsentLine ? lastLine : nil)
+    return Heartbeat(isAlive: isAlive, line: hasUnsentLine ? lastLine : nil)
   }
 
-  /// A heartbeat that is to be sent.
-  struct Beat: Sendable {
+  /// A heartbeat to send.
+  struct Heartbeat: Sendable {
     /// Whether the daemon is alive.
-    let lives: Bool
-    /// The status, if it has changed.
+    let isAlive: Bool
+    /// The status text, if it changed.
     let line: String?
 
-    /// Sends it, if there is anything to tell.
+    /// Sends the heartbeat, unless it is empty.
     func send(by notifier: Notifier) throws(SystemCallFailure) {
-      if lives {
+      if isAlive {
         try notifier.watchdog(status: line)
       } else if let line {
         try notifier.status(line)
@@ -81,63 +83,124 @@ final class ServiceManager {
     }
   }
 
-  /// `RELOADING=1`; every reload ends with `reloaded`.
+  /// Sends `RELOADING=1`. Each reload ends with `reloaded`.
   func reloading() {
     outbox.send(.reloading) { notifier throws(SystemCallFailure) in try notifier.reloading() }
   }
 
-  /// `READY=1` again, after a reload that succeeded or failed. A daemon that has no token yet stays "starting".
+  /// Sends `READY=1` after a reload, successful or not. A daemon without a token stays "starting".
   func reloaded(_ status: BrokerStatus) {
     lastLine = status.line
     guard isReady else { return report(status) }
     outbox.send(.ready) { [lastLine] notifier throws(SystemCallFailure) in try notifier.ready(status: lastLine) }
   }
 
-  /// Leaves in `systemctl status` why the daemon cannot start.
+  /// Shows in `systemctl status` why the daemon cannot start.
   func failed(_ reason: String) {
     outbox.send(.status) { notifier throws(SystemCallFailure) in try notifier.status(reason) }
   }
 
-  /// Waits before an exit that `Restart=` does not pace.
+  /// Waits before an exit if `Restart=` does not delay the next start.
   ///
   /// While a unit waits at a socket unit, systemd starts the daemon again at once. After 20 starts within two seconds
-  /// (`TriggerLimitBurst=`) it would give up the socket.
+  /// (`TriggerLimitBurst=`), it would give up the socket.
   static func pauseBeforeFailure(isActivated: Bool) {
     if isActivated { sleep(2) }
   }
 
-  /// The name under which the credential socket is kept over a restart.
+  /// The name of the credential socket in systemd's file descriptor store.
   static let keptSocket = "credential-socket"
 
-  /// Has systemd keep the credential socket, so that a unit which starts while the daemon restarts waits instead of failing.
+  /// Stores the credential socket in systemd. A unit that starts during a restart of the daemon waits instead of
+  /// failing.
   func keep(_ socket: Int32?) {
     guard outbox.notifier.isSupervised else { return }
-    // A copy: by the time it is sent the socket itself may be closed.
+    // A copy, because the socket may be closed before the message is sent.
     let copy = socket.map { DescriptorCopy(of: $0) }
     outbox.send(.socket) { notifier throws(SystemCallFailure) in
       try notifier.keep(copy?.descriptor, named: Self.keptSocket)
     }
   }
 
-  /// Has systemd keep the text of the configuration over a restart. Nothing of the former text stays.
+  /// Stores the text of the configuration in systemd for the next start. It replaces the previous text.
   func keep(_ configuration: StoredConfiguration?) {
     outbox.send(.configuration) { notifier throws(SystemCallFailure) in
       try notifier.keep(configuration?.descriptor, named: StoredConfiguration.name)
     }
   }
 
-  /// `STOPPING=1`.
+  /// Sends `STOPPING=1`.
   func stopping() {
     outbox.send(.stopping) { notifier throws(SystemCallFailure) in
       try notifier.stopping(status: "stopping; the tokens stay in their files")
     }
   }
 
-  /// A descriptor of its own that is closed with the last reference: also if the message about it is replaced, and
-  /// never sent.
+  /// A duplicate of a descriptor. It is closed with the last reference, even if its message is never sent.
   private final class DescriptorCopy: Sendable {
     let descriptor: Int32
     init(of original: Int32) { descriptor = fcntl(original, F_DUPFD_CLOEXEC, 0) }
     deinit { close(descriptor) }
+  }
+}
+
+/// The messages to systemd, sent in order on a queue of their own.
+///
+/// sd_notify(3) blocks while systemd's socket is full: while systemd is busy, or forever after it froze. The broker
+/// does not wait for it, and unsent messages do not accumulate.
+final class Outbox: Sendable {
+  typealias Message = @Sendable (Notifier) throws(SystemCallFailure) -> Void
+
+  /// The kind of a message. A waiting message is replaced by the next one of its kind, which goes to the end.
+  enum Kind {
+    case ready, reloading, stopping, status, startTimeout, socket, configuration
+  }
+
+  let notifier = Notifier()
+  private let queue = DispatchQueue(label: "notify")
+  private let logger: Logger
+  private let hasLoggedFailure = Atomic(false)
+  private let waiting = Mutex<[(kind: Kind, message: Message)]>([])
+
+  init(logger: Logger) {
+    self.logger = logger
+  }
+
+  /// Sends `message` after the waiting ones. It replaces a waiting message of its kind.
+  func send(_ kind: Kind, _ message: @escaping Message) {
+    guard notifier.isSupervised else { return }
+    let isFirst = waiting.withLock { waiting in
+      defer {
+        waiting.removeAll { $0.kind == kind }
+        waiting.append((kind, message))
+      }
+      return waiting.isEmpty
+    }
+    if isFirst { queue.async { self.deliverWaiting() } }
+  }
+
+  /// Sends `message` after the waiting ones, and returns when it is sent. If the queue is idle, the calling thread
+  /// sends it, which saves a wake-up.
+  func sendAndWait(_ message: Message) {
+    guard notifier.isSupervised else { return }
+    queue.sync { deliver(message) }
+  }
+
+  /// Waits until all messages are sent, but no longer than `limit`. For the end of the process.
+  func flush(until limit: DispatchTime) {
+    guard notifier.isSupervised else { return }
+    queue.flush(until: limit)
+  }
+
+  private func deliverWaiting() {
+    while let next = waiting.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { deliver(next.message) }
+  }
+
+  /// Sends a message. Only the first failure is logged, and none affects the daemon.
+  private func deliver(_ message: Message) {
+    do throws(SystemCallFailure) { try message(notifier) } catch {
+      guard !hasLoggedFailure.exchange(true, ordering: .relaxed) else { return }
+      logger.warning("cannot notify systemd: \(error); NotifyAccess=main must be set in the unit")
+    }
   }
 }

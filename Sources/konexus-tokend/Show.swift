@@ -1,17 +1,16 @@
 import ArgumentParser
 import Base
-import Broker
 import Glibc
 import Report
 
-/// `konexus-tokend show`: the token itself, for scripts.
+/// `konexus-tokend show`: prints a valid token for scripts.
 struct Show: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Print a token for a script; never one that has ended.",
     usage: "konexus-tokend show [<name>] [<options>]",
     discussion: """
-      Give it to a program by a pipe: its arguments can be read by everybody. Exit codes: 0 printed; 1 good, but not for long \
-      enough; 2 no good token; 3 it cannot be told. With any but 0, nothing is printed.
+      Give it to a program by a pipe: its arguments can be read by everybody. Exit codes: 0 printed; 1 good, but not \
+      for long enough; 2 no good token; 3 it cannot be told. With any but 0, nothing is printed.
 
       Examples:
         konexus-tokend show --header | curl --header @- https://admin.alertsense.com
@@ -38,21 +37,21 @@ struct Show: ParsableCommand {
   @OptionGroup var location: StatusOptions
 
   func run() {
-    let demanded = minValidity?.duration ?? .zero
-    let patience = wait?.duration ?? (minValidity == nil ? .zero : .seconds(30))
+    let minimumValidity = minValidity?.duration ?? .zero
+    let waitLimit = wait?.duration ?? (minValidity == nil ? .zero : .seconds(30))
     var request = RefreshRequest()
-    do throws(TokenReading.Refusal) {
+    do throws(TokenFileReader.Refusal) {
       print(
-        try location.patiently(for: patience) { (report) throws(TokenReading.Refusal) in
-          do throws(TokenReading.Refusal) {
-            return try TokenReading.read(location.sought(name, in: report), in: report, validFor: demanded)
+        try location.poll(for: waitLimit) { (report) throws(TokenFileReader.Refusal) in
+          do throws(TokenFileReader.Refusal) {
+            return try TokenFileReader.read(location.find(name, in: report), in: report, validFor: minimumValidity)
           } catch {
-            if patience > .zero, error.code == 1, !error.isHopeless { request.send(to: report) }
+            if waitLimit > .zero, error.code == 1, !error.isFinal { request.send(to: report) }
             throw error
           }
         })
     } catch {
-      Complaint.end(error, after: patience, note: request.note)
+      CommandLineError.exit(error, after: waitLimit, note: request.note)
     }
   }
 
@@ -62,13 +61,13 @@ struct Show: ParsableCommand {
   }
 }
 
-/// Asks the daemon once for new tokens, if this user may.
+/// Requests new tokens from the daemon once, if this user is allowed to.
 private struct RefreshRequest {
   private var outcome: Int32?
 
   mutating func send(to report: StatusReport) {
-    guard outcome == nil, report.life == .running else { return }
-    outcome = RunningDaemon.find(by: report.found)?.signal(SIGUSR1) ?? ESRCH
+    guard outcome == nil, report.daemonState == .running else { return }
+    outcome = RunningDaemon.find(by: report.loaded)?.signal(SIGUSR1) ?? ESRCH
   }
 
   var note: String {

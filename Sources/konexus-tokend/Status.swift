@@ -1,18 +1,18 @@
 import ArgumentParser
 import Base
-import Broker
 import Glibc
 import Publication
 import Report
 
-/// `konexus-tokend status`: how every token is.
+/// `konexus-tokend status`: shows the state of each token.
 struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tell how every token is, and if it is not good, why.",
     usage: "konexus-tokend status [<name>] [<options>]",
     discussion: """
-      Exit codes: 0 all is well; 1 readers have tokens, but refresh fails or the daemon is gone; 2 readers lack a token; \
-      3 it cannot be told; with --probe 0 yes, 1 no: readers have tokens (ready), the daemon does what is due (live).
+      Exit codes: 0 all is well; 1 readers have tokens, but refresh fails or the daemon is gone; 2 readers lack a \
+      token; 3 it cannot be told; with --probe 0 yes, 1 no: readers have tokens (ready), the daemon does what is due \
+      (live).
 
       Examples:
         konexus-tokend status
@@ -46,14 +46,14 @@ struct Status: ParsableCommand {
   func run() {
     if quiet { Glibc.exit(code) }
     if let probe { answer(probe) }
-    if watch { follow() }
+    if watch { watchStatus() }
     let report: StatusReport
     do throws(StatusFile.Unavailable) {
-      report = try judged()
+      report = try loadReport()
     } catch {
-      let verdict = location.verdict(error)
-      if json { StandardOutput.write(json: StatusReport.json(verdict.error, isCritical: verdict.code == 2)) }
-      Complaint.end(verdict.error.problem, next: verdict.error.remedy, code: verdict.code)
+      let explanation = location.explain(error)
+      if json { StandardOutput.write(json: StatusReport.json(explanation.error, isCritical: explanation.code == 2)) }
+      CommandLineError.exit(explanation.error.problem, next: explanation.error.remedy, code: explanation.code)
     }
     if name != nil { _ = location.token(name, in: report) }
     if json {
@@ -61,56 +61,56 @@ struct Status: ParsableCommand {
     } else {
       StandardOutput.write(report.text(StandardOutput.style, inDetail: name != nil))
     }
-    Glibc.exit(report.grade.rawValue)
+    Glibc.exit(report.severity.rawValue)
   }
 
-  /// The status, judged now. The time of the configuration file alone does not show a change, and root can compare more.
-  private func judged() throws(StatusFile.Unavailable) -> StatusReport {
+  /// The current report. If the configuration file's stamp changed, root compares the content too.
+  private func loadReport() throws(StatusFile.Unavailable) -> StatusReport {
     var report = StatusReport(try StatusFile.find(in: location.path), only: name)
-    // Only the service's own daemon may see the service's file.
+    // The file belongs to the service's daemon only.
     if report.isConfigurationChanged, location.directory == nil,
-      ConfigurationFile.isInEffect(in: location.path) == true
+      ServiceConfigurationFile.isInEffect(in: location.path) == true
     {
       report.isConfigurationChanged = false
     }
     return report
   }
 
-  /// The exit code alone.
+  /// The exit code of `--quiet`.
   private var code: Int32 {
     do throws(StatusFile.Unavailable) {
-      let report = try judged()
-      // Of a token that there is not, it cannot be told.
-      guard let probe, !report.tokens.isEmpty else { return report.grade.rawValue }
+      let report = try loadReport()
+      // The state of an unknown token is unknown.
+      guard let probe, !report.tokens.isEmpty else { return report.severity.rawValue }
       return probe.passes(report) ? 0 : 1
     } catch {
-      return probe == nil ? location.verdict(error).code : 1
+      return probe == nil ? location.explain(error).code : 1
     }
   }
 
   private func answer(_ probe: StatusProbe) -> Never {
     do throws(StatusFile.Unavailable) {
-      let report = try judged()
+      let report = try loadReport()
       if name != nil { _ = location.token(name, in: report) }
       let isWell = probe.passes(report)
       StandardOutput.write(report.summary.preceded(by: "\(isWell ? "" : "not ")\(probe.rawValue): "))
       Glibc.exit(isWell ? 0 : 1)
     } catch {
-      Complaint.end(error.problem, next: error.remedy, code: 1)
+      CommandLineError.exit(error.problem, next: error.remedy, code: 1)
     }
   }
 
-  private func follow() -> Never {
+  private func watchStatus() -> Never {
     var last: [StyledLine] = []
     while true {
       let lines: [StyledLine]
       let summary: [StyledLine]
       do throws(StatusFile.Unavailable) {
-        let report = try judged()
+        let report = try loadReport()
         lines = report.text(StandardOutput.style, inDetail: name != nil)
         summary = report.summary
       } catch {
-        lines = ["\(StatusReport.Grade.unknown.word): \(error)"]
+        lines = ["\(StatusReport.Severity.unknown.label): \(error)"]
         summary = lines
       }
       if StandardOutput.style.columns != nil {

@@ -1,11 +1,11 @@
-import Broker
+import Files
 import Glibc
 import Report
 
-/// What standard output and standard error lead to.
+/// The style of standard output and standard error.
 enum Terminal {
-  /// How to write to this descriptor: with colours and a width only on a terminal, and without colours where `NO_COLOR`
-  /// (no-color.org) or `TERM=dumb` ask for that.
+  /// The style for a descriptor. Only a terminal has a width and colours. `NO_COLOR` (no-color.org) and `TERM=dumb`
+  /// disable colours.
   static func style(of descriptor: Int32) -> TextStyle {
     guard isatty(descriptor) == 1 else { return .plain }
     var size = winsize()
@@ -16,4 +16,41 @@ enum Terminal {
   private static func isSet(_ name: String) -> Bool { variable(name).map { !$0.isEmpty } ?? false }
 
   private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+}
+
+/// Standard output, unbuffered. If it is closed, the command ends.
+enum StandardOutput {
+  /// Writes text for a person.
+  static func write(_ lines: [StyledLine]) {
+    write(Array(lines.rendered(style).utf8))
+  }
+
+  /// Writes text for a person over the previous text on the terminal.
+  static func redraw(_ lines: [StyledLine]) {
+    // Moves the cursor home and clears the rest of each line, then the lines below. So nothing flickers.
+    let text = lines.map { $0.rendered(style) + "\u{1B}[K\n" }.joined()
+    write(Array("\u{1B}[H\(text)\u{1B}[J".utf8))
+  }
+
+  /// Writes text for a program.
+  static func write(json: String) {
+    write(Array(json.utf8))
+  }
+
+  static let style = Terminal.style(of: STDOUT_FILENO)
+
+  /// Writes bytes.
+  static func write(_ bytes: [UInt8]) {
+    do { try FileContent.write(bytes, to: STDOUT_FILENO) } catch {
+      CommandLineError.exit("cannot write to standard output", code: EX_IOERR)
+    }
+  }
+}
+
+/// Standard error, unbuffered, without the C library's shared `FILE`.
+enum StandardError {
+  static func write(_ text: String) {
+    // There is no other place to report a failure.
+    try? FileContent.write(Array(text.utf8), to: STDERR_FILENO)
+  }
 }

@@ -1,15 +1,15 @@
 import ArgumentParser
-import Broker
 import Report
 
-/// `konexus-tokend wait`: a unit's `ExecStartPre=`.
+/// `konexus-tokend wait`: for `ExecStartPre=` of units.
 struct Wait: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Wait until valid tokens are in their files.",
     usage: "konexus-tokend wait [<name>] [<options>]",
     discussion: """
-      For ExecStartPre= of units. Name the token that the unit reads: without a name, one rejected token of another program \
-      holds up the unit. The wait can begin before the daemon. The default ends before systemd's limit of 90 s for a start.
+      For ExecStartPre= of units. Name the token that the unit reads: without a name, one rejected token of another \
+      program holds up the unit. The wait can begin before the daemon. The default ends before systemd's limit \
+      of 90 s for a start.
       Exit codes: 0 the tokens are in their files; 2 they were not in time; 3 it cannot be told.
 
       Examples:
@@ -26,30 +26,30 @@ struct Wait: ParsableCommand {
   @OptionGroup var location: StatusOptions
 
   func run() {
-    do throws(TokenReading.Refusal) {
-      try location.patiently(for: timeout.duration) { (report) throws(TokenReading.Refusal) in
+    do throws(TokenFileReader.Refusal) {
+      try location.poll(for: timeout.duration) { (report) throws(TokenFileReader.Refusal) in
         if let name {
-          try TokenReading.confirm(location.sought(name, in: report), in: report)
+          try TokenFileReader.confirm(location.find(name, in: report), in: report)
         } else {
           try confirmAll(report)
         }
       }
     } catch {
-      Complaint.end(error, after: timeout.duration)
+      CommandLineError.exit(error, after: timeout.duration)
     }
   }
 
-  private func confirmAll(_ report: StatusReport) throws(TokenReading.Refusal) {
+  private func confirmAll(_ report: StatusReport) throws(TokenFileReader.Refusal) {
     guard !report.tokens.isEmpty else {
-      throw TokenReading.Refusal(
+      throw TokenFileReader.Refusal(
         problem: "the daemon has no tokens", remedy: "see its configuration: konexus-tokend check --offline", code: 3)
     }
-    do throws(TokenReading.Refusal) {
-      for token in report.tokens { try TokenReading.confirm(token, in: report) }
+    do throws(TokenFileReader.Refusal) {
+      for token in report.tokens { try TokenFileReader.confirm(token, in: report) }
     } catch {
       guard report.tokens.count > 1 else { throw error }
       var refusal = error
-      let good = report.tokens.count { $0.state.grade < .critical }
+      let good = report.tokens.count { $0.health.severity < .critical }
       refusal.problem += "; \(good) of \(report.tokens.count) tokens in place"
       refusal.remedy += "; to wait for one token alone, name it: konexus-tokend wait NAME"
       throw refusal

@@ -10,14 +10,24 @@ import Testing
 
   @Test func showsHiddenCharactersAsEscapes() {
     for scalar in Self.hidden {
-      let escape = "\\u{\(String(scalar.value, radix: 16))}"
+      let short: [Unicode.Scalar: String] = ["\n": "\\n", "\r": "\\r", "\t": "\\t"]
+      let escape = short[scalar] ?? "\\u{\(String(scalar.value, radix: 16))}"
       #expect(Printable.escaped("a\(scalar)b") == "a\(escape)b")
     }
     #expect(Printable.escaped("flood alert, Zürich, 東京 ✓…") == "flood alert, Zürich, 東京 ✓…")
   }
 
   @Test func escapesJSONAsJSONDoes() {
-    #expect(Printable.escapedJSON("\u{9B}\u{202E}é\u{E0001}\n") == #"\u009b\u202eé\udb40\udc01\u000a"#)
+    #expect(Printable.escapedJSON("\u{9B}\u{202E}é\u{E0001}\n") == #"\u009b\u202eé\udb40\udc01\n"#)
     #expect(Printable.escapedJSON("{\n\"a\u{7F}\"\n}", isDocument: true) == "{\n\"a\\u007f\"\n}")
+  }
+
+  @Test func quotes() {
+    #expect(Printable.quoted("a\nb", to: 3) == #"'a\nb'"#)
+    #expect(Printable.quoted("abcd", to: 3) == "'abc…'")
+    #expect(Printable.quotedJSON("\"q\" \\ \n\u{1b}ü") == #""\"q\" \\ \n\u001bü""#)
+    #expect("ü\"\\\n".quotedForMessage == #""\u{fc}\"\\\n""#)
+    #expect(String(repeating: "x", count: 65).escapedForMessage == String(repeating: "x", count: 64) + "...")
+    #expect(Printable.escaped("a\nb\tc\u{1b}", keeping: "\n\t") == "a\nb\tc\\u{1b}")
   }
 }

@@ -11,7 +11,7 @@ import Testing
     let directory = try ConfigurationDirectory()
     let listener = try UnixSocket.listen(at: directory.path + "/control", inTheWay: "remove it")
     let rounds = 300
-    // As the daemon answers other users: at once, and the connection ends.
+    // As the daemon answers other users: at once, and then it closes the connection.
     let thread = Thread {
       for _ in 0..<rounds {
         var connection: Int32 = -1

@@ -10,7 +10,7 @@ import TestSupport
 @Suite struct UnixSocketTests {
   @Test(arguments: [0, 0o022, 0o077] as [mode_t])
   func isNeverOpenToOthersNotEvenForAnInstant(_ mask: mode_t) async {
-    // The mask is the process's: in one of its own.
+    // The mask belongs to the process: therefore in a process of its own.
     await #expect(processExitsWith: .success) { [mask] in
       let directory = try ConfigurationDirectory()
       umask(mask)
@@ -21,7 +21,7 @@ import TestSupport
       var status = stat()
       #expect(lstat(path, &status) == 0 && status.st_mode & 0o7777 == 0o600)
       #expect(UnixSocket.path(of: listener) == path)
-      // Made, and not changed afterwards.
+      // Right from the start, and not changed afterwards.
       var buffer = [UInt8](repeating: 0, count: 4096)
       let count = read(watch, &buffer, buffer.count)
       let event = buffer.withUnsafeBytes { $0.loadUnaligned(as: inotify_event.self) }
@@ -44,7 +44,7 @@ import TestSupport
 
   @Test func namesTheSettingOfTheSocketThatIsInTheWay() throws {
     let directory = try ConfigurationDirectory()
-    let file = try directory.write(ControlSocket.name, "x")
+    let file = try directory.write("control", "x")
     let failure = #expect(throws: PublicationFailure.self) {
       _ = try ControlSocket(in: directory.path, queue: DispatchQueue(label: "control")) { _, _, _ in }
     }

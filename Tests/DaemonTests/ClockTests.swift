@@ -3,7 +3,7 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// Wall clocks that are wrong or are set, and a boot-time clock that was moved on. The machine's own clock is never touched.
+/// Wall clocks that are wrong or are set, and a boot-time clock that jumps. The machine's own clock is never changed.
 @Suite("Clocks", .inTurn)
 struct ClockTests {
   static let day = 86_400
@@ -183,7 +183,8 @@ struct ClockTests {
       let before = scene.token()
       first.signal(SIGKILL)
       _ = try await scene.ending(of: first)
-      // BOOTTIME has moved on by more than the life of 3600 s, MONOTONIC has not; or the boot-time clock is another one altogether.
+      // BOOTTIME has advanced by more than the lifetime of 3600 s, but MONOTONIC has not. Or BOOTTIME has nothing to do
+      // with the previous one.
       try scene.startDaemon(wrapper: Self.shifted(boottime: seconds))
       try await scene.wait(for: "another token") { scene.token().map { $0 != before } ?? false }
       #expect(scene.sandbox.counts[.token] == 2)

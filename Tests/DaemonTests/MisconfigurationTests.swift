@@ -2,7 +2,9 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// What the daemon cannot start with: exit code 78 (EX_CONFIG), which the unit does not restart after, and words that help.
+/// Configurations with which the daemon cannot start: it exits with 78 (EX_CONFIG) and a helpful message.
+///
+/// The unit does not restart after that exit code.
 @Suite("Misconfiguration", .inTurn)
 struct MisconfigurationTests {
   /// One kind of it, made on a stage that would do otherwise.

@@ -46,6 +46,29 @@ struct PublicationTests {
     }
   }
 
+  @Test("a stop puts back what was removed just before it: a restart finds the token")
+  func removedBeforeStop() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let token = try #require(scene.token())
+      let path = scene.workplace.runtimeDirectory + "/konexus.token"
+      let state = scene.workplace.runtimeDirectory + "/konexus.state"
+      // The second removal within a second is not undone at once.
+      unlink(path)
+      try await scene.wait(for: "the token") { scene.token() == token }
+      unlink(state)
+      unlink(path)
+      daemon.signal(SIGTERM)
+      #expect(try await scene.ending(of: daemon) == .exited(0))
+      #expect(scene.token() == token && access(state, F_OK) == 0)
+      let next = try scene.startDaemon()
+      try await scene.wait(for: "the restored token") { !next.log(with: "the token of the former run").isEmpty }
+      #expect(scene.token() == token && scene.sandbox.counts[.token] == 1)
+    }
+  }
+
   @Test("a state file that cannot be written is reported, and written as soon as that is possible")
   func stateFile() async throws {
     try await withScene { scene in
@@ -180,7 +203,8 @@ struct PublicationTests {
           return mkdir(file, 0o755) == 0
         }
       } else {
-        // In one step: where there is nothing for a moment, the daemon may find just that, and rename its file over the link.
+        // Replace the file in one step. If it is missing for a moment, the daemon can notice that and rename its own
+        // file over the link.
         let link = scene.workplace.path + "/link"
         #expect(symlink(target, link) == 0 && rename(link, file) == 0)
       }

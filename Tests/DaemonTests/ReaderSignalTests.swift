@@ -5,7 +5,9 @@ import Testing
 /// `signal`: a process that reads its token only once is told of each new one.
 @Suite("Signals to readers", .inTurn)
 struct ReaderSignalTests {
-  /// A program that notes each SIGHUP, with what is in the token's file then. It is ready when it has written its process id.
+  /// Starts a program that records each SIGHUP with the content of the token's file at that time.
+  ///
+  /// The program is ready when it has written its process id.
   private static func startReader(_ scene: Scene, pidFile: String, notes: String) async throws -> ChildProcess {
     let script = #"""
       use strict; $| = 1; my ($pid, $token) = @ARGV;

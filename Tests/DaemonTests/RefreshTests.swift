@@ -216,7 +216,7 @@ struct RefreshTests {
   }
 
   @Test(
-    "an expires_in that is a string of digits counts as the number; one that is absurdly large leaves the token's own times",
+    "an expires_in that is a string of digits counts as the number; if it is too large, the token's own times count",
     arguments: [
       JSON.string("3600"), .string("6"), .string("1e3"), .integer(.max), .number(1e300), .string("1e300"),
       .string("99999999999999999999999999"),

@@ -291,7 +291,8 @@ struct SignalTests {
       }
       let attempts = [
         // PTRACE_SEIZE, on the two machines that Debian's amd64 and arm64 run on.
-        "use POSIX; my $n = (POSIX::uname())[4] eq 'x86_64' ? 101 : 117; exit(syscall($n, 0x4206, $ARGV[0]+0, 0, 0) == 0 ? 0 : 1)",
+        "use POSIX; my $n = (POSIX::uname())[4] eq 'x86_64' ? 101 : 117;"
+          + "exit(syscall($n, 0x4206, $ARGV[0]+0, 0, 0) == 0 ? 0 : 1)",
         "exit(open(my $f, '<', qq(/proc/$ARGV[0]/mem)) ? 0 : 1)",
         "exit(open(my $f, '<', qq(/proc/$ARGV[0]/environ)) ? 0 : 1)",
         "exit(open(my $f, '<', qq(/proc/$ARGV[0]/maps)) ? 0 : 1)",

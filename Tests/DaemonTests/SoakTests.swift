@@ -5,11 +5,13 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// `make soak DURATION=60`: tokens of a few seconds, faults, key rotations, outages, kill -9 and reloads at random, for as long as is asked.
+/// `make soak DURATION=60`: tokens with a lifetime of seconds, and random faults for as long as requested.
 ///
-/// A reader must never find a token that the API refuses, and never lack one that was to be had: each trouble is shorter
-/// than what is left of a token when it is refreshed. In the second half no process ends, and its memory must not grow.
-/// Prints its seed; `SOAK_SEED=` replays the order of the troubles.
+/// The faults are failures of the server, key rotations, outages, kill -9 and reloads. Each is shorter than the
+/// remaining lifetime of a token at its refresh. So a reader must never lack a token or find one that the API rejects.
+///
+/// In the second half no process ends, and the daemon's memory must not grow.
+/// The test prints its seed; `SOAK_SEED=` replays the order of the faults.
 @Suite("Soak", .enabled(if: soakSeconds > 0, "runs by make soak"))
 struct SoakTests {
   private static let faults: [Fault.Kind] = [
@@ -28,50 +30,51 @@ struct SoakTests {
       try await scene.ready()
       let reader = try await scene.startReader()
       let begin = Self.footprint(of: daemon)
-      var troubles: [String: Int] = [:]
-      // After the warm-up and at the end, of one process: the least of some seconds, without what is in use at a moment.
+      var incidents: [String: Int] = [:]
+      // The least memory of one process within some seconds, after the warm-up and at the end. The minimum omits memory
+      // that is only in use for a moment.
       var (warmMemory, lastMemory) = (Int.max, Int.max)
       let start = Clock.monotonic
       let end = start + soakSeconds
       while Clock.monotonic < end {
-        let failureStreak: String
+        let incident: String
         let progress = (Clock.monotonic - start) / soakSeconds
         let draw = Int.random(in: 0..<12, using: &random)
         switch progress > 0.5 ? max(draw, 2) : draw {
         case 0:
-          failureStreak = "kill -9"
+          incident = "kill -9"
           daemon.signal(SIGKILL)
           _ = try await scene.ending(of: daemon)
           daemon = try await Self.start(scene)
         case 1:
-          failureStreak = "restart"
+          incident = "restart"
           daemon.signal(SIGTERM)
           _ = try await scene.ending(of: daemon)
           daemon = try await Self.start(scene)
         case 2:
-          failureStreak = "reload"
+          incident = "reload"
           daemon.signal(SIGHUP)
         case 3:
-          failureStreak = "refresh"
+          incident = "refresh"
           daemon.signal(SIGUSR1)
         case 4:
-          failureStreak = "outage"
+          incident = "outage"
           await scene.sandbox.down()
           try await scene.pass(Double.random(in: 0.2...1.5, using: &random))
           try await scene.sandbox.up()
         case 5:
-          // The API goes on accepting what the old key signed: a reader that were refused would be the daemon's fault.
-          failureStreak = "key rotation"
+          // The API still accepts tokens of the old key. So if it rejects a token now, the daemon is at fault.
+          incident = "key rotation"
           try await scene.sandbox.rotateKeys()
         case 6:
-          failureStreak = "file deleted"
+          incident = "file deleted"
           unlink(scene.workplace.tokenFile())
         default:
           let kind = Self.faults[Int.random(in: 0..<Self.faults.count, using: &random)]
-          failureStreak = "fault"
+          incident = "fault"
           scene.sandbox.inject(kind, at: [.token], requests: 1)
         }
-        troubles[failureStreak, default: 0] += 1
+        incidents[incident, default: 0] += 1
         try await scene.pass(Double.random(in: 0.1...2.5, using: &random))
         switch progress {
         case 0.6..<0.75: warmMemory = min(warmMemory, Self.footprint(of: daemon).kibibytes)
@@ -81,7 +84,8 @@ struct SoakTests {
       }
       scene.sandbox.clearFaults()
       let report = reader.finish()
-      // A daemon that was started a moment ago has not the descriptors of one that has run: its last request counts too.
+      // A daemon that has just started has fewer descriptors than one that has run for some time.
+      // The descriptors of its last request count too.
       let after = Self.footprint(of: daemon)
       let counts = scene.sandbox.counts
       print(
@@ -89,14 +93,14 @@ struct SoakTests {
         soak: \(Int(soakSeconds)) s, seed \(seed)
           reads \(report.reads), accepted \(report.accepted), refused \(report.refused.values.reduce(0, +)), \
         empty \(report.empty), \(report.tokens) different tokens
-          without a file: \(report.gaps.count) times, of which deleted by us \(troubles["file deleted"] ?? 0); longest \
-        \(report.gaps.map { Int(($0.upperBound - $0.lowerBound) * 1000) }.max() ?? 0) ms
+          without a file: \(report.gaps.count) times, of which deleted by us \(incidents["file deleted"] ?? 0); \
+        longest \(report.gaps.map { Int(($0.upperBound - $0.lowerBound) * 1000) }.max() ?? 0) ms
           requests: token \(counts[.token]), discovery \(counts[.discovery]), keys \(counts[.jwks])
           memory \(warmMemory) KiB -> \(lastMemory) KiB, open descriptors \(begin.descriptors) -> \(after.descriptors)
-          troubles: \(troubles.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
+          incidents: \(incidents.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
         """)
       #expect(report.refused.isEmpty && report.empty == 0, "seed \(seed): \(report)")
-      #expect(report.gaps.count <= troubles["file deleted"] ?? 0, "seed \(seed): \(report.gaps)\n\(scene.story)")
+      #expect(report.gaps.count <= incidents["file deleted"] ?? 0, "seed \(seed): \(report.gaps)\n\(scene.story)")
       #expect(report.accepted + Self.absent(reader) == report.reads)
       #expect(Double(lastMemory) < 1.25 * Double(warmMemory), "seed \(seed)")
       #expect(after.descriptors <= begin.descriptors + 8, "seed \(seed)")

@@ -1,9 +1,10 @@
 import FleetSimulation
 import Testing
 
-/// Small fleets in virtual time, each the same in every run; `make fleet` has the large ones.
+/// Small fleets in virtual time, the same in every run. `make fleet` simulates large ones.
 @Suite struct FleetTests {
-  /// The most requests in half an hour, in which 300 hosts ask 316 times on the mean: chance alone makes that a few per cent more.
+  /// The most requests in half an hour, in which 300 hosts ask 316 times on the mean: chance alone makes that a few per
+  /// cent more.
   private static let window = 1800
 
   @Test func loadIsEvenOnADayOnWhichNothingHappens() async {

@@ -1,11 +1,11 @@
 import Glibc
 import Testing
 
-/// Random lives, each from its seed. `PROPERTY_RUNS` sets how many; `SEED` replays one, and tells it.
+/// Random lives, each from its seed. `PROPERTY_RUNS` sets how many. `SEED` replays one and prints it.
 @Suite struct LifecyclePropertyTests {
   @Test func everyPromiseHoldsInEveryLife() async {
     if let seed = Self.number("SEED") {
-      if let failure = Self.live(UInt64(bitPattern: Int64(seed)), isTold: true) { Issue.record("\(failure)") }
+      if let failure = Self.live(UInt64(bitPattern: Int64(seed)), isPrinted: true) { Issue.record("\(failure)") }
       return
     }
     let runs = Self.number("PROPERTY_RUNS") ?? 100_000
@@ -26,9 +26,9 @@ import Testing
     for failure in failures.prefix(5) { Issue.record("\(failure)") }
   }
 
-  private static func live(_ seed: UInt64, isTold: Bool = false) -> String? {
+  private static func live(_ seed: UInt64, isPrinted: Bool = false) -> String? {
     var host = SimulatedHost(seed: seed)
-    host.isTold = isTold
+    host.isPrinted = isPrinted
     do {
       try host.live()
       return nil

@@ -5,7 +5,7 @@ import Testing
 @Suite struct RefreshScheduleTests {
   static let sent = BootTime(seconds: 100)
 
-  /// Peers spin on tokens shorter than their margin.
+  /// Other programs send requests in a loop if a token is shorter than their margin.
   @Test(arguments: [1, 3, 10, 20, 300, 3600, 315_360_000] as [Double], [0.0, 0.5, 1])
   func noLifetimeMakesATightLoop(_ lifetime: Double, _ jitter: Double) {
     for fraction in [0.1, 0.5, 0.9] {

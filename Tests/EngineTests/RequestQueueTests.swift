@@ -5,17 +5,17 @@ import Testing
   @Test func firstComeFirstServedUpToTheLimit() {
     var queue = RequestQueue(limit: 2)
     for name in ["a", "b", "a", "c", "d"] { queue.enqueue(name) }
-    var tickets: [RequestQueue.Ticket] = []
+    var permits: [RequestQueue.Permit] = []
     while let name = queue.next() {
-      let ticket = RequestQueue.Ticket(token: name, attempt: 1)
-      queue.begin(ticket)
-      tickets.append(ticket)
+      let permit = RequestQueue.Permit(token: name, attempt: 1)
+      queue.begin(permit)
+      permits.append(permit)
     }
-    #expect(tickets.map(\.token) == ["a", "b"])
+    #expect(permits.map(\.token) == ["a", "b"])
     queue.forget("c")
-    queue.end(tickets[0])
-    // Its place was given back already: a second time changes nothing.
-    queue.end(tickets[0])
+    queue.end(permits[0])
+    // A second end has no effect.
+    queue.end(permits[0])
     #expect(queue.next() == "d")
     #expect(queue.next() == nil)
   }

@@ -13,15 +13,15 @@ import Testing
     }
   }
 
-  /// Vault #20645: a backoff that was computed and never slept. Every wait of the row is held against its own floor and ceiling,
-  /// both of which it must nearly reach.
+  /// Vault #20645: a backoff that was computed and never slept. Every wait has its own floor and ceiling, both of which
+  /// it must nearly reach.
   @Test(
     arguments: [
       (1, nil, 0.25, 1), (2, nil, 0.25, 2), (3, nil, 0.25, 4), (4, nil, 0.25, 8), (6, nil, 0.25, 32),
       (7, nil, 0.25, 60), (100, nil, 0.25, 60), (1 << 40, nil, 0.25, 60),
       (1, 1800, 0.25, 1), (2, 1800, 7.5, 10), (3, 1800, 75, 100), (4, 1800, 750, 1000), (90, 1800, 750, 1000),
       (4, 600, 270, 360), (4, 200, 45, 60), (4, 121, 45, 60), (50, 315_360_000, 750, 1000),
-      // Towards the end nothing is waited for.
+      // Near expiry, the waits are short.
       (4, 120, 0.25, 60), (4, 60, 0.25, 30), (2, 10, 0.25, 5), (9, 1.5, 0.25, 1), (9, 0.1, 0.25, 1),
     ] as [(Int, Double?, Double, Double)])
   func jitterBetweenFloorAndCeiling(_ failures: Int, _ left: Double?, _ floor: Double, _ ceiling: Double) throws {
@@ -60,20 +60,9 @@ import Testing
   }
 
   @Test(
-    "a request hangs for no longer than a third of what is left of the token, and may take ten seconds in any case",
-    arguments: [
-      (30, nil, 30), (30, 1800, 30), (30, 90, 30), (30, 60, 20), (30, 20, 10), (30, 0.1, 10), (5, 6, 5),
-      (300, 1800, 300),
-      (300, 600, 200),
-    ] as [(Double, Double?, Double)])
-  func timeoutNearTheEnd(_ configured: Double, _ left: Double?, _ timeout: Double) {
-    #expect(RetryBackoff.timeout(.seconds(configured), remaining: left.map { .seconds($0) }) == .seconds(timeout))
-  }
-
-  @Test(
     arguments: [
       (20, nil, 20, 22), (299, nil, 299, 329), (3600, nil, 300, 330), (1e9, nil, 300, 330), (300, 1800, 300, 330),
-      // Never past the token's end.
+      // Never beyond the token's expiry.
       (300, 100, 75, 75), (300, 4, 3, 3), (300, 0.5, 1, 1), (20, 3600, 20, 22),
     ] as [(Double, Double?, Double, Double)])
   func retryAfterIsObeyed(_ asked: Double, _ left: Double?, _ shortest: Double, _ longest: Double) {

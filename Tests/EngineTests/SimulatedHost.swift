@@ -1,15 +1,16 @@
 @testable import Base
 @testable import Engine
 
-/// A host with a token in virtual time: the three clocks, the two Dispatch timers as `DeadlineTimer` arms them, a file, a server with
-/// outages, and a random life made of all that goes wrong. Breaking a promise is thrown.
+/// A host with a token in virtual time: the three clocks, the two Dispatch timers as `DeadlineTimer` arms them, a file,
+/// a server with outages, and random faults. A broken promise is thrown.
 struct SimulatedHost {
   struct BrokenPromise: Error, CustomStringConvertible {
     var description: String
   }
 
-  enum FailureStreak {
-    case step(Int64), suspend(Int64), disturbed, tampered, diskFull(Int64), refresh, settingsChanged, restart(Int64)
+  enum Fault {
+    case step(Int64), suspend(Int64), modifiedExternally, tampered, diskFull(Int64), refresh, settingsChanged, restart(
+      Int64)
   }
 
   private var random: SplitMix64
@@ -24,30 +25,30 @@ struct SimulatedHost {
   private var nextBeat = Int64.max
 
   private(set) var lifecycle: TokenLifecycle
-  /// What a reader finds.
+  /// The token that an application finds.
   private(set) var file: TokenTimes?
-  /// When the issuer's turn comes; on the monotonic clock, as all that the process itself does.
+  /// When the request leaves the queue, on the monotonic clock as everything that the process does itself.
   private var turn: Int64?
   private var request: (sentAt: Int64, endsAt: Int64)?
   private var lastRequest: Int64?
   private var diskFullUntil: Int64 = 0
   private var lastDiskFull: Int64 = 0
-  /// Until then the last token, restart, or resume: from there on the daemon had its chance.
+  /// The time of the last token, restart or resume: since then the daemon could act.
   private var lastChange: Int64
   private var wasRefused = false
   private var wasAskedToWait = false
   private var isStepUnseen = false
-  /// The newest token that the lifecycle took.
+  /// The newest token that the lifecycle received.
   private var newest: TokenTimes?
-  /// Until then a reader must have a token, whatever happens: the end of the newest one that got into the file.
+  /// Until then an application must have a token: the expiry of the newest one that was published.
   private var promisedUntil = Int64.min
-  /// Since then the file holds what somebody else put there.
+  /// Since then the file holds a token that another process wrote.
   private var tamperedSince: Int64?
 
   private let latency: Int64
   private let timeout: Int64
   private var server: SimulatedServer
-  private var troubles: [(at: Int64, what: FailureStreak)] = []
+  private var faults: [(at: Int64, what: Fault)] = []
   private let end: Int64
   private(set) var handled = 0
   private(set) var requests = 0
@@ -72,35 +73,36 @@ struct SimulatedHost {
     server = SimulatedServer(lifetime: lifetime, schedule: schedule, from: boot, until: end, random: &random)
     let year = 31_536_000 * second
     for _ in 0..<pick(0...4) {
-      let all: [FailureStreak] = [
+      let all: [Fault] = [
         .step(3600 * second), .step(-3600 * second), .step(year), .step(-year), .suspend(pick(0...lifetime * 2)),
-        .suspend(pick(2...20) * second), .disturbed, .tampered, .diskFull(pick(0...lifetime)), .refresh, .refresh,
+        .suspend(pick(2...20) * second), .modifiedExternally, .tampered, .diskFull(pick(0...lifetime)), .refresh,
+        .refresh,
         .settingsChanged, .restart(pick(0...lifetime)), .restart(0),
       ]
-      troubles.append((boot + pick(0...lifetime * 3), all[Int(pick(0...Int64(all.count - 1)))]))
+      faults.append((boot + pick(0...lifetime * 3), all[Int(pick(0...Int64(all.count - 1)))]))
     }
-    // Impatient people.
+    // Refreshes and modifications in quick succession.
     if pick(0...19) == 0 {
       let at = boot + pick(0...lifetime * 2)
       for index in 0..<40 {
-        troubles.append((at + Int64(index) * second / 10, pick(0...1) == 0 ? .refresh : .disturbed))
+        faults.append((at + Int64(index) * second / 10, pick(0...1) == 0 ? .refresh : .modifiedExternally))
       }
     }
-    troubles.sort { $0.at > $1.at }
+    faults.sort { $0.at > $1.at }
     self.random = random
   }
 
-  /// Lives through the whole schedule, and then until all is well again.
+  /// Runs the whole schedule, and then until the host has recovered.
   mutating func live() throws {
-    try handle(.started(adopted: nil))
+    try handle(.started(restored: nil))
     if let beat { nextBeat = mono + beat }
     try run(until: end) { _ in false }
     server.recover()
-    troubles = []
+    faults = []
     diskFullUntil = 0
     lastChange = boot
     let wellSince = boot
-    // Without a token 60 s at the most, with one 1000 s, after a refusal 330 s; and an attempt that began before.
+    // At most 60 s without a token, 1000 s with one, 330 s after a rejection; and an attempt that began before.
     let bound = boot + 1100 * Self.second + timeout * 2
     try run(until: bound) { $0.isWell }
     try require(isWell, "no fresh token \((boot - wellSince) / Self.second) s after the server was well: \(lifecycle)")
@@ -111,17 +113,17 @@ struct SimulatedHost {
       && lifecycle.publication == .settled
   }
 
-  /// The server's last good answer that has arrived.
+  /// The server's last valid response that has arrived.
   private var lastHeard: (sentAt: Int64, halfLife: Int64)?
 
-  /// For a replay: what happens is printed.
-  var isTold = false
+  /// Whether events and effects are printed, for a replay.
+  var isPrinted = false
 
   // MARK: Time
 
   private mutating func run(until horizon: Int64, stop: (Self) -> Bool) throws {
     while true {
-      let next = boot + max(0, min(soonest, (troubles.last?.at ?? .max) - boot))
+      let next = boot + max(0, min(soonest, (faults.last?.at ?? .max) - boot))
       if next > boot { try look(until: next) }
       if next >= horizon || stop(self) { return }
       let passed = next - boot
@@ -141,9 +143,9 @@ struct SimulatedHost {
   }
 
   private mutating func happen() throws {
-    if let failureStreak = troubles.last, failureStreak.at <= boot {
-      troubles.removeLast()
-      return try meet(failureStreak.what)
+    if let fault = faults.last, fault.at <= boot {
+      faults.removeLast()
+      return try meet(fault.what)
     }
     if let turn, turn <= mono {
       self.turn = nil
@@ -167,15 +169,15 @@ struct SimulatedHost {
     let sleep = passed - (mono - reading.mono)
     let step = wall - reading.wall - passed
     reading = (boot, mono, wall)
-    // What stood still while nobody knew of the step goes on from here.
+    // From here on the daemon knows of the step.
     if isStepUnseen { lastChange = boot }
     defer { isStepUnseen = false }
     guard abs(step) > Self.second || sleep > Self.second else { return }
     try handle(sleep > Self.second ? .resumed : .woke)
   }
 
-  private mutating func meet(_ failureStreak: FailureStreak) throws {
-    switch failureStreak {
+  private mutating func meet(_ fault: Fault) throws {
+    switch fault {
     case .step(let step):
       wall += step
       if step < 0 { isStepUnseen = true }
@@ -183,15 +185,15 @@ struct SimulatedHost {
       boot += length
       wall += length
       lastChange = boot
-    case .disturbed:
-      if lifecycle.published != nil { try handle(.disturbed) }
+    case .modifiedExternally:
+      if lifecycle.published != nil { try handle(.modifiedExternally) }
     case .tampered:
       guard lifecycle.published != nil, let newest = file else { return }
-      // It pretends to live for longer than the real one.
+      // With a later expiry than the real one.
       file = TokenTimes(
         requestedAt: newest.requestedAt, refreshAt: newest.refreshAt, expiresAt: newest.expiresAt + .seconds(86_400))
       tamperedSince = tamperedSince ?? boot
-      try handle(.disturbed)
+      try handle(.modifiedExternally)
     case .diskFull(let length): diskFullUntil = boot + length
     case .refresh: try handle(.refresh)
     case .settingsChanged:
@@ -215,14 +217,14 @@ struct SimulatedHost {
         file = nil
         promisedUntil = .min
       }
-      // As `Adoption` does it: what does not verify is not left for readers.
+      // As in `TokenRestoration`: a token that does not verify is removed.
       if let left = file, !server.issued.contains(left) {
         file = nil
         promisedUntil = .min
       }
       tamperedSince = nil
       newest = file
-      try handle(.started(adopted: file))
+      try handle(.started(restored: file))
     }
   }
 
@@ -232,19 +234,19 @@ struct SimulatedHost {
     handled += 1
     let now = BootTime(nanoseconds: boot)
     let effects = lifecycle.handle(event, at: now)
-    if isTold { print(Double(boot) / 1e9, event, "->", effects) }
+    if isPrinted { print(Double(boot) / 1e9, event, "->", effects) }
     var isArmed = false
     for effect in effects {
       switch effect {
       case .request:
         request = nil
-        // Now and then a turn is long in coming.
+        // Sometimes the queue is long.
         turn = mono + (chance(20) ? draw(timeout) : 0)
       case .publish: try publish()
-      case .withdraw:
+      case .unpublish:
         file = nil
         tamperedSince = nil
-        try handle(.withdrawn)
+        try handle(.unpublished)
       case .arm(let time):
         isArmed = true
         try require(time > now, "armed for the past after \(event)")
@@ -270,12 +272,12 @@ struct SimulatedHost {
   private mutating func publish() throws {
     if boot < diskFullUntil {
       lastDiskFull = boot
-      // One file of several may have got it.
+      // One of several files may hold it.
       if chance(2) {
         file = lifecycle.newest
         tamperedSince = nil
       }
-      // One file of several may hold a token that ends before the one in the others: all of them go then.
+      // One of several files may hold a token that expires earlier. Then all files are removed.
       promisedUntil = min(promisedUntil, lifecycle.newest?.expiresAt.nanoseconds ?? .max)
       try handle(.publicationFailed("full"))
     } else {
@@ -300,7 +302,7 @@ struct SimulatedHost {
     switch server.answer(sentAt: sentAt, at: boot, random: &random) {
     case .token(let token):
       try handle(.acquired(token))
-      // Only now: an answer that comes when the former token has just ended was no chance to keep it.
+      // Only now: a response that comes when the former token has just expired is too late to replace it.
       newest = token
       lastHeard = server.lastGood
       if lifecycle.newest == token {
@@ -315,7 +317,7 @@ struct SimulatedHost {
     }
   }
 
-  /// Checks the pace against its own arithmetic.
+  /// Compares the backoff with an independent calculation.
   private mutating func fail(_ failure: AcquisitionFailure) throws {
     try handle(.failed(failure))
     guard case .waiting(let until) = lifecycle.phase else {
@@ -341,10 +343,10 @@ struct SimulatedHost {
 
   // MARK: Promises
 
-  /// What a reader finds from now until the next instant at which anything happens.
+  /// Checks what an application finds from now until the next event.
   private func look(until next: Int64) throws {
     if let tamperedSince {
-      // Put back at once, or a second after it was put back before; with a full disk, at the next attempt, 10 s later at the most.
+      // Written again at once, or a second after the last time. With a full disk, 10 s later at most.
       let chanceSince = max(tamperedSince, lastChange, lastDiskFull + 11 * Self.second)
       try require(
         isStepUnseen || next - chanceSince <= Self.second + 50_000,
@@ -355,34 +357,36 @@ struct SimulatedHost {
       return try require(boot >= promisedUntil, "a reader lacks the token that was promised until \(promisedUntil)")
     }
     try require(server.issued.contains(file), "a reader sees a token that the server never issued")
-    // Set back and then suspended with nobody to notice: neither of Dispatch's clocks tells it before the next beat.
+    // Set back and then suspended: neither of Dispatch's clocks shows it before the next heartbeat.
     guard !isStepUnseen else { return }
     // DeadlineTimer rounds up by so much.
     let overdue = next - file.expiresAt.nanoseconds
     try require(overdue <= 50_000, "a reader sees a token that ended \(overdue) ns ago")
   }
 
-  /// A token ended without a successor: could it have had one?
+  /// Checks whether a token that expired without a successor could have had one.
   private mutating func hear(_ report: LifecycleReport) throws {
     guard case .expired = report, !isStepUnseen, let newest else { return }
-    // The issue's own words: if the server answered correctly at least once in each half-life, a reader never lacks a token after the first.
+    // If the server answers correctly at least once in each half of a lifetime, no application lacks a token after the
+    // first.
     if let good = lastHeard, good.sentAt > lastDiskFull + 11 * Self.second {
       try require(
         boot - good.sentAt > good.halfLife,
         "a reader lacks a token \(boot - good.sentAt) ns after the server gave a good one")
     }
-    // And it was asked as soon as the pace allows whenever it was well, be it down again by now.
+    // And the server gets a request as soon as the backoff allows whenever it is available.
     let start = max(newest.refreshAt.nanoseconds, lastChange, lastDiskFull + 11 * Self.second)
     for span in server.wellSpans(from: start, to: newest.expiresAt.nanoseconds) {
       let left = Double(newest.expiresAt.nanoseconds - span.start) / 1e9
       var silence = left > 120 ? max(60, left * 0.75 - 90) : max(1, left / 2)
       if wasAskedToWait { silence = max(silence, min(330, left * 0.75)) }
       if wasRefused { silence = max(silence, min(300, max(5, left / 2)) * 1.1) }
-      // A pause that began just before; the turn that is waited for; the request itself; two requests are a second apart.
+      // A wait that began just before; the queue; the request itself; two requests are a second apart.
       let enough = Int64(silence * 1e9) + timeout + latency + Self.second + 1_000_000
       try require(
         span.end - span.start <= enough,
-        "a reader lacks a token though the server was well for \(Double(span.end - span.start) / 1e9) s of its refresh, from \(left) s before the end"
+        "a reader lacks a token though the server was well for \(Double(span.end - span.start) / 1e9) s "
+          + "of its refresh, from \(left) s before the end"
       )
     }
   }

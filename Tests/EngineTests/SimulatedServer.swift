@@ -1,29 +1,30 @@
 @testable import Base
 @testable import Engine
 
-/// An authorization server in virtual time: well, then in trouble of some kind, then well again. It remembers which tokens were really its own.
+/// An authorization server in virtual time: available, then with a fault, then available again. It records the tokens
+/// that it issued.
 struct SimulatedServer {
   enum State {
     case well, down, refusing, busy(Duration), erratic
-    /// Answers come, but their tokens do not verify: somebody else's server, or somebody on the way.
+    /// Its tokens do not verify, as those of another server or of an attacker.
     case forging
   }
 
-  /// What an answer comes to once it was verified.
+  /// A response after its verification.
   enum Answer { case token(TokenTimes), failure(AcquisitionFailure) }
 
-  /// Its states, each with its end on the boot-time clock; well ever after.
+  /// Its states, each with its end on the boot-time clock; available after the last.
   private(set) var parts: [(until: Int64, state: State)] = []
   /// Every token that it issued.
   private(set) var issued: Set<TokenTimes> = []
-  /// When the last request that brought a good token was sent, from where its life counts, and half of that life.
+  /// When the last request with a valid token was sent, from which its lifetime counts, and half of the lifetime.
   private(set) var lastGood: (sentAt: Int64, halfLife: Int64)?
   private let lifetime: Int64
   private let schedule: RefreshSchedule
 
   static let second: Int64 = 1_000_000_000
 
-  /// A server whose tokens live for `lifetime` at the most, with outages until `end`.
+  /// A server whose tokens have at most this `lifetime`, with faults until `end`.
   init(lifetime: Int64, schedule: RefreshSchedule, from start: Int64, until end: Int64, random: inout SplitMix64) {
     self.lifetime = lifetime
     self.schedule = schedule
@@ -41,10 +42,10 @@ struct SimulatedServer {
 
   func state(at time: Int64) -> State { parts.first { $0.until > time }?.state ?? .well }
 
-  /// From now on it is well.
+  /// Makes it available from now on.
   mutating func recover() { parts = [] }
 
-  /// The spans between `start` and `end` in which it was well all the time.
+  /// The spans between `start` and `end` in which it was available.
   func wellSpans(from start: Int64, to end: Int64) -> [(start: Int64, end: Int64)] {
     var spans: [(start: Int64, end: Int64)] = []
     var from = Int64.min
@@ -58,7 +59,7 @@ struct SimulatedServer {
     return spans
   }
 
-  /// Answers a request that was sent at `sentAt`, and verifies the answer, as `AuthorizationServer` does before the lifecycle hears of it.
+  /// Answers a request that was sent at `sentAt`, and verifies the response, as `AuthorizationServer` does.
   mutating func answer(sentAt: Int64, at now: Int64, random: inout SplitMix64) -> Answer {
     switch state(at: now) {
     case .well: return token(sentAt, &random)

@@ -11,20 +11,20 @@ import Testing
     RefreshSchedule(fraction: 0.5, jitter: 0).plan(requestedAt: at(sent), lifetime: .seconds(lifetime))
   }
 
-  /// A life with a token asked for at 100 s, fresh and in its file.
+  /// A lifecycle with a token that was requested at 100 s and published.
   static func fresh(_ lifetime: Double = 3600) -> TokenLifecycle {
     var life = TokenLifecycle(seed: 1)
-    _ = life.handle(.started(adopted: nil), at: at(100))
+    _ = life.handle(.started(restored: nil), at: at(100))
     _ = life.handle(.began(limit: at(165)), at: at(100))
     _ = life.handle(.acquired(token(100, lifetime)), at: at(100.2))
     _ = life.handle(.published, at: at(100.2))
     return life
   }
 
-  /// A life in each phase, at 200 s.
+  /// A lifecycle in each phase, at 200 s.
   static let phases: [(String, TokenLifecycle)] = {
     var asked = TokenLifecycle(seed: 2)
-    _ = asked.handle(.started(adopted: nil), at: at(199))
+    _ = asked.handle(.started(restored: nil), at: at(199))
     var requesting = asked
     _ = requesting.handle(.began(limit: at(264)), at: at(199.5))
     var failed = requesting
@@ -33,7 +33,7 @@ import Testing
     _ = full.handle(.acquired(token(199)), at: at(200))
     _ = full.handle(.publicationFailed("full"), at: at(200))
     var hanging = TokenLifecycle(seed: 3)
-    _ = hanging.handle(.started(adopted: nil), at: at(100))
+    _ = hanging.handle(.started(restored: nil), at: at(100))
     _ = hanging.handle(.began(limit: at(165)), at: at(100))
     return [
       ("waiting", fresh()), ("queued", asked), ("requesting", requesting), ("failed", failed),
@@ -42,9 +42,9 @@ import Testing
   }()
 
   static let events: [LifecycleEvent] = [
-    .started(adopted: nil), .started(adopted: token(150)), .began(limit: at(400)), .acquired(token(199)),
-    .acquired(token(100, 20)), .failed(down), .failed(refused), .published, .withdrawn, .publicationFailed("x"),
-    .disturbed, .woke, .resumed, .refresh, .settingsChanged,
+    .started(restored: nil), .started(restored: token(150)), .began(limit: at(400)), .acquired(token(199)),
+    .acquired(token(100, 20)), .failed(down), .failed(refused), .published, .unpublished, .publicationFailed("x"),
+    .modifiedExternally, .woke, .resumed, .refresh, .settingsChanged,
   ]
 
   @Test(arguments: phases.indices, events)
@@ -59,8 +59,8 @@ import Testing
         continue
       }
       #expect(time > now, "\(event) in \(name) at \(seconds)")
-      // A request that hangs, or a publication whose outcome is told next.
-      let isUnderWay = effects.contains(.publish) || effects.contains(.withdraw)
+      // Except for a request that hangs, or a publication whose result comes next.
+      let isUnderWay = effects.contains(.publish) || effects.contains(.unpublish)
       if case .requesting = life.phase {} else { #expect(isUnderWay || life.deadline.map { $0 > now } == true) }
       #expect(life.newest.map { $0.expiresAt > now } ?? true)
       #expect(life.published == nil || life.newest != nil)
@@ -68,7 +68,7 @@ import Testing
   }
 
   @Test func everyEventBeforeTheStartIsHarmless() {
-    for event in [LifecycleEvent.disturbed, .woke, .resumed, .refresh, .settingsChanged, .withdrawn] {
+    for event in [LifecycleEvent.modifiedExternally, .woke, .resumed, .refresh, .settingsChanged, .unpublished] {
       var life = TokenLifecycle(seed: 1)
       #expect(life.handle(event, at: Self.at(1)).isEmpty)
       #expect(life.deadline == nil)
@@ -77,7 +77,7 @@ import Testing
 
   @Test func aSecondStartChangesNothing() {
     var life = Self.fresh()
-    #expect(life.handle(.started(adopted: nil), at: Self.at(200)) == [.arm(Self.token(100).refreshAt)])
+    #expect(life.handle(.started(restored: nil), at: Self.at(200)) == [.arm(Self.token(100).refreshAt)])
   }
 
   @Test func atItsEndWithoutASuccessorTheFileGoes() {
@@ -86,11 +86,11 @@ import Testing
     _ = life.handle(.woke, at: Self.at(109.5))
     _ = life.handle(.began(limit: Self.at(500)), at: Self.at(109.5))
     #expect(life.nextWake(after: Self.at(118)) == end)
-    #expect(life.handle(.woke, at: Self.at(118.999)).contains(.withdraw) == false)
+    #expect(life.handle(.woke, at: Self.at(118.999)).contains(.unpublish) == false)
     let effects = life.handle(.woke, at: end)
-    #expect(effects.starts(with: [.withdraw, .report(.expired)]))
+    #expect(effects.starts(with: [.unpublish, .report(.expired)]))
     #expect(life.published == nil && life.newest == nil)
-    #expect(life.handle(.woke, at: end).contains(.withdraw) == false)
+    #expect(life.handle(.woke, at: end).contains(.unpublish) == false)
   }
 
   @Test func withASuccessorNobodyNoticesTheEnd() {
@@ -100,7 +100,7 @@ import Testing
     let effects = life.handle(.acquired(Self.token(110, 20)), at: Self.at(110.1))
     #expect(effects.contains(.publish))
     _ = life.handle(.published, at: Self.at(110.1))
-    #expect(life.handle(.woke, at: Self.at(119)).contains(.withdraw) == false)
+    #expect(life.handle(.woke, at: Self.at(119)).contains(.unpublish) == false)
   }
 
   @Test(arguments: [
@@ -108,18 +108,18 @@ import Testing
   ])
   func anAdoptedTokenServesOn(_ age: Double, _ asks: Bool) {
     var life = TokenLifecycle(seed: 1)
-    let effects = life.handle(.started(adopted: Self.token(100)), at: Self.at(100 + age))
-    #expect(effects.first == .report(.adopted(Self.token(100))))
+    let effects = life.handle(.started(restored: Self.token(100)), at: Self.at(100 + age))
+    #expect(effects.first == .report(.restored(Self.token(100))))
     #expect(effects.contains(.request) == asks)
-    #expect(!effects.contains(.withdraw))
+    #expect(!effects.contains(.unpublish))
     #expect(life.published == Self.token(100))
   }
 
-  /// It ended between the look at its file and the start.
+  /// It expired between the read of its file and the start.
   @Test(arguments: [3599.0, 3600, 1e7]) func anEndedTokenIsNotAdopted(_ age: Double) {
     var life = TokenLifecycle(seed: 1)
-    let effects = life.handle(.started(adopted: Self.token(100)), at: Self.at(100 + age))
-    #expect(effects.starts(with: [.withdraw, .request]))
+    let effects = life.handle(.started(restored: Self.token(100)), at: Self.at(100 + age))
+    #expect(effects.starts(with: [.unpublish, .request]))
     #expect(life.published == nil)
   }
 
@@ -153,10 +153,10 @@ import Testing
       var life = before
       let effects = life.handle(.settingsChanged, at: Self.at(200.9))
       #expect(effects.contains(.request), "\(name)")
-      #expect(!effects.contains(.withdraw))
+      #expect(!effects.contains(.unpublish))
       #expect(life.newest == before.newest && life.failureStreak == nil)
     }
-    // A request has just gone: the next goes a second after it.
+    // A request was just sent: the next follows a second later.
     var life = Self.phases[2].1
     #expect(!life.handle(.settingsChanged, at: Self.at(200)).contains(.request))
     #expect(life.handle(.woke, at: Self.at(200.5)).contains(.request))
@@ -202,18 +202,18 @@ import Testing
 
   @Test func aDisturbedFileIsBackAtOnceThenOnceASecond() {
     var life = Self.fresh()
-    #expect(life.handle(.disturbed, at: Self.at(200)).contains(.publish))
-    #expect(life.handle(.published, at: Self.at(200)).contains(.report(.restored)))
-    #expect(!life.handle(.disturbed, at: Self.at(200.1)).contains(.publish))
+    #expect(life.handle(.modifiedExternally, at: Self.at(200)).contains(.publish))
+    #expect(life.handle(.published, at: Self.at(200)).contains(.report(.republished)))
+    #expect(!life.handle(.modifiedExternally, at: Self.at(200.1)).contains(.publish))
     #expect(life.deadline == Self.at(201))
-    #expect(!life.handle(.disturbed, at: Self.at(200.5)).contains(.publish))
+    #expect(!life.handle(.modifiedExternally, at: Self.at(200.5)).contains(.publish))
     #expect(life.handle(.woke, at: Self.at(201)).contains(.publish))
   }
 
   @Test func publicationIsTriedAgainAtItsOwnPace() {
     var life = Self.fresh(36_000)
     var now = 200.0
-    #expect(life.handle(.disturbed, at: Self.at(now)).contains(.publish))
+    #expect(life.handle(.modifiedExternally, at: Self.at(now)).contains(.publish))
     for wait in [0.5, 1, 2, 4, 8, 10, 10, 10] {
       let told = reports(life.handle(.publicationFailed("full"), at: Self.at(now)))
       #expect(told == (wait == 0.5 ? [.publicationFailing("full")] : []))
@@ -224,7 +224,7 @@ import Testing
     #expect(reports(life.handle(.published, at: Self.at(now))) == [.publicationRecovered])
   }
 
-  /// The second of two files could not be written: the first holds a token that must go at its end all the same.
+  /// The second of two files could not be written: the first holds a token that must be removed at its expiry.
   @Test func aTokenThatWasHalfPublishedGoesAtItsEnd() {
     var life = Self.phases[2].1
     _ = life.handle(.acquired(Self.token(200, 20)), at: Self.at(200))
@@ -232,28 +232,28 @@ import Testing
     _ = life.handle(.acquired(Self.token(210, 3600)), at: Self.at(210))
     _ = life.handle(.publicationFailed("full"), at: Self.at(210))
     let effects = life.handle(.woke, at: Self.at(219))
-    #expect(effects.starts(with: [.withdraw, .publish]))
+    #expect(effects.starts(with: [.unpublish, .publish]))
     #expect(life.newest == Self.token(210, 3600))
   }
 
   @Test func whatCannotBeRemovedIsTriedAgain() {
     var life = Self.fresh(20)
-    #expect(life.handle(.woke, at: Self.at(119)).contains(.withdraw))
+    #expect(life.handle(.woke, at: Self.at(119)).contains(.unpublish))
     let told = reports(life.handle(.publicationFailed("read-only"), at: Self.at(119)))
-    #expect(told == [.withdrawalFailing("read-only")])
-    #expect(life.handle(.woke, at: Self.at(119.5)).contains(.withdraw))
-    _ = life.handle(.withdrawn, at: Self.at(119.5))
-    #expect(!life.handle(.woke, at: Self.at(140)).contains(.withdraw))
+    #expect(told == [.removalFailing("read-only")])
+    #expect(life.handle(.woke, at: Self.at(119.5)).contains(.unpublish))
+    _ = life.handle(.unpublished, at: Self.at(119.5))
+    #expect(!life.handle(.woke, at: Self.at(140)).contains(.unpublish))
   }
 
   @Test func aRequestThatHangsHidesNothing() {
     var life = Self.fresh()
     _ = life.handle(.refresh, at: Self.at(3500))
     _ = life.handle(.began(limit: Self.at(3565)), at: Self.at(3500))
-    // What the watchdog goes by.
+    // For the watchdog.
     #expect(life.deadline == Self.at(3565))
     #expect(life.nextWake(after: Self.at(3698.5)) == Self.at(3699))
-    #expect(life.handle(.woke, at: Self.at(3699)).contains(.withdraw))
+    #expect(life.handle(.woke, at: Self.at(3699)).contains(.unpublish))
     #expect(!life.handle(.woke, at: Self.at(3864)).contains(.request))
     #expect(life.handle(.woke, at: Self.at(3865)).contains(.request))
   }

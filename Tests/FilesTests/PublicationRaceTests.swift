@@ -5,7 +5,7 @@ import Testing
 
 /// Somebody who changes what stands at a path at every moment of a publication.
 ///
-/// Into the token's own directory nobody else may write; these tests let them, since the way that leads there may be in other hands.
+/// Other users can write to the directory here, because they can control the path that leads to a real one.
 @Suite("Races for a published file", .timeLimit(.minutes(2)))
 struct PublicationRaceTests {
   private struct Place {

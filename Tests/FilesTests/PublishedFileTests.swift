@@ -37,8 +37,10 @@ struct PublishedFileTests {
       reader.executableURL = URL(fileURLWithPath: "/bin/sh")
       reader.arguments = [
         "-c",
-        #"n=0; until [ -e "$2" ]; do c=$(cat "$1") || { echo missing; exit 1; }; l=${#c}; [ "$l" -ge 500 ] || { echo "short: $l"; exit 1; }; "#
-          + #"f=${c%"${c#?}"}; r=$(printf %s "$c" | tr -d "$f"); [ -z "$r" ] || { echo torn; exit 1; }; n=$((n+1)); done; echo "$n""#,
+        #"n=0; until [ -e "$2" ]; do c=$(cat "$1") || { echo missing; exit 1; }; l=${#c}; "#
+          + #"[ "$l" -ge 500 ] || { echo "short: $l"; exit 1; }; "#
+          + #"f=${c%"${c#?}"}; r=$(printf %s "$c" | tr -d "$f"); [ -z "$r" ] || { echo torn; exit 1; }; "#
+          + #"n=$((n+1)); done; echo "$n""#,
         "reader", path, stop,
       ]
       let output = Pipe()
@@ -64,7 +66,7 @@ struct PublishedFileTests {
       let path = directory + "/t.token"
       var file = PublishedFile(path: path, mode: 0o640, allowsPersistentStorage: false)
       try replace(&file, with: "old")
-      // What kill -9 leaves: a temporary file, whole or in part, that was not renamed; and files that are none of our business.
+      // A killed process leaves a temporary file that was not renamed. The other files are not the daemon's.
       let left = directory + "/" + TemporaryName.make(for: "t.token")
       let others = [directory + "/.x.token.tmp-1", directory + "/t.token.tmp-1", directory + "/other"]
       for name in [left] + others { try Data("half".utf8).write(to: URL(fileURLWithPath: name)) }
@@ -83,9 +85,9 @@ struct PublishedFileTests {
       try replace(&file, with: "one")
       #expect(mode(of: path) == wanted)
       chmod(path, 0o666)
-      #expect(!file.isUndisturbed)
+      #expect(!file.isIntact)
       try replace(&file, with: "two")
-      #expect(mode(of: path) == wanted && file.isUndisturbed)
+      #expect(mode(of: path) == wanted && file.isIntact)
     }
   }
 

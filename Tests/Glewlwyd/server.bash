@@ -1,11 +1,11 @@
-# server.bash: a Glewlwyd of the test's own, over HTTPS on loopback, with nothing of the machine's touched. To be sourced; $work is its place.
+# server.bash: a Glewlwyd for this test, over HTTPS on loopback, with all its files in $work. To be sourced.
 
 issuer() { echo "https://localhost:$port/api/oidc"; }
 
 # certificates: an authority, and what it signs: the server's certificate and a client's.
 certificates() {
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/ca.key" -out "$work/ca.pem" -days 2 \
-    -subj '/CN=Test CA' 2>/dev/null
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/ca.key" -out "$work/ca.pem" \
+    -days 2 -subj '/CN=Test CA' 2>/dev/null
   local name
   for name in server client; do
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/$name.key" -out "$work/$name.csr" \
@@ -13,7 +13,8 @@ certificates() {
     openssl x509 -req -in "$work/$name.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
       -out "$work/$name.pem" -extfile <(
         printf 'basicConstraints=CA:FALSE\nextendedKeyUsage=%sAuth\n' "$name"
-        [[ $name == server ]] && echo 'subjectAltName=DNS:localhost,IP:127.0.0.1' || echo 'subjectAltName=DNS:gauge.example'
+        [[ $name == server ]] && names='DNS:localhost,IP:127.0.0.1' || names='DNS:gauge.example'
+        echo "subjectAltName=$names"
       ) 2>/dev/null
   done
 }
@@ -65,7 +66,8 @@ call() { curl --silent --show-error --fail --cacert "$work/ca.pem" "https://loca
 
 # admin PATH JSON [CURL-ARGUMENT...]: a request by the administrator, with the password that every Glewlwyd begins with.
 admin() {
-  call "/api/$1" --cookie "$work/cookies" --cookie-jar "$work/cookies" --header 'Content-Type: application/json' --data "$2" "${@:3}" >/dev/null
+  call "/api/$1" --cookie "$work/cookies" --cookie-jar "$work/cookies" --header 'Content-Type: application/json' \
+    --data "$2" "${@:3}" >/dev/null
 }
 
 # plugin KEY: the OpenID Connect plugin's settings: tokens of 8 s, signed with KEY.
@@ -73,9 +75,11 @@ plugin() {
   openssl pkey -in "$1" -pubout -out "$1.pub"
   jq --null-input --arg iss "$(issuer)" --rawfile key "$1" --rawfile cert "$1.pub" '{
     module: "oidc", name: "oidc", display_name: "oidc", order_rank: 0, parameters: {
-      iss: $iss, "jwt-type": "rsa", "jwt-key-size": "256", key: $key, cert: $cert, "jwks-show": true, "subject-type": "public",
+      iss: $iss, "jwt-type": "rsa", "jwt-key-size": "256", key: $key, cert: $cert, "jwks-show": true,
+      "subject-type": "public",
       "access-token-duration": 8, "refresh-token-duration": 100, "code-duration": 100, "refresh-token-rolling": true,
-      "allow-non-oidc": true, "auth-type-client-enabled": true, "auth-type-code-enabled": true, "auth-type-code-revoke-replayed": false,
+      "allow-non-oidc": true, "auth-type-client-enabled": true, "auth-type-code-enabled": true,
+      "auth-type-code-revoke-replayed": false,
       "auth-type-token-enabled": false, "auth-type-password-enabled": false, "auth-type-refresh-enabled": false,
       "introspection-revocation-allowed": true, "introspection-revocation-allow-target-client": true,
       "introspection-revocation-auth-scope": ["tamarack"],
@@ -86,6 +90,7 @@ plugin() {
 # client ID METHOD PROPERTIES: registers a client that may ask for the scope tamarack.
 client() {
   admin client/ "$(jq --null-input --arg id "$1" --arg method "$2" --argjson more "$3" '{
-    client_id: $id, name: $id, confidential: true, enabled: true, scope: ["tamarack"], authorization_type: ["client_credentials"],
+    client_id: $id, name: $id, confidential: true, enabled: true, scope: ["tamarack"],
+    authorization_type: ["client_credentials"],
     token_endpoint_auth_method: [$method], redirect_uri: ["https://localhost/"] } + $more')"
 }

@@ -25,7 +25,8 @@ import HTTP
     ])
     #expect(
       body.exposed
-        == "grant_type=client_credentials&scope=a+b&client+id=&client_secret=s3cret%2Fwith%2Bodd%26chars%3D%25&scope=again"
+        == "grant_type=client_credentials&scope=a+b&client+id=&"
+        + "client_secret=s3cret%2Fwith%2Bodd%26chars%3D%25&scope=again"
     )
   }
 

@@ -231,15 +231,16 @@ import Testing
         }
         await ProcessState.wait { server.requests.count == 51 }
         #expect(ProcessState.httpThreads == 1)
-        // The signals of the process are for others: all are blocked but the two that cannot be, and the C library's own two.
+        // The signals of the process are for others: all are blocked but the two that cannot be, and the C library's
+        // own two.
         let unblockable = UInt64(1 << (SIGKILL - 1) | 1 << (SIGSTOP - 1)) | 1 << 31 | 1 << 32
         #expect(ProcessState.httpThreadSignalMasks == [~unblockable])
         mayAnswer.set()
         for try await status in group { #expect(status == 200) }
       }
       await ProcessState.wait { ProcessState.httpThreads == 0 && server.openConnections == 0 }
-      // The server's threads end a moment after their connections. The pool of Swift's concurrency may have grown, but only to the
-      // number of processors.
+      // The server's threads end a moment after their connections. The pool of Swift's concurrency may have grown, but
+      // only to the number of processors.
       await ProcessState.wait { ProcessState.threadNames.count <= threads + sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
       #expect(ProcessState.openDescriptors == descriptors)
       #expect(try await client.send(HTTPRequest(url: server.url)).status == 200)

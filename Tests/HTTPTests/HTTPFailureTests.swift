@@ -3,7 +3,8 @@ import Testing
 @testable import Base
 @testable import HTTP
 
-/// Servers that fail or misbehave: what the failure is called, and that it comes before the deadline and costs no memory.
+/// Servers that fail or misbehave: what the failure is called, and that it comes before the deadline and costs no
+/// memory.
 @Suite(.timeLimit(.minutes(1))) struct HTTPFailureTests {
   private static let secret = "hush-hush"
 

@@ -3,7 +3,8 @@ import Synchronization
 import Testing
 @testable import HTTP
 
-/// A network that is broken underneath: DNS that never answers, no route. Each in a namespace of one thread's own, which needs root.
+/// A network that is broken underneath: DNS that never answers, no route. Each in a namespace of one thread's own,
+/// which needs root.
 @Suite(.timeLimit(.minutes(1)), .enabled(if: geteuid() == 0, "needs root, for namespaces")) struct HTTPNetworkTests {
   @Test func aNameServerThatNeverAnswers() async throws {
     // Loopback addresses of our own, so that port 53 is ours.

@@ -40,7 +40,8 @@ import Testing
     #expect(failure.reason == .tls(.unknownAuthority))
     #expect(
       failure.message
-        == "the certificate of 127.0.0.1 port \(server.port) comes from an authority that is not among those that this system trusts (set ca_file for a private one)"
+        == "the certificate of 127.0.0.1 port \(server.port) comes from an authority that is not among "
+        + "those that this system trusts (set ca_file for a private one)"
     )
     #expect(server.requests == 0)
   }

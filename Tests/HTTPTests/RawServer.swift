@@ -3,8 +3,9 @@ import Synchronization
 
 /// A TCP server on a loopback port that does to its clients exactly what a script says, well-behaved or not.
 ///
-/// Each connection runs the script on a thread of its own. The server lasts as long as the process, unless it is stopped: were it
-/// to end with its last reference, another test's server could get its port while a client still talks to it.
+/// Each connection runs the script on a thread of its own. The server lasts as long as the process, unless it is
+/// stopped: were it to end with its last reference, another test's server could get its port while a client still talks
+/// to it.
 final class RawServer: Sendable {
   typealias Script = @Sendable (RawConnection) -> Void
 
@@ -23,7 +24,8 @@ final class RawServer: Sendable {
     let contents = Mutex(Contents())
   }
 
-  /// - Parameter backlog: How many connections the kernel accepts on behalf of a script that never does (`accepts` false).
+  /// - Parameter backlog: How many connections the kernel accepts on behalf of a script that never does (`accepts`
+  ///   false).
   init(backlog: Int32 = 512, accepts: Bool = true, _ script: @escaping Script = { _ in }) throws {
     (listener, port) = try Self.bindPort()
     guard listen(listener, backlog) == 0 else { throw RawServerFailure(code: errno) }

@@ -16,7 +16,7 @@ import HTTP
     #expect(RetryAfter.parse(HTTPHeaders([HTTPHeader("retry-after", value)]), unixTime: now) == wait)
   }
 
-  @Test(arguments: ["", "-", "soon", "1.5", "1e3", "0x10", "+5", "5 s", "٣", "Tue, 24 Nov 2026"])
+  @Test(arguments: ["", "-", "soon", "1.5", "1e3", "0x10", "+5", "5 s", "٣"])
   func isNothingIfUnreadable(_ value: String) {
     #expect(RetryAfter.parse(HTTPHeaders([HTTPHeader("Retry-After", value)]), unixTime: now) == nil)
   }

@@ -5,8 +5,8 @@ import Testing
 @testable import HTTP
 @testable import OAuth
 
-/// Answers of a server, changed in every way: whatever reads them ends with a value or an error, with messages of one printable line, and never with what a good answer
-/// does not say.
+/// Randomly changed responses of a server. Each reader ends with a value or an error. Messages are one printable line,
+/// and values are never other than a valid response allows.
 ///
 /// `FUZZ_MUTATIONS=1000000` has more of them (`make fuzz`).
 @Suite struct AnswerMutationTests {
@@ -14,17 +14,21 @@ import Testing
 
   private static let issuer = "https://auth.example/a"
   private static let discovery = """
-    {"issuer":"https://auth.example/a","token_endpoint":"https://auth.example/a/token","jwks_uri":"https://auth.example/a/jwks",\
-    "introspection_endpoint":"https://auth.example/i","revocation_endpoint":"https://auth.example/r","scopes_supported":["a"],\
-    "token_endpoint_auth_methods_supported":["client_secret_basic"],"mtls_endpoint_aliases":{"token_endpoint":"https://m.example/t"}}
+    {"issuer":"https://auth.example/a","token_endpoint":"https://auth.example/a/token",\
+    "jwks_uri":"https://auth.example/a/jwks","introspection_endpoint":"https://auth.example/i",\
+    "revocation_endpoint":"https://auth.example/r","scopes_supported":["a"],\
+    "token_endpoint_auth_methods_supported":["client_secret_basic"],\
+    "mtls_endpoint_aliases":{"token_endpoint":"https://m.example/t"}}
     """
   private static let token = """
-    {"access_token":"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0.AAAA","token_type":"Bearer","expires_in":3600,"scope":"tamarack other"}
+    {"access_token":"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0.AAAA","token_type":"Bearer","expires_in":3600,\
+    "scope":"tamarack other"}
     """
   private static let refusal =
     #"{"error":"invalid_client","error_description":"no such client","error_uri":"https://x"}"#
   private static let introspection = """
-    {"active":true,"iss":"https://auth.example/a","aud":["tamarack"],"client_id":"c","scope":"tamarack","exp":1800003600,"iat":1800000000}
+    {"active":true,"iss":"https://auth.example/a","aud":["tamarack"],"client_id":"c","scope":"tamarack",\
+    "exp":1800003600,"iat":1800000000}
     """
 
   @Test(arguments: [UInt64.random(in: .min ... .max)]) func discovery(_ seed: UInt64) {
@@ -71,8 +75,8 @@ import Testing
     let policy = AccessTokenPolicy(issuer: Self.issuer, audience: ["tamarack"], clientID: "c", scopes: ["tamarack"])
     run(Self.introspection, seed) { bytes, round in
       do throws(VerificationFailure) {
-        let body: ClaimsBody = try .decoded(from: bytes, part: "introspection")
-        guard let expiry = body.exp?.seconds else { return }
+        let body = try ClaimsBody(TokenPart("introspection", bytes))
+        guard let expiry = body.exp else { return }
         let claims = try policy.check(introspected: body, grantedScope: nil, expiry: expiry, unixTime: 1_800_000_000)
         #expect(claims.scopes.contains("tamarack") && claims.expiry > 1_799_999_940, "seed \(seed), round \(round)")
       } catch {

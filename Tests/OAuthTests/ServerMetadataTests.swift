@@ -18,11 +18,23 @@ import Testing
     ])
   func unfit(_ value: String) throws {
     let read = try parse(
-      #","introspection_endpoint":\#(value),"revocation_endpoint":\#(value),"mtls_endpoint_aliases":{"token_endpoint":\#(value)}"#
+      #","introspection_endpoint":\#(value),"revocation_endpoint":\#(value),"#
+        + #""mtls_endpoint_aliases":{"token_endpoint":\#(value)}"#
     )
     #expect(read.introspectionEndpoint == nil && read.revocationEndpoint == nil)
     #expect(read.mtlsEndpointAliases?.tokenEndpoint == nil)
     #expect(read.tokenEndpoint == "https://auth.example/token")
+  }
+
+  @Test(
+    "a document that holds a member twice is refused",
+    arguments: [
+      #","issuer":"https://auth.example""#, #","token\u005fendpoint":"https://other.example/token""#,
+      #","x":{"y":[{"z":1,"z":1}]}"#,
+    ])
+  func duplicateMembers(_ members: String) throws {
+    let failure = #expect(throws: AcquisitionFailure.self) { try parse(members) }
+    #expect(failure?.code == .malformedAnswer && failure?.message.contains("twice") == true)
   }
 
   @Test("without jwks_uri there are no keys, which is said when they are needed")
@@ -87,7 +99,8 @@ import Testing
   @Test("who shows a certificate goes to the aliases, by whatever it proves itself (RFC 8705, 5)")
   func aliases() throws {
     let read = try parse(
-      #","introspection_endpoint":"https://auth.example/i","mtls_endpoint_aliases":{"token_endpoint":"https://mtls.example/t"}"#
+      #","introspection_endpoint":"https://auth.example/i","#
+        + #""mtls_endpoint_aliases":{"token_endpoint":"https://mtls.example/t"}"#
     )
     #expect(read.tokenEndpoint(byCertificate: true) == "https://mtls.example/t")
     #expect(read.tokenEndpoint(byCertificate: false) == "https://auth.example/token")

@@ -5,9 +5,9 @@ import Testing
 @testable import Publication
 @testable import Report
 
-/// Forged values in each member of a status file. The tests find the members by themselves, also those of later versions.
+/// Forged values in each member of a status file. The tests find all members, also those of later versions.
 @Suite struct ForgedStatusTests {
-  /// Where a value stands in a JSON document.
+  /// The path of a value in a JSON document.
   typealias Place = [String]
 
   // MARK: Numbers
@@ -80,7 +80,7 @@ import Testing
           plain.unicodeScalars.allSatisfy { $0 == "\n" || Printable.escaped(String($0)) == String($0) }, "\(place)")
         #expect(!plain.split(separator: "\n").contains { $0.hasPrefix("  OK") }, "\(place)")
       }
-      for json in [StatusReport(Self.found(status)).json()] {
+      for json in [StatusReport(Self.loaded(status)).json()] {
         #expect(
           json.unicodeScalars.allSatisfy { $0 == "\n" || Printable.escaped(String($0)) == String($0) }, "\(place)")
         #expect(throws: Never.self) { try JSONSerialization.jsonObject(with: Data(json.utf8)) }
@@ -92,7 +92,7 @@ import Testing
   func jsonKeepsTexts() throws {
     var status = try #require(StatusDocument.parse(Secret(try Self.text(try document(), with: "1", at: ["pid"]))))
     status.configuration = Self.hostile
-    let json = StatusReport(Self.found(status)).json()
+    let json = StatusReport(Self.loaded(status)).json()
     let object = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
     #expect(object["configuration"] as? String == Self.hostile)
   }
@@ -112,13 +112,13 @@ import Testing
 
   // MARK: The document
 
-  /// All that a command does with a status.
+  /// Runs everything that a command does with a status.
   @discardableResult
   private static func exercise(_ status: BrokerStatus) -> [String] {
-    let report = StatusReport(found(status))
+    let report = StatusReport(loaded(status))
     let coloured = TextStyle(isColoured: true, columns: 80)
     for token in report.tokens {
-      _ = try? TokenReading.read(token, in: report, validFor: .seconds(3600))
+      _ = try? TokenFileReader.read(token, in: report, validFor: .seconds(3600))
     }
     return [TextStyle.plain, coloured].flatMap { style in
       [report.text(style, inDetail: true), report.text(style, inDetail: false), report.summary].map {
@@ -127,8 +127,8 @@ import Testing
     } + [StatusProbe.live, .ready].map { "\($0.passes(report))" }
   }
 
-  private static func found(_ status: BrokerStatus) -> FoundStatus {
-    FoundStatus(status: status, directory: "/nonexistent", owner: 4242, modified: 0, isHeld: false)
+  private static func loaded(_ status: BrokerStatus) -> LoadedStatus {
+    LoadedStatus(status: status, directory: "/nonexistent", owner: 4242, modified: 0, isLocked: false)
   }
 
   /// A document with a value in each member.
@@ -174,7 +174,7 @@ import Testing
     }
   }
 
-  /// The document as a daemon lays it out, with other JSON at one place.
+  /// The document in the daemon's layout, with other JSON at one place.
   private static func text(_ document: [String: Any], with json: String, at place: Place) throws -> String {
     let mark = "0f1e2d3c-mark"
     func replaced(_ value: Any, _ rest: ArraySlice<String>) -> Any {

@@ -6,19 +6,19 @@ import Testing
 @testable import Publication
 @testable import Report
 
-/// A status file that is older than the token beside it: the daemon found no room to write another.
+/// A status file that is older than the token: the daemon found no space to write another one.
 @Suite struct OutdatedStatusTests {
   private static let now = Moment.now()
 
   @Test(
     "by the token's own end it is valid at once, and a warning once it lasts",
     arguments: [(5.0, "valid"), (60, "status out of date")])
-  func newerToken(age: Double, state: String) throws {
+  func newerToken(age: Double, health: String) throws {
     let report = try judge(ending: -10, token: jwt(exp: Self.now.unix + 1000), age: age)
-    #expect(report.tokens[0].state.rawValue == state)
+    #expect(report.tokens[0].health.rawValue == health)
     #expect(try #require(report.tokens[0].remaining) > .seconds(990))
-    #expect(report.grade == (age < 30 ? .ok : .warning) && !report.isOverdue)
-    #expect(throws: Never.self) { try TokenReading.read(report.tokens[0], in: report, validFor: .seconds(900)) }
+    #expect(report.severity == (age < 30 ? .ok : .warning) && !report.isOverdue)
+    #expect(throws: Never.self) { try TokenFileReader.read(report.tokens[0], in: report, validFor: .seconds(900)) }
     if age > 30 {
       #expect(report.text(.plain, inDetail: true).rendered(.plain).contains("-> the daemon cannot write its status"))
     }
@@ -27,21 +27,21 @@ import Testing
   @Test("a newer token that has ended is expired")
   func endedToken() throws {
     let report = try judge(ending: -10, token: jwt(exp: Self.now.unix - 1), age: 60)
-    #expect(report.tokens[0].state == .expired && report.grade == .critical)
+    #expect(report.tokens[0].health == .expired && report.severity == .critical)
   }
 
   @Test("a token that is older than the status is judged by the status")
   func olderToken() throws {
     let report = try judge(ending: -10, token: jwt(exp: Self.now.unix + 1000), age: 200)
-    #expect(report.tokens[0].state == .expired)
+    #expect(report.tokens[0].health == .expired)
   }
 
   @Test("a newer token that does not say when it ends is doubtful, not expired, and is not shown")
   func opaqueToken() throws {
     let report = try judge(ending: -10, token: "opaque", age: 60, verification: .introspection)
-    #expect(report.tokens[0].state == .untold && report.grade == .warning)
-    let refusal = try #require(throws: TokenReading.Refusal.self) {
-      try TokenReading.read(report.tokens[0], in: report, validFor: .zero)
+    #expect(report.tokens[0].health == .outOfDate && report.severity == .warning)
+    let refusal = try #require(throws: TokenFileReader.Refusal.self) {
+      try TokenFileReader.read(report.tokens[0], in: report, validFor: .zero)
     }
     #expect(refusal.code == 3 && refusal.remedy.contains("df -h"))
   }
@@ -56,7 +56,7 @@ import Testing
   /// A report on a running daemon whose status is 100 s old.
   ///
   /// - Parameters:
-  ///   - ending: when the token of the status ends, in seconds from now.
+  ///   - ending: when the token of the status expires, in seconds from now.
   ///   - token: the content of its file, which was written `age` seconds ago.
   private func judge(
     ending: Double, token: String, age: Double, verification: TokenVerification = .jwt
@@ -90,8 +90,8 @@ import Testing
       tokens: [
         token
       ])
-    let found = FoundStatus(
-      status: status, directory: directory, owner: geteuid(), modified: Self.now.unix - 100, isHeld: true)
-    return StatusReport(found, now: Self.now)
+    let loaded = LoadedStatus(
+      status: status, directory: directory, owner: geteuid(), modified: Self.now.unix - 100, isLocked: true)
+    return StatusReport(loaded, now: Self.now)
   }
 }

@@ -24,7 +24,7 @@ import Testing
     #expect(try decode(#require(document.updated(to: status))) == status)
   }
 
-  /// Lines of the former document are used again: whatever happens to the list of tokens, each must have its own.
+  /// Lines of the previous document are used again. After each change of the list, each token must have its own line.
   @Test func everyChangeIsInTheNextDocument() throws {
     var status = status(of: (0..<20).map { "token-\($0)" })
     var document = try #require(StatusDocument().updated(to: status))

@@ -78,7 +78,7 @@ struct StrongClientTests {
     }
   }
 
-  @Test("tls_client_auth and self_signed_tls_client_auth, at the door that discovery names")
+  @Test("tls_client_auth and self_signed_tls_client_auth, at the listener that discovery names")
   func certificates() async throws {
     let own = try Sandbox.makeSelfSignedCertificate(name: "gauge")
     var options = SandboxOptions.quick

@@ -72,8 +72,9 @@ struct Subprocess: Sendable {
   }
 }
 
-/// Runs what blocks on a thread of its own, as a serial queue has: the global queues lend their threads to Swift's tasks,
-/// which must not wait.
+/// Runs a blocking function on a serial queue, which has its own thread.
+///
+/// The global queues share their threads with Swift's tasks, which must not wait.
 func offPool<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
   await withCheckedContinuation { continuation in
     DispatchQueue(label: "blocking").async { continuation.resume(returning: body()) }

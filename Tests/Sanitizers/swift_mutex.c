@@ -1,5 +1,7 @@
-// Shows the thread sanitizer the locks of Swift's Mutex, which it would otherwise miss where they are contended: they are taken and left in
-// libswiftSynchronization then, which is not instrumented, and whatever a Mutex guards would be reported as a race.
+// Shows the contended locks of Swift's Mutex to the thread sanitizer.
+//
+// A contended Mutex is locked and unlocked in libswiftSynchronization, which is not instrumented. Without these
+// functions, the sanitizer would report everything that a Mutex guards as a race.
 //
 // Linked into the programs, these come before the library's functions of the same names, and lead to them.
 #define _GNU_SOURCE

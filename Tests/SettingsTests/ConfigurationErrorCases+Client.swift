@@ -9,7 +9,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:2:10: error: 'issuer' is 'http://auth.alertsense.com', which would send the secret in clear text; give it with https:// in front (http is for localhost alone)
+      /etc/k.toml:2:10: error: 'issuer' is 'http://auth.alertsense.com', which would send the secret in clear text; \
+      give it with https:// in front (http is for localhost alone)
         2 | issuer = "http://auth.alertsense.com"
           |          ^~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -35,7 +36,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:2:10: error: 'issuer' is 'ftp://auth.alertsense.com', which is no https URL; give it with https:// in front
+      /etc/k.toml:2:10: error: 'issuer' is 'ftp://auth.alertsense.com', which is no https URL; give it with https:// \
+      in front
         2 | issuer = "ftp://auth.alertsense.com"
           |          ^~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -48,7 +50,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:2:10: error: 'issuer' is 'https://auth.alertsense.com/?a=b', which has a query; an issuer has none (RFC 8414, section 2): remove it from the '?' on
+      /etc/k.toml:2:10: error: 'issuer' is 'https://auth.alertsense.com/?a=b', which has a query; an issuer has none \
+      (RFC 8414, section 2): remove it from the '?' on
         2 | issuer = "https://auth.alertsense.com/?a=b"
           |          ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -61,7 +64,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:2:10: error: 'issuer' is 'https://auth.alertsense.com/#x', which has a fragment; an issuer has none (RFC 8414, section 2): remove it from the '#' on
+      /etc/k.toml:2:10: error: 'issuer' is 'https://auth.alertsense.com/#x', which has a fragment; an issuer has none \
+      (RFC 8414, section 2): remove it from the '#' on
         2 | issuer = "https://auth.alertsense.com/#x"
           |          ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -100,7 +104,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:2:10: error: 'issuer' is 'https://auth.alertsense.com:99999', which has no valid host and port behind '://'; correct it
+      /etc/k.toml:2:10: error: 'issuer' is 'https://auth.alertsense.com:99999', which has no valid host and port \
+      behind '://'; correct it
         2 | issuer = "https://auth.alertsense.com:99999"
           |          ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -113,7 +118,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:2:10: error: 'issuer' is 'https://auth.alertsense.com /', which contains a character that no URL has; remove it or write it as %XX
+      /etc/k.toml:2:10: error: 'issuer' is 'https://auth.alertsense.com /', which contains a character that no URL \
+      has; remove it or write it as %XX
         2 | issuer = "https://auth.alertsense.com /"
           |          ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -139,7 +145,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:2:10: error: 'issuer' is 'http://localhost.example.com', which would send the secret in clear text; give it with https:// in front (http is for localhost alone)
+      /etc/k.toml:2:10: error: 'issuer' is 'http://localhost.example.com', which would send the secret in clear text; \
+      give it with https:// in front (http is for localhost alone)
         2 | issuer = "http://localhost.example.com"
           |          ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -204,7 +211,8 @@ extension ConfigurationErrorCase {
       client_secret = ""
       """,
       """
-      /etc/k.toml:4:17: error: 'client_secret' is empty; give the secret as the authorization server's operator handed it out
+      /etc/k.toml:4:17: error: 'client_secret' is empty; give the secret as the authorization server's operator handed \
+      it out
         4 | client_secret = …
           |                 ^
       """),
@@ -217,7 +225,8 @@ extension ConfigurationErrorCase {
       client_secret = 481516
       """,
       """
-      /etc/k.toml:4:17: error: 'client_secret' takes a string, or an array of the current secret and the next, not an integer
+      /etc/k.toml:4:17: error: 'client_secret' takes a string, or an array of the current secret and the next, not an \
+      integer
         4 | client_secret = …
           |                 ^
       """),
@@ -231,7 +240,8 @@ extension ConfigurationErrorCase {
       """
       """#,
       """
-      /etc/k.toml:4:17: error: 'client_secret' contains a line break; give the secret as the authorization server's operator handed it out
+      /etc/k.toml:4:17: error: 'client_secret' contains a line break; give the secret as the authorization server's \
+      operator handed it out
         4 | client_secret = …
           |                 ^
       """),
@@ -244,7 +254,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t\u0000value"
       """#,
       """
-      /etc/k.toml:4:17: error: 'client_secret' contains a NUL byte; give the secret as the authorization server's operator handed it out
+      /etc/k.toml:4:17: error: 'client_secret' contains a NUL byte; give the secret as the authorization server's \
+      operator handed it out
         4 | client_secret = …
           |                 ^
       """),
@@ -294,7 +305,8 @@ extension ConfigurationErrorCase {
       /etc/k.toml:5:1: error: 'client_secret_file' comes in addition to 'client_secret' (line 4); keep one of the two
         5 | client_secret_file = …
           | ^~~~~~~~~~~~~~~~~~
-      /etc/k.toml:5:22: error: 'client_secret_file': '/nonexistent/secret' does not exist; create it, or correct the path
+      /etc/k.toml:5:22: error: 'client_secret_file': '/nonexistent/secret' does not exist; create it, or correct the \
+      path
         5 | client_secret_file = "/nonexistent/secret"
           |                      ^~~~~~~~~~~~~~~~~~~~~
       """),
@@ -331,13 +343,16 @@ extension ConfigurationErrorCase {
         assertion_audience = "issuer"
         """),
       """
-      /etc/k.toml:5:1: error: 'basic_encoding' counts with client_auth = "client_secret_basic" or "auto" alone; set that, or remove it
+      /etc/k.toml:5:1: error: 'basic_encoding' counts with client_auth = "client_secret_basic" or "auto" alone; set \
+      that, or remove it
         5 | basic_encoding = …
           | ^~~~~~~~~~~~~~
-      /etc/k.toml:6:1: error: 'key_id' counts with client_auth = "private_key_jwt" or "auto" alone; set that, or remove it
+      /etc/k.toml:6:1: error: 'key_id' counts with client_auth = "private_key_jwt" or "auto" alone; set that, or \
+      remove it
         6 | key_id = …
           | ^~~~~~
-      /etc/k.toml:7:1: error: 'assertion_audience' counts with client_auth = "private_key_jwt" or "auto" alone; set that, or remove it
+      /etc/k.toml:7:1: error: 'assertion_audience' counts with client_auth = "private_key_jwt" or "auto" alone; set \
+      that, or remove it
         7 | assertion_audience = …
           | ^~~~~~~~~~~~~~~~~~
       """),

@@ -4,7 +4,8 @@ extension ConfigurationErrorCase {
       "mode an integer",
       token("mode = 640"),
       """
-      /etc/k.toml:5:8: error: 'mode' takes a file mode in octal, as a string such as "0640", not the integer 640; TOML's integers are decimal, so this is mode 01200; write mode = "0640"
+      /etc/k.toml:5:8: error: 'mode' takes a file mode in octal, as a string such as "0640", not the integer 640; \
+      TOML's integers are decimal, so this is mode 01200; write mode = "0640"
         5 | mode = 640
           |        ^~~
       """),
@@ -12,7 +13,8 @@ extension ConfigurationErrorCase {
       "mode an octal integer",
       token("mode = 0o640"),
       """
-      /etc/k.toml:5:8: error: 'mode' takes a file mode in octal, as a string such as "0640", not the integer 0o640; write mode = "0640"
+      /etc/k.toml:5:8: error: 'mode' takes a file mode in octal, as a string such as "0640", not the integer 0o640; \
+      write mode = "0640"
         5 | mode = 0o640
           |        ^~~~~
       """),
@@ -44,7 +46,8 @@ extension ConfigurationErrorCase {
       "mode writable by others",
       token(#"mode = "0666""#),
       """
-      /etc/k.toml:5:8: error: 'mode' is '0666', with which anybody on this host could replace the token; clear the others' write bit, as in "0640"
+      /etc/k.toml:5:8: error: 'mode' is '0666', with which anybody on this host could replace the token; clear the \
+      others' write bit, as in "0640"
         5 | mode = "0666"
           |        ^~~~~~
       """),
@@ -52,7 +55,8 @@ extension ConfigurationErrorCase {
       "mode unreadable by the owner",
       token(#"mode = "0240""#),
       """
-      /etc/k.toml:5:8: error: 'mode' is '0240'; the daemon itself must be able to read the token: set the owner's read bit, as in "0640"
+      /etc/k.toml:5:8: error: 'mode' is '0240'; the daemon itself must be able to read the token: set the owner's read \
+      bit, as in "0640"
         5 | mode = "0240"
           |        ^~~~~~
       """),
@@ -60,7 +64,8 @@ extension ConfigurationErrorCase {
       "mode executable",
       token(#"mode = "0750""#),
       """
-      /etc/k.toml:5:8: error: 'mode' is '0750', with which the token could be executed; clear the execute bits, as in "0640"
+      /etc/k.toml:5:8: error: 'mode' is '0750', with which the token could be executed; clear the execute bits, as in \
+      "0640"
         5 | mode = "0750"
           |        ^~~~~~
       """),
@@ -76,7 +81,8 @@ extension ConfigurationErrorCase {
       "file relative",
       token(#"file = "konexus.token""#),
       """
-      /etc/k.toml:5:8: error: 'file' is 'konexus.token', which is relative; give an absolute path, one that begins with '/'
+      /etc/k.toml:5:8: error: 'file' is 'konexus.token', which is relative; give an absolute path, one that begins \
+      with '/'
         5 | file = "konexus.token"
           |        ^~~~~~~~~~~~~~~
       """),
@@ -108,7 +114,8 @@ extension ConfigurationErrorCase {
         client_secret = "s3cr3t-value"
         """),
       """
-      /etc/k.toml:7:8: error: [token.b] writes to '/run/konexus-tokend/b.token', and so does [token.konexus] (line 5); give each a file of its own
+      /etc/k.toml:7:8: error: [token.b] writes to '/run/konexus-tokend/b.token', and so does [token.konexus] (line 5); \
+      give each a file of its own
         7 | [token.b]
           |        ^
       """),
@@ -116,7 +123,8 @@ extension ConfigurationErrorCase {
       "file over the configuration",
       token(#"file = "/etc/k.toml""#),
       """
-      /etc/k.toml:5:8: error: [token.konexus] writes to '/etc/k.toml', which is this very configuration; give another path
+      /etc/k.toml:5:8: error: [token.konexus] writes to '/etc/k.toml', which is this very configuration; give another \
+      path
         5 | file = "/etc/k.toml"
           |        ^~~~~~~~~~~~~
       """),
@@ -133,12 +141,46 @@ extension ConfigurationErrorCase {
         file = "/run/konexus-tokend/konexus.state"
         """),
       """
-      /etc/k.toml:5:8: error: [token.konexus] writes to '/run/konexus-tokend/status.json', where the daemon keeps its status; give another path
+      /etc/k.toml:5:8: error: [token.konexus] writes to '/run/konexus-tokend/status.json', where the daemon keeps its \
+      status; give another path
         5 | file = "/run/konexus-tokend/status.json"
           |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
-      /etc/k.toml:11:8: error: [token.b] writes to '/run/konexus-tokend/konexus.state', where the daemon keeps what it needs to take [token.konexus] over after a restart; give another path
+      /etc/k.toml:11:8: error: [token.b] writes to '/run/konexus-tokend/konexus.state', where the daemon keeps what it \
+      needs to take [token.konexus] over after a restart; give another path
         11 | file = "/run/konexus-tokend/konexus.state"
            |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+      """),
+    ConfigurationErrorCase(
+      "file over the daemon's socket and locks",
+      token(
+        """
+        file = "/run/konexus-tokend/control"
+
+        [token.b]
+        issuer = "https://auth.alertsense.com"
+        client_id = "c"
+        client_secret = "s3cr3t-value"
+        file = "/run/konexus-tokend/.konexus-tokend.lock"
+
+        [token.c]
+        issuer = "https://auth.alertsense.com"
+        client_id = "c"
+        client_secret = "s3cr3t-value"
+        file = "/run/elsewhere/.konexus-tokend.lock"
+        """),
+      """
+      /etc/k.toml:5:8: error: [token.konexus] writes to '/run/konexus-tokend/control', \
+      where the daemon keeps its control socket; give another path
+        5 | file = "/run/konexus-tokend/control"
+          |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+      /etc/k.toml:11:8: error: [token.b] writes to '/run/konexus-tokend/.konexus-tokend.lock', \
+      where the daemon keeps its lock on the directory; give another path
+        11 | file = "/run/konexus-tokend/.konexus-tokend.lock"
+           |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+      /etc/k.toml:17:8: error: [token.c] writes to '/run/elsewhere/.konexus-tokend.lock', \
+      where the daemon keeps its lock on the directory; give another path
+        17 | file = "/run/elsewhere/.konexus-tokend.lock"
+           |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
     ConfigurationErrorCase(
       "output single brackets",
@@ -148,7 +190,8 @@ extension ConfigurationErrorCase {
         format = "json"
         """),
       """
-      /etc/k.toml:5:16: error: [token.konexus.output] is a list of tables; write it with two brackets: [[token.konexus.output]]
+      /etc/k.toml:5:16: error: [token.konexus.output] is a list of tables; write it with two brackets: \
+      [[token.konexus.output]]
         5 | [token.konexus.output]
           |                ^~~~~~
       """),
@@ -167,7 +210,8 @@ extension ConfigurationErrorCase {
         path = "/run/konexus-tokend/konexus.json"
         """),
       """
-      /etc/k.toml:5:1: error: [token.konexus.output] writes to '/run/konexus-tokend/konexus.token', and so does [token.konexus] (line 1); give each a file of its own
+      /etc/k.toml:5:1: error: [token.konexus.output] writes to '/run/konexus-tokend/konexus.token', and so does \
+      [token.konexus] (line 1); give each a file of its own
         5 | [[token.konexus.output]]
           | ^~~~~~~~~~~~~~~~~~~~~~~~
       /etc/k.toml:8:1: error: 'variable' is for format = "env" alone; add that, or remove it
@@ -179,7 +223,8 @@ extension ConfigurationErrorCase {
       /etc/k.toml:12:12: error: 'variable' is '1X'; take letters, digits and '_', no digit first
         12 | variable = "1X"
            |            ^~~~
-      /etc/k.toml:13:8: error: [token.konexus.output] writes to '/run/konexus-tokend/konexus.json', and so does [token.konexus.output] (line 6); give each a file of its own
+      /etc/k.toml:13:8: error: [token.konexus.output] writes to '/run/konexus-tokend/konexus.json', and so does \
+      [token.konexus.output] (line 6); give each a file of its own
         13 | path = "/run/konexus-tokend/konexus.json"
            |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -187,7 +232,8 @@ extension ConfigurationErrorCase {
       "signal",
       token(#"signal = { signal = "KILL" }"#),
       """
-      /etc/k.toml:5:1: error: [token.konexus.signal] has no 'pid_file'; name the file with the process's id, as in pid_file = "/run/reader.pid"
+      /etc/k.toml:5:1: error: [token.konexus.signal] has no 'pid_file'; name the file with the process's id, as in \
+      pid_file = "/run/reader.pid"
         5 | signal = …
           | ^~~~~~
       /etc/k.toml:5:21: error: 'signal' is 'KILL'; give "HUP", "USR1", "USR2", "INT" or "TERM"
@@ -198,7 +244,8 @@ extension ConfigurationErrorCase {
       "signal a string",
       token(#"signal = "HUP""#),
       """
-      /etc/k.toml:5:10: error: 'signal' takes a table, as in signal = { pid_file = "/run/reader.pid", signal = "HUP" }, not a string
+      /etc/k.toml:5:10: error: 'signal' takes a table, as in signal = { pid_file = "/run/reader.pid", signal = "HUP" \
+      }, not a string
         5 | signal = "HUP"
           |          ^~~~~
       """),
@@ -206,7 +253,8 @@ extension ConfigurationErrorCase {
       "allow_units",
       token(#"allow_units = ["flood-alert", "sync@*.service"]"#),
       """
-      /etc/k.toml:5:15: error: 'allow_units' holds 'flood-alert', which is no unit's name; give it in full, as in "flood-alert.service"
+      /etc/k.toml:5:15: error: 'allow_units' holds 'flood-alert', which is no unit's name; give it in full, as in \
+      "flood-alert.service"
         5 | allow_units = ["flood-alert", "sync@*.service"]
           |               ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -214,7 +262,8 @@ extension ConfigurationErrorCase {
       "allow_units a string",
       token(#"allow_units = "flood-alert.service""#),
       """
-      /etc/k.toml:5:15: error: 'allow_units' takes an array of units, as in ["flood-alert.service", "sync@*.service"], not a string
+      /etc/k.toml:5:15: error: 'allow_units' takes an array of units, as in ["flood-alert.service", "sync@*.service"], \
+      not a string
         5 | allow_units = "flood-alert.service"
           |               ^~~~~~~~~~~~~~~~~~~~~
       """),
@@ -235,7 +284,8 @@ extension ConfigurationErrorCase {
       allow_persistent_storage = 1
       max_requests = 0
       metrics_file = "x.prom"
-      credential_socket = "/run/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+      credential_socket = "/run/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
+      xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
       [token.konexus]
       issuer = "https://auth.alertsense.com"
@@ -243,7 +293,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:2:13: error: 'log_level' is 'verbose'; give "trace", "debug", "info", "notice", "warning", "error" or "critical"
+      /etc/k.toml:2:13: error: 'log_level' is 'verbose'; give "trace", "debug", "info", "notice", "warning", "error" \
+      or "critical"
         2 | log_level = "verbose"
           |             ^~~~~~~~~
       /etc/k.toml:3:14: error: 'log_format' is 'txt'; did you mean "text"?
@@ -255,7 +306,8 @@ extension ConfigurationErrorCase {
       /etc/k.toml:5:16: error: 'max_requests' is 0; give an integer from 1 to 1000
         5 | max_requests = 0
           |                ^
-      /etc/k.toml:6:16: error: 'metrics_file' is 'x.prom', which is relative; give an absolute path, one that begins with '/'
+      /etc/k.toml:6:16: error: 'metrics_file' is 'x.prom', which is relative; give an absolute path, one that begins \
+      with '/'
         6 | metrics_file = "x.prom"
           |                ^~~~~~~~
       /etc/k.toml:7:21: error: 'credential_socket' is 115 bytes long; a socket's path has 107 at most (unix(7))
@@ -275,7 +327,8 @@ extension ConfigurationErrorCase {
       file = "/run/konexus-tokend/konexus.prom"
       """,
       """
-      /etc/k.toml:8:8: error: [token.konexus] writes to '/run/konexus-tokend/konexus.prom', and so does [daemon] (line 2); give each a file of its own
+      /etc/k.toml:8:8: error: [token.konexus] writes to '/run/konexus-tokend/konexus.prom', and so does [daemon] (line \
+      2); give each a file of its own
         8 | file = "/run/konexus-tokend/konexus.prom"
           |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -291,7 +344,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:2:16: error: 'metrics_file' is '/var/lib/prometheus/node-exporter/konexus.txt'; node_exporter reads files whose names end in '.prom' only: give one that does
+      /etc/k.toml:2:16: error: 'metrics_file' is '/var/lib/prometheus/node-exporter/konexus.txt'; node_exporter reads \
+      files whose names end in '.prom' only: give one that does
         2 | metrics_file = "/var/lib/prometheus/node-exporter/konexus.txt"
           |                ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),

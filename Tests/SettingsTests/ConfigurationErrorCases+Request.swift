@@ -12,7 +12,8 @@ extension ConfigurationErrorCase {
       "scope with a quote",
       token(#"scope = 'a "b"'"#),
       """
-      /etc/k.toml:5:9: error: 'scope' holds '"b"', which is no scope: quotes, backslashes and characters beyond ASCII have no place there (RFC 6749, 3.3)
+      /etc/k.toml:5:9: error: 'scope' holds '"b"', which is no scope: quotes, backslashes and characters beyond ASCII \
+      have no place there (RFC 6749, 3.3)
         5 | scope = 'a "b"'
           |         ^~~~~~~
       """),
@@ -82,7 +83,8 @@ extension ConfigurationErrorCase {
       "timeout a float",
       token("timeout = 1.5"),
       """
-      /etc/k.toml:5:11: error: 'timeout' takes a duration in seconds, or with a unit as in "30s" or "2m", not the number 1.5
+      /etc/k.toml:5:11: error: 'timeout' takes a duration in seconds, or with a unit as in "30s" or "2m", not the \
+      number 1.5
         5 | timeout = 1.5
           |           ^~~
       """),
@@ -98,7 +100,8 @@ extension ConfigurationErrorCase {
       "extra_parameters override",
       token(#"extra_parameters = { client_secret = "s3cr3t-other" }"#),
       """
-      /etc/k.toml:5:22: error: 'extra_parameters' may not hold 'client_secret', which the daemon sends itself; set it by 'client_secret' or 'client_secret_file'
+      /etc/k.toml:5:22: error: 'extra_parameters' may not hold 'client_secret', which the daemon sends itself; set it \
+      by 'client_secret' or 'client_secret_file'
         5 | extra_parameters = …
           |                    ^
       """),
@@ -124,7 +127,8 @@ extension ConfigurationErrorCase {
       "pinned_public_key",
       token(#"pinned_public_key = "sha256//abc""#),
       """
-      /etc/k.toml:5:21: error: 'pinned_public_key' holds 'sha256//abc'; give "sha256//" and the base64 of the SHA-256 of the server's public key, as curl --pinnedpubkey takes it
+      /etc/k.toml:5:21: error: 'pinned_public_key' holds 'sha256//abc'; give "sha256//" and the base64 of the SHA-256 \
+      of the server's public key, as curl --pinnedpubkey takes it
         5 | pinned_public_key = "sha256//abc"
           |                     ^~~~~~~~~~~~~
       """),
@@ -132,7 +136,8 @@ extension ConfigurationErrorCase {
       "proxy with a password",
       token(#"proxy = "socks5://user:hunter2@proxy:1080""#),
       """
-      /etc/k.toml:5:9: error: 'proxy' is no http or https URL; give one, as in "http://proxy.example.org:3128", or "none"
+      /etc/k.toml:5:9: error: 'proxy' is no http or https URL; give one, as in "http://proxy.example.org:3128", or \
+      "none"
         5 | proxy = …
           |         ^
       """),

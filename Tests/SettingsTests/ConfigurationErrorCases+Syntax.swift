@@ -137,7 +137,8 @@ extension ConfigurationErrorCase {
       "value behind a value",
       token(#"scope = "a" "b""#),
       """
-      /etc/k.toml:5:13: error: syntax: something stands behind the end of this statement; remove it or put it on a line of its own
+      /etc/k.toml:5:13: error: syntax: something stands behind the end of this statement; remove it or put it \
+      on a line of its own
       """),
     ConfigurationErrorCase(
       "escape that does not exist",
@@ -148,7 +149,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t\value"
       """#,
       #"""
-      /etc/k.toml:4:24: error: syntax: this escape does not exist; for a backslash itself write \\ or put the string into single quotes
+      /etc/k.toml:4:24: error: syntax: this escape does not exist; for a backslash itself write \\ or put the string \#
+      into single quotes
         4 | client_secret = …
           |                 ^
       """#),
@@ -174,7 +176,8 @@ extension ConfigurationErrorCase {
       """),
     ConfigurationErrorCase(
       "byte order mark and CRLF",
-      "\u{feff}[daemon]\r\nlog_levl = \"info\"\r\n[token.konexus]\nissuer = \"https://auth.alertsense.com\"\nclient_id = \"c\"\nclient_secret = \"s3cr3t-value\"\n",
+      "\u{feff}[daemon]\r\nlog_levl = \"info\"\r\n[token.konexus]\nissuer = \"https://auth.alertsense.com\"\n"
+        + "client_id = \"c\"\nclient_secret = \"s3cr3t-value\"\n",
       """
       /etc/k.toml:2:1: error: unknown key 'log_levl' in [daemon]; did you mean 'log_level'?
         2 | log_levl = …
@@ -190,7 +193,8 @@ extension ConfigurationErrorCase {
       timeout = "0s"
       """#,
       """
-      /etc/k.toml:1:8: error: [token.konexus] has no client secret; give client_secret_file = "PATH" or client_secret = "SECRET"
+      /etc/k.toml:1:8: error: [token.konexus] has no client secret; give client_secret_file = "PATH" \
+      or client_secret = "SECRET"
         1 | [token.konexus]
           |        ^~~~~~~
       /etc/k.toml:3:13: error: 'client_id' is '…'; only printable ASCII characters can be sent (RFC 6749, appendix A)

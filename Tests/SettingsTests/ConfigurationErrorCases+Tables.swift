@@ -73,7 +73,11 @@ extension ConfigurationErrorCase {
       "key near to nothing",
       token(#"colour = "red""#),
       """
-      /etc/k.toml:5:1: error: unknown key 'colour' in [token.konexus]; known are issuer, client_id, client_auth, client_secret, client_secret_file, basic_encoding, private_key_file, key_id, assertion_algorithm, assertion_audience, client_certificate_file, client_key_file, scope, resource, request_audience, extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, require_at_jwt, refresh_at, revoke_on_stop, file, mode, allow_units, min_validity, output, signal
+      /etc/k.toml:5:1: error: unknown key 'colour' in [token.konexus]; known are issuer, client_id, client_auth, \
+      client_secret, client_secret_file, basic_encoding, private_key_file, key_id, assertion_algorithm, \
+      assertion_audience, client_certificate_file, client_key_file, scope, resource, request_audience, \
+      extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, require_at_jwt, refresh_at, \
+      revoke_on_stop, file, mode, allow_units, min_validity, output, signal
         5 | colour = …
           | ^~~~~~
       """),
@@ -81,7 +85,11 @@ extension ConfigurationErrorCase {
       "quoted key with a control character",
       token(#""\u001b[31m" = 1"#),
       #"""
-      /etc/k.toml:5:1: error: unknown key '\u{1b}[31m' in [token.konexus]; known are issuer, client_id, client_auth, client_secret, client_secret_file, basic_encoding, private_key_file, key_id, assertion_algorithm, assertion_audience, client_certificate_file, client_key_file, scope, resource, request_audience, extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, require_at_jwt, refresh_at, revoke_on_stop, file, mode, allow_units, min_validity, output, signal
+      /etc/k.toml:5:1: error: unknown key '\u{1b}[31m' in [token.konexus]; known are issuer, client_id, \#
+      client_auth, client_secret, client_secret_file, basic_encoding, private_key_file, key_id, \#
+      assertion_algorithm, assertion_audience, client_certificate_file, client_key_file, scope, resource, \#
+      request_audience, extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, \#
+      require_at_jwt, refresh_at, revoke_on_stop, file, mode, allow_units, min_validity, output, signal
         5 | "\u001b[31m" = …
           | ^~~~~~~~~~~~
       """#),
@@ -147,10 +155,12 @@ extension ConfigurationErrorCase {
       /etc/k.toml:2:1: error: 'issuer' stands in [token]; give the token a name, as in [token.konexus], and put it there
         2 | issuer = …
           | ^~~~~~
-      /etc/k.toml:3:1: error: 'client_id' stands in [token]; give the token a name, as in [token.konexus], and put it there
+      /etc/k.toml:3:1: error: 'client_id' stands in [token]; give the token a name, as in [token.konexus], and put it \
+      there
         3 | client_id = …
           | ^~~~~~~~~
-      /etc/k.toml:4:1: error: 'client_secret' stands in [token]; give the token a name, as in [token.konexus], and put it there
+      /etc/k.toml:4:1: error: 'client_secret' stands in [token]; give the token a name, as in [token.konexus], and put \
+      it there
         4 | client_secret = …
           | ^~~~~~~~~~~~~
       """),
@@ -191,19 +201,24 @@ extension ConfigurationErrorCase {
       [token.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]
       """,
       """
-      /etc/k.toml:1:8: error: 'Konexus' cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a letter or digit first
+      /etc/k.toml:1:8: error: 'Konexus' cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and \
+      '-', a letter or digit first
         1 | [token.Konexus]
           |        ^~~~~~~
-      /etc/k.toml:2:8: error: 'a b' cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a letter or digit first
+      /etc/k.toml:2:8: error: 'a b' cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a \
+      letter or digit first
         2 | [token."a b"]
           |        ^~~~~
-      /etc/k.toml:3:8: error: '-a' cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a letter or digit first
+      /etc/k.toml:3:8: error: '-a' cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a \
+      letter or digit first
         3 | [token.-a]
           |        ^~
-      /etc/k.toml:4:8: error: '' cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a letter or digit first
+      /etc/k.toml:4:8: error: '' cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a \
+      letter or digit first
         4 | [token.""]
           |        ^~
-      /etc/k.toml:5:8: error: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' cannot be a token's name; take 1 to 63 lower-case letters, digits, '_' and '-', a letter or digit first
+      /etc/k.toml:5:8: error: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' cannot be a token's \
+      name; take 1 to 63 lower-case letters, digits, '_' and '-', a letter or digit first
         5 | [token.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]
           |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -211,13 +226,16 @@ extension ConfigurationErrorCase {
       "nothing in the table",
       #"[token.konexus]"#,
       """
-      /etc/k.toml:1:8: error: [token.konexus] has no 'issuer'; name the authorization server, as in issuer = "https://auth.alertsense.com"
+      /etc/k.toml:1:8: error: [token.konexus] has no 'issuer'; name the authorization server, as in issuer = \
+      "https://auth.alertsense.com"
         1 | [token.konexus]
           |        ^~~~~~~
-      /etc/k.toml:1:8: error: [token.konexus] has no 'client_id'; give the one that the authorization server's operator handed out
+      /etc/k.toml:1:8: error: [token.konexus] has no 'client_id'; give the one that the authorization server's \
+      operator handed out
         1 | [token.konexus]
           |        ^~~~~~~
-      /etc/k.toml:1:8: error: [token.konexus] has no client secret; give client_secret_file = "PATH" or client_secret = "SECRET"
+      /etc/k.toml:1:8: error: [token.konexus] has no client secret; give client_secret_file = "PATH" or client_secret \
+      = "SECRET"
         1 | [token.konexus]
           |        ^~~~~~~
       """),
@@ -225,7 +243,8 @@ extension ConfigurationErrorCase {
       "missing issuer in an inline table",
       #"token.konexus = { client_id = "c", client_secret = "s3cr3t-value" }"#,
       """
-      /etc/k.toml:1:7: error: [token.konexus] has no 'issuer'; name the authorization server, as in issuer = "https://auth.alertsense.com"
+      /etc/k.toml:1:7: error: [token.konexus] has no 'issuer'; name the authorization server, as in issuer = \
+      "https://auth.alertsense.com"
         1 | token.konexus = …
           |       ^~~~~~~
       """),
@@ -237,7 +256,8 @@ extension ConfigurationErrorCase {
       token.konexus.client_secret = "s3cr3t-value"
       """,
       """
-      /etc/k.toml:1:24: error: 'issuer' is 'http://auth.alertsense.com', which would send the secret in clear text; give it with https:// in front (http is for localhost alone)
+      /etc/k.toml:1:24: error: 'issuer' is 'http://auth.alertsense.com', which would send the secret in clear text; \
+      give it with https:// in front (http is for localhost alone)
         1 | token.konexus.issuer = "http://auth.alertsense.com"
           |                        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
@@ -250,7 +270,8 @@ extension ConfigurationErrorCase {
       client_auth = "auto"
       """,
       """
-      /etc/k.toml:1:8: error: [token.konexus] has no client secret, key or certificate; give client_secret_file, private_key_file or client_certificate_file
+      /etc/k.toml:1:8: error: [token.konexus] has no client secret, key or certificate; give client_secret_file, \
+      private_key_file or client_certificate_file
         1 | [token.konexus]
           |        ^~~~~~~
       """),
@@ -263,7 +284,8 @@ extension ConfigurationErrorCase {
       client_auth = "private_key_jwt"
       """,
       """
-      /etc/k.toml:1:8: error: [token.konexus] has no 'private_key_file', which client_auth = "private_key_jwt" needs; name the key's file
+      /etc/k.toml:1:8: error: [token.konexus] has no 'private_key_file', which client_auth = "private_key_jwt" needs; \
+      name the key's file
         1 | [token.konexus]
           |        ^~~~~~~
       """),
@@ -275,7 +297,8 @@ extension ConfigurationErrorCase {
         client_key_file = "/nonexistent/key.pem"
         """),
       """
-      /etc/k.toml:1:8: error: [token.konexus] has no 'client_certificate_file', which client_auth = "tls_client_auth" needs; name the certificate's file
+      /etc/k.toml:1:8: error: [token.konexus] has no 'client_certificate_file', which client_auth = "tls_client_auth" \
+      needs; name the certificate's file
         1 | [token.konexus]
           |        ^~~~~~~
       /etc/k.toml:4:1: error: 'client_secret' is not used with client_auth = "tls_client_auth"; remove it
@@ -309,7 +332,8 @@ extension ConfigurationErrorCase {
       client_secret = 'x'
       """,
       """
-      /etc/k.toml:4:8: error: [token.konexus] has no 'issuer'; name the authorization server, as in issuer = "https://auth.alertsense.com"
+      /etc/k.toml:4:8: error: [token.konexus] has no 'issuer'; name the authorization server, as in issuer = \
+      "https://auth.alertsense.com"
         4 | [token.konexus]
           |        ^~~~~~~
       """),

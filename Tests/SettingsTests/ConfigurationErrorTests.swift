@@ -2,7 +2,7 @@ import Testing
 @testable import Base
 @testable import Settings
 
-/// A configuration that is wrong, and all that is said about it.
+/// A faulty configuration and its diagnostics.
 struct ConfigurationErrorCase: CustomTestStringConvertible, Sendable {
   let name: String
   let text: String
@@ -16,7 +16,7 @@ struct ConfigurationErrorCase: CustomTestStringConvertible, Sendable {
 
   var testDescription: String { name }
 
-  /// A `[token.konexus]` table that is right, and `lines` behind it (from line 5 on).
+  /// A valid `[token.konexus]` table, and `lines` below it from line 5 on.
   static func token(_ lines: String) -> String {
     """
     [token.konexus]
@@ -52,7 +52,7 @@ struct ConfigurationErrorCase: CustomTestStringConvertible, Sendable {
     }
   }
 
-  /// A diagnostic carries its key and place apart from its text, for `check --json`.
+  /// A diagnostic has its key and place apart from its text, for `check --json`.
   @Test func aDiagnosticNamesItsKeyAndPlace() {
     do throws(ConfigurationErrors) {
       _ = try ConfigurationText.parse(ConfigurationErrorCase.token("timeout = 0\nscop = 'x'"))
@@ -65,7 +65,7 @@ struct ConfigurationErrorCase: CustomTestStringConvertible, Sendable {
     }
   }
 
-  /// A file broken at random places says nothing of the secrets in it, whatever it is taken for.
+  /// The diagnostics of a file that is damaged at random places show none of its secrets.
   @Test(arguments: 0..<8) func noSecretShowsHoweverAFileIsBroken(_ shard: UInt64) {
     let secrets = ["s3cr3t-v4lu3", "Zm9v/YmFy=cXV4+MTIz", "pa55 w0rd.[w1th]#m4rk5"]
     let pieces = ["\n", "\"", "'", "\"\"\"", "'''", "=", " ", "[", "]", "{", "}", "#", ",", ".", "\\", "\t", "x"]
@@ -78,7 +78,7 @@ struct ConfigurationErrorCase: CustomTestStringConvertible, Sendable {
         "extra_parameters = { tenant = \"\(secret)\" }", "proxy = \"http://u:\(secret)@proxy:1\"", "timeout = \"30s\"",
       ]
       var text = Array(lines.joined(separator: "\n").unicodeScalars)
-      // Not within the secrets: a secret that is cut in two is none.
+      // Not within the secrets: a part of a secret is not searched for.
       for _ in 0..<Int.random(in: 1...2, using: &generator) {
         let place = Self.placeOutside(secret, in: text, using: &generator)
         let piece = Array((pieces.randomElement(using: &generator) ?? "").unicodeScalars)

@@ -2,9 +2,9 @@ import FoundationEssentials
 import Testing
 @testable import Settings
 
-/// `config/config.toml` documents every key that there is, and nothing else, with the defaults that hold.
+/// `config/config.toml` documents all keys with their defaults.
 @Suite struct ConfigurationExampleTests {
-  /// A commented-out line of the file, `#key = value`, with the table it belongs to and the prose above it.
+  /// A commented-out line of the file, `#key = value`, with its table and the text above it.
   private struct Line {
     let table: String
     let key: String
@@ -43,7 +43,7 @@ import Testing
   @Test func theDocumentedKeysAreTheKnownOnes() throws {
     let documented = try Self.lines().map { "[\($0.table)] \($0.key)" }
     #expect(Set(documented).count == documented.count)
-    // The fields of `signal` are shown in its inline table.
+    // The inline table of `signal` shows its fields.
     let signalFields = ConfigurationKeys.all.filter { $0.table == "token.NAME.signal" }.map(\.name)
     let signal = try #require(try Self.lines().first { $0.key == "signal" })
     for field in signalFields { #expect(signal.value.contains("\(field) = ")) }
@@ -51,7 +51,7 @@ import Testing
     #expect(Set(documented) == Set(known + ["[token.NAME] signal"]))
   }
 
-  /// The value shown is the default, which the prose then need not mention; what has none says so, and shows an example.
+  /// The commented-out value is the default. A key without a default says so and shows an example.
   @Test func theDocumentedDefaultsAreTheOnesThatHold() throws {
     for entry in ConfigurationKeys.all where entry.table != "token.NAME.signal" && entry.table != "token.NAME.output" {
       let line = try #require(try Self.lines().first { $0.table == entry.table && $0.key == entry.name })
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  /// A file that spells out all defaults means the same as one that leaves them to the daemon.
+  /// A file with all defaults has the same meaning as one without them.
   @Test func theDeclaredDefaultsAreTheOnesOfTheTypes() throws {
     let least = "issuer = 'https://a'\nclient_id = 'c'\nclient_auth = 'auto'\nclient_secret = 's'\n"
     func defaults(_ table: String) -> String {
@@ -87,7 +87,7 @@ import Testing
     #expect(TokenSettings(name: "k").clientAuthentication == .post)
   }
 
-  /// As it is installed it has no token, and says so; with each `#` before a setting taken away, it is a valid file.
+  /// The installed file has no token and is not valid. Without the `#` before the first settings, it is valid.
   @Test func theFileWorksOnceItIsFilledIn() throws {
     let text = try Self.fileText()
     #expect(ConfigurationText.errors(text).contains("there is no [token.NAME] table"))
@@ -96,7 +96,7 @@ import Testing
       first.contains { line.hasPrefix("#\($0)") } ? String(line.dropFirst()) : String(line)
     }
     #expect(ConfigurationText.errors(filled.joined(separator: "\n")) == "")
-    // All at once they contradict each other (two ways to give the secret), and name files that are not there: that is all.
+    // Together they contradict each other: there are two sources of the secret. The files do not exist.
     let everything = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       line.hasPrefix("#") && !line.hasPrefix("# ") ? String(line.dropFirst()) : String(line)
     }

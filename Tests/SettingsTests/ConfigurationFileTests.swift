@@ -4,10 +4,10 @@ import Testing
 @testable import Settings
 import TestSupport
 
-/// Whose files are read, and whose are not: with real files, owners and modes.
+/// Whose files are read, tested with real files, owners and modes.
 @Suite struct ConfigurationFileTests {
   private static let isRoot = geteuid() == 0
-  /// Nobody on Debian; it need not exist.
+  /// The user `nobody` on Debian. It need not exist.
   private static let stranger: uid_t = 65534
 
   private static let text = """
@@ -54,10 +54,10 @@ import TestSupport
       try directory.write("secret", "s3cr3t", mode: mode)
       let path = try directory.write("config.toml", open + "[daemon]\nallow_group_read = true\n", mode: mode)
       #expect(Self.load(path) == "konexus")
-      // So may it read the files that this one names, at each request too.
+      // The group can also read the files that this one names, at each request.
       let configuration = try Configuration.load(path: path, environment: RuntimeEnvironment())
       #expect(try configuration.tokens[0].request().credentials.secrets.map { $0?.exposed } == ["s3cr3t"])
-      // Nothing but reading, and nobody but the group.
+      // Other users can access the file, or the group can write it.
       let wider: [mode_t] = [0o644, 0o660, 0o604, 0o650]
       for mode in wider {
         try #require(chmod(path, mode) == 0)
@@ -75,7 +75,7 @@ import TestSupport
     let directory = try ConfigurationDirectory()
     let path = try directory.write("config.toml", Self.text, owner: Self.stranger)
     #expect(Self.load(path) == "\(path): error: belongs to another user (uid 65534); run: chown root \(path)")
-    // The daemon's own, when it runs as that user; then root's is as good.
+    // The daemon's user and root are trusted owners.
     let service = RuntimeEnvironment(userID: Self.stranger)
     #expect(Self.load(path, service) == "konexus")
     #expect(Self.load(try directory.write("roots.toml", Self.text, owner: 0), service) == "konexus")
@@ -124,7 +124,7 @@ import TestSupport
     let environment = RuntimeEnvironment(credentialsDirectory: credentials)
     #expect(Self.load(path, environment) == "konexus")
     #expect(environment.defaultConfigurationPath == path)
-    // Elsewhere not, nor with more.
+    // Other directories, or more access, are rejected.
     #expect(Self.load(path).hasSuffix("run: chmod 0600 \(path)"))
     for mode in [0o460, 0o444, 0o442] as [mode_t] {
       try #require(chmod(path, mode) == 0)
@@ -163,7 +163,7 @@ import TestSupport
 
   @Test func linksInOwnHandsAreFollowed() throws {
     let directory = try ConfigurationDirectory()
-    // As kubelet lays out a mounted secret.
+    // The layout of a secret that kubelet mounts.
     try directory.directory("..2026_11_24")
     try directory.write("..2026_11_24/config.toml", Self.text)
     try directory.link("..data", to: "..2026_11_24")
@@ -179,7 +179,8 @@ import TestSupport
     try directory.link("b", to: "a")
     #expect(
       Self.load(path)
-        == "\(path): error: is reached through too many symbolic links, or a link that changed meanwhile; name the file itself"
+        == "\(path): error: is reached through too many symbolic links, or a link that changed meanwhile; name the "
+        + "file itself"
     )
   }
 
@@ -189,7 +190,8 @@ import TestSupport
     let path = try directory.link("config.toml", to: target, owner: Self.stranger)
     #expect(
       Self.load(path)
-        == "\(path): error: is reached through the symbolic link '\(path)' of another user (uid 65534); name the file itself"
+        == "\(path): error: is reached through the symbolic link '\(path)' of another user (uid 65534); name the file "
+        + "itself"
     )
   }
 
@@ -200,9 +202,10 @@ import TestSupport
     let path = try directory.link("open/config.toml", to: "../real.toml")
     #expect(
       Self.load(path)
-        == "\(path): error: is reached through a symbolic link, and other users may change the directory '\(open)' on the way; "
+        == "\(path): error: is reached through a symbolic link, and other users may change the directory '\(open)' on "
+        + "the way; "
         + "name the file itself, or run: chown root \(open) && chmod go-w \(open)")
-    // Without a link it does not matter who may add files there, nor with the sticky bit.
+    // Without a link, or with the sticky bit, users who can add files do no harm.
     try directory.write("open/plain.toml", Self.text)
     #expect(Self.load("\(open)/plain.toml") == "konexus")
     try #require(chmod(open, mode | S_ISVTX) == 0)
@@ -217,7 +220,7 @@ import TestSupport
     #expect(Self.load(path).contains("other users may change the directory '\(open)' on the way"))
   }
 
-  /// The file is swapped all the time between a good one and one that others may read: what is read is always the good one.
+  /// The file alternates between a protected one and one that others can read. Only the protected one is read.
   @Test(arguments: [false, true]) func aFileSwappedDuringTheReadCannotGetThrough(byLink: Bool) async throws {
     let directory = try ConfigurationDirectory()
     let path = directory.path + "/config.toml"

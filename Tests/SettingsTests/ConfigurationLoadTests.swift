@@ -50,7 +50,7 @@ import Testing
   }
 }
 
-/// The text of a configuration file, as a test writes it.
+/// Parses the text of a configuration file.
 enum ConfigurationText {
   static let environment = RuntimeEnvironment(userID: 0)
 
@@ -60,7 +60,7 @@ enum ConfigurationText {
     try Configuration.parse(Secret(text), path: "/etc/k.toml", environment: environment)
   }
 
-  /// The whole text of the errors; empty if there are none.
+  /// The text of all errors; empty if there are none.
   static func errors(_ text: String, environment: RuntimeEnvironment = environment) -> String {
     do throws(ConfigurationErrors) {
       _ = try parse(text, environment: environment)

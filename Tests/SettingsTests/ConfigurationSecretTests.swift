@@ -4,7 +4,7 @@ import Testing
 @testable import Settings
 import TestSupport
 
-/// Secrets, keys and certificates in files of their own.
+/// Secrets, keys and certificates in separate files.
 @Suite struct ConfigurationSecretTests {
   private static func read(_ path: String) -> String {
     do throws(FileRefusal) {
@@ -47,7 +47,7 @@ import TestSupport
     #expect(Self.read(large) == "'\(large)' is larger than 64 KiB; name the right file")
   }
 
-  /// It is read anew each time: a rotated secret, and a mode that got worse, are noticed.
+  /// A secret file is read each time. A rotated secret and a wrong mode are noticed.
   @Test func aSecretFileIsReadAnewEachTime() throws {
     let directory = try ConfigurationDirectory()
     let path = try directory.write("secret", "first")
@@ -141,15 +141,17 @@ import TestSupport
     try directory.write("cert.pem", Self.certificate, mode: 0o644)
     #expect(
       try Self.errors(auth, in: directory)
-        == "'client_certificate_file': 'DIR/cert.pem' holds no private key; name the file that does by 'client_key_file'"
+        == "'client_certificate_file': 'DIR/cert.pem' holds no private key; name the file that does by "
+        + "'client_key_file'"
     )
     try directory.write("key.pem", Self.key)
     #expect(try Self.errors(auth + "client_key_file = 'key.pem'", in: directory) == "")
-    // With the key in it, the certificate's file is as secret as a key's.
+    // A certificate's file that includes the key is as secret as the key.
     try directory.write("cert.pem", Self.certificate + Self.key, mode: 0o644)
     #expect(
       try Self.errors(auth, in: directory)
-        == "'client_certificate_file': 'DIR/cert.pem' may be read by other users (mode 0644); run: chmod 0600 DIR/cert.pem"
+        == "'client_certificate_file': 'DIR/cert.pem' may be read by other users (mode 0644); run: chmod 0600 "
+        + "DIR/cert.pem"
     )
     try #require(chmod("\(directory.path)/cert.pem", 0o600) == 0)
     #expect(try Self.errors(auth, in: directory) == "")

@@ -3,7 +3,7 @@ import Testing
 @testable import HTTP
 @testable import Settings
 
-/// What is accepted, and what it becomes. (What is refused is in `ConfigurationErrorTests`.)
+/// Accepted values and their meaning. `ConfigurationErrorTests` has the rejected ones.
 @Suite struct ConfigurationValueTests {
   private static func token(_ lines: String) throws -> TokenSettings {
     try #require(try ConfigurationText.parse(ConfigurationErrorCase.token(lines)).tokens.first)
@@ -34,7 +34,7 @@ import Testing
     ])
   func issuers(_ issuer: String) throws {
     #expect(IssuerSyntax.fault(in: issuer) == nil)
-    // What the file may say, requests can be sent to.
+    // Requests accept each issuer that the configuration accepts.
     _ = try Endpoint(issuer)
   }
 

@@ -4,7 +4,7 @@ import Base
 import Broker
 import Settings
 
-/// The manual says what the code does.
+/// The manual agrees with the code.
 @Suite struct ManualTests {
   /// The directory of Package.swift.
   private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -21,8 +21,8 @@ struct TestSources {
   /// - Parameter texts: Swift sources.
   init(_ texts: [String]) {
     for text in texts { read(text) }
-    // Also a function that calls one that checks something checks something. What `with...` functions check before and
-    // after their closure is no check of the test's own.
+    // A function that calls a checking function is checking too. The checks of `with...` functions do not count,
+    // because they are not about the test's closure.
     var (checking, count): (Set<String>, Int) = ([], -1)
     while count != checking.count {
       count = checking.count
@@ -46,7 +46,8 @@ struct TestSources {
     return texts
   }
 
-  /// What is wrong with a test, `Suite.function` or `Suite` with at least one good test; nil if nothing is.
+  /// What is wrong with a test; `nil` if nothing is. The name is `Suite.function`, or `Suite` for at least one good
+  /// test.
   func fault(of name: String) -> String? {
     let parts = name.split(separator: ".").map(String.init)
     guard let suite = parts.first, let attributes = suites[suite] else { return "there is no such suite" }
@@ -63,7 +64,7 @@ struct TestSources {
   }
 
   private mutating func read(_ text: String) {
-    // A test that is commented out is none.
+    // A test in a comment does not run.
     let code = text.replacing(/\/\*(?s:.*?)\*\//, with: "")
     let lines = code.split(separator: "\n", omittingEmptySubsequences: false)
       .filter { !$0.drop { $0 == " " }.hasPrefix("//") }

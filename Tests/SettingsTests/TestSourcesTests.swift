@@ -82,7 +82,7 @@ import Testing
   ])
   func bad(_ test: String, _ fault: String) { #expect(sources.fault(of: test) == fault) }
 
-  /// A test that returns at once without root has passed untested. The trait `.enabled(if:)` shows it as skipped.
+  /// A test that returns early without root passes untested. The trait `.enabled(if:)` shows it as skipped.
   @Test func noTestReturnsWithoutRoot() throws {
     let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     let found = try TestSources.texts(below: tests).flatMap {

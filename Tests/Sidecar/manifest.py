@@ -1,5 +1,7 @@
-"""manifest.py DEPLOYMENT CONTAINER WHAT: prints a part of config/kubernetes.yaml, a word a line: args, probe commands (readinessProbe, ...),
-env (NAME=VALUE), user, readOnlyRoot; or, with the container 'secret', the text of the secret's config.toml."""
+"""manifest.py DEPLOYMENT CONTAINER WHAT: prints a part of config/kubernetes.yaml, one word per line.
+
+WHAT is one of args, a probe (readinessProbe, ...), env (NAME=VALUE), user, readOnlyRoot.
+For the container 'secret' it prints the config.toml of the secret."""
 
 import sys
 

@@ -41,7 +41,8 @@ count() {
 # api: calls the API as a program would, with the token that is in the file at this moment.
 api() {
   printf 'Authorization: Bearer %s' "$(cat $TOKEN)" |
-    curl --silent --show-error --fail --max-time 10 --cacert $CA --header @- --output /dev/null $API/api/v2/settings/subscriptions
+    curl --silent --show-error --fail --max-time 10 --cacert $CA --header @- --output /dev/null \
+      $API/api/v2/settings/subscriptions
 }
 
 # --- This side
@@ -120,7 +121,8 @@ configured_service() {
   write_config
 }
 
-# start_reader: a program that reads the file and calls the API, again and again, in the background. stop_reader tells how it went.
+# start_reader: starts a program in the background that reads the file and calls the API, again and again.
+# stop_reader stops it and prints the result.
 start_reader() {
   rm -f /root/reader.stop
   (

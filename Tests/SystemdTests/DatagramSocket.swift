@@ -1,7 +1,8 @@
 import Glibc
 import Testing
 
-/// A datagram socket that takes the service manager's or the journal's place. It lives as long as the process of the test.
+/// A datagram socket that takes the service manager's or the journal's place. It lives as long as the process of the
+/// test.
 struct DatagramSocket {
   let descriptor: Int32
 

@@ -27,7 +27,8 @@ import Testing
     #expect(Logger.Level.allCases.map(JournalLogHandler.priority(of:)) == [7, 7, 6, 5, 4, 3, 2])
   }
 
-  /// libsystemd knows one address, /run/systemd/journal/socket: a mount namespace of the test's own has its own socket there.
+  /// libsystemd knows one address, /run/systemd/journal/socket: a mount namespace of the test's own has its own socket
+  /// there.
   @Test(.enabled(if: isPrivileged, "needs CAP_SYS_ADMIN for a mount namespace"))
   func anEntryInTheJournalsOwnProtocol() async {
     await #expect(processExitsWith: .success) {
@@ -118,8 +119,8 @@ private var isPrivileged: Bool {
   return false
 }
 
-/// A datagram of the journal's native protocol: `NAME=value` lines, or for a value with line breaks the name, a line break, the length as 64 bits little-endian,
-/// the value and a line break.
+/// A datagram of the journal's native protocol: `NAME=value` lines, or for a value with line breaks the name, a line
+/// break, the length as 64 bits little-endian, the value and a line break.
 private struct JournalEntry {
   var fields: [String: [String]] = [:]
 

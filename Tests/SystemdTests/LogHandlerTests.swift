@@ -17,7 +17,7 @@ import Testing
       ("one\ntwo\r\n\u{1b}[31mred\0", [:], #"one\ntwo\r\n\u{1b}[31mred\u{0}"#),
       ("m", ["k": "a\nb\tc"], #"m k="a\nb\tc""#),
       ("m", ["k": "\u{202e}gnp.exe\u{2028}\u{85}"], #"m k="\u{202e}gnp.exe\u{2028}\u{85}""#),
-      ("Grüße 🌊 👩‍🚒", [:], "Grüße 🌊 👩‍🚒"),
+      ("Grüße 🌊 👩🚒\u{200d}", [:], #"Grüße 🌊 👩🚒\u{200d}"#),
     ] as [(Logger.Message, Logger.Metadata, String)])
   func text(message: Logger.Message, metadata: Logger.Metadata, line: String) {
     let time = "2026-11-24T03:20:00Z"
@@ -44,7 +44,8 @@ import Testing
     let line = handler.line(for: event, time: "T")
     #expect(
       line
-        == #"T warning m a=handler b=provider c=event error="open: No such file or directory" error_type=Systemd.SystemCallFailure"#
+        == #"T warning m a=handler b=provider c=event error="open: No such file or directory" "#
+        + #"error_type=Systemd.SystemCallFailure"#
     )
   }
 
@@ -110,18 +111,6 @@ import Testing
     #expect(first.logLevel == .info)
     #expect(first[metadataKey: "k"] == nil)
     #expect(second[metadataKey: "k"] == "v")
-  }
-
-  @Test(arguments: [
-    (0, 0, "1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"),
-    (1_795_490_400, 7_999_999, "2026-11-24T03:20:00Z", "2026-11-24T03:20:00.007Z"),
-    (951_782_399, 999_999_999, "2000-02-28T23:59:59Z", "2000-02-28T23:59:59.999Z"),
-    (-1, 0, "1969-12-31T23:59:59Z", "1969-12-31T23:59:59.000Z"),
-  ])
-  func timestamps(seconds: Int, nanoseconds: Int, short: String, long: String) {
-    let time = timespec(tv_sec: seconds, tv_nsec: nanoseconds)
-    #expect(Timestamp.string(from: time, milliseconds: false) == short)
-    #expect(Timestamp.string(from: time, milliseconds: true) == long)
   }
 
   private func event(_ message: Logger.Message, _ metadata: Logger.Metadata) -> LogEvent {

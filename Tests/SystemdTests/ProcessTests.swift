@@ -19,7 +19,8 @@ import Testing
 
   @Test func socketsOfAnActivationAreTakenOnce() async {
     await #expect(processExitsWith: .success) {
-      // The manager passes its sockets as descriptors 3, 4, ... Here they are whatever the process has there, or else a file.
+      // The manager passes its sockets as descriptors 3, 4, ... Here they are whatever the process has there, or else a
+      // file.
       for _ in 0...4 { _ = open("/dev/null", O_RDONLY) }
       setenv("LISTEN_PID", "\(getpid())", 1)
       setenv("LISTEN_FDS", "2", 1)
@@ -102,8 +103,8 @@ import Testing
 
 private let isMainThreadParked = Atomic(false)
 
-/// Leaves the main thread in a handler with every signal blocked. It sits in `dispatchMain()` here, which lets every signal through (see
-/// `UnixSignals`); the other threads are libdispatch's, which block them.
+/// Leaves the main thread in a handler with every signal blocked. It sits in `dispatchMain()` here, which lets every
+/// signal through (see `UnixSignals`); the other threads are libdispatch's, which block them.
 private func parkMainThread() {
   _ = isMainThreadParked.load(ordering: .relaxed)
   var action = sigaction()

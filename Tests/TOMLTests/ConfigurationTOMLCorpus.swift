@@ -20,16 +20,20 @@ enum TOMLCorpus {
     "s = '''\r\nx\r\ny'''",
     "s = \"\"\"x\\\n\n  \n y\\\"\"\"\"",
     "i = [+1, -1, 0, -0, 1_000, 0xdead_BEEF, 0o755, 0b1101, 9223372036854775807, -9223372036854775808]",
-    "f = [1.0, +1.5, -0.01, 5e+22, 1e06, -2E-2, 6.626e-34, 224_617.445_991_228, inf, -inf, +inf, nan, -nan, 0.0, -0.0, 0e0]",
+    "f = [1.0, +1.5, -0.01, 5e+22, 1e06, -2E-2, 6.626e-34, 224_617.445_991_228, "
+      + "inf, -inf, +inf, nan, -nan, 0.0, -0.0, 0e0]",
     "b = [true, false]",
-    "d = [1979-05-27T07:32:00Z, 1979-05-27T00:32:00-07:00, 1979-05-27 07:32:00.999999, 1979-05-27, 07:32:00, 2000-02-29]",
+    "d = [1979-05-27T07:32:00Z, 1979-05-27T00:32:00-07:00, 1979-05-27 07:32:00.999999, "
+      + "1979-05-27, 07:32:00, 2000-02-29]",
     "a = []\nb = [ ]\nc = [1,]\nd = [\n  1, # one\n  2\n  ,\n]\ne = [[1, 2], ['a'], [{x = 1}]]",
     "t = {}\nu = { }\nv = { a = 1, b.c = 2, b.d = {e = 'f'} }",
     "[a]\n[b]\nx = 1\n[b.c]\n[ d . 'e' . \"f\" ]\ny = 2",
     "[a.b.c]\nx = 1\n[a]\ny = 2\n[a.b]\nz = 3",
     "[[a]]\nx = 1\n[[a]]\n[a.b]\ny = 2\n[[a.c]]\n[[a.c]]\n[a.c.d]",
     "[fruit]\napple.color = 'red'\n[fruit.apple.texture]\nsmooth = true",
-    "[daemon]\nlog_level = \"info\"\n\n[token.konexus]\nissuer = \"https://auth.alertsense.com\" # the server\nscope = [\n  \"tamarack\",\n]\nmode = '0640'\n\n[[token.konexus.output]]\nformat = \"env\"",
+    "[daemon]\nlog_level = \"info\"\n\n[token.konexus]\nissuer = \"https://auth.alertsense.com\" # the server\n"
+      + "scope = [\n  \"tamarack\",\n]\nmode = '0640'\n\n"
+      + "[[token.konexus.output]]\nformat = \"env\"",
     "key = \"日本語 🚒\"\n\"ʎǝʞ\" = 1",
     "\u{FEFF}a = 1",
     "a = 1 # é \t",

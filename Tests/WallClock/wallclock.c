@@ -34,7 +34,8 @@ static void start(void) {
   real_timedwait = dlsym(RTLD_NEXT, "sem_timedwait");
   real_create = dlsym(RTLD_NEXT, "timerfd_create");
   real_settime = dlsym(RTLD_NEXT, "timerfd_settime");
-  // Kept open: a program that shuts itself in afterwards still knows the time. So write the file in place, and always as many bytes.
+  // The file stays open, so that a program that sandboxes itself afterwards can still read the time.
+  // A test must therefore write the file in place, always with the same number of bytes.
   file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
   if (path && file < 0) {
     perror(path);

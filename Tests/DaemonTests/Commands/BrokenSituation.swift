@@ -19,7 +19,8 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       },
       output: """
         FAILED  config       DIR/config.toml: 1 fault
-                             DIR/config.toml: error: may be read by other users (mode 0644); run: chmod 0600 DIR/config.toml
+                             DIR/config.toml: error: may be read by other users (mode 0644); \
+        run: chmod 0600 DIR/config.toml
                              -> correct the file; every key is explained in: man konexus-tokend.toml
 
         failed at: config (exit code 78)
@@ -30,7 +31,8 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       arrange: { try $0.configure($0.table("konexus", ["adience": #""tamarack""#])) },
       output: """
         FAILED  config       DIR/config.toml: 1 fault
-                             DIR/config.toml:7:1: error: unknown key 'adience' in [token.konexus]; did you mean 'audience'?
+                             DIR/config.toml:7:1: error: unknown key 'adience' in [token.konexus]; \
+        did you mean 'audience'?
                                7 | adience = …
                                  | ^~~~~~~
                              -> correct the file; every key is explained in: man konexus-tokend.toml
@@ -55,8 +57,10 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       output: whole(
         configured, output, reached,
         """
-        FAILED  tls          discovery: the certificate of localhost port PORT comes from an authority that is not among those in DIR/ca.pem
-                             -> set ca_file to the authority that signed the server's certificate, or install it with update-ca-certificates
+        FAILED  tls          discovery: the certificate of localhost port PORT comes from an authority \
+        that is not among those in DIR/ca.pem
+                             -> set ca_file to the authority that signed the server's certificate, \
+        or install it with update-ca-certificates
 
         """, notReached("discovery", "clock", "token", "verification", "refresh", "reader"), verdict("tls", 13))),
     BrokenSituation(
@@ -65,7 +69,8 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       output: whole(
         configured, output, reached,
         """
-        FAILED  tls          discovery: the certificate of localhost port PORT has expired (or the clock of this host is fast)
+        FAILED  tls          discovery: the certificate of localhost port PORT has expired \
+        (or the clock of this host is fast)
                              -> the server's certificate must be renewed; check this host's clock as well (timedatectl)
 
         """, notReached("discovery", "clock", "token", "verification", "refresh", "reader"), verdict("tls", 13))),
@@ -86,7 +91,8 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
         configured, output, connected, synchronous,
         """
         FAILED  token        the token endpoint answered 400 'invalid_client'
-                             -> client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload
+                             -> client_id or its secret, key or certificate is wrong, expired or disabled: \
+        ask Konexus, then systemctl reload
 
         """, notReached("verification", "refresh", "reader"), verdict("token", 16))),
     BrokenSituation(
@@ -105,7 +111,8 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       output: whole(
         configured, output, connected, synchronous, answered,
         """
-        FAILED  verification the token is for the audience "tamarack", not for "other": set `audience` to the API's name, or ask for another `scope`
+        FAILED  verification the token is for the audience "tamarack", not for "other": \
+        set `audience` to the API's name, or ask for another `scope`
                              alg: "ES256": ok
                              typ: "at+jwt": ok
                              kid: "HEX": ok
@@ -126,7 +133,8 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       output: whole(
         configured,
         """
-        FAILED  output       /usr is not on tmpfs, so that a token there would be written to a disk; use a directory below /run, or set allow_persistent_storage = true in [daemon]
+        FAILED  output       /usr is not on tmpfs, so that a token there would be written to a disk; \
+        use a directory below /run, or set allow_persistent_storage = true in [daemon]
 
         """, connected, synchronous, answered, verified, planned, read.replacing("DIR/run/", with: "/usr/"),
         verdict("output", 18))),

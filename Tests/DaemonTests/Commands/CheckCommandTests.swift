@@ -35,7 +35,8 @@ import Testing
         [32m✓[0m tls          TLSv1.3, the certificate is good until TIME (REL)[2m (MS)[0m
                        trusted by: DIR/ca.pem
                        CN = localhost, signed by CN = Konexus sandbox CA
-        [32m✓[0m discovery    https://localhost:PORT/.well-known/openid-configuration is https://localhost:PORT's[2m (MS)[0m
+        [32m✓[0m discovery    https://localhost:PORT/.well-known/openid-configuration \
+        is https://localhost:PORT's[2m (MS)[0m
                        token_endpoint: https://localhost:PORT/connect/token
                        jwks_uri: https://localhost:PORT/.well-known/openid-configuration/jwks
                        client authentication: 'client_secret_basic', 'client_secret_post'

@@ -7,7 +7,9 @@ struct CommandRun: Sendable {
   let output: String
   let errors: String
 
-  /// Runs the command to its end; with `onTerminal`, on a pseudo-terminal (script(1)) of 80 columns, where output and errors are one.
+  /// Runs the command to its end.
+  ///
+  /// With `onTerminal` it runs on a pseudo-terminal of 80 columns (script(1)), where output and errors are one stream.
   ///
   /// - Parameters:
   ///   - wrapper: a command that ends by executing its arguments, such as `["unshare", "-m"]`.

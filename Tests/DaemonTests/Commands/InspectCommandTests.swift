@@ -96,7 +96,8 @@ import Testing
       #expect(forged.code == 1)
       #expect(
         forged.output == Self.shown
-          + "DOES NOT VERIFY: the token's signature (ES256) is not that of the key \"HEX\": it was altered or signed by someone else\n"
+          + "DOES NOT VERIFY: the token's signature (ES256) is not that of the key \"HEX\":"
+          + " it was altered or signed by someone else\n"
       )
       try scene.workplace.write("opaque\n", to: input)
       let opaque = try await CommandRun(["inspect", "-"], in: scene.workplace, input: input)
@@ -104,7 +105,8 @@ import Testing
       #expect(opaque.output == "")
       #expect(
         opaque.errors == """
-          konexus-tokend: the token is not a signed JWT: it has 1 part instead of 3: it looks like an opaque token, which cannot be verified here
+          konexus-tokend: the token is not a signed JWT: it has 1 part instead of 3: \
+          it looks like an opaque token, which cannot be verified here
           -> give a JWT as it stands in the file
 
           """)

@@ -104,7 +104,10 @@ import Testing
     }
   }
 
-  /// What promtool would say, for where it is not installed: each sample belongs to the family before it, which has HELP, then TYPE, once; counters end in _total.
+  /// The faults that promtool would find, for machines without promtool.
+  ///
+  /// Each sample must belong to the family before it. A family must have one HELP, then one TYPE. Names of counters
+  /// must end in `_total`.
   private static func faults(in text: String) -> [String] {
     var faults: [String] = []
     var families: Set<String> = []

@@ -53,7 +53,8 @@ import Testing
       #expect(unstarted.output == "")
       #expect(
         unstarted.errors == """
-          konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then) (waited for SPAN)
+          konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted, \
+          or it was stopped or failed (systemd removes the directory then) (waited for SPAN)
           -> type: systemctl status konexus-tokend, or name its runtime directory with --directory
 
           """)
@@ -66,7 +67,8 @@ import Testing
       #expect(refused.output == "")
       #expect(
         refused.errors == """
-          konexus-tokend: there is no valid token konexus: the token endpoint answered 400 'invalid_scope' (waited for SPAN)
+          konexus-tokend: there is no valid token konexus: the token endpoint answered 400 'invalid_scope' \
+          (waited for SPAN)
           -> see why: konexus-tokend status konexus
 
           """)

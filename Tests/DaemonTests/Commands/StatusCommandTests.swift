@@ -142,7 +142,8 @@ import Testing
         #expect(run.output == "")
         #expect(
           run.errors == """
-            konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then)
+            konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host \
+            booted, or it was stopped or failed (systemd removes the directory then)
             -> type: systemctl status konexus-tokend, or name its runtime directory with --directory
 
             """)
@@ -193,7 +194,8 @@ import Testing
                   "count" : 1,
                   "kind" : "refused",
                   "message" : "the token endpoint answered 400 'invalid_client'",
-                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload",
+                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: \
+          ask Konexus, then systemctl reload",
                   "since" : UNIX
                 },
                 "grade" : "warning",
@@ -203,7 +205,8 @@ import Testing
                   "count" : 1,
                   "kind" : "refused",
                   "message" : "the token endpoint answered 400 'invalid_client'",
-                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload",
+                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: \
+          ask Konexus, then systemctl reload",
                   "since" : UNIX
                 },
                 "last_success" : UNIX,
@@ -247,7 +250,8 @@ import Testing
       #expect(
         run.output == """
           {
-            "error" : "DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then)",
+            "error" : "DIR/run/status.json does not exist: no konexus-tokend has run there since this host \
+          booted, or it was stopped or failed (systemd removes the directory then)",
             "exit_code" : 3,
             "grade" : "unknown",
             "remedy" : "type: systemctl status konexus-tokend, or name its runtime directory with --directory"

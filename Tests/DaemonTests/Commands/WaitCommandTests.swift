@@ -128,7 +128,8 @@ import Testing
       #expect(all.code == 2)
       #expect(
         all.errors == """
-          konexus-tokend: there is no valid token bad: the token endpoint answered 400 'invalid_client'; 1 of 2 tokens in place (waited for SPAN)
+          konexus-tokend: there is no valid token bad: the token endpoint answered 400 'invalid_client'; \
+          1 of 2 tokens in place (waited for SPAN)
           -> see why: konexus-tokend status bad; to wait for one token alone, name it: konexus-tokend wait NAME
 
           """)
@@ -171,7 +172,8 @@ import Testing
       #expect(unstarted.code == 3)
       #expect(
         unstarted.errors == """
-          konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted, or it was stopped or failed (systemd removes the directory then) (waited for SPAN)
+          konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted, \
+          or it was stopped or failed (systemd removes the directory then) (waited for SPAN)
           -> type: systemctl status konexus-tokend, or name its runtime directory with --directory
 
           """)
@@ -183,7 +185,8 @@ import Testing
       #expect(away.code == 2)
       #expect(
         away.errors == """
-          konexus-tokend: there is no valid token konexus: the token endpoint https://localhost:PORT/connect/token answered 503 (waited for SPAN)
+          konexus-tokend: there is no valid token konexus: the token endpoint \
+          https://localhost:PORT/connect/token answered 503 (waited for SPAN)
           -> see why: konexus-tokend status konexus
 
           """)

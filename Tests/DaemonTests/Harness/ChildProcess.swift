@@ -13,9 +13,10 @@ final class ChildProcess: Sendable {
   private let known = Mutex<Ending?>(nil)
   private let dumped = Mutex(false)
 
-  /// Starts `arguments[0]`, looked for in PATH, with this environment alone (and what a sanitizer is told). Its output goes to these files, its input is empty unless a file is named.
+  /// Starts `arguments[0]`, which is searched for in PATH, with only this environment and the options of a sanitizer.
   ///
-  /// No other descriptor is passed on: neither a listening socket of a sandbox nor another child's files.
+  /// Its output goes to these files. Its input is empty unless a file is named.
+  /// It inherits no other descriptor: neither a listening socket of a sandbox nor another child's files.
   init(
     _ arguments: [String], environment: [String: String], input: String = "/dev/null", output: String = "/dev/null",
     errors: String
@@ -92,7 +93,9 @@ final class ChildProcess: Sendable {
     }
   }
 
-  /// Open descriptors that would be passed on. One that is opened meanwhile is passed on after all, which only makes it live longer.
+  /// The open descriptors that a child would inherit.
+  ///
+  /// A child still inherits a descriptor that is opened meanwhile. That only keeps it open for longer.
   private static func inheritable() -> [Int32] {
     (3..<1024).filter { descriptor in
       let flags = fcntl(descriptor, F_GETFD)

@@ -1,6 +1,8 @@
 import Glibc
 
-/// A file system whose files hang, break or flood on request (`Tests/FaultyDisk/mount`): a failing disk, or a network mount without its server.
+/// A file system whose files hang, break or flood on request (`Tests/FaultyDisk/mount`).
+///
+/// It stands for a failing disk, or for a network mount without its server.
 final class FaultyDisk: Sendable {
   /// What a call on one of its files meets.
   enum Fault: String, CaseIterable, Sendable {

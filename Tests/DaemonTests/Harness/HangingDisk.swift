@@ -1,6 +1,6 @@
 import Glibc
 
-/// A disk that one daemon sees and that can be made to hang: whoever writes to it then waits, and no signal ends the waiting.
+/// A disk that one daemon sees and that can be made to hang: writes then wait, and no signal interrupts them.
 ///
 /// An ext4 file system in a file, mounted in a mount namespace of the daemon's own, and fsfreeze(8).
 struct HangingDisk: Sendable {

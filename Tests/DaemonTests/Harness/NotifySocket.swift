@@ -3,7 +3,8 @@ import Glibc
 import Synchronization
 
 /// The service manager's side of sd_notify(3): records every datagram with the time it came.
-/// `@unchecked` for the source alone, which is made in `init` and cancelled in `deinit`, by one thread each; Dispatch lets any thread suspend it.
+/// `@unchecked` is only for the source. One thread makes it in `init`, and one cancels it in `deinit`. Dispatch allows
+/// each thread to suspend it.
 final class NotifySocket: @unchecked Sendable {
   /// One datagram.
   struct Message: Sendable {

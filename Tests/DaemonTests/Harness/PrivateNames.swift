@@ -2,9 +2,10 @@ import FoundationEssentials
 import Glibc
 import KonexusSandbox
 
-/// Host names of one daemon's own: it runs in a mount namespace with its own /etc/hosts, and a name server that is not there.
+/// Host names that only one daemon sees.
 ///
-/// So a name can be unknown, and can come to lead to another server, without a word to the machine's resolver.
+/// Its mount namespace has its own /etc/hosts, and names a name server that does not exist.
+/// So a name can be unknown, or change to another server, without any effect on the machine's resolver.
 struct PrivateNames: Sendable {
   /// The name that sandboxes with private names go by.
   static let host = "konexus.test"

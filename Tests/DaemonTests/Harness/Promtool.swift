@@ -9,9 +9,11 @@ enum Promtool {
     .first { access($0, X_OK) == 0 }
 
   /// The repository that the tests were built from.
-  static let repository = #filePath.replacing("/Tests/DaemonTests/Commands/Promtool.swift", with: "")
+  static let repository = #filePath.replacing("/Tests/DaemonTests/Harness/Promtool.swift", with: "")
 
-  /// What it complains of: all that it says if it ends with anything but 0 or has something to say of metrics; empty if all is well.
+  /// Runs promtool and returns its complaints; empty if there are none.
+  ///
+  /// These are its whole output if its exit status is not 0. `check` also has complaints if its exit status is 0.
   static func run(_ arguments: [String], input: String = "/dev/null") async throws -> String {
     guard let path else { throw HarnessError("there is no promtool") }
     let workplace = try Workplace()

@@ -2,9 +2,10 @@ import Glibc
 import Synchronization
 import Testing
 
-/// An HTTP proxy (RFC 9110, 9.3.6: CONNECT) in a process of its own, that can be stopped, started again at its place, and told to refuse.
+/// An HTTP proxy (CONNECT, RFC 9110, section 9.3.6) in its own process.
 ///
-/// Perl, as the reader: every Debian has it.
+/// It can be stopped, started again on the same port, and made to refuse requests.
+/// It is written in Perl, as the reader is, because every Debian has Perl.
 final class Proxy: Sendable {
   let port: Int
   var url: String { "http://127.0.0.1:\(port)" }
@@ -62,26 +63,33 @@ final class Proxy: Sendable {
   private static let script = #"""
     use strict; use IO::Socket::INET; use IO::Select;
     my ($port, $orders) = @ARGV; my $parent = getppid(); $| = 1; $SIG{PIPE} = "IGNORE";
-    my $door = IO::Socket::INET->new(Listen => 50, LocalAddr => "127.0.0.1", LocalPort => $port, ReuseAddr => 1) or die "$!";
+    my $door = IO::Socket::INET->new(Listen => 50, LocalAddr => "127.0.0.1", LocalPort => $port, ReuseAddr => 1)
+      or die "$!";
     print $door->sockport, "\n";
     my $all = IO::Select->new($door); my (%peer, %asked);
     sub order { open(my $file, "<", $orders) or return 200; my $status = <$file>; $status + 0 }
     sub drop { my $one = shift; my $other = delete $peer{$one}; delete $asked{$one}; $all->remove($one); close $one;
       if ($other) { delete $peer{$other}; $all->remove($other); close $other; } }
+    sub pass { my ($to, $data) = @_; my $at = 0;
+      while ($at < length $data) {
+        my $sent = syswrite($to, $data, length($data) - $at, $at); last unless $sent; $at += $sent; } }
+    sub refuse { my ($one, $status) = @_;
+      syswrite($one, "HTTP/1.1 $status\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"); drop($one); }
     while (getppid() == $parent) {
       my $status = order();
-      if ($status != 200) { for my $one ($all->handles) { drop($one) if $one != $door && fileno($one) && $peer{$one}; } }
+      if ($status != 200) {
+        for my $one ($all->handles) { drop($one) if $one != $door && fileno($one) && $peer{$one}; } }
       for my $one ($all->can_read(0.05)) {
         if ($one == $door) { my $new = $door->accept or next; $all->add($new); $asked{$new} = ""; next; }
         next unless defined fileno($one);
         my $count = sysread($one, my $data, 65536);
         if (!$count) { drop($one); next; }
-        if (my $other = $peer{$one}) { my $at = 0; while ($at < length $data) { my $sent = syswrite($other, $data, length($data) - $at, $at); last unless $sent; $at += $sent; } next; }
+        if (my $other = $peer{$one}) { pass($other, $data); next; }
         $asked{$one} .= $data;
         next unless $asked{$one} =~ /\r\n\r\n/;
         my ($host, $target) = $asked{$one} =~ /^CONNECT ([^: ]+):(\d+) /;
         $status = order();
-        if ($status != 200 || !$target) { syswrite($one, "HTTP/1.1 $status Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"); drop($one); next; }
+        if ($status != 200 || !$target) { refuse($one, "$status Refused"); next; }
         my $server = IO::Socket::INET->new(PeerAddr => $host, PeerPort => $target);
         if (!$server) { syswrite($one, "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"); drop($one); next; }
         delete $asked{$one}; $peer{$one} = $server; $peer{$server} = $one; $all->add($server);

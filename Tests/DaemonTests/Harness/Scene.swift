@@ -5,7 +5,7 @@ import Publication
 import Synchronization
 import Testing
 
-/// One test's stage: an authorization server, a place for files, the service manager's socket; daemons and readers come and go.
+/// The environment of one test: an authorization server, a directory, a notification socket, daemons and readers.
 final class Scene: Sendable {
   let sandbox: Sandbox
   let workplace: Workplace
@@ -24,7 +24,9 @@ final class Scene: Sendable {
 
   // MARK: Settings
 
-  /// A table `[token.NAME]` for the sandbox; `settings` are added to it or replace what is there, values in TOML's notation. An empty one takes a key away.
+  /// A table `[token.NAME]` for the sandbox.
+  ///
+  /// - Parameter settings: Keys to add or replace, with their values in TOML. An empty value removes the key.
   func table(_ name: String = "konexus", _ settings: KeyValuePairs<String, String> = [:]) -> String {
     var keys = [
       ("issuer", "\"\(sandbox.issuer)\""), ("client_id", "\"\(sandbox.clientID)\""),
@@ -67,7 +69,9 @@ final class Scene: Sendable {
     return daemon
   }
 
-  /// Starts a program that reads a token's file, and waits for its first look. `server`: whose API judges the token, if not the scene's own.
+  /// Starts a program that reads a token's file, and waits for its first read.
+  ///
+  /// - Parameter server: The sandbox whose API the program calls, if it is not the scene's own.
   func startReader(of name: String = "konexus", at server: Sandbox? = nil) async throws -> TokenReader {
     let reader = try TokenReader(workplace.tokenFile(name), sandbox: server ?? sandbox, in: workplace)
     readers.withLock { $0.append(reader) }
@@ -75,7 +79,9 @@ final class Scene: Sendable {
     return reader
   }
 
-  /// Waits until a condition holds; looks about twenty times a second. After `limit`, far beyond what it should take, the test fails with the daemon's log.
+  /// Waits until a condition holds, and tests it about twenty times a second.
+  ///
+  /// After `limit` seconds, far longer than it should take, the test fails and shows the daemon's log.
   func wait(
     for what: String, atMost limit: Double = 60, sourceLocation: SourceLocation = #_sourceLocation,
     until holds: () async throws -> Bool
@@ -213,11 +219,14 @@ final class Scene: Sendable {
   }
 }
 
-/// Sets a stage with a sandbox, performs, and clears it whatever happens. Everything the daemon wrote is searched for secrets.
+/// Runs a test in a scene with a sandbox, and always cleans up.
+///
+/// It searches everything that the daemon wrote for secrets.
 ///
 /// - Parameters:
 ///   - lifetime: The life of a token in seconds.
-///   - options: Changes to the sandbox, before it starts. It signs with ES256, which is quick to make keys for; other algorithms have their own tests.
+///   - options: Changes to the sandbox, before it starts. It signs with ES256, because such keys are made quickly.
+///     Other algorithms have their own tests.
 func withScene(
   lifetime: Int64 = 3600, options change: (inout SandboxOptions) -> Void = { _ in },
   perform: (Scene) async throws -> Void

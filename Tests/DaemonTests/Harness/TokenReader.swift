@@ -5,8 +5,8 @@ import Synchronization
 
 /// A program of a user's: reads a token's file about fifty times a second, in a process of its own and not in Swift.
 ///
-/// Each new content is shown to the API while it is fresh; whether it had expired is told by the time of each read. Perl,
-/// because every Debian has it (perl-base is essential).
+/// It calls the API with each new content at once. The time of each read shows whether the token had expired.
+/// It is written in Perl, because every Debian has Perl: the package perl-base is essential.
 final class TokenReader: Sendable {
   /// A row of reads that found the same.
   struct Reading: Sendable {

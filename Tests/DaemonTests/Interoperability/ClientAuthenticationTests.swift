@@ -2,7 +2,7 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// Every way in which a client proves who it is, from the configuration file to a token that the API takes.
+/// Every method of client authentication, from the configuration file to a token that the API accepts.
 @Suite("Client authentication", .inTurn)
 struct ClientAuthenticationTests {
   /// Of five real servers two need it form-encoded in HTTP Basic, and three refuse it so.

@@ -4,7 +4,9 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// What real servers were seen to do, well within the standards or not: each either leads to a token, or to a failure with the right name.
+/// The behaviour of real servers, whether the standards allow it or not.
+///
+/// Each leads either to a token or to a failure with the right name.
 @Suite("What real servers do", .inTurn)
 struct RealServerTests {
   /// A peculiarity that a token comes through.
@@ -27,7 +29,7 @@ struct RealServerTests {
   }
 
   private static func key(_ use: String) -> JSON {
-    // A right RSA key of 2048 bits cannot be written down: an encryption key is passed over before its numbers are looked at.
+    // This is no valid RSA key, which would need 2048 bits. An encryption key is skipped before its numbers are read.
     ["kty": "RSA", "use": .string(use), "kid": "other", "e": "AQAB", "n": "AQAB"]
   }
 

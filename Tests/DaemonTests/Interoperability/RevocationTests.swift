@@ -51,7 +51,7 @@ struct RevocationTests {
     }
   }
 
-  @Test("a client that proves itself by certificate revokes at the alias")
+  @Test("a client that authenticates with a certificate revokes at the alias")
   func byCertificate() async throws {
     try await withScene(options: {
       $0.mutualTLSPort = 0

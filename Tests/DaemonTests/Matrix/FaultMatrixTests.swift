@@ -3,8 +3,12 @@ import Testing
 
 /// Every failure x at the first start, at a refresh, through the end of a token's life.
 ///
-/// Asserted of each row: what a reader in its own process sees throughout, the failure's code and kind, the pace of requests as the
-/// server counts them, that a lasting failure is logged once and its end once, and the way back.
+/// Each row checks:
+/// - what a reader in its own process sees throughout
+/// - the code and the kind of the failure
+/// - the pace of the requests that the server counts
+/// - that a lasting failure is logged once, and its end once
+/// - the recovery
 @Suite("Fault matrix", .inTurn)
 struct FaultMatrixTests {
   @Test("a failure that can come at any moment", arguments: Hardship.all, Trial.Moment.allCases)
@@ -25,7 +29,7 @@ struct FaultMatrixTests {
   }
 
   @Test(
-    "a failure of discovery or of the key set at refreshes, for longer than a token lives: the last good documents serve on",
+    "a failure of discovery or of the key set for longer than a token's lifetime: the last good documents are used",
     arguments: Hardship.ofDocuments.filter(\.isOutage))
   func documentsServeOn(hardship: Hardship) async throws {
     try await Trial.runUnnoticed(hardship)

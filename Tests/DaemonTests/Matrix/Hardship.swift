@@ -33,7 +33,8 @@ struct Hardship: Sendable, CustomTestStringConvertible {
   var retryAfter: Double?
   /// Whether it asked for more than anybody can mean: 5 min at the most are granted, which is too long for a test.
   var asksForAges = false
-  /// Whether it is of the documents of the server, which the daemon keeps: at a refresh they are read again only if they are not fresh.
+  /// Whether it affects the server's documents. The daemon caches them, and a refresh only reads them again when they
+  /// are stale.
   var isOfDocuments = false
 
   var testDescription: String { name }

@@ -102,8 +102,9 @@ extension Hardship {
     Hardship("without an issuer", .wrongIssuer, .removeClaims(["iss"])),
   ]
 
-  /// Those of the way that this host itself takes. At the first start a `ca_file` or a secret's file that is wrong is a wrong configuration
-  /// (`MisconfigurationTests`), so that only the proxy counts there.
+  /// Hardships of this host's own connection, for which only the proxy counts at the first start.
+  ///
+  /// A wrong `ca_file` or secret file is a configuration error there, see `MisconfigurationTests`.
   static let ofProxies = [
     Hardship("the proxy is gone", .proxy, .proxyGone),
     Hardship("the proxy wants a password", .proxy, .proxyRefuses(status: 407)),
@@ -116,8 +117,10 @@ extension Hardship {
     Hardship("the file with the client's secret is gone", .credentials, .noSecretFile),
   ]
 
-  /// Those of discovery and of the key set. At the first start they count. Later the last good documents serve on while the server is merely out of
-  /// order (`isOutage`); what it says wrongly is refused then as well.
+  /// Hardships of discovery and of the key set.
+  ///
+  /// At the first start they all count. Later the daemon uses the last good documents during an outage (`isOutage`).
+  /// It always rejects wrong documents.
   static let ofDocuments = [
     Hardship("discovery: 503", .serverError, .status(503), at: .discovery),
     Hardship("discovery: 404", .documentRejected, .status(404), at: .discovery),

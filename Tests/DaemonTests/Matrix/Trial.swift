@@ -139,7 +139,7 @@ struct Trial {
     case .refresh:
       #expect(scene.token() == before && before != nil, "the good token stays while it lives")
       // The datagram was sent before the status file was written, but its recorder may not have had its turn yet.
-      // What to do is said at once if a person must act; what may pass by itself is left to it while readers are served.
+      // The status has a remedy at once if a person must act. A transient failure has none while the token is valid.
       try await scene.wait(for: "word of it") {
         scene.notify.status.map {
           $0.contains("konexus: token valid for") && $0.contains("refresh fails since")
@@ -178,7 +178,7 @@ struct Trial {
     return next
   }
 
-  /// A hardship that nobody is to notice, neither a reader nor an operator, though it lasts for longer than a token lives.
+  /// Runs a hardship that neither a reader nor an operator must notice, though it outlasts the lifetime of a token.
   static func runUnnoticed(_ hardship: Hardship) async throws {
     try await withScene(lifetime: hardship.code == .timeout ? 16 : 10) { scene in
       let trial = try await Trial(hardship, at: .refresh, on: scene)
@@ -212,7 +212,8 @@ struct Trial {
   private func checkPace(since struck: Double, attempts: Int) {
     let elapsed = Clock.monotonic - struck
     if hardship.code.kind == .refused {
-      // Not for a minute; with a token in the file, not before half of what is left of it has passed, nor within five seconds.
+      // The next attempt comes after a minute. With a token in the file, it comes after half of the remaining lifetime,
+      // but not within five seconds.
       let most = moment == .start ? 1 : Int(elapsed / 4.5) + 1
       #expect(attempts <= most, "\(attempts) attempts in \(elapsed) s")
     } else {

@@ -19,7 +19,7 @@ struct ExhaustionTests {
       daemon.signal(SIGUSR1)
       try await scene.wait(for: "a failure that tells") { !daemon.log(with: "Too many open files").isEmpty }
       #expect(scene.token() == token)
-      // Somebody knocks whom it cannot let in, and who stays at the door.
+      // A connection that the daemon cannot accept stays in the backlog.
       let knocking = try connect(to: socket)
       defer { close(knocking) }
       let spent = try #require(daemon.processorTime)
@@ -35,8 +35,8 @@ struct ExhaustionTests {
       daemon.signal(SIGUSR1)
       try await scene.wait(for: "another token") { scene.token() != nil && scene.token() != token }
       try await scene.wait(for: "no failure") { daemon.status?.tokens.first?.failure == nil }
-      // The one at the door is nobody that systemd would send: it is let in to be turned away.
-      try await scene.wait(for: "the door's answer") {
+      // The connection in the backlog is not from systemd. The daemon accepts it now, and closes it.
+      try await scene.wait(for: "the end of the connection") {
         var byte: UInt8 = 0
         return recv(knocking, &byte, 1, Int32(MSG_DONTWAIT)) == 0
       }

@@ -2,7 +2,9 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// A server that was good and has turned hostile: whatever it answers, readers keep their good token, the daemon lives, and its memory stays bounded.
+/// A server that turns hostile after it issued a valid token.
+///
+/// Whatever it answers, readers keep the valid token, the daemon keeps running, and its memory stays bounded.
 @Suite("Hostile server", .inTurn)
 struct HostileServerTests {
   struct Attack: Sendable, CustomTestStringConvertible {
@@ -131,7 +133,9 @@ struct HostileServerTests {
     }
   }
 
-  /// An answer of 1 MiB is read, parsed and compared; more than this is a leak or a bomb. The address sanitizer keeps what was freed.
+  /// The memory that the daemon needs at most to read, parse and compare an answer of 1 MiB; more would be a leak.
+  ///
+  /// The address sanitizer keeps freed memory.
   private static let allowance = getenv("ASAN_OPTIONS") == nil ? 48 << 20 : 384 << 20
 
   /// The most memory that the daemon had so far, in bytes.

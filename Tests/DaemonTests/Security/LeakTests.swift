@@ -3,7 +3,9 @@ import HTTP
 import KonexusSandbox
 import Testing
 
-/// The daemon is led through failure after failure by a server that says secrets and tokens wherever it can; then everything that it wrote is searched.
+/// A series of failures by a server that repeats secrets and tokens wherever it can.
+///
+/// Afterwards the tests search everything that the daemon wrote for these secrets.
 @Suite("Leaks", .inTurn)
 struct LeakTests {
   private static let secret = "s3cret/with+odd&chars=%of-the-client"

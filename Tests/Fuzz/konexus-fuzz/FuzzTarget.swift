@@ -6,7 +6,9 @@ import FoundationEssentials
 @testable import OAuth
 @testable import Settings
 
-/// What reads bytes from outside. Whatever the bytes: it ends with a value that holds what it promises, or with an error of printable lines.
+/// A reader of foreign bytes.
+///
+/// Whatever the bytes, it returns a value that keeps its invariants, or throws an error whose lines are printable.
 enum FuzzTarget: String, CaseIterable {
   case configuration, discovery, token, jwt, jwks, peer
 
@@ -30,7 +32,7 @@ enum FuzzTarget: String, CaseIterable {
     }
   }
 
-  /// A configuration file. Files that it names are read as far as they are there: they are not, in a directory that does not exist.
+  /// Reads a configuration file. The files that it names do not exist, because their directory does not.
   private static func readConfiguration(_ bytes: [UInt8]) {
     do throws(ConfigurationErrors) {
       let settings = try Configuration.parse(
@@ -76,23 +78,25 @@ enum FuzzTarget: String, CaseIterable {
       precondition(!refusal.message.contains(secret))
     }
     do throws(VerificationFailure) {
-      let body: ClaimsBody = try .decoded(from: bytes, part: "introspection")
-      guard let expiry = body.exp?.seconds else { return }
+      let body = try ClaimsBody(TokenPart("introspection", bytes))
+      guard let expiry = body.exp else { return }
       _ = try policy.check(introspected: body, grantedScope: nil, expiry: expiry, unixTime: time)
     } catch {
       expectPrintable(error.message)
     }
   }
 
-  /// A token's header and claims, not encoded, with a NUL between them: nothing is learnt by mutating base64. Then the input as a token.
+  /// Reads the header and claims of a token, separated by NUL, then the whole input as a token.
+  ///
+  /// Header and claims are not encoded, because mutations of base64 reach nothing new.
   private static func readToken(_ bytes: [UInt8]) {
     let (first, second) = halves(bytes)
     do throws(VerificationFailure) {
       let header = try TokenHeader(json: first)
       try header.checkType(demandingAccessToken: false)
-      try JSONObjectScan(ofToken: "claims set", second).checkUnique(part: "claims set")
-      let claims = try policy.check(
-        ClaimsBody.decoded(from: second, part: "claims set"), header: header, grantedScope: nil, unixTime: time)
+      let part = try TokenPart("claims set", second)
+      try part.checkUnique()
+      let claims = try policy.check(ClaimsBody(part), header: header, grantedScope: nil, unixTime: time)
       precondition(claims.scopes.contains("tamarack") && Double(claims.expiry) > time - 60)
     } catch {
       expectPrintable(error.message)

@@ -69,8 +69,9 @@ class Administrator:
         self.outcome += f" -> {status}"
 
     def fault(self, text):
-        """Notes what failed and must not."""
-        self.faults.append(text)
+        """Notes what failed and must not, with what systemd and the service logged before."""
+        journal = self.run("journalctl", "--no-pager", "--output=short-precise", "--since=-20s", f"--unit={SERVICE}")[1]
+        self.faults.append(f"{text}\n{journal}")
         self.outcome += " NOT OK"
 
     def property(self, name):

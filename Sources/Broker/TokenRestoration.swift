@@ -1,0 +1,191 @@
+import Base
+import Engine
+import Files
+import FoundationEssentials
+import OAuth
+import Publication
+import Settings
+
+/// Starts the life of a token: with the token of the previous run if that one verifies, else with a request.
+@BrokerActor final class TokenStarter {
+  private let tokens: ManagedTokens
+  private let log: EventLog
+  private let reporter: StatusReporter
+  private let scheduler: RequestScheduler
+  private let publisher: TokenPublisher
+  private let watch: OutputWatch
+  private var onTakeover: @Sendable (String) -> Void = { _ in }
+
+  nonisolated init(
+    _ tokens: ManagedTokens, _ log: EventLog, _ reporter: StatusReporter, _ scheduler: RequestScheduler,
+    _ publisher: TokenPublisher, _ watch: OutputWatch
+  ) {
+    self.tokens = tokens
+    self.log = log
+    self.reporter = reporter
+    self.scheduler = scheduler
+    self.publisher = publisher
+    self.watch = watch
+  }
+
+  /// Sets the handler that gets the state file of each token whose files the broker looks after from then on.
+  func connect(onTakeover: @escaping @Sendable (String) -> Void) { self.onTakeover = onTakeover }
+
+  /// Starts the life of the token with this name, unless it has started.
+  ///
+  /// - Returns: whether it started now.
+  func start(_ name: String) async -> Bool {
+    guard let token = tokens[name], token.lifecycle.phase == .unstarted else { return false }
+    let restored = await restore(token)
+    guard isUnstarted(token) else { return false }
+    var areFilesRight = true
+    if let record = token.record {
+      let files = token.files
+      let examined = try? await publisher.besideIfPersistent(token) {
+        var files = files
+        let areRight = files.restore(record)
+        return (files, areRight)
+      }
+      guard isUnstarted(token) else { return false }
+      if let examined { (token.files, areFilesRight) = examined }
+    }
+    if restored != nil { reporter.settle(name) }
+    onTakeover(token.settings.statePath)
+    tokens.handle(.started(restored: restored), name)
+    watch.add(token)
+    if !areFilesRight { tokens.handle(.modifiedExternally, name) }
+    return true
+  }
+
+  /// Whether the token is still managed and not started: files are read meanwhile.
+  private func isUnstarted(_ token: ManagedToken) -> Bool {
+    tokens[token.name] === token && token.lifecycle.phase == .unstarted
+  }
+
+  /// Takes the token that the previous run published; removes what does not verify.
+  ///
+  /// - Returns: its times; `nil` if there is none.
+  private func restore(_ token: ManagedToken) async -> TokenTimes? {
+    let settings = token.settings
+    do throws(PrivateFile.Unreadable) {
+      let leftovers = try await publisher.besideIfPersistent(token) {
+        Result { () throws(PrivateFile.Unreadable) in
+          try TokenRestoration.Leftovers(of: settings)
+        }
+      }.get()
+      let restored = try await TokenRestoration.verify(leftovers, for: settings, now: Moment.now())
+      let verified = restored.verifiedToken
+      token.take(
+        TokenRecord(
+          verifiedToken: verified, fingerprint: restored.fingerprint, policy: restored.policy,
+          context: scheduler.encode(verified.context, for: token)))
+      token.notification.skip(verified.requestedAt.boot)
+      token.history.clientAuthentication = verified.clientAuthentication
+      token.history.skew = verified.skew
+      var times = token.times(of: verified)
+      // Introspection must be repeated, and former settings replaced: by a new token. The old one stays published until
+      // then.
+      if settings.verification == .introspection || !restored.isCurrent { times.refreshAt = Moment.now().boot }
+      // The context of former settings may belong to another server.
+      if restored.isCurrent { await scheduler.server(of: token).adopt(verified.context) }
+      return times
+    } catch {
+      guard isUnstarted(token) else { return nil }
+      log.write(.debug, "no token to take over: \(error.reason)", of: token)
+      await publisher.removeFiles(of: token)
+      return nil
+    }
+  }
+}
+
+/// Verifies the token that the previous run left in its file, with what it left in the state file.
+enum TokenRestoration {
+  /// The bytes of the previous run's files.
+  struct Leftovers: Sendable {
+    let state: Secret
+    let file: Secret
+
+    /// Reads them.
+    init(of settings: TokenSettings) throws(PrivateFile.Unreadable) {
+      guard let output = settings.outputs.first else { throw .init(reason: "there is no output") }
+      state = try PrivateFile.read(settings.statePath, maximum: TokenState.sizeLimit)
+      file = try PrivateFile.read(output.path, maximum: 1 << 18)
+    }
+  }
+
+  /// A token that is restored, with the settings that it was requested with.
+  struct Restored {
+    var verifiedToken: VerifiedToken
+    /// `TokenSettings.requestFingerprint` then.
+    var fingerprint: String
+    /// `TokenSettings.policy` then.
+    var policy: AccessTokenPolicy
+    /// Whether the present settings request the same.
+    var isCurrent: Bool
+  }
+
+  /// Finds the token of the file in the state file and verifies it again.
+  ///
+  /// - Throws: why the token is not restored, for a line at debug level.
+  static func verify(
+    _ leftovers: Leftovers, for settings: TokenSettings, now: Moment
+  ) async throws(PrivateFile.Unreadable) -> Restored {
+    let stored = leftovers.state
+    let file = leftovers.file
+    guard let state = try? JSONDecoder().decode(TokenState.self, from: stored.withBytes { Data($0) }),
+      state.version == TokenState.currentVersion
+    else { throw .init(reason: "the state file is of another version") }
+    guard !state.bootID.isEmpty, state.bootID == BootID.current else {
+      throw .init(reason: "it is from before this boot")
+    }
+    guard let output = settings.outputs.first else { throw .init(reason: "there is no output") }
+    let content = RenderedToken.token(in: file, as: output).map { (token: $0, digest: TokenState.digest($0)) }
+    guard let content, let known = state.tokens.first(where: { $0.digest == content.digest }) else {
+      throw .init(reason: "the file does not hold a token that was put there")
+    }
+    let token = content.token
+    guard let context = EncodedContext.decode(known.context) else {
+      throw .init(reason: "the state file does not tell what vouches for it")
+    }
+    let age = now.boot - known.requestedAt
+    guard age >= .zero, age < known.lifetime - RefreshSchedule.rounding else {
+      throw .init(reason: "it has ended")
+    }
+    // As at a reload, a token of former settings stays until its successor comes. It must be what those settings
+    // requested.
+    let isCurrent = known.fingerprint == settings.requestFingerprint
+    let policy = isCurrent ? settings.policy : known.policy
+    let claims = try claims(
+      of: token, known, context, isCurrent ? settings.verification : known.claims == nil ? .jwt : .none, policy,
+      unixTime: known.serverTime + age.seconds)
+    var requestedAt = now
+    requestedAt.boot = known.requestedAt
+    requestedAt.unix -= age.seconds
+    let verifiedToken = VerifiedToken(
+      accessToken: token, claims: claims, requestedAt: requestedAt, lifetime: known.lifetime,
+      scope: known.grantedScope, skew: .seconds(known.serverTime + age.seconds - now.unix),
+      clientAuthentication: known.clientAuthentication, context: context)
+    return Restored(verifiedToken: verifiedToken, fingerprint: known.fingerprint, policy: policy, isCurrent: isCurrent)
+  }
+
+  /// The token's claims. A JWT is verified again, by the keys that it was verified with.
+  ///
+  /// Only the server knows more of another token than its digest. The digest shows that this token was published, and
+  /// the state file belongs to this user.
+  private static func claims(
+    of token: Secret, _ known: TokenState.Token, _ context: VerificationContext, _ verification: TokenVerification,
+    _ policy: AccessTokenPolicy, unixTime: Double
+  ) throws(PrivateFile.Unreadable) -> AccessTokenClaims {
+    guard verification == .jwt else {
+      guard let claims = known.claims else { throw .init(reason: "its state does not tell what is known of it") }
+      return claims
+    }
+    guard let keys = context.keys else { throw .init(reason: "there are no keys to verify it with") }
+    do {
+      return try AccessTokenVerifier.verify(
+        token: token, keys: keys, policy: policy, grantedScope: known.grantedScope, unixTime: unixTime)
+    } catch {
+      throw .init(reason: "it does not verify: \(error.message)")
+    }
+  }
+}

@@ -1,0 +1,53 @@
+package import Base
+
+/// The time limits of one attempt for a token.
+package enum AttemptLimits {
+  /// The time that a server which is merely slow has in any case.
+  static let shortestTimeout = Duration.seconds(10)
+
+  /// The time for the work between the exchanges on a busy host.
+  static let grace = Duration.seconds(5)
+
+  /// The limit of one exchange: as configured, but at most a third of the remaining lifetime, or 10 s if that is more.
+  ///
+  /// A server that hangs leaves time for further attempts.
+  ///
+  /// - Parameter remaining: the remaining lifetime of the newest token; `nil` if there is none.
+  package static func timeout(_ configured: Duration, remaining: Duration?) -> Duration {
+    guard let remaining else { return configured }
+    return min(configured, max(shortestTimeout, remaining / 3))
+  }
+
+  /// When an attempt that is sent at `now` must have ended.
+  ///
+  /// - Parameter exchanges: how long all its exchanges may take together.
+  package static func limit(from now: BootTime, exchanges: Duration) -> BootTime { now + exchanges + grace }
+}
+
+/// A unit's start that waits for a token as its credential.
+///
+/// It gets a token that is valid for `min_validity`. A token that was requested after the unit began to wait is as new
+/// as can be: it is sent in any case. At the limit, any valid token is sent.
+package struct CredentialWait: Hashable, Sendable {
+  /// The longest wait: less than systemd allows a start (90 s), so that the start fails with a reason.
+  package static let maximum = Duration.seconds(60)
+
+  /// When the unit began to wait.
+  package var since: BootTime
+
+  /// The wait of a unit that asked at `since`.
+  package init(since: BootTime) {
+    self.since = since
+  }
+
+  /// When the unit is answered at the latest. A short token is sent while half of its lifetime remains.
+  package func limit(newest: TokenTimes?) -> BootTime {
+    let half = newest.map { ($0.expiresAt - since) / 2 }
+    return since + min(half ?? Self.maximum, Self.maximum)
+  }
+
+  /// Whether this token, which is valid at `now`, ends the wait before the limit.
+  package func isEnded(by newest: TokenTimes, minValidity: Duration, at now: BootTime) -> Bool {
+    newest.expiresAt - now >= minValidity || newest.requestedAt >= since
+  }
+}

@@ -1,0 +1,51 @@
+package import Base
+
+/// Finds steps of the host's wall clock and suspends of the host, by comparing readings of its clocks.
+///
+///     suspend = boot-time clock advanced by more than the monotonic clock
+///     step    = wall clock advanced by more, or less, than the boot-time clock
+///
+/// After a virtual machine was paused or restored from a snapshot, all clocks continue where they stopped, until NTP
+/// steps the wall clock. A forward step can therefore mean that tokens have expired: new ones are requested. The old
+/// ones stay published, because the wall clock may just have been wrong.
+package struct ClockComparison: Sendable {
+  /// A difference between two readings that needs attention.
+  package struct Change: Hashable, Sendable {
+    /// How long the host was suspended, in seconds; `nil` if it was not.
+    package var sleep: Double?
+    /// By how many seconds the wall clock was stepped; negative: back.
+    package var step: Double
+    /// Whether the host may have been paused without a clock that shows it.
+    package var mayHavePaused: Bool
+
+    /// The events for each lifecycle, in this order.
+    package var events: [LifecycleEvent] {
+      let first = sleep != nil || mayHavePaused ? LifecycleEvent.resumed : .woke
+      return mayHavePaused ? [first, .refresh] : [first]
+    }
+  }
+
+  /// Smaller differences are those of two clocks that cannot be read at the same instant, and of a clock that is
+  /// slewed.
+  static let noticeable = 1.0
+  /// A clock that NTP keeps right is not stepped by more than this.
+  static let noticeablePause = 5.0
+
+  private var last: Moment
+
+  /// A comparison that begins with this reading.
+  package init(_ first: Moment) {
+    last = first
+  }
+
+  /// Compares `now` with the previous reading; returns the change, or `nil` if there is none to act on.
+  package mutating func compare(_ now: Moment) -> Change? {
+    let boot = (now.boot - last.boot).seconds
+    let step = now.unix - last.unix - boot
+    let sleep = boot - (now.monotonic - last.monotonic).seconds
+    last = now
+    guard abs(step) > Self.noticeable || sleep > Self.noticeable else { return nil }
+    return Change(
+      sleep: sleep > Self.noticeable ? sleep : nil, step: step, mayHavePaused: step > Self.noticeablePause)
+  }
+}

@@ -1,0 +1,62 @@
+import Base
+import HTTP
+
+extension AcquisitionFailure {
+  /// This failure, with every occurrence of `secrets` in its message replaced.
+  ///
+  /// Messages quote the server's texts. The server knows the client's secret and the token, and any member of its
+  /// response can contain them. Parts of a secret are replaced too, since messages are cut.
+  func without(_ secrets: [Secret]) -> AcquisitionFailure {
+    let text = Array(message.utf8)
+    var isSecret = [Bool](repeating: false, count: text.count)
+    for secret in secrets { Self.mark(secret, in: text, &isSecret) }
+    guard isSecret.contains(true) else { return self }
+    var shown: [UInt8] = []
+    for index in text.indices {
+      if !isSecret[index] {
+        shown.append(text[index])
+      } else if index == 0 || !isSecret[index - 1] {
+        shown += Array("(secret)".utf8)
+      }
+    }
+    var copy = self
+    copy.message = String(decoding: shown, as: UTF8.self)
+    return copy
+  }
+
+  /// The number of consecutive bytes that give a secret away.
+  private static let tellingLength = 16
+  /// Shorter secrets would replace ordinary words.
+  private static let shortestSecret = 6
+
+  private static func mark(_ secret: Secret, in text: [UInt8], _ isSecret: inout [Bool]) {
+    let length = min(secret.count, tellingLength)
+    guard length >= shortestSecret, text.count >= length else { return }
+    secret.withBytes { bytes in
+      // The parts by their first bytes, so that few of them are compared at each place.
+      var starts: [UInt8: [Int]] = [:]
+      for start in 0...(bytes.count - length) { starts[bytes[start], default: []].append(start) }
+      for place in 0...(text.count - length) {
+        for start in starts[text[place]] ?? []
+        where text[place..<(place + length)].elementsEqual(bytes[start..<(start + length)]) {
+          for index in place..<(place + length) { isSecret[index] = true }
+          break
+        }
+      }
+    }
+  }
+}
+
+extension TokenRequest {
+  /// All forms of the client's secrets, and of other confidential values, in requests.
+  var sensitive: [Secret] {
+    confidential.flatMap { [$0, FormEncoding.encoded(.secret($0))] }
+      + credentials.secrets.compactMap { $0 }.flatMap { secret in
+        [secret, FormEncoding.encoded(.secret(secret))]
+          + [BasicEncoding.rfc6749, .raw].map { encoding in
+            BasicCredentials.authorization(clientID: clientID, secret: secret, encoding: encoding)
+              .withBytes { Secret($0.dropFirst("Basic ".utf8.count)) }
+          }
+      }
+  }
+}

@@ -1,0 +1,108 @@
+import Base
+import HTTP
+import Synchronization
+
+/// The HTTP requests to one authorization server.
+struct ServerConnection: Sendable {
+  let issuer: String
+  let transport: TransportSettings
+  let http: HTTPClient
+  /// Receives each step of an attempt, if set.
+  let observe: (@Sendable (AcquisitionStep) -> Void)?
+  let clock = RemoteClock()
+
+  /// Fetches a JSON document. `what` names it in messages.
+  ///
+  /// - Throws: Unless the status is 200.
+  func get(
+    _ url: String, _ what: String, timeout: Duration, collectsCertificates: Bool = false
+  ) async throws(AcquisitionFailure) -> HTTPResponse {
+    let sentAt = Moment.now()
+    let response = try await send(
+      HTTPRequest(
+        method: .get, url: url, timeout: timeout, transport: transport, collectsCertificates: collectsCertificates),
+      what)
+    if let observe {
+      let receivedAt = Moment.now()
+      let skew = ClockSkew.serverTime(of: response).map {
+        ClockSkew.of(serverTime: $0, sentAt: sentAt, receivedAt: receivedAt)
+      }
+      observe(.fetched(AcquisitionStep.Document(url: url, response: response, skew: skew)))
+    }
+    guard response.status == 200 else { throw Self.failure(of: response, what, url, isDocument: true) }
+    return response
+  }
+
+  /// Sends a request, and reads the server's clock from the response, whatever its status.
+  func send(_ request: HTTPRequest, _ what: String) async throws(AcquisitionFailure) -> HTTPResponse {
+    do {
+      let response = try await http.send(request)
+      clock.note(response)
+      return response
+    } catch {
+      throw AcquisitionFailure(error, while: what)
+    }
+  }
+
+  /// The failure that a response other than 200 without an OAuth error means.
+  static func failure(
+    of response: HTTPResponse, _ what: String, _ url: String, isDocument: Bool = false
+  ) -> AcquisitionFailure {
+    let retryAfter = RetryAfter.parse(response.headers, unixTime: Int64(Moment.now().unix))
+    let code: FailureCode =
+      switch response.status {
+      case 300..<400: isDocument ? .documentRejected : .redirect
+      case 429: .tooManyRequests
+      // Request Timeout and Too Early: the server asks for the same request again.
+      case 408, 425: .serverError
+      case 400..<500: isDocument ? .documentRejected : .rejected
+      case 500...: .serverError
+      default: .malformedAnswer
+      }
+    return AcquisitionFailure(code, "the \(what) endpoint \(url) answered \(response.status)", retryAfter: retryAfter)
+  }
+}
+
+/// The clock of a server, read from its responses. Safe to use from any thread.
+final class RemoteClock: Sendable {
+  /// The server's time when this host's boot-time clock shows zero, in seconds since 1970.
+  private let timeAtBoot = Mutex<Double?>(nil)
+
+  /// A smaller difference is no skew: `Date` has whole seconds, and the response was under way.
+  private static let noticeableSkew = 5.0
+
+  /// Reads the server's clock.
+  func note(_ response: HTTPResponse) {
+    guard let time = ClockSkew.serverTime(of: response) else { return }
+    let boot = Moment.now().boot.nanoseconds
+    timeAtBoot.withLock { $0 = time - Double(boot) / 1e9 }
+  }
+
+  /// The present time in seconds since 1970: by this host's clock, unless the server's clock shows another time.
+  var unixTime: Double {
+    let now = Moment.now()
+    guard let timeAtBoot = timeAtBoot.withLock({ $0 }) else { return now.unix }
+    let atServer = timeAtBoot + Double(now.boot.nanoseconds) / 1e9
+    return abs(atServer - now.unix) < Self.noticeableSkew ? now.unix : atServer
+  }
+}
+
+/// The clock skew by the `Date` of a response (RFC 9110, 6.6.1).
+extension ClockSkew {
+  /// Computes how far the server's clock is ahead.
+  ///
+  /// The server dated the response between sending and receiving, and dates have whole seconds. A difference within
+  /// these bounds is no skew.
+  static func of(serverTime: Double, sentAt: Moment, receivedAt: Moment) -> Duration {
+    let earliest = serverTime - receivedAt.unix
+    let latest = serverTime + 1 - sentAt.unix
+    if earliest <= 0, latest >= 0 { return .zero }
+    return .seconds(earliest > 0 ? earliest : latest)
+  }
+
+  /// The server's time in seconds since 1970; nil without a `Date`. A cache on the way keeps `Date` and adds `Age`
+  /// (RFC 9111, 5.1).
+  static func serverTime(of response: HTTPResponse) -> Double? {
+    response.headers["Date"].flatMap(HTTPDate.parse).map { Double($0) + Double(CacheLifetime.age(response.headers)) }
+  }
+}

@@ -1,0 +1,240 @@
+import Base
+import HTTP
+
+/// The requests in which the client authenticates: token request, introspection, revocation.
+///
+/// They need no cached document: the caller passes the server's metadata.
+struct TokenEndpoint: Sendable {
+  let server: ServerConnection
+
+  // MARK: Token request
+
+  /// Requests a token (RFC 6749, 4.4), by each client authentication in turn until the server accepts one.
+  func requestToken(
+    _ request: TokenRequest, at metadata: ServerMetadata, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> TokenAnswer {
+    var rejection: AcquisitionFailure?
+    for clientAuthentication in request.credentials.clientAuthentications(
+      supported: metadata.tokenEndpointAuthMethodsSupported, clientID: request.clientID)
+    {
+      do throws(PostFailure) {
+        return try await submitTokenRequest(request, by: clientAuthentication, at: metadata, attempt)
+      } catch {
+        guard error.concernsClientAuthentication(isOneOfSeveralMethods: request.credentials.method == .auto) else {
+          throw error.failure
+        }
+        // The first rejection is reported: the other secret may not be valid yet.
+        rejection = rejection ?? error.failure
+      }
+    }
+    throw rejection ?? AcquisitionFailure(.credentials, "there is no client secret, key or certificate to ask with")
+  }
+
+  private func submitTokenRequest(
+    _ request: TokenRequest, by clientAuthentication: ClientAuthentication, at metadata: ServerMetadata,
+    _ attempt: Attempt
+  ) async throws(PostFailure) -> TokenAnswer {
+    var fields: [(String, FormValue)] = [("grant_type", "client_credentials")]
+    if !request.scope.isEmpty { fields.append(("scope", .text(request.scope.joined(separator: " ")))) }
+    fields += request.parameters.map { ($0.name, .text($0.value)) }
+    let url = metadata.tokenEndpoint(byCertificate: request.credentials.hasCertificate)
+    let timeout: Duration
+    do throws(AcquisitionFailure) { timeout = try attempt.allowance(at: Moment.now().boot) } catch {
+      throw PostFailure(error)
+    }
+    let posted = try await post(
+      fields, to: url, "token", request, by: clientAuthentication, at: metadata, timeout: timeout)
+    let answer: TokenAnswer
+    do throws(AcquisitionFailure) {
+      answer = TokenAnswer(
+        response: try TokenResponse(parsing: posted.response.body), sentAt: posted.sentAt,
+        receivedAt: posted.receivedAt, serverTime: ClockSkew.serverTime(of: posted.response),
+        clientAuthentication: clientAuthentication)
+    } catch {
+      // Some servers reject with 200. RFC 6749, 5.2 requires 400.
+      if let rejection = TokenErrorResponse(parsing: posted.response.body) {
+        let failure = rejection.failure(status: 200, retryAfter: nil, secrets: posted.sensitive)
+        throw PostFailure(failure.without(posted.sensitive), status: 200)
+      }
+      throw PostFailure(error.without(posted.sensitive))
+    }
+    server.observe?(.answered(AcquisitionStep.Answer(answer, from: url)))
+    return answer
+  }
+
+  // MARK: Introspection
+
+  /// Asks the server whether its token is active (RFC 7662), for tokens that only the server can read.
+  ///
+  /// - Throws: `tokenInactive` if it is not, or the reason why the token does not satisfy the policy.
+  func introspect(
+    _ answer: TokenAnswer, _ request: TokenRequest, _ metadata: ServerMetadata, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> AccessTokenClaims {
+    let timeout = try attempt.allowance(at: Moment.now().boot)
+    let posted = try await postToken(
+      answer.response.accessToken,
+      to: metadata.introspectionEndpoint(byCertificate: request.credentials.hasCertificate), "introspection",
+      supported: metadata.introspectionEndpointAuthMethodsSupported, like: answer.clientAuthentication, request,
+      metadata, timeout)
+    do throws(AcquisitionFailure) {
+      return try introspectedClaims(posted.response, answer, request)
+    } catch {
+      throw error.without(posted.sensitive)
+    }
+  }
+
+  private func introspectedClaims(
+    _ response: HTTPResponse, _ answer: TokenAnswer, _ request: TokenRequest
+  ) throws(AcquisitionFailure) -> AccessTokenClaims {
+    let part: TokenPart
+    do throws(VerificationFailure) {
+      part = try TokenPart("introspection", response.body)
+      try part.checkUnique()
+    } catch {
+      throw AcquisitionFailure(.malformedAnswer, error.message)
+    }
+    guard let isActive = part.json["active"]?.bool else {
+      throw AcquisitionFailure(
+        .malformedAnswer,
+        "the introspection endpoint answered 200 with a body that does not say whether the token is active")
+    }
+    guard isActive else {
+      throw AcquisitionFailure(.tokenInactive, "the introspection endpoint calls the token inactive")
+    }
+    let body: ClaimsBody
+    do throws(VerificationFailure) { body = try ClaimsBody(part) } catch {
+      throw AcquisitionFailure(.malformedAnswer, error.message)
+    }
+    let expiry = try answer.expiry(body)
+    do throws(VerificationFailure) {
+      return try answer.checkingTime(leeway: request.policy.leeway) { (time) throws(VerificationFailure) in
+        try request.policy.check(
+          introspected: body, grantedScope: answer.response.scope, expiry: expiry, unixTime: time)
+      }
+    } catch {
+      throw AcquisitionFailure(error, clockSkew: answer.skew)
+    }
+  }
+
+  // MARK: Revocation
+
+  /// Revokes a token (RFC 7009), as the client to which it was issued.
+  ///
+  /// - Throws: Unless the server confirms it.
+  func revoke(
+    _ verifiedToken: VerifiedToken, as request: TokenRequest, timeout: Duration
+  ) async throws(AcquisitionFailure) {
+    let metadata = verifiedToken.context.metadata
+    do throws(AcquisitionFailure) {
+      _ = try await postToken(
+        verifiedToken.accessToken,
+        to: metadata.revocationEndpoint(byCertificate: request.credentials.hasCertificate), "revocation",
+        supported: metadata.revocationEndpointAuthMethodsSupported, like: verifiedToken.clientAuthentication, request,
+        metadata, timeout)
+    } catch {
+      throw error.without(request.sensitive + [verifiedToken.accessToken])
+    }
+  }
+
+  // MARK: Forms
+
+  /// Sends a token to the introspection or revocation endpoint, by each client authentication in turn until the server
+  /// accepts one.
+  private func postToken(
+    _ token: Secret, to url: String?, _ what: String, supported: [String]?,
+    like clientAuthentication: ClientAuthentication, _ request: TokenRequest, _ metadata: ServerMetadata,
+    _ timeout: Duration
+  ) async throws(AcquisitionFailure) -> Posted {
+    guard let url else {
+      throw AcquisitionFailure(
+        .discoveryIncomplete, "the discovery document of \(server.issuer) lacks \(what)_endpoint")
+    }
+    let fields: [(String, FormValue)] = [("token", .secret(token)), ("token_type_hint", "access_token")]
+    let end = Moment.now().boot + timeout
+    var rejection: AcquisitionFailure?
+    for clientAuthentication in request.credentials.clientAuthentications(
+      like: clientAuthentication, supported: supported, clientID: request.clientID)
+    {
+      let left = end - Moment.now().boot
+      guard left > .zero else { break }
+      do throws(PostFailure) {
+        return try await post(
+          fields, to: url, what, request, by: clientAuthentication, at: metadata, timeout: left)
+      } catch {
+        guard error.concernsClientAuthentication(isOneOfSeveralMethods: true) else { throw error.failure }
+        rejection = rejection ?? error.failure
+      }
+    }
+    throw rejection ?? AcquisitionFailure(.timeout, "\(what): no time was left to ask")
+  }
+
+  /// Sends a form with one client authentication.
+  ///
+  /// - Throws: Unless the status is 200.
+  private func post(
+    _ fields: [(String, FormValue)], to url: String, _ what: String, _ request: TokenRequest,
+    by clientAuthentication: ClientAuthentication, at metadata: ServerMetadata, timeout: Duration
+  ) async throws(PostFailure) -> Posted {
+    let form: AuthenticatedForm
+    do throws(AcquisitionFailure) {
+      form = try AuthenticatedForm(
+        fields, of: request, by: clientAuthentication, at: metadata, unixTime: server.clock.unixTime)
+    } catch {
+      throw PostFailure(error)
+    }
+    let exchange = HTTPRequest(
+      method: .post, url: url, authorization: form.authorization, body: form.body, timeout: timeout,
+      transport: server.transport)
+    let sentAt = Moment.now()
+    let response: HTTPResponse
+    do throws(AcquisitionFailure) { response = try await server.send(exchange, what) } catch {
+      throw PostFailure(error)
+    }
+    let receivedAt = Moment.now()
+    guard response.status != 200 else {
+      return Posted(response: response, sentAt: sentAt, receivedAt: receivedAt, sensitive: form.sensitive)
+    }
+    let retryAfter = RetryAfter.parse(response.headers, unixTime: Int64(receivedAt.unix))
+    if response.status >= 400, let rejection = TokenErrorResponse(parsing: response.body) {
+      let failure = rejection.failure(
+        from: what, status: response.status, retryAfter: retryAfter, secrets: form.sensitive)
+      throw PostFailure(failure.without(form.sensitive), status: response.status)
+    }
+    throw PostFailure(ServerConnection.failure(of: response, what, url), status: response.status)
+  }
+
+  /// A response with the status 200 to a form, and its times.
+  private struct Posted {
+    var response: HTTPResponse
+    var sentAt: Moment
+    var receivedAt: Moment
+    /// The secrets of the request. No message can show them if the response quotes them.
+    var sensitive: [Secret]
+  }
+}
+
+/// The reason why a form had no success.
+private struct PostFailure: Error {
+  var failure: AcquisitionFailure
+  /// The status of the response; nil without a response.
+  private var status: Int?
+
+  init(_ failure: AcquisitionFailure, status: Int? = nil) {
+    self.failure = failure
+    self.status = status
+  }
+
+  /// Whether the server rejected the client authentication, so that another one can succeed. Some servers respond with
+  /// 400, 401 or 403 without an OAuth error.
+  ///
+  /// - Parameter isOneOfSeveralMethods: Whether the method was chosen among several. Servers have various errors for a
+  ///   method that they do not accept.
+  func concernsClientAuthentication(isOneOfSeveralMethods: Bool) -> Bool {
+    switch failure.code {
+    case .invalidClient: true
+    case .rejected: [400, 401, 403].contains(status)
+    case .unauthorizedClient, .oauthError: isOneOfSeveralMethods
+    default: false
+    }
+  }
+}

@@ -1,0 +1,79 @@
+public import Base
+
+/// A token request by the client credentials grant (RFC 6749, 4.4.2).
+public struct TokenRequest: Sendable {
+  /// The client identifier.
+  public var clientID: String
+  /// The credentials for client authentication.
+  public var credentials: ClientCredentials
+  /// The requested scopes. If empty, no `scope` is sent.
+  public var scope: [String]
+  /// Further parameters in their order, for example `resource` (RFC 8707), which can occur more than once, and
+  /// `audience`.
+  public var parameters: [(name: String, value: String)]
+  /// Values of `parameters` that no message can show.
+  public var confidential: [Secret]
+  /// The verification of the token.
+  public var verification: TokenVerification
+  /// The requirements for the token.
+  public var policy: AccessTokenPolicy
+  /// The limit for one HTTP exchange. An attempt of several exchanges can take twice as long.
+  public var timeout: Duration
+
+  /// Makes a request.
+  public init(
+    clientID: String, credentials: ClientCredentials, scope: [String], parameters: [(name: String, value: String)] = [],
+    confidential: [Secret] = [], verification: TokenVerification = .jwt, policy: AccessTokenPolicy, timeout: Duration
+  ) {
+    self.clientID = clientID
+    self.credentials = credentials
+    self.scope = scope
+    self.parameters = parameters
+    self.confidential = confidential
+    self.verification = verification
+    self.policy = policy
+    self.timeout = timeout
+  }
+
+  /// The limit for an attempt.
+  public var attemptLimit: Duration { timeout * 2 }
+}
+
+/// The verification of a token before it is published: `verify`.
+public enum TokenVerification: String, CaseIterable, Hashable, Sendable, Codable {
+  /// Signature and claims of a JWT (RFC 9068, RFC 8725).
+  case jwt
+  /// Introspection by the server (RFC 7662).
+  case introspection
+  /// None. Any token that the token endpoint issues over its verified TLS connection is published.
+  case none
+}
+
+/// The requirements for an access token.
+public struct AccessTokenPolicy: Hashable, Sendable, Codable {
+  /// The issuer. `iss` must equal it, code point by code point (RFC 8414 section 2, RFC 9068 section 4).
+  public var issuer: String
+  /// At least one of these must be in `aud`. An empty list accepts no token.
+  public var audience: [String]
+  /// The client identifier. `client_id` and `azp` must equal it if the token has them.
+  public var clientID: String
+  /// All of these must be granted.
+  public var scopes: [String]
+  /// Whether `typ` must be `at+jwt` (RFC 9068 section 2.1). Otherwise `JWT` and a missing `typ` do as well.
+  public var requiresAccessTokenType: Bool
+  /// The accepted clock skew for `exp`, `nbf` and `iat`.
+  public var leeway: Duration
+
+  /// Makes a policy.
+  public init(
+    issuer: String, audience: [String], clientID: String, scopes: [String], requiresAccessTokenType: Bool = false,
+    leeway: Duration = .seconds(60)
+  ) {
+    self.issuer = issuer
+    self.audience = audience
+    self.clientID = clientID
+    self.scopes = scopes
+    self.requiresAccessTokenType = requiresAccessTokenType
+    self.leeway = leeway
+  }
+}

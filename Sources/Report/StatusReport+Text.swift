@@ -1,0 +1,206 @@
+import Base
+import Publication
+
+extension StatusReport {
+  /// The report for a person. On a terminal it is a table, otherwise one fact per line, as it is for a single token.
+  public func text(_ style: TextStyle, inDetail: Bool) -> [StyledLine] {
+    var lines = [headline] + daemonLines
+    if style.columns != nil, !inDetail {
+      lines += [""] + table(style)
+    } else {
+      for token in tokens { lines += token.details(style, now: now.unix, isDaemonRunning: daemonState == .running) }
+    }
+    let advice = self.advice
+    if !advice.isEmpty { lines += [""] + advice.map { StyledLine("-> ", .strong) + StyledLine($0) } }
+    return lines
+  }
+
+  /// The headline and the failures, without colours. It does not change as time passes.
+  public var summary: [StyledLine] {
+    [headline]
+      + tokens.compactMap { token in
+        token.status.failure.map { "\(token.status.name): \($0.message)" }
+      }
+  }
+
+  /// The first line, which a monitoring system shows.
+  private var headline: StyledLine {
+    let tone: TextStyle.Tone =
+      switch severity {
+      case .ok: .good
+      case .warning: .doubtful
+      case .critical, .unknown: .bad
+      }
+    let good = tokens.count { $0.health.severity < .critical }
+    var text = "\(good) of \(tokens.count) tokens in place"
+    let worst = tokens.filter { $0.health != .valid }.sorted { $0.health.severity > $1.health.severity }
+    let shown = worst.prefix(3).map { "\($0.status.name) \($0.health.rawValue)" }
+    if !shown.isEmpty { text += ": " + shown.joined(separator: ", ") }
+    if worst.count > 3 { text += " and \(worst.count - 3) more" }
+    if let problem = status.configurationProblem { text += "; \(problem.prefix { $0 != ":" })" }
+    if status.isConfigurationChanged { text += "; the config file is newer than the running configuration" }
+    return StyledLine(severity.label, tone) + ": \(text)"
+  }
+
+  private var daemonLines: [StyledLine] {
+    let now = now.unix
+    var lines: [StyledLine] = []
+    switch daemonState {
+    case .running:
+      lines.append("daemon: running since \(Timestamp.full(status.startedAt, now: now)), pid \(status.pid)")
+    case .stopped(let time):
+      lines.append("daemon: " + StyledLine("stopped", .bad) + " at \(Timestamp.full(time, now: now))")
+    case .died(let time):
+      lines.append(
+        "daemon: " + StyledLine("dead", .bad)
+          + ", killed or crashed some time after its last change of status at \(Timestamp.full(time, now: now))")
+    case .ofAnotherBoot:
+      lines.append("daemon: " + StyledLine("not started", .bad) + " since this host booted")
+    }
+    lines.append("config: \(status.configuration)")
+    if let changed = status.changedConfiguration { lines.append(StyledLine("\(changed)", .doubtful)) }
+    if let problem = status.configurationProblem {
+      let summary = String(problem.prefix { $0 != ":" })
+      lines.append(StyledLine(summary, .doubtful) + "\(problem.dropFirst(summary.count))")
+    }
+    return lines
+  }
+
+  private func table(_ style: TextStyle) -> [StyledLine] {
+    let now = now.unix
+    var rows = [["TOKEN", "STATE", "VALID FOR", "NEXT REFRESH", "LAST SUCCESS", "REQUESTS", "FILE"]]
+    for token in tokens {
+      let status = token.status
+      let output = status.outputs.first
+      rows.append([
+        status.name, token.health.rawValue,
+        token.remaining.map { $0 > .zero ? Timestamp.span($0) : "ended" } ?? "-",
+        daemonState == .running ? status.nextAttempt.map { Timestamp.relative($0, now: now) } ?? "under way" : "-",
+        status.lastSuccess.map { Timestamp.relative($0, now: now) } ?? "never",
+        "\(status.requests), \(status.successes) good",
+        output.map { "\(token.files.first?.mode ?? $0.mode) \($0.path)" } ?? "-",
+      ])
+    }
+    // On a narrow terminal the file gets a line of its own.
+    var files: [String?] = Array(repeating: nil, count: rows.count)
+    let width = Self.widths(rows).reduce(0) { $0 + $1 + 2 } - 2
+    if width > style.columns ?? .max {
+      for index in rows.indices {
+        let file = rows[index].removeLast()
+        if index > 0 { files[index] = file }
+      }
+    }
+    let widths = Self.widths(rows)
+    var lines: [StyledLine] = []
+    for (index, row) in rows.enumerated() {
+      var line: StyledLine = ""
+      for (column, cell) in row.enumerated() {
+        let isLast = column == row.count - 1
+        let padded = isLast ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
+        let tone = index == 0 ? TextStyle.Tone.faint : column == 1 ? tokens[index - 1].health.tone : nil
+        line += StyledLine(padded, tone) + (isLast ? "" : "  ")
+      }
+      lines.append(line)
+      if let file = files[index] { lines.append("  \(file)") }
+      guard index > 0 else { continue }
+      let status = tokens[index - 1].status
+      for (label, failure) in status.failures(now: now) { lines.append("  \(label): \(failure)") }
+    }
+    return lines
+  }
+
+  private static func widths(_ rows: [[String]]) -> [Int] {
+    (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+  }
+
+  /// The commands to run next, the most urgent first.
+  private var advice: [String] {
+    var advice: [String] = []
+    if daemonState != .running {
+      advice.append(
+        "start the daemon: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50")
+    } else if let token = tokens.first(where: { $0.health == .outOfDate }) {
+      let room = "df -h \(loaded.directory.shellQuoted)"
+      advice.append("the daemon cannot write its status since the last token \(token.status.name); make room: \(room)")
+    } else if tokens.contains(where: { $0.health == .overdue || $0.health == .expired }) {
+      advice.append("the daemon does not do what is due: systemctl restart konexus-tokend")
+    }
+    for token in tokens {
+      if let failure = token.status.failure { advice.append("\(token.status.name): \(failure.remedy)") }
+    }
+    if let first = tokens.first(where: { $0.status.failure != nil }) {
+      advice.append("try it step by step: konexus-tokend check --token \(first.status.name)")
+    }
+    if status.configurationProblem != nil {
+      advice.append("see every fault in the config file: konexus-tokend check --offline")
+    }
+    return advice
+  }
+}
+
+extension StatusReport.Health {
+  var tone: TextStyle.Tone {
+    switch severity {
+    case .ok: .good
+    case .warning: .doubtful
+    case .critical, .unknown: .bad
+    }
+  }
+}
+
+extension StatusReport.Token {
+  /// One fact per line.
+  func details(_ style: TextStyle, now: Double, isDaemonRunning: Bool) -> [StyledLine] {
+    var facts: [(String, String)] = []
+    if let expiresAt = status.expiresAt, let remaining {
+      // The boot-time clock decides. The wall clock may have been set since.
+      let end = remaining > .zero ? now + remaining.seconds : expiresAt
+      facts.append((remaining > .zero ? "valid until" : "ended at", Timestamp.full(end, now: now)))
+    }
+    let next = status.nextAttempt.map { Timestamp.full($0, now: now) } ?? "under way"
+    facts.append(("next refresh", isDaemonRunning ? next : "none, the daemon does not run"))
+    facts.append(("last success", status.lastSuccess.map { Timestamp.full($0, now: now) } ?? "never"))
+    let failures = status.failures(now: now)
+    facts += failures.isEmpty ? [("last failure", "none")] : failures
+    facts.append(("requests", "\(status.requests) sent, \(status.successes) brought a token"))
+    for (output, file) in zip(status.outputs, files) {
+      let seen =
+        switch file.exists {
+        case true: "mode \(file.mode ?? ""), \(file.owner ?? ""):\(file.group ?? "")"
+        case false: "not there"
+        case nil: "mode \(output.mode)"
+        }
+      facts.append(("file", "\(output.path) (\(output.format), \(seen))"))
+    }
+    facts.append(("issuer", "\(status.issuer), client_id \(status.clientID)"))
+    if !status.scope.isEmpty { facts.append(("scope", status.scope.joined(separator: " "))) }
+    if let skew = status.clockSkew.map(Duration.seconds), ClockSkew.isReported(skew) {
+      facts.append(("clock", ClockSkew.sentence(skew)))
+    }
+    for note in status.notes { facts.append(("note", note)) }
+    let width = style.columns == nil ? 0 : facts.map(\.0.count).max() ?? 0
+    return ["\(status.name): " + StyledLine(health.rawValue, health.tone)]
+      + facts.map { label, fact in
+        StyledLine("  \(label): " + String(repeating: " ", count: max(0, width - label.count)) + fact)
+      }
+  }
+}
+
+extension TokenStatus {
+  /// The current failures, or the last one.
+  func failures(now: Double) -> [(String, String)] {
+    var failures: [(String, String)] = []
+    if let failure {
+      failures.append(
+        (
+          "failing since",
+          "\(Timestamp.full(failure.since, now: now)), \(failure.count) "
+            + "\(failure.count == 1 ? "attempt" : "attempts"): \(failure.message)"
+        ))
+    } else if let lastFailure {
+      failures.append(("last failure", "\(Timestamp.full(lastFailure.since, now: now)): \(lastFailure.message)"))
+    }
+    if let publicationFailure { failures.append(("cannot publish", publicationFailure)) }
+    return failures
+  }
+}

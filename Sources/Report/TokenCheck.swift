@@ -1,0 +1,194 @@
+import Base
+import Broker
+import Engine
+import Files
+import Glibc
+import HTTP
+import OAuth
+import Publication
+public import Settings
+
+/// The check of one token: the same steps as the daemon, from request to file. It requests a token and publishes
+/// nothing.
+public struct TokenCheck: Sendable {
+  let settings: TokenSettings
+  let daemon: DaemonSettings
+  /// The user that the daemon runs as.
+  let userID: UInt32
+  /// The directory that systemd makes when it starts the service.
+  let futureDirectory: String?
+
+  /// A check of `settings`.
+  ///
+  /// - Parameters:
+  ///   - userID: the user that the daemon runs as.
+  ///   - futureDirectory: a directory that systemd makes when it starts the service. It need not exist yet.
+  public init(_ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32, futureDirectory: String? = nil) {
+    self.futureDirectory = futureDirectory
+    self.settings = settings
+    self.daemon = daemon
+    self.userID = userID
+  }
+
+  /// Runs the check.
+  ///
+  /// - Parameters:
+  ///   - isOffline: whether to leave out the steps that need the network.
+  ///   - report: receives each step when it is complete.
+  public func run(isOffline: Bool, report: @escaping @Sendable (CheckStep) -> Void) async {
+    if let warning = unprotectedIssuer() { report(warning) }
+    for step in outputs() { report(step) }
+    guard !isOffline else { return }
+    let progress = CheckProgress(settings, report: report)
+    do throws(AcquisitionFailure) {
+      let request = try await settings.requestWithFiles(as: userID).get()
+      let server = AuthorizationServer(
+        issuer: settings.issuer, transport: settings.transport(as: userID), http: HTTPClient(),
+        observe: { progress.receive($0) })
+      let verifiedToken = try await server.acquire(request)
+      progress.verified(verifiedToken)
+      report(refresh(verifiedToken))
+      report(reader(verifiedToken))
+    } catch {
+      progress.failed(error)
+    }
+  }
+
+  // MARK: Settings
+
+  /// A warning about an issuer without TLS, which can be on localhost only.
+  private func unprotectedIssuer() -> CheckStep? {
+    guard let endpoint = try? Endpoint(settings.issuer), !endpoint.isSecure else { return nil }
+    return step(
+      .config, .warning,
+      "\(settings.issuer) is not authenticated: any local user who takes port \(endpoint.port), "
+        + "while the server is down, receives the client secret and can issue tokens",
+      remedy: "give the server a certificate, and set issuer to its https URL and ca_file to its authority")
+  }
+
+  // MARK: Files
+
+  private func outputs() -> [CheckStep] {
+    settings.outputs.map { output in
+      let place = FilePath.directory(of: output.path)
+      if place == futureDirectory, FileAttributes(place).exists == false {
+        return step(.output, .ok, "\(place): not there yet; systemd makes it when the service starts")
+      }
+      do throws(PublicationFailure) {
+        let file = PublishedFile(
+          path: output.path, mode: output.mode, allowsPersistentStorage: daemon.allowPersistentStorage)
+        try file.check(owner: userID)
+        let seen = FileAttributes(place)
+        return step(
+          .output, .ok,
+          "\(place): \(daemon.allowPersistentStorage ? "" : "in memory, ")mode \(seen.mode ?? "?"), "
+            + "\(seen.owner ?? "?"):\(seen.group ?? "?")"
+        )
+      } catch {
+        return step(.output, .failed, error.description)
+      }
+    }
+  }
+
+  // MARK: What follows from the token
+
+  private func refresh(_ verifiedToken: VerifiedToken) -> CheckStep {
+    let jitter = HostJitter.share(of: settings.name)
+    let plan = RefreshSchedule(fraction: settings.refreshAt, jitter: jitter).plan(
+      requestedAt: verifiedToken.requestedAt.boot, lifetime: verifiedToken.lifetime)
+    let start = verifiedToken.requestedAt.boot
+    let usable = plan.expiresAt - start
+    guard verifiedToken.lifetime >= RefreshSchedule.shortestLifetime else {
+      return step(
+        .refresh, .failed,
+        "the token lives for \(Timestamp.span(verifiedToken.lifetime)), which is too short to be of use",
+        remedy: FailureCode.lifetime.remedy)
+    }
+    let share = Self.decimal(RefreshSchedule.spread * jitter, 3)
+    return step(
+      .refresh, .ok,
+      "every \(Timestamp.span(plan.refreshAt - start)); an outage of "
+        + "\(Timestamp.span(plan.expiresAt - plan.refreshAt)) goes unnoticed",
+      details: [
+        "end     = sent + lifetime - 1 s = sent + \(Self.whole(usable)) s",
+        "refresh = sent + refresh_at x (1 - this host's jitter) x (lifetime - 1 s)",
+        "        = sent + \(Self.decimal(settings.refreshAt, 3)) x (1 - \(share)) x \(Self.whole(usable)) s = sent + "
+          + "\(Self.whole(plan.refreshAt - start)) s",
+      ])
+  }
+
+  private func reader(_ verifiedToken: VerifiedToken) -> CheckStep {
+    let details = settings.outputs.map { output in
+      let size = RenderedToken.content(of: verifiedToken, as: output).count
+      let seen = FileAttributes(output.path)
+      let present =
+        switch seen.exists {
+        case true: "there now with mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
+        case false: "not there now: the daemon would write it"
+        case nil: "this user may not look"
+        }
+      return "\(output.path): \(output.format.rawValue), \(size) bytes, mode \(FileMode.octal(output.mode)); \(present)"
+    }
+    return step(
+      .reader, .ok,
+      "would find a token that is good for \(Timestamp.span(verifiedToken.lifetime - RefreshSchedule.rounding))",
+      details: details)
+  }
+
+  private func step(
+    _ name: CheckStep.Name, _ outcome: CheckStep.Outcome, _ summary: String, details: [String] = [],
+    remedy: String? = nil
+  ) -> CheckStep {
+    CheckStep(name, outcome, summary, token: settings.name, details: details, remedy: remedy)
+  }
+
+  private static func whole(_ duration: Duration) -> Int { Int(duration.seconds.rounded()) }
+
+  /// A number from 0 to 1 with at most `places` decimals.
+  static func decimal(_ number: Double, _ places: Int) -> String {
+    var scale = 1.0
+    for _ in 0..<places { scale *= 10 }
+    return "\((number * scale).rounded() / scale)"
+  }
+}
+
+extension DaemonSettings {
+  /// The steps that check the paths of the socket and of the metrics file.
+  ///
+  /// - Parameters:
+  ///   - userID: the user that the daemon runs as.
+  ///   - futureDirectory: a directory that systemd makes when it starts the service. It need not exist yet.
+  public func pathSteps(userID: UInt32, futureDirectory: String?) -> [CheckStep] {
+    var steps: [CheckStep] = []
+    if let credentialSocket {
+      let directory = FilePath.directory(of: credentialSocket)
+      if directory != futureDirectory {
+        do throws(PublicationFailure) {
+          _ = try OutputDirectory(directory, allowsPersistentStorage: true, owner: userID)
+          steps.append(CheckStep(.output, .ok, "\(credentialSocket): the socket that systemd gets tokens from"))
+        } catch {
+          steps.append(CheckStep(.output, .failed, "credential_socket: \(error)"))
+        }
+      }
+    }
+    if let metricsFile {
+      let directory = FilePath.directory(of: metricsFile)
+      var status = stat()
+      let isThere = stat(directory, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+      let isItsOwn = userID == 0 || (status.st_uid == userID && status.st_mode & 0o300 == 0o300)
+      if isThere, isItsOwn || status.st_mode & 0o030 == 0o030 || status.st_mode & 0o003 == 0o003 {
+        steps.append(CheckStep(.output, .ok, "\(metricsFile): metrics"))
+      } else if directory != futureDirectory {
+        steps.append(
+          CheckStep(
+            .output, .warning,
+            "metrics_file: \(directory) \(isThere ? "may not be written to by the daemon" : "does not exist")",
+            remedy: isThere
+              ? "type: chgrp konexus-token \(directory) && chmod g+rwx \(directory); under systemd see metrics.conf "
+                + "among the examples"
+              : "create it, or set metrics_file to another path"))
+      }
+    }
+    return steps
+  }
+}

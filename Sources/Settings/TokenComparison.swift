@@ -1,0 +1,84 @@
+import Cryptography
+
+/// The effect of a changed key of `[token.NAME]` on the token that is in the file.
+///
+/// A new key belongs to one of these groups. Its property belongs to the comparison that the group names.
+enum TokenKeyEffect: CaseIterable {
+  /// The server would issue another token: `TokenSettings.requestFingerprint`. The previous token is not reused.
+  case request
+  /// The client authenticates in another way: `TokenSettings.authenticates(differentlyFrom:)`.
+  case authentication
+  /// The server is reached in another way: `TokenSettings.connects(differentlyFrom:)`.
+  case connection
+  /// The token must meet another requirement. A new token is needed only if the requirement is stricter.
+  case requirement
+  /// The token stays: when it is refreshed, and where it is written to.
+  case none
+
+  /// The keys of the group.
+  var keys: [String] {
+    switch self {
+    case .request:
+      [
+        "issuer", "client_id", "client_auth", "scope", "resource", "request_audience", "extra_parameters", "audience",
+        "verify",
+      ]
+    case .authentication:
+      [
+        "client_secret", "client_secret_file", "basic_encoding", "private_key_file", "key_id", "assertion_algorithm",
+        "assertion_audience",
+      ]
+    case .connection: ["client_certificate_file", "client_key_file", "ca_file", "pinned_public_key", "proxy"]
+    case .requirement: ["require_at_jwt"]
+    case .none: ["timeout", "refresh_at", "revoke_on_stop", "file", "mode", "allow_units", "min_validity"]
+    }
+  }
+}
+
+extension TokenSettings {
+  /// Whether these settings, which replace `other`, need a new token.
+  package func asks(differentlyFrom other: TokenSettings) -> Bool {
+    requestFingerprint != other.requestFingerprint || authenticates(differentlyFrom: other)
+      || connects(differentlyFrom: other) || (requiresAccessTokenType && !other.requiresAccessTokenType)
+  }
+
+  /// Whether the client authenticates with another method, secret or key.
+  package func authenticates(differentlyFrom other: TokenSettings) -> Bool {
+    clientAuthentication != other.clientAuthentication || secrets != other.secrets
+      || basicEncoding != other.basicEncoding
+      || privateKeyFile != other.privateKeyFile || keyID != other.keyID
+      || assertionAlgorithm != other.assertionAlgorithm || assertionAudience != other.assertionAudience
+  }
+
+  /// Whether connections to the server are made with other files, pins or proxies.
+  func connects(differentlyFrom other: TokenSettings) -> Bool {
+    caFile != other.caFile || clientCertificateFile != other.clientCertificateFile
+      || clientKeyFile != other.clientKeyFile || pinnedPublicKey != other.pinnedPublicKey || proxy != other.proxy
+      || allowsGroupRead != other.allowsGroupRead
+  }
+
+  /// SHA-256, in hex, of the settings that the token itself depends on. With equal fingerprints, the server issues
+  /// equivalent tokens.
+  ///
+  /// After a restart it shows whether the token of the previous run belongs to these settings. Secrets, paths and times
+  /// do not count, nor does the order of scopes and audiences.
+  public var requestFingerprint: String {
+    var bytes: [UInt8] = []
+    func add(_ label: String, _ values: [String]) {
+      // The length of each text comes first, so that different lists never have the same bytes.
+      for text in [label, "\(values.count)"] + values {
+        bytes += "\(text.utf8.count):\(text)".utf8
+      }
+    }
+    add("issuer", [issuer])
+    add("client_id", [clientID])
+    add("scope", scope.sorted())
+    add("audience", audience.sorted())
+    add("client_auth", [clientAuthentication.rawValue])
+    add("resource", resource.sorted())
+    add("request_audience", requestAudience.map { [$0] } ?? [])
+    add("extra_parameters", extraParameters.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] })
+    add("verify", [verification.rawValue])
+    return SHA256.hex(of: bytes)
+  }
+}
