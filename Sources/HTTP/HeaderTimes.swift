@@ -51,7 +51,7 @@ public enum CacheLifetime {
   /// Reads `delta-seconds` (RFC 9111 1.2.2). A number that is too large becomes the maximum.
   private static func seconds(_ text: Substring) -> Int64? {
     guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-    return Int64(text) ?? Int64(Int32.max)
+    return min(Int64(text) ?? .max, Int64(Int32.max))
   }
 }
 
@@ -86,11 +86,15 @@ public enum RetryAfter {
 public enum HTTPDate {
   /// Reads a date in any of HTTP's three forms, or in the form in which OpenSSL prints the dates of a certificate.
   ///
-  /// libcurl accepts further forms, and the 31st day of every month. A wrong date of a server is no danger, as the
-  /// callers bound their results.
-  /// - Returns: Unix seconds; nil if `text` is no date.
+  /// libcurl also reads dates without a time of day, without a zone and of other zones. A server whose dates are read
+  /// in the wrong way would have the wrong clock, so they count as unreadable. The 31st day of every month is read.
+  /// - Returns: Unix seconds before the year 10000; nil if `text` is no such date.
   public static func parse(_ text: String) -> Int64? {
+    let last = text.split(separator: " ").last ?? ""
+    // The form of C's asctime ends with the year, the others with the zone.
+    let isYear = last.utf8.count == 4 && last.utf8.allSatisfy { (0x30...0x39).contains($0) }
+    guard last == "GMT" || isYear, text.utf8.count(where: { $0 == UInt8(ascii: ":") }) == 2 else { return nil }
     let time = curl_getdate(text, nil)
-    return time == -1 ? nil : Int64(time)
+    return time == -1 || time >= 253_402_300_800 ? nil : Int64(time)
   }
 }

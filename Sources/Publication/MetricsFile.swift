@@ -112,7 +112,7 @@ enum MetricsText {
 
   /// A number without exponent, with at most six decimals.
   private static func number(_ value: Double) -> String {
-    guard value.isFinite, abs(value) < 1e15 else { return "0" }
+    guard value.isFinite, abs(value) < 9e12 else { return "0" }
     let millionths = Int64((value * 1e6).rounded())
     let (whole, fraction) = (abs(millionths) / 1_000_000, abs(millionths) % 1_000_000)
     let sign = millionths < 0 ? "-" : ""

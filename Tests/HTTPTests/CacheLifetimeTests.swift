@@ -30,6 +30,13 @@ import HTTP
     #expect(freshness([("Cache-Control", "max-age=60"), ("Cache-Control", "no-store")]) == .zero)
   }
 
+  @Test("an Age that is too large counts as the largest that RFC 9111, 1.2.2 knows")
+  func largestAge() {
+    for age in ["9223372036854775807", "10000000000000", "2147483647"] {
+      #expect(CacheLifetime.age(HTTPHeaders([HTTPHeader("Age", age)])) == 2_147_483_647)
+    }
+  }
+
   @Test func takesOffTheAge() {
     #expect(freshness([("Cache-Control", "max-age=60"), ("Age", "20")]) == .seconds(40))
     #expect(freshness([("Cache-Control", "max-age=60"), ("Age", "99999999999999999999")]) == .zero)

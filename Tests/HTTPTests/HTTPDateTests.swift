@@ -30,6 +30,9 @@ import HTTP
     "", " ", "0", "-1", "60", "2027", "now", "Son, 06 Nov 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT",
     "Mon, 32 Jan 2026 00:00:00 GMT", "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
     "Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 06 Nov +994 08:49:37 GMT", "Nov 24", "12:00", "٠٦",
+    // libcurl takes these too: without a time of day, without GMT, of another zone, beyond the year 9999.
+    "Thu, 26 Nov 2026", "Thu, 26 Nov 2026 19:40:00", "Thu, 26 Nov 2026 19:40:00 EST",
+    "Thu, 26 Nov 2026 19:40:00 +0900", "19:40 GMT", "Sun, 06 Nov 300000 08:49:37 GMT", "Sat, 01 Jan 10000 00:00:00 GMT",
   ])
   func refusesWhatIsNone(_ text: String) {
     #expect(HTTPDate.parse(text) == nil)

@@ -26,4 +26,14 @@ import Testing
     status.isReady = false
     #expect(try written(), "what has changed is written at once")
   }
+
+  @Test("no number that a server can cause ends the process", arguments: [9.4e12, -9.4e12, 6.8e16, 1e300, .infinity])
+  func hugeNumbers(_ skew: Double) throws {
+    var token = TokenStatus(name: "konexus", issuer: "https://auth.example.com", clientID: "c")
+    token.clockSkew = skew
+    let status = BrokerStatus(
+      pid: 7, bootID: "b", writtenAt: 1_764_000_000, startedAt: 1_763_999_000, isReady: true,
+      configuration: "/etc/konexus-tokend/config.toml", reloads: 0, tokens: [token])
+    #expect(MetricsText.render(status).contains("clock_skew_seconds{token=\"konexus\"} 0\n"))
+  }
 }
