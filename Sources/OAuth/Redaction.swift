@@ -9,7 +9,12 @@ extension AcquisitionFailure {
   func without(_ secrets: [Secret]) -> AcquisitionFailure {
     let text = Array(message.utf8)
     var isSecret = [Bool](repeating: false, count: text.count)
-    for secret in secrets { Self.mark(secret, in: text, &isSecret) }
+    for secret in secrets {
+      // As it is, and as a message shows it with escapes.
+      let exposed = secret.exposed
+      let forms = Set([exposed, Printable.escaped(exposed), Printable.escapedASCII(exposed, to: .max)])
+      for form in forms { Self.mark(Secret(form), in: text, &isSecret) }
+    }
     guard isSecret.contains(true) else { return self }
     var shown: [UInt8] = []
     for index in text.indices {

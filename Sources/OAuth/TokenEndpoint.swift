@@ -52,7 +52,9 @@ struct TokenEndpoint: Sendable {
         clientAuthentication: clientAuthentication)
     } catch {
       // Some servers reject with 200. RFC 6749, 5.2 requires 400.
-      if let rejection = TokenErrorResponse(parsing: posted.response.body) {
+      // A response with a token is none: its other texts could quote the token.
+      let hasToken = (try? StrictJSON(document: posted.response.body))?["access_token"] != nil
+      if !hasToken, let rejection = TokenErrorResponse(parsing: posted.response.body) {
         let failure = rejection.failure(status: 200, retryAfter: nil, secrets: posted.sensitive)
         throw PostFailure(failure.without(posted.sensitive), status: 200)
       }

@@ -16,6 +16,14 @@ import Testing
     #expect(redacted("", ["hunter-two!"]) == "")
   }
 
+  @Test("a secret that a message shows with escapes")
+  func escapedOnes() {
+    let secret = "пароль-\"сервера\""
+    #expect(redacted("the issuer is \(secret.quotedForMessage)", [secret]) == "the issuer is \"(secret)\"")
+    #expect(
+      redacted("the type is \(Printable.quoted("a\u{1b}b-secret"))", ["a\u{1b}b-secret"]) == "the type is '(secret)'")
+  }
+
   @Test func partsOfLongOnes() {
     let token = (0..<200).map { "\($0)." }.joined()
     #expect(redacted("the type is '\(token.prefix(64))…'", [token]) == "the type is '(secret)…'")
