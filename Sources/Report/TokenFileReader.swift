@@ -65,7 +65,8 @@ public enum TokenFileReader {
   /// - Throws: `Refusal` if it is not readable, or cannot come from the daemon.
   public static func content(of token: StatusReport.Token, in report: StatusReport) throws(Refusal) -> Secret {
     let name = token.status.name
-    guard let output = token.status.rawOutput else {
+    // While a token moves, its former file holds it.
+    guard let output = token.rawOutput ?? token.status.rawOutput else {
       throw Refusal(
         problem: "\(name) has no raw file", remedy: "read one of its files: konexus-tokend status \(name)", code: 3,
         isFinal: true)
@@ -134,6 +135,15 @@ public enum TokenFileReader {
     var problem = "the token \(status.name) is good for \(Timestamp.span(remaining)) only"
     if let failure = status.failure { problem += ", and refresh fails: \(failure.message)" }
     return Refusal(problem: problem, remedy: "see why: konexus-tokend status \(status.name)", code: 1)
+  }
+}
+
+extension StatusReport.Token {
+  /// The first file that is there and holds nothing but the token.
+  fileprivate var rawOutput: TokenStatus.Output? {
+    zip(status.outputs, files).first { output, file in
+      output.format == TokenOutput.Format.raw.rawValue && file.exists != false
+    }?.0
   }
 }
 
