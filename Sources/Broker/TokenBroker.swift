@@ -132,6 +132,7 @@ public import Settings
 
   /// Stops: requests under way are cancelled, and the tokens stay in their files, except those of `revokeOnStop`.
   public func stop() {
+    onLook()
     publisher.restoreAll()
     tokens.stop()
     let leaves = tokens.all.contains { !$0.settings.revokesOnStop }
@@ -307,6 +308,7 @@ public import Settings
     scheduler.forget(former)
     tokens[name] = token
     token.inherit(from: former)
+    starter.release(token)
     publisher.leaveClaimed(token)
     if token.lifecycle.newest != nil, former.settings.outputs != token.settings.outputs {
       tokens.handle(.modifiedExternally, name)

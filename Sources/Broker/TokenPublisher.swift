@@ -162,7 +162,9 @@ struct FileLane {
   ///
   /// Files on a disk, which can hang, are left as they are.
   func restoreAll() {
-    for token in tokens.all where token.lifecycle.published != nil && !token.files.arePersistent {
+    let now = Moment.now().boot
+    for token in tokens.all where !token.files.arePersistent {
+      guard let times = token.lifecycle.published, times.expiresAt > now else { continue }
       if case .modifiedExternally = token.files.perform(.examine, token.record) {
         _ = token.files.perform(.publish, token.record)
       }

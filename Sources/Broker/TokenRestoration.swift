@@ -31,6 +31,10 @@ import Settings
   /// Sets the handler that gets the state file of each token whose files the broker looks after from then on.
   func connect(onTakeover: @escaping @Sendable (String) -> Void) { self.onTakeover = onTakeover }
 
+  /// Notes that the broker looks after the token's files from now on: what watches the previous run's tokens must not
+  /// remove them.
+  func release(_ token: ManagedToken) { onTakeover(token.settings.statePath) }
+
   /// Starts the life of the token with this name, unless it has started.
   ///
   /// - Returns: whether it started now.
@@ -50,7 +54,7 @@ import Settings
       if let examined { (token.files, areFilesRight) = examined }
     }
     if restored != nil { reporter.settle(name) }
-    onTakeover(token.settings.statePath)
+    release(token)
     tokens.handle(.started(restored: restored), name)
     watch.add(token)
     if !areFilesRight { tokens.handle(.modifiedExternally, name) }
