@@ -1,6 +1,6 @@
 """lint CHECK...: checks of the sources, beside `swift format lint`. Without arguments, all.
 
-lines      no line of Swift, shell, C or Python over 120 columns
+lines      no line of Swift, shell, C or Python over 120 columns, no Swift file over 400 lines
 layers     Package.swift declares what each target imports; no cycles between the folders of a target
 self-test  the checks find what they should
 """

@@ -1,10 +1,11 @@
-"""The length of lines."""
+"""The length of lines, and of files in Swift."""
 
 import pathlib
 import re
 import subprocess
 
 LIMIT = 120
+FILE_LIMIT = 400
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SUFFIXES = {".swift", ".sh", ".bash", ".test", ".c", ".h", ".py"}
 INTERPRETERS = re.compile(rb"#!.*\b(ba|da)?sh\b|#!.*\bpython3?\b")
@@ -23,11 +24,14 @@ def is_source(path):
 
 
 def faults_in(name, text):
-    return [
+    found = [
         f"{name}:{number}: {len(line)} columns, more than {LIMIT}"
         for number, line in enumerate(text.split("\n"), 1)
         if len(line) > LIMIT
     ]
+    if name.endswith(".swift") and text.count("\n") > FILE_LIMIT:
+        found.append(f"{name}: {text.count(chr(10))} lines, more than {FILE_LIMIT}")
+    return found
 
 
 def faults():

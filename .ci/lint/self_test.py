@@ -95,6 +95,11 @@ class Lines(unittest.TestCase):
         self.assertEqual(lines.faults_in("x", "é" * 120 + "\n" + "é" * 120), [])
         self.assertEqual(lines.faults_in("x", "\n" + "a" * 121), ["x:2: 121 columns, more than 120"])
 
+    def test_a_long_file(self):
+        self.assertEqual(lines.faults_in("x.swift", "\n" * 400), [])
+        self.assertEqual(lines.faults_in("x.swift", "\n" * 401), ["x.swift: 401 lines, more than 400"])
+        self.assertEqual(lines.faults_in("x.test", "\n" * 401), [])
+
 
 def faults():
     suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, (Layers, Code, Lines)))

@@ -134,11 +134,13 @@ import Testing
     let server = try await TLSServer(authority.issue(["auth.example.test"]), answers: 1)
     let proxy = try Self.tunnel(to: server.port)
     let client = HTTPClient(maximumBodyBytes: 1000, userAgent: "test", linger: .seconds(60))
-    let request = HTTPRequest(
-      url: "https://auth.example.test/", timeout: .seconds(2),
+    var request = HTTPRequest(
+      url: "https://auth.example.test/", timeout: .seconds(20),
       transport: TransportSettings(caFile: file.path, proxy: .url("http://127.0.0.1:\(proxy.port)")))
     #expect(try await client.send(request).status == 200)
-    let failure = await #expect(throws: HTTPFailure.self) { try await client.send(request) }
+    request.timeout = .seconds(2)
+    let impatient = request
+    let failure = await #expect(throws: HTTPFailure.self) { try await client.send(impatient) }
     #expect(failure?.reason == .timeout(stage: .response), "\(String(describing: failure))")
     #expect(proxy.connections == 1)
   }

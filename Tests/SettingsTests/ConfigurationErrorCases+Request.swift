@@ -201,5 +201,19 @@ extension ConfigurationErrorCase {
         5 | revoke_on_stop = "true"
           |                  ^~~~~~
       """),
+    ConfigurationErrorCase(
+      "the key itself at private_key_file",
+      """
+      [token.konexus]
+      issuer = "https://auth.alertsense.com"
+      client_id = "c"
+      client_auth = "private_key_jwt"
+      private_key_file = "-----BEGIN PRIVATE KEY-----s3cr3t"
+      """,
+      """
+      /etc/k.toml:5:20: error: 'private_key_file' takes the path of a file, not its content
+        5 | private_key_file = …
+          |                    ^
+      """),
   ]
 }
