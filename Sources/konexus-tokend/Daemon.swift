@@ -23,7 +23,6 @@ actor Daemon {
   private nonisolated let outbox: Outbox
   private let manager: ServiceManager
   private let files: StatusFiles
-  private var signals: UnixSignals?
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
   private var control: ControlSocket?
