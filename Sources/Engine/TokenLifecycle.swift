@@ -45,7 +45,8 @@ public struct TokenLifecycle: Sendable {
   /// How many attempts in a row failed with the same kind of failure.
   private var failuresOfKind = 0
   private var lastRequest: BootTime?
-  private var lastRepublication: BootTime?
+  /// When the pace of one republication a second allows the next one, had each kept to it.
+  private var nextRepublication: BootTime?
   private var random: SplitMix64
 
   /// A lifecycle before its first event. `seed` determines the jitter of its retries.
@@ -124,7 +125,7 @@ public struct TokenLifecycle: Sendable {
   /// How long after its limit a request is abandoned, on hosts without a watchdog. A watchdog acts long before.
   private static let hangLimit = Duration.seconds(300)
   private static let overdueLookInterval = Duration.seconds(1)
-  private static let shortestRepublishInterval = Duration.seconds(1)
+  private static let republishInterval = Duration.seconds(1)
   private static let longestPublicationRetry = Duration.seconds(10)
 
   private mutating func removeExpired(at now: BootTime, _ effects: inout [LifecycleEffect]) {
@@ -186,7 +187,8 @@ public struct TokenLifecycle: Sendable {
     switch publication {
     case .settled: break
     case .republishing:
-      lastRepublication = now
+      // A refresh may have come before its time. The next wait is not longer for that.
+      nextRepublication = min(max(nextRepublication ?? now, now), now + Self.republishInterval) + Self.republishInterval
       effects.append(.report(.republished))
     case .failing: effects.append(.report(.publicationRecovered))
     }
@@ -206,8 +208,9 @@ public struct TokenLifecycle: Sendable {
 
   private mutating func republish(at now: BootTime) {
     guard newest != nil, publication == .settled else { return }
-    // At once, but at most once a second: another process may modify the file as fast.
-    publication = .republishing(at: max(now, lastRepublication.map { $0 + Self.shortestRepublishInterval } ?? now))
+    // At once, but not more often than once a second: another process may modify the file as fast.
+    // One may be early. `rm *` removes a token's files one by one, and its state file may be removed after the first.
+    publication = .republishing(at: max(now, nextRepublication.map { $0 - Self.republishInterval } ?? now))
   }
 
   private mutating func performDueWork(at now: BootTime, _ effects: inout [LifecycleEffect]) {
