@@ -31,8 +31,23 @@ import Logging
     logger.log(level: level, "\(message())", metadata: metadata)
   }
 
+  /// Writes that the host was suspended, or that its clock was stepped.
+  func write(_ change: ClockComparison.Change) {
+    if let sleep = change.sleep {
+      return write(.notice, "the host was suspended for \(Timestamp.span(.seconds(sleep)))", .clockStepped)
+    }
+    let direction = change.step > 0 ? "forward" : "back"
+    let consequence = change.mayHavePaused ? "; new tokens are asked for, in case the whole host had stood still" : ""
+    write(
+      .notice,
+      "the host's clock was stepped \(direction) by \(Timestamp.span(.seconds(abs(change.step))))\(consequence)",
+      .clockStepped)
+  }
+
   /// Writes what a lifecycle reports: a lasting failure once, its end once.
-  func write(_ report: LifecycleReport, of token: ManagedToken) {
+  ///
+  /// - Parameter published: the token in the files.
+  func write(_ report: LifecycleReport, of token: ManagedToken, published: TokenTimes?) {
     let now = Moment.now()
     let name = token.name
     func unix(_ time: BootTime) -> Double { now.unix + (time - now.boot).seconds }
@@ -64,7 +79,7 @@ import Logging
         write(.info, "\(name): got a token: \(text)", .acquired, of: token, fields(times))
       }
     case .failing(let cause, let next):
-      let left = token.lifecycle.published.map {
+      let left = published.map {
         "the token in its file is good for \(Timestamp.span($0.expiresAt - now.boot)) more"
       }
       let file = left ?? "there is NO token in its file"
