@@ -56,7 +56,11 @@ let package = Package(
       ],
       exclude: ["README.md"], swiftSettings: settings),
     .target(
-      name: "Engine", dependencies: ["Base", .product(name: "HeapModule", package: "swift-collections")],
+      name: "Engine",
+      dependencies: [
+        "Base", .product(name: "HeapModule", package: "swift-collections"),
+        .product(name: "OrderedCollections", package: "swift-collections"),
+      ],
       exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Publication",
