@@ -91,6 +91,10 @@ import Logging
       write(
         .debug, "\(name): still no new token: \(cause.message); next attempt \(clock(next))", of: token,
         failure(cause, next))
+    case .rejected(let cause):
+      write(
+        .error, "\(name): \(cause.message); another token is requested; \(cause.code.remedy)", .rejected, of: token,
+        ["failure": "\(cause.code.rawValue)"])
     case .expired:
       write(
         .critical, "\(name): the token has ended and no other is to be had; its file was removed", .expired, of: token)
@@ -122,6 +126,8 @@ public enum EventID: String, CaseIterable, Sendable {
   case failing = "2570d7b4a8eb43f08488f882d8e3ccdc"
   /// Attempts succeed again.
   case recovered = "9c8380fc366d4d20a00b3682f659add7"
+  /// The API does not accept the published token any more, as far as known, though it has not expired.
+  case rejected = "7d0c1e2b94f34a55b0a7c83f6e19d2a4"
   /// A token expired without a successor; its file was removed.
   case expired = "e23881e9f3634a08a924db0400559c84"
   /// A token cannot be written to its file.

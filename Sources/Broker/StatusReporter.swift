@@ -75,8 +75,8 @@ struct ConfigurationState {
   func status() -> BrokerStatus {
     let now = Moment.now()
     return BrokerStatus(
-      pid: getpid(), bootID: BootID.current, writtenAt: now.unix, startedAt: startedAt.unix, isReady: loop.engine.isReady,
-      configuration: configuration.settings.source, reloads: configuration.reloads,
+      pid: getpid(), bootID: BootID.current, writtenAt: now.unix, startedAt: startedAt.unix,
+      isReady: loop.engine.isReady, configuration: configuration.settings.source, reloads: configuration.reloads,
       configurationProblem: configuration.problem, configurationStamp: configuration.stamp,
       isConfigurationChanged: configuration.isFileChanged,
       tokens: configuration.settings.tokens.compactMap { settings in

@@ -7,7 +7,8 @@ import OrderedCollections
 /// test runs a year of a host in milliseconds.
 ///
 /// Each decision belongs to a small value of its own. The engine passes events between these, and keeps one deadline
-/// for the whole host. After the events that happened at the same time, it needs one `idle` event, which arms the timer.
+/// for the whole host. After the events that happened at the same time, it needs one `idle` event, which arms the
+/// timer.
 public struct HostEngine: Sendable {
   /// What the engine knows of one token.
   struct Token: Sendable {
