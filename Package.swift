@@ -145,7 +145,7 @@ let package = Package(
     .testTarget(
       name: "HTTPTests",
       dependencies: [
-        "Base", "Files", "HTTP", "OAuth",
+        "Base", "Files", "HTTP", "OAuth", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -157,7 +157,7 @@ let package = Package(
     .testTarget(
       name: "OAuthTests",
       dependencies: [
-        "Base", "Cryptography", "HTTP", "OAuth",
+        "Base", "Cryptography", "HTTP", "OAuth", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
       ],
