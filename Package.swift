@@ -57,7 +57,7 @@ let package = Package(
     .target(name: "Engine", dependencies: ["Base"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Publication",
-      dependencies: ["Base", "Cryptography", "Files", "OAuth", "Settings"], exclude: ["README.md"],
+      dependencies: ["Base", "Cryptography", "Engine", "Files", "OAuth", "Settings"], exclude: ["README.md"],
       swiftSettings: settings),
     .target(
       name: "Broker",
@@ -167,7 +167,7 @@ let package = Package(
       name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Files", "Settings", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "ReportTests", dependencies: ["Base", "Files", "OAuth", "Publication", "Report"],
+      name: "ReportTests", dependencies: ["Base", "Engine", "Files", "OAuth", "Publication", "Report"],
       swiftSettings: settings),
     .testTarget(
       name: "SandboxTests",
