@@ -64,7 +64,7 @@ let package = Package(
       exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Publication",
-      dependencies: ["Base", "Cryptography", "Files", "OAuth", "Settings"], exclude: ["README.md"],
+      dependencies: ["Base", "Cryptography", "Engine", "Files", "OAuth", "Settings"], exclude: ["README.md"],
       swiftSettings: settings),
     .target(
       name: "Broker",
@@ -174,7 +174,7 @@ let package = Package(
       name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Files", "Settings", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "ReportTests", dependencies: ["Base", "Files", "OAuth", "Publication", "Report"],
+      name: "ReportTests", dependencies: ["Base", "Engine", "Files", "OAuth", "Publication", "Report"],
       swiftSettings: settings),
     .testTarget(
       name: "SandboxTests",
