@@ -156,8 +156,8 @@ package final class RejectionSocket: @unchecked Sendable {
   /// What a peer gets.
   private enum Outcome {
     case reply(RejectionReply)
-    /// The peer has closed the connection.
-    case none
+    /// The end of the connection: the peer has closed it.
+    case end
   }
 
   /// Reads what has arrived; `nil` if more must come.
@@ -167,7 +167,7 @@ package final class RejectionSocket: @unchecked Sendable {
       if count > 0 { line += buffer[..<count] }
       return count
     }
-    if received < 0 { return errno == EAGAIN || errno == EINTR ? nil : Outcome.none }
+    if received < 0 { return errno == EAGAIN || errno == EINTR ? nil : Outcome.end }
     // What follows the line break is not read.
     if let end = line.firstIndex(of: UInt8(ascii: "\n")) {
       guard let request = RejectionRequest(line: line[..<end]) else {
@@ -176,7 +176,7 @@ package final class RejectionSocket: @unchecked Sendable {
       return .reply(handler(request, peer(of: descriptor)))
     }
     if line.count == RejectionRequest.longest { return .reply(.error("the line is too long")) }
-    return received == 0 ? Outcome.none : nil
+    return received == 0 ? Outcome.end : nil
   }
 
   private func peer(of descriptor: Int32) -> RejectionPeer {

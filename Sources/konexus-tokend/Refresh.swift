@@ -145,10 +145,11 @@ struct Refresh: ParsableCommand {
     guard let wait else { return }
     do throws(TokenFileReader.Refusal) {
       try location.poll(for: wait.duration) { (report) throws(TokenFileReader.Refusal) in
-        let token = try TokenFileReader.read(location.find(name, in: report), in: report, validFor: .zero)
-        guard token != former else {
+        let token = try location.find(name, in: report)
+        guard try TokenFileReader.read(token, in: report, validFor: .zero) != former else {
+          let reason = token.status.failure.map { ": \($0.message)" } ?? ""
           throw TokenFileReader.Refusal(
-            problem: "the file of \(name) holds the same token as before",
+            problem: "the file of \(name) holds the same token as before\(reason)",
             remedy: "see why: konexus-tokend status \(name.shellQuoted)", code: EX_TEMPFAIL)
         }
       }
