@@ -171,7 +171,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(name: "EngineTests", dependencies: ["Base", "Engine", "FleetSimulation"], swiftSettings: settings),
     .testTarget(
-      name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Files", "Settings", "TestSupport"],
+      name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Engine", "Files", "Settings", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "ReportTests", dependencies: ["Base", "Engine", "Files", "OAuth", "Publication", "Report"],
