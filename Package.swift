@@ -167,7 +167,7 @@ let package = Package(
       name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Files", "Settings", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "ReportTests", dependencies: ["Base", "Files", "OAuth", "Publication", "Report"],
+      name: "ReportTests", dependencies: ["Base", "Files", "OAuth", "Publication", "Report", "Settings"],
       swiftSettings: settings),
     .testTarget(
       name: "SandboxTests",

@@ -64,7 +64,7 @@ import Settings
 
   /// When a token is refreshed and when it expires. The jitter of this host and token is the same after a restart.
   func times(of token: VerifiedToken) -> TokenTimes {
-    RefreshSchedule(fraction: settings.refreshAt, jitter: HostJitter.share(of: name))
+    RefreshSchedule(fraction: settings.refreshAt, maxAge: settings.maxAge, jitter: HostJitter.share(of: name))
       .plan(requestedAt: token.requestedAt.boot, lifetime: token.lifetime)
   }
 
