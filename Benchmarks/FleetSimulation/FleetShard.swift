@@ -41,7 +41,7 @@ struct FleetShard {
     capacity = scenario.capacity.map { $0 * mean } ?? .infinity
     hosts.reserveCapacity(count)
     for index in 0..<count {
-      let schedule = RefreshSchedule(fraction: fleet.refreshAt, jitter: Double.random(in: 0...1, using: &random))
+      let schedule = fleet.schedule(jitter: Double.random(in: 0...1, using: &random))
       var host = Host(lifecycle: TokenLifecycle(seed: random.next()), schedule: schedule, wakeAt: Self.origin)
       switch scenario.start {
       case .booting(let spread):
@@ -136,7 +136,8 @@ struct FleetShard {
     let end = Self.seconds(now)
     load.lost += 1
     hosts[index].withoutSince = end
-    let due = end - (lifetime - RefreshSchedule.rounding).seconds * (1 - hosts[index].schedule.fraction)
+    let lived = (lifetime - RefreshSchedule.rounding).seconds
+    let due = end - lived + hosts[index].schedule.longestWait(lifetime: lifetime)
     var well = 0.0
     var second = due
     while second < end {

@@ -146,7 +146,7 @@ import OAuth
   }
 
   private func probe(of token: ManagedToken) -> ResourceProbe? {
-    token.settings.apiURL.map { ResourceProbe(url: $0, transport: token.settings.transport, http: http) }
+    token.settings.apiURL.map { ResourceProbe(url: $0.url, transport: token.settings.transport, http: http) }
   }
 
   private func note(_ outcome: ResourceProbe.Outcome, _ name: String, _ url: String) -> ProbeVerdict {

@@ -65,7 +65,8 @@ struct SimulatedHost {
     latency = min(pick(1...2000) * 1_000_000, lifetime / 60)
     timeout = max(latency, min(30 * second, lifetime / 20))
     beat = pick(0...1) == 0 ? 15 * second : nil
-    let schedule = RefreshSchedule(fraction: Double(pick(10...90)) / 100, jitter: Double(pick(0...100)) / 100)
+    let schedule = RefreshSchedule(
+      fraction: Double(pick(10...90)) / 100, maxAge: .seconds(86_400), jitter: Double(pick(0...100)) / 100)
     lifecycle = TokenLifecycle(seed: random.next())
     reading = (boot, mono, wall)
     lastChange = boot
@@ -76,8 +77,7 @@ struct SimulatedHost {
       let all: [Fault] = [
         .step(3600 * second), .step(-3600 * second), .step(year), .step(-year), .suspend(pick(0...lifetime * 2)),
         .suspend(pick(2...20) * second), .modifiedExternally, .tampered, .diskFull(pick(0...lifetime)), .refresh,
-        .refresh,
-        .settingsChanged, .restart(pick(0...lifetime)), .restart(0),
+        .refresh, .settingsChanged, .restart(pick(0...lifetime)), .restart(0),
       ]
       faults.append((boot + pick(0...lifetime * 3), all[Int(pick(0...Int64(all.count - 1)))]))
     }
