@@ -231,7 +231,11 @@ extension HostEngine {
       {
         return .rejectedByServer(until - now, failure.code)
       }
-      if verdict == .request { push(.refresh, token.plan.name) }
+      if verdict == .request {
+        push(.refresh, token.plan.name)
+      } else if case .waiting(let until) = token.lifecycle.phase {
+        return .rateLimited(until - now)
+      }
       return .requested
     }
   }

@@ -118,7 +118,7 @@ public struct HostEngine: Sendable {
     let time = now.boot
     switch event {
     case .configured(let change): configure(change, at: time)
-    case .restored(let name, let token): start(name, with: token, at: time)
+    case .restored(let name, let token, let availability): start(name, with: token, availability, at: time)
     case .prepared(let name, let attempt, let failure): finishPreparation(name, attempt, failure)
     case .finished(let name, let attempt, let result): finish(name, attempt, result)
     case .refreshAll: for name in tokens.keys { push(.refresh, name) }
@@ -389,13 +389,15 @@ public struct HostEngine: Sendable {
     push(change.needsNewToken || !former.lifecycle.isWaiting ? .settingsChanged : .woke, name)
   }
 
-  private mutating func start(_ name: String, with token: RestoredToken?, at now: BootTime) {
+  private mutating func start(
+    _ name: String, with token: RestoredToken?, _ availability: Availability?, at now: BootTime
+  ) {
     guard let state = tokens[name], state.lifecycle.phase == .unstarted else { return }
     var times = token.map { state.plan.schedule.plan(requestedAt: $0.requestedAt, lifetime: $0.lifetime) }
     if token?.needsSuccessor ?? false { times?.refreshAt = now }
     if times != nil { status.settle(name) }
     tokens[name]?.isAPIProven = token?.wasAcceptedByAPI ?? false
-    tokens[name]?.availability = token?.availability
+    tokens[name]?.availability = availability
     tokens[name]?.received = token?.digest
     push(.started(restored: times), name)
     if let token, !token.areFilesRight { push(.modifiedExternally, name) }

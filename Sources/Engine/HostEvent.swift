@@ -6,8 +6,9 @@ public enum HostEvent: Sendable {
 
   /// New settings are in effect: at the start those of all tokens, at a reload what differs.
   case configured(HostChange)
-  /// The files that the previous run left for a token were read; the token, if it verified.
-  case restored(String, RestoredToken?)
+  /// The files that the previous run left for a token were read; the token, if it verified, and how long applications
+  /// had one so far.
+  case restored(String, RestoredToken?, Availability?)
   /// The daemon stops; `revokes`: tokens with `revoke_on_stop` are revoked.
   case stop(revokes: Bool)
 
@@ -99,8 +100,6 @@ public struct RestoredToken: Hashable, Sendable {
   public var areFilesRight = true
   /// Whether the API accepted a token before.
   public var wasAcceptedByAPI = false
-  /// How long applications had a token so far.
-  package var availability: Availability?
 
   /// A token with the given times.
   public init(requestedAt: BootTime, lifetime: Duration) {

@@ -43,6 +43,8 @@ public struct TokenLifecycle: Sendable {
   public private(set) var failureStreak: FailureStreak?
   /// Why the newest token is not accepted any more, though it has not expired; `nil` as far as known.
   public private(set) var rejection: AcquisitionFailure?
+  /// Since when that is known.
+  public private(set) var rejectedSince: BootTime?
 
   /// The earliest expiry of the tokens whose publication failed: one of several files may hold them nevertheless.
   private var earliestUnpublishedExpiry: BootTime?
@@ -181,7 +183,10 @@ public struct TokenLifecycle: Sendable {
     _ failure: AcquisitionFailure, _ requests: Bool, at now: BootTime, _ effects: inout [LifecycleEffect]
   ) {
     guard newest != nil else { return }
-    if rejection?.code != failure.code { effects.append(.report(.rejected(failure))) }
+    if rejection?.code != failure.code {
+      effects.append(.report(.rejected(failure)))
+      rejectedSince = now
+    }
     rejection = failure
     // A server that rejects the client, or asks to wait, is obeyed. Other waits are those of a token that is good.
     guard requests, isWaiting, failureStreak?.failure.kind != .refused, failureStreak?.failure.retryAfter == nil else { return }

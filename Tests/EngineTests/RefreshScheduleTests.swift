@@ -134,7 +134,7 @@ import Testing
             events.append((outage.contains(now.nanoseconds.seconds) ? failure : token(at: now), answered))
           case .publish: events.append((.published, now))
           case .unpublish: throw Without(at: now)
-          case .arm, .report: break
+          case .report: break
           }
         }
       }
