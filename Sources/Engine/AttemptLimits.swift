@@ -18,10 +18,10 @@ package enum AttemptLimits {
     return min(configured, max(shortestTimeout, remaining / 3))
   }
 
-  /// When an attempt that is sent at `now` must have ended.
+  /// When an attempt that is sent at `now` must have ended: all its exchanges together may take twice as long as one.
   ///
-  /// - Parameter exchanges: how long all its exchanges may take together.
-  package static func limit(from now: BootTime, exchanges: Duration) -> BootTime { now + exchanges + grace }
+  /// - Parameter timeout: the limit of one exchange.
+  package static func limit(from now: BootTime, timeout: Duration) -> BootTime { now + timeout * 2 + grace }
 }
 
 /// A unit's start that waits for a token as its credential.

@@ -8,18 +8,18 @@ package import Base
 /// After a virtual machine was paused or restored from a snapshot, all clocks continue where they stopped, until NTP
 /// steps the wall clock. A forward step can therefore mean that tokens have expired: new ones are requested. The old
 /// ones stay published, because the wall clock may just have been wrong.
-package struct ClockComparison: Sendable {
+public struct ClockComparison: Sendable {
   /// A difference between two readings that needs attention.
-  package struct Change: Hashable, Sendable {
+  public struct Change: Hashable, Sendable {
     /// How long the host was suspended, in seconds; `nil` if it was not.
-    package var sleep: Double?
+    public var sleep: Double?
     /// By how many seconds the wall clock was stepped; negative: back.
-    package var step: Double
+    public var step: Double
     /// Whether the host may have been paused without a clock that shows it.
-    package var mayHavePaused: Bool
+    public var mayHavePaused: Bool
 
     /// The events for each lifecycle, in this order.
-    package var events: [LifecycleEvent] {
+    public var events: [LifecycleEvent] {
       let first = sleep != nil || mayHavePaused ? LifecycleEvent.resumed : .woke
       return mayHavePaused ? [first, .refresh] : [first]
     }

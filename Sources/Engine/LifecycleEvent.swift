@@ -36,8 +36,6 @@ public enum LifecycleEffect: Hashable, Sendable {
   case publish
   /// Remove the files: the token in them has expired.
   case unpublish
-  /// Send `woke` at this time, and not at the time that was armed before.
-  case arm(BootTime)
   /// Write a log line.
   case report(LifecycleReport)
 }

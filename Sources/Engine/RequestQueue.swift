@@ -1,9 +1,9 @@
 /// The requests to one issuer: at most `limit` under way, the others in order.
 ///
 /// Each issuer has its own queue, so that a slow issuer does not delay the tokens of another.
-package struct RequestQueue {
+package struct RequestQueue: Sendable {
   /// The right of one attempt for one token to be under way.
-  package struct Permit: Hashable {
+  package struct Permit: Hashable, Sendable {
     var token: String
     /// An identifier that never repeats within a process: a late result is not taken for that of another attempt.
     package var attempt: UInt64
@@ -22,6 +22,9 @@ package struct RequestQueue {
   package init(limit: Int) {
     self.limit = limit
   }
+
+  /// Whether a token waits for its turn.
+  package func isQueued(_ token: String) -> Bool { isWaiting.contains(token) }
 
   /// Adds a token to the queue, unless it is queued.
   package mutating func enqueue(_ token: String) {

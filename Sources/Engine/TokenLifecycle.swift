@@ -117,7 +117,6 @@ public struct TokenLifecycle: Sendable {
       if phase != .unstarted { request(at: now, &effects) }
     }
     performDueWork(at: now, &effects)
-    if let time = nextWake(after: now) { effects.append(.arm(time)) }
     return effects
   }
 

@@ -1,0 +1,58 @@
+import Base
+
+/// The work on one token's files: one at a time, because their disk can hang.
+///
+/// What is wanted meanwhile is done afterwards. The last wish counts, and it follows from the token: publish the newest
+/// one, or remove the files.
+struct FileLane: Sendable {
+  /// How long files may take before it is reported that they hang.
+  static let hangLimit = Duration.seconds(5)
+
+  /// The work that runs, or hangs.
+  private(set) var running: (number: UInt64, work: FileWork)?
+  /// Since when publication or removal waits for the files; `nil` if it was reported that they hang.
+  private var waitingSince: BootTime?
+  /// Whether other work was wanted meanwhile.
+  private var isBehind = false
+
+  /// When it is to be reported that the files hang.
+  var hangsAt: BootTime? { waitingSince.map { $0 + Self.hangLimit } }
+
+  /// Takes the lane for `work`.
+  ///
+  /// - Returns: the number of the work, the next after `last`; `nil` if other work is running.
+  mutating func begin(_ work: FileWork, after last: inout UInt64, at now: BootTime) -> UInt64? {
+    if work != .examine { waitingSince = waitingSince ?? now }
+    guard running == nil else {
+      // A look is of no use after other work.
+      if work != .examine { isBehind = true }
+      return nil
+    }
+    last += 1
+    running = (last, work)
+    return last
+  }
+
+  /// Wants the work that follows from the token once more: the files have other places now.
+  mutating func repeatAfterwards() {
+    if running != nil { isBehind = true }
+  }
+
+  /// Frees the lane.
+  ///
+  /// - Returns: the work, and whether other work was wanted meanwhile; `nil` if it is not the one that runs.
+  mutating func end(_ number: UInt64) -> (work: FileWork, isBehind: Bool)? {
+    guard let running, running.number == number else { return nil }
+    defer { isBehind = false }
+    self.running = nil
+    waitingSince = nil
+    return (running.work, isBehind)
+  }
+
+  /// Whether it must be reported now that the files hang: once for each wish.
+  mutating func reportsHang(at now: BootTime) -> Bool {
+    guard let hangsAt, hangsAt <= now else { return false }
+    waitingSince = nil
+    return true
+  }
+}

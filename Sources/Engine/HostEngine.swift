@@ -1,0 +1,344 @@
+public import Base
+
+/// The state machine of a host: all its tokens, the request queues of its issuers, waiting units, clocks, and the stop.
+///
+/// It takes events and returns effects. It does no I/O, reads no clock, and draws random numbers from its seed only. A
+/// test runs a year of a host in milliseconds.
+///
+/// Each decision belongs to a small value of its own. The engine passes events between these, and keeps one deadline
+/// for the whole host. After the events that happened at the same time, it needs one `idle` event, which arms the timer.
+public struct HostEngine: Sendable {
+  /// What the engine knows of one token.
+  struct Token: Sendable {
+    var plan: TokenPlan
+    var lifecycle: TokenLifecycle
+    var lane = FileLane()
+    /// The attempt that is prepared, queued or sent; 0: none.
+    var attempt: UInt64 = 0
+    /// Where the attempt is under way.
+    var sentTo: ServerID?
+  }
+
+  var tokens: [String: Token] = [:]
+  var waits = CredentialWaits()
+  var status = StatusSchedule()
+  var effects: [HostEffect] = []
+  var stopping: StopProgress?
+  var maxRequests = 1
+  private var issuers: [ServerID: RequestQueue] = [:]
+  private var clocks: ClockComparison
+  private var deadlines = DeadlineQueue()
+  private var random: SplitMix64
+  /// The number of the last attempt, or work on files. Numbers never repeat within a process.
+  var lastNumber: UInt64 = 0
+  /// Events for lifecycles that follow from the present event.
+  private var pending: [(name: String, event: LifecycleEvent, attempt: UInt64)] = []
+  /// Issuers whose queue may send the next request.
+  private var unsent: Set<ServerID> = []
+  private var armed: BootTime?
+
+  /// An engine without tokens. `seed` determines the jitter of all retries.
+  public init(seed: UInt64, at now: Moment) {
+    random = SplitMix64(seed: seed)
+    clocks = ClockComparison(now)
+  }
+
+  // MARK: State
+
+  /// The names of all tokens.
+  public var names: [String] { Array(tokens.keys) }
+
+  /// The life of one token.
+  public func lifecycle(of name: String) -> TokenLifecycle? { tokens[name]?.lifecycle }
+
+  /// Whether all awaited tokens were published, or rejected, since the start.
+  public var isReady: Bool { status.isReady }
+
+  /// Whether the daemon stops: no token is requested or written any more.
+  public var isStopping: Bool { stopping != nil }
+
+  /// When something is due for any token; `nil` before the start. In the past only if a request hangs beyond its limit,
+  /// or the timer did not fire.
+  public var deadline: BootTime? { tokens.values.lazy.compactMap(\.lifecycle.deadline).min() }
+
+  /// How long a deadline may have passed without an effect before the process must be restarted.
+  public static let heartbeatGrace = Duration.seconds(5)
+
+  /// Whether nothing is overdue: a condition of each heartbeat.
+  public func isAlive(at now: BootTime) -> Bool { deadline.map { $0 >= now - Self.heartbeatGrace } ?? true }
+
+  // MARK: Events
+
+  /// Takes one event; returns the effects, in order.
+  public mutating func handle(_ event: HostEvent, at now: Moment) -> [HostEffect] {
+    effects = []
+    if stopping != nil {
+      continueStop(event, at: now.boot)
+    } else {
+      take(event, at: now)
+      settle(at: now.boot)
+    }
+    defer { effects = [] }
+    return effects
+  }
+
+  private mutating func take(_ event: HostEvent, at now: Moment) {
+    let time = now.boot
+    switch event {
+    case .configured(let change): configure(change, at: time)
+    case .restored(let name, let token): start(name, with: token, at: time)
+    case .prepared(let name, let attempt, let failure): finishPreparation(name, attempt, failure)
+    case .finished(let name, let attempt, let result): finish(name, attempt, result)
+    case .refreshAll: for name in tokens.keys { push(.refresh, name) }
+    case .retryFailing: for (name, token) in tokens where token.lifecycle.failureStreak != nil { push(.refresh, name) }
+    case .worked(let name, let work, let outcome): finishWork(name, work, outcome, at: time)
+    case .fileChanged(let name?): examine(name, at: time)
+    case .fileChanged(nil): for name in tokens.keys { examine(name, at: time) }
+    case .woke: wake(at: now)
+    case .heartbeat:
+      wake(at: now)
+      for name in tokens.keys { examine(name, at: time) }
+      // Not soon: that would take another wake-up at every heartbeat.
+      status.want(tokens: 0, at: time)
+    case .idle: rest(at: time)
+    case .credentialRequested(let peer, let name, let since): request(peer, name, since: since, at: time)
+    case .credentialAwaited(let name): if tokens[name]?.lifecycle.isWaiting ?? false { requestNewer(name) }
+    case .credentialPeerLeft(let peer): waits.remove(peer)
+    case .stop: beginStop(at: time)
+    case .withdrawn, .revoked: break
+    }
+  }
+
+  // MARK: Lifecycles
+
+  /// Passes an event to the lifecycle of a token, before the present event is over.
+  mutating func push(_ event: LifecycleEvent, _ name: String, attempt: UInt64 = 0) {
+    pending.append((name, event, attempt))
+  }
+
+  /// Handles all that follows from the present event.
+  private mutating func settle(at now: BootTime) {
+    while true {
+      var index = 0
+      while index < pending.count {
+        let (name, event, attempt) = pending[index]
+        index += 1
+        step(event, name, attempt, at: now)
+      }
+      pending.removeAll(keepingCapacity: true)
+      guard let server = unsent.popFirst() else { return }
+      sendNext(server, at: now)
+    }
+  }
+
+  private mutating func step(_ event: LifecycleEvent, _ name: String, _ attempt: UInt64, at now: BootTime) {
+    guard let following = tokens[name]?.lifecycle.handle(event, at: now) else { return }
+    note(event, name, attempt)
+    for effect in following {
+      switch effect {
+      case .request: enqueue(name)
+      case .publish: perform(.publish, name, at: now)
+      case .unpublish: perform(.remove, name, at: now)
+      case .report(let report): effects.append(.report(.token(name, report)))
+      }
+    }
+    guard let token = tokens[name] else { return }
+    let newest = token.lifecycle.newest
+    for peer in waits.served(name, newest: newest, minValidity: token.plan.minValidity, at: now) {
+      effects.append(.answer(peer: peer, .token(isShort: false)))
+    }
+    // The token that came may have been requested before a unit began to wait for a newer one.
+    if case .acquired = event { refreshForWaiting(name) }
+    let isRefreshing = token.lifecycle.published != nil && !token.lifecycle.isWaiting
+    status.want(after: isRefreshing ? StatusSchedule.refreshDelay : .zero, tokens: tokens.count, at: now)
+    rearm(name, at: now)
+  }
+
+  /// Tells the shell what became of an attempt.
+  private mutating func note(_ event: LifecycleEvent, _ name: String, _ attempt: UInt64) {
+    guard attempt != 0, let lifecycle = tokens[name]?.lifecycle else { return }
+    switch event {
+    case .acquired(let times) where lifecycle.newest == times: effects.append(.accept(name, attempt: attempt))
+    case .acquired, .failed:
+      guard let failure = lifecycle.failureStreak?.failure else { return }
+      effects.append(.noteFailure(name, attempt: attempt, failure))
+    default: break
+    }
+  }
+
+  private mutating func rearm(_ name: String, at now: BootTime) {
+    guard let token = tokens[name] else { return deadlines.set(nil, for: name) }
+    let wake = token.lifecycle.nextWake(after: now)
+    deadlines.set([wake, token.lane.hangsAt].compactMap(\.self).min(), for: name)
+  }
+
+  // MARK: Time
+
+  private mutating func wake(at now: Moment) {
+    compareClocks(now)
+    for name in deadlines.popDue(at: now.boot) {
+      if let path = tokens[name]?.plan.path, tokens[name]?.lane.reportsHang(at: now.boot) ?? false {
+        push(.publicationFailed("cannot write \(path): the file system does not answer"), name)
+      }
+      push(.woke, name)
+    }
+    for (name, peer) in waits.overdue(at: now.boot) {
+      let isValid = tokens[name]?.lifecycle.newest.map { $0.expiresAt > now.boot } ?? false
+      effects.append(
+        .answer(peer: peer, isValid ? .token(isShort: true) : tokens[name] == nil ? .removed : .timedOut))
+    }
+    armed = nil
+  }
+
+  private mutating func compareClocks(_ now: Moment) {
+    guard let change = clocks.compare(now) else { return }
+    effects.append(.report(.clock(change)))
+    for name in tokens.keys {
+      for event in change.events { push(event, name) }
+    }
+  }
+
+  /// Reports the status and arms the timer, after all that happened at the same time.
+  private mutating func rest(at now: BootTime) {
+    if status.take(at: now) {
+      if status.becomeReady(tokens.values.contains { $0.lifecycle.published != nil }) {
+        effects.append(.report(.ready))
+      }
+      effects.append(.reportStatus)
+    }
+    let next = [deadlines.earliest(), waits.firstLimit, status.due].compactMap(\.self).min()
+    guard let next, next != armed else { return }
+    armed = next
+    effects.append(.arm(next))
+  }
+
+  // MARK: Requests
+
+  /// Wants a request: prepared first if it needs files, then queued at its issuer.
+  private mutating func enqueue(_ name: String) {
+    guard let plan = tokens[name]?.plan else { return }
+    // One that waits for its turn keeps it.
+    guard !(issuers[plan.server]?.isQueued(name) ?? false) else { return }
+    abandon(name)
+    lastNumber += 1
+    tokens[name]?.attempt = lastNumber
+    if plan.readsFiles {
+      effects.append(.readSecrets(name, attempt: lastNumber))
+    } else {
+      waitInQueue(name, plan.server)
+    }
+  }
+
+  private mutating func waitInQueue(_ name: String, _ server: ServerID) {
+    issuers[server, default: RequestQueue(limit: maxRequests)].enqueue(name)
+    unsent.insert(server)
+  }
+
+  /// Abandons the attempt of a token, wherever it is.
+  mutating func abandon(_ name: String) {
+    guard let token = tokens[name], token.attempt != 0 else { return }
+    issuers[token.plan.server]?.forget(name)
+    if let server = token.sentTo {
+      issuers[server]?.end(RequestQueue.Permit(token: name, attempt: token.attempt))
+      unsent.insert(server)
+    }
+    effects.append(.abandon(name, attempt: token.attempt))
+    tokens[name]?.attempt = 0
+    tokens[name]?.sentTo = nil
+  }
+
+  private mutating func finishPreparation(_ name: String, _ attempt: UInt64, _ failure: AcquisitionFailure?) {
+    guard let token = tokens[name], token.attempt == attempt, token.sentTo == nil else { return }
+    guard let failure else { return waitInQueue(name, token.plan.server) }
+    tokens[name]?.attempt = 0
+    push(.failed(failure), name, attempt: attempt)
+  }
+
+  private mutating func sendNext(_ server: ServerID, at now: BootTime) {
+    while let name = issuers[server]?.next() {
+      guard let token = tokens[name], token.attempt != 0 else { continue }
+      let remaining = token.lifecycle.newest.map { $0.expiresAt - now }
+      let timeout = AttemptLimits.timeout(token.plan.timeout, remaining: remaining)
+      issuers[server]?.begin(RequestQueue.Permit(token: name, attempt: token.attempt))
+      tokens[name]?.sentTo = server
+      effects.append(.send(name, attempt: token.attempt, timeout: timeout))
+      push(.began(limit: AttemptLimits.limit(from: now, timeout: timeout)), name)
+    }
+  }
+
+  private mutating func finish(
+    _ name: String, _ attempt: UInt64, _ result: Result<ReceivedToken, AcquisitionFailure>
+  ) {
+    // An abandoned attempt has given its place back already.
+    guard let token = tokens[name], token.attempt == attempt, let server = token.sentTo else { return }
+    issuers[server]?.end(RequestQueue.Permit(token: name, attempt: attempt))
+    unsent.insert(server)
+    tokens[name]?.attempt = 0
+    tokens[name]?.sentTo = nil
+    switch result {
+    case .success(let received):
+      let times = token.plan.schedule.plan(requestedAt: received.requestedAt, lifetime: received.lifetime)
+      push(.acquired(times), name, attempt: attempt)
+    case .failure(let failure):
+      if failure.kind == .refused { status.settle(name) }
+      push(.failed(failure), name, attempt: attempt)
+    }
+  }
+
+  // MARK: Configuration
+
+  private mutating func configure(_ change: HostChange, at now: BootTime) {
+    maxRequests = change.maxRequests
+    for server in Array(issuers.keys) {
+      issuers[server]?.limit = maxRequests
+      unsent.insert(server)
+    }
+    status.await(change.awaited)
+    for name in change.removed {
+      abandon(name)
+      tokens[name] = nil
+      deadlines.set(nil, for: name)
+      status.settle(name)
+      effects.append(.drop(name))
+    }
+    for (plan, difference) in change.changed { replace(plan, difference, at: now) }
+    for plan in change.added {
+      tokens[plan.name] = Token(plan: plan, lifecycle: TokenLifecycle(seed: random.next()))
+      effects.append(.restore(plan.name))
+    }
+    for name in tokens.keys where tokens[name]?.lifecycle.failureStreak != nil { push(.refresh, name) }
+    for (_, peer) in waits.takeAll() { effects.append(.reconsider(peer: peer)) }
+    let used = Set(tokens.values.map(\.plan.server))
+    issuers = issuers.filter { used.contains($0.key) }
+    status.want(tokens: tokens.count, at: now)
+  }
+
+  /// Takes new settings. The valid token stays published until its successor comes.
+  private mutating func replace(_ plan: TokenPlan, _ change: TokenChange, at now: BootTime) {
+    let name = plan.name
+    guard let former = tokens[name] else { return }
+    // The attempt belongs to the former settings.
+    abandon(name)
+    tokens[name]?.plan = plan
+    effects.append(.replace(name))
+    // Its files are read with the former settings: the shell reads them again.
+    guard former.lifecycle.phase != .unstarted else { return effects.append(.restore(name)) }
+    if change.movesFiles {
+      tokens[name]?.lane.repeatAfterwards()
+      if former.lifecycle.newest != nil { push(.modifiedExternally, name) }
+    } else {
+      examine(name, at: now)
+    }
+    push(change.needsNewToken || !former.lifecycle.isWaiting ? .settingsChanged : .woke, name)
+  }
+
+  private mutating func start(_ name: String, with token: RestoredToken?, at now: BootTime) {
+    guard let state = tokens[name], state.lifecycle.phase == .unstarted else { return }
+    var times = token.map { state.plan.schedule.plan(requestedAt: $0.requestedAt, lifetime: $0.lifetime) }
+    if token?.needsSuccessor ?? false { times?.refreshAt = now }
+    if times != nil { status.settle(name) }
+    push(.started(restored: times), name)
+    if let token, !token.areFilesRight { push(.modifiedExternally, name) }
+    refreshForWaiting(name)
+  }
+}
