@@ -38,7 +38,7 @@ struct CredentialWaits: Sendable {
 
   /// Removes and returns the units whose wait is over, with the token that they wait for.
   mutating func overdue(at now: BootTime) -> [(token: String, peer: UInt64)] {
-    waiting.keys.flatMap { name in take(from: name) { $0.limit <= now }.map { (name, $0) } }
+    waiting.keys.sorted().flatMap { name in take(from: name) { $0.limit <= now }.map { (name, $0) } }
   }
 
   /// Removes and returns all units, in the order in which they asked.

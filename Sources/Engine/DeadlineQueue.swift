@@ -7,7 +7,7 @@ struct DeadlineQueue: Sendable {
     var time: BootTime
     var name: String
 
-    static func < (left: Entry, right: Entry) -> Bool { left.time < right.time }
+    static func < (left: Entry, right: Entry) -> Bool { (left.time, left.name) < (right.time, right.name) }
   }
 
   private var times: [String: BootTime] = [:]

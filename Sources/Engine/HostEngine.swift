@@ -1,4 +1,5 @@
 public import Base
+import OrderedCollections
 
 /// The state machine of a host: all its tokens, the request queues of its issuers, waiting units, clocks, and the stop.
 ///
@@ -19,7 +20,8 @@ public struct HostEngine: Sendable {
     var sentTo: ServerID?
   }
 
-  var tokens: [String: Token] = [:]
+  /// In the order in which they were added: that of a dictionary differs between processes.
+  var tokens: OrderedDictionary<String, Token> = [:]
   var waits = CredentialWaits()
   var status = StatusSchedule()
   var effects: [HostEffect] = []
@@ -34,7 +36,7 @@ public struct HostEngine: Sendable {
   /// Events for lifecycles that follow from the present event.
   private var pending: [(name: String, event: LifecycleEvent, attempt: UInt64)] = []
   /// Issuers whose queue may send the next request.
-  private var unsent: Set<ServerID> = []
+  private var unsent: OrderedSet<ServerID> = []
   private var armed: BootTime?
 
   /// An engine without tokens. `seed` determines the jitter of all retries.
@@ -126,7 +128,8 @@ public struct HostEngine: Sendable {
         step(event, name, attempt, at: now)
       }
       pending.removeAll(keepingCapacity: true)
-      guard let server = unsent.popFirst() else { return }
+      guard !unsent.isEmpty else { return }
+      let server = unsent.removeFirst()
       sendNext(server, at: now)
     }
   }
@@ -231,7 +234,7 @@ public struct HostEngine: Sendable {
 
   private mutating func waitInQueue(_ name: String, _ server: ServerID) {
     issuers[server, default: RequestQueue(limit: maxRequests)].enqueue(name)
-    unsent.insert(server)
+    unsent.append(server)
   }
 
   /// Abandons the attempt of a token, wherever it is.
@@ -240,7 +243,7 @@ public struct HostEngine: Sendable {
     issuers[token.plan.server]?.forget(name)
     if let server = token.sentTo {
       issuers[server]?.end(RequestQueue.Permit(token: name, attempt: token.attempt))
-      unsent.insert(server)
+      unsent.append(server)
     }
     effects.append(.abandon(name, attempt: token.attempt))
     tokens[name]?.attempt = 0
@@ -272,7 +275,7 @@ public struct HostEngine: Sendable {
     // An abandoned attempt has given its place back already.
     guard let token = tokens[name], token.attempt == attempt, let server = token.sentTo else { return }
     issuers[server]?.end(RequestQueue.Permit(token: name, attempt: attempt))
-    unsent.insert(server)
+    unsent.append(server)
     tokens[name]?.attempt = 0
     tokens[name]?.sentTo = nil
     switch result {
@@ -291,7 +294,7 @@ public struct HostEngine: Sendable {
     maxRequests = change.maxRequests
     for server in Array(issuers.keys) {
       issuers[server]?.limit = maxRequests
-      unsent.insert(server)
+      unsent.append(server)
     }
     status.await(change.awaited)
     for name in change.removed {
