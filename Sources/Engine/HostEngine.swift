@@ -79,6 +79,7 @@ public struct HostEngine: Sendable {
     } else {
       take(event, at: now)
       settle(at: now.boot)
+      if case .idle = event { rest(at: now.boot) }
     }
     defer { effects = [] }
     return effects
@@ -102,7 +103,8 @@ public struct HostEngine: Sendable {
       for name in tokens.keys { examine(name, at: time) }
       // Not soon: that would take another wake-up at every heartbeat.
       status.want(tokens: 0, at: time)
-    case .idle: rest(at: time)
+    // Another event can come before the timer fires, for example after a suspend.
+    case .idle: performDue(at: time)
     case .credentialRequested(let peer, let name, let since): request(peer, name, since: since, at: time)
     case .credentialAwaited(let name): if tokens[name]?.lifecycle.isWaiting ?? false { requestNewer(name) }
     case .credentialPeerLeft(let peer): waits.remove(peer)
@@ -179,18 +181,22 @@ public struct HostEngine: Sendable {
 
   private mutating func wake(at now: Moment) {
     compareClocks(now)
-    for name in deadlines.popDue(at: now.boot) {
-      if let path = tokens[name]?.plan.path, tokens[name]?.lane.reportsHang(at: now.boot) ?? false {
+    performDue(at: now.boot)
+    armed = nil
+  }
+
+  private mutating func performDue(at now: BootTime) {
+    for name in deadlines.popDue(at: now) {
+      if let path = tokens[name]?.plan.path, tokens[name]?.lane.reportsHang(at: now) ?? false {
         push(.publicationFailed("cannot write \(path): the file system does not answer"), name)
       }
       push(.woke, name)
     }
-    for (name, peer) in waits.overdue(at: now.boot) {
-      let isValid = tokens[name]?.lifecycle.newest.map { $0.expiresAt > now.boot } ?? false
+    for (name, peer) in waits.overdue(at: now) {
+      let isValid = tokens[name]?.lifecycle.newest.map { $0.expiresAt > now } ?? false
       effects.append(
         .answer(peer: peer, isValid ? .token(isShort: true) : tokens[name] == nil ? .removed : .timedOut))
     }
-    armed = nil
   }
 
   private mutating func compareClocks(_ now: Moment) {
