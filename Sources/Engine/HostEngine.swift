@@ -202,6 +202,10 @@ public struct HostEngine: Sendable {
   private mutating func compareClocks(_ now: Moment) {
     guard let change = clocks.compare(now) else { return }
     effects.append(.report(.clock(change)))
+    for (name, token) in tokens where token.sentTo != nil && change.events.contains(.resumed) {
+      // The connection is lost, and a token that was requested before a pause is older than it seems.
+      abandon(name)
+    }
     for name in tokens.keys {
       for event in change.events { push(event, name) }
     }
