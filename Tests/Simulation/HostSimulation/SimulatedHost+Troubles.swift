@@ -75,7 +75,8 @@ extension SimulatedHost {
       files[output] = nil
     }
     guard isRunning, stop == nil else { return }
-    if isNoticed {
+    // What changes while the files of the previous run are read is found at the next heartbeat.
+    if isNoticed, watch.isStarted {
       post(.fileChanged(name))
     } else {
       watches[name]?.isUnnoticed = true
