@@ -64,7 +64,7 @@ let package = Package(
       exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Publication",
-      dependencies: ["Base", "Cryptography", "Files", "OAuth", "Settings"], exclude: ["README.md"],
+      dependencies: ["Base", "Cryptography", "Engine", "Files", "OAuth", "Settings"], exclude: ["README.md"],
       swiftSettings: settings),
     .target(
       name: "Broker",
@@ -153,7 +153,7 @@ let package = Package(
     .testTarget(
       name: "HTTPTests",
       dependencies: [
-        "Base", "Files", "HTTP", "OAuth",
+        "Base", "Files", "HTTP", "OAuth", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -165,7 +165,7 @@ let package = Package(
     .testTarget(
       name: "OAuthTests",
       dependencies: [
-        "Base", "Cryptography", "HTTP", "OAuth",
+        "Base", "Cryptography", "HTTP", "OAuth", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
       ],
@@ -180,10 +180,10 @@ let package = Package(
     .testTarget(
       name: "EngineTests", dependencies: ["Base", "Engine", "FleetSimulation", "HostSimulation"], swiftSettings: settings),
     .testTarget(
-      name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Files", "Settings", "TestSupport"],
+      name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Engine", "Files", "Settings", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "ReportTests", dependencies: ["Base", "Files", "OAuth", "Publication", "Report"],
+      name: "ReportTests", dependencies: ["Base", "Engine", "Files", "OAuth", "Publication", "Report"],
       swiftSettings: settings),
     .testTarget(
       name: "SandboxTests",

@@ -105,7 +105,7 @@ struct FleetShard {
         handle(.published, index, at: now)
       case .unpublish: handle(.unpublished, index, at: now)
       case .report(.expired): lose(index, at: now)
-      case .arm, .report: break
+      case .report: break
       }
     }
     // Not the time of the effect, as in the broker: the result of an earlier effect may have changed it.

@@ -72,6 +72,10 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   case tokenExpired = "token-expired"
   case tokenNotYetValid = "token-not-yet-valid"
   case tokenInactive = "token-inactive"
+  // A held token, which is checked again, and the API.
+  case keyWithdrawn = "key-withdrawn"
+  case tokenRevoked = "token-revoked"
+  case apiProbe = "api-probe"
   // This host.
   case credentials = "credentials"
 
@@ -91,11 +95,11 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
       .tlsCAFile, .tlsClientCertificate, .tlsPin, .tlsOther, .timeout, .brokenResponse, .tooLarge, .serverError,
       .tooManyRequests, .malformedAnswer,
       .serverBusy, .lifetime, .malformedToken, .unknownKey, .signature, .tokenExpired, .tokenNotYetValid,
-      .tokenInactive, .credentials:
+      .tokenInactive, .keyWithdrawn, .tokenRevoked, .credentials:
       .transient
     case .redirect, .rejected, .documentRejected, .discoveryIncomplete, .issuerMismatch, .insecureEndpoint,
       .invalidClient, .unauthorizedClient, .invalidScope, .oauthError, .tokenType, .algorithm, .wrongIssuer,
-      .wrongAudience, .wrongType, .wrongClient, .missingScope:
+      .wrongAudience, .wrongType, .wrongClient, .missingScope, .apiProbe:
       .refused
     }
   }
@@ -155,6 +159,11 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .tokenExpired: "the token came dead: check this host's clock (timedatectl) and the server's"
     case .tokenNotYetValid: "the token is from the future: check this host's clock (timedatectl) and the server's"
     case .tokenInactive: "the server's introspection calls its own token inactive"
+    case .keyWithdrawn:
+      "the server withdrew the key of a token that it issued: a new token is requested, nothing to do on this host"
+    case .tokenRevoked: "the server revoked the token, and a new one is requested: ask its operator why"
+    case .apiProbe:
+      "the API at api_url answers 401 to tokens that verify: check api_url, then scope and audience with its operator"
     case .credentials: "the file with the client's secret or key must be readable, and nobody else's"
     }
   }

@@ -1,6 +1,5 @@
 import Base
 import Dispatch
-import Engine
 import Glibc
 
 /// The connection of one unit's start that waits for its credential.
@@ -14,12 +13,9 @@ final class CredentialConnection: @unchecked Sendable {
   let peer: CredentialPeer
   /// When the unit asked.
   let since: BootTime
-  /// When the unit is answered at the latest.
-  private(set) var limit: BootTime
 
   let descriptor: Int32
   private let queue: DispatchQueue
-  private let timer: any DispatchSourceTimer
   private var writer: (any DispatchSourceWrite)?
   private var answer: Secret?
   /// How many bytes are left to be sent. The answer is repeated until then.
@@ -35,28 +31,14 @@ final class CredentialConnection: @unchecked Sendable {
     self.since = since
     self.queue = queue
     self.onEnd = onEnd
-    limit = since + CredentialWait.maximum
-    timer = DispatchSource.makeTimerSource(queue: queue)
-    timer.schedule(deadline: .distantFuture)
-    timer.activate()
   }
 
   deinit {
-    timer.cancel()
     writer?.cancel()
   }
 
   /// Whether there is an answer, or the connection is closed.
   var isAnswered: Bool { answer != nil || onEnd == nil }
-
-  /// Calls `handler` if there is no answer at `limit`.
-  func wait(until limit: BootTime, orElse handler: @escaping @Sendable () -> Void) {
-    self.limit = limit
-    let time = max(.zero, limit - Moment.now().boot)
-    timer.setEventHandler(handler: handler)
-    // A little later than the limit, so that the limit has passed by then.
-    timer.schedule(deadline: .now() + .milliseconds(Int(time.nanoseconds / 1_000_000) + 1))
-  }
 
   /// Sends the credential. There is no time limit: systemd would take the part that was sent for all of it.
   func send(_ credential: Secret) { send(credential, credential.count) }
@@ -69,7 +51,6 @@ final class CredentialConnection: @unchecked Sendable {
 
   private func send(_ answer: Secret, _ count: Int) {
     guard !isAnswered else { return }
-    timer.cancel()
     self.answer = answer
     left = count
     write()
@@ -79,7 +60,6 @@ final class CredentialConnection: @unchecked Sendable {
   func close() {
     guard let onEnd else { return }
     self.onEnd = nil
-    timer.cancel()
     answer = nil
     if let writer {
       // The descriptor must outlive the source (dispatch_source_set_cancel_handler(3)).

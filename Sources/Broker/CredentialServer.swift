@@ -25,25 +25,29 @@ public struct InheritedSocket: Hashable, Sendable {
   /// The start of a unit that waits for a token.
   private struct Request {
     var connection: CredentialConnection
+    var token: String
     var output: TokenOutput
   }
 
   private let tokens: ManagedTokens
+  private let loop: EngineLoop
   private let log: EventLog
   private var onListen: @Sendable (Int32?) -> Void = { _ in }
   /// The sockets that a socket unit opened.
   private var activated: [CredentialSocket] = []
   /// The socket of `credential_socket`.
   private var own: CredentialSocket?
-  /// On accepted connections, by the token's name.
-  private var waiting: [String: [Request]] = [:]
+  /// The units that wait on accepted connections, by a number that never repeats.
+  private var waiting: [UInt64: Request] = [:]
+  private var lastPeer: UInt64 = 0
   private var unauthorizedPeers = UnauthorizedPeers()
 
   /// How long a stop waits for units that are slow to read a refusal.
   private static let dismissalLimit = Duration.milliseconds(500)
 
-  nonisolated init(_ tokens: ManagedTokens, _ log: EventLog) {
+  nonisolated init(_ tokens: ManagedTokens, _ loop: EngineLoop, _ log: EventLog) {
     self.tokens = tokens
+    self.loop = loop
     self.log = log
   }
 
@@ -126,7 +130,7 @@ public struct InheritedSocket: Hashable, Sendable {
 
   /// Sends a unit its token, now or as soon as there is one that is valid for long enough.
   private func answer(_ connection: CredentialConnection) {
-    guard !tokens.isStopping else { return connection.refuse() }
+    guard !loop.engine.isStopping else { return connection.refuse() }
     guard let (token, output) = requested(connection.peer.credential) else {
       let names = tokens.names.sorted().prefix(5).map { "\($0).token" }.joined(separator: ", ")
       return refuse(
@@ -135,117 +139,59 @@ public struct InheritedSocket: Hashable, Sendable {
     guard token.settings.admits(connection.peer.unit) else {
       return refuse(connection, "allow_units in [token.\(token.name)] does not name that unit", of: token)
     }
-    let request = Request(connection: connection, output: output)
-    guard !serve(request, token) else { return }
-    let name = token.name
-    waiting[name, default: []].append(request)
-    let wait = CredentialWait(since: connection.since)
-    connection.wait(until: wait.limit(newest: token.lifecycle.newest)) { [weak self] in
-      BrokerActor.assumeIsolated { self?.giveUp(name) }
-    }
-    refreshForWaiting(name)
+    lastPeer += 1
+    waiting[lastPeer] = Request(connection: connection, token: token.name, output: output)
+    loop.post(.credentialRequested(peer: lastPeer, token: token.name, since: connection.since))
   }
 
   /// Whether a unit that has asked at that time would get its token, or a refusal, now. If not, a newer token is
   /// requested.
   private func canAnswer(_ peer: CredentialPeer, since: BootTime) -> Bool {
-    // The next run answers, or the kernel resets the connection.
-    guard !tokens.isStopping else { return false }
-    guard let (token, _) = requested(peer.credential), token.settings.admits(peer.unit) else { return true }
-    let now = Moment.now().boot
-    if hasToken(token, since: since) || CredentialWait(since: since).limit(newest: token.lifecycle.newest) <= now {
-      return true
+    guard !loop.engine.isStopping, let (token, _) = requested(peer.credential), token.settings.admits(peer.unit) else {
+      // At a stop the next run answers, or the kernel resets the connection.
+      return !loop.engine.isStopping
     }
-    if token.lifecycle.isWaiting { requestNewer(token) }
+    if loop.engine.canAnswer(token.name, since: since, at: Moment.now().boot) { return true }
+    loop.post(.credentialAwaited(token: token.name))
     return false
   }
 
-  /// Whether there is a token for a unit that has asked at that time.
-  private func hasToken(_ token: ManagedToken, since: BootTime) -> Bool {
-    guard let newest = available(token) else { return false }
-    return CredentialWait(since: since).isEnded(
-      by: newest, minValidity: token.settings.minValidity, at: Moment.now().boot)
+  /// Sends a waiting unit what the engine decided.
+  func answer(_ peer: UInt64, _ reply: CredentialReply) {
+    guard let request = waiting.removeValue(forKey: peer) else { return }
+    let token = tokens[request.token]
+    switch reply {
+    case .token(let isShort): send(request, token, isShort: isShort)
+    case .timedOut:
+      let cause = loop.engine.lifecycle(of: request.token)?.failureStreak.map { ": \($0.failure.message)" } ?? ""
+      let limit = Timestamp.span(CredentialWait.maximum)
+      refuse(request.connection, "there was no token within \(limit)\(cause)", of: token)
+    case .removed: refuse(request.connection, "the token was removed from the settings")
+    case .stopping: request.connection.refuse()
+    }
   }
 
-  /// The token that could be sent now; `nil` if there is none.
-  private func available(_ token: ManagedToken) -> TokenTimes? {
-    guard let newest = token.lifecycle.newest, newest.requestedAt == token.verifiedToken?.requestedAt.boot,
-      newest.expiresAt > Moment.now().boot
-    else { return nil }
-    return newest
+  /// Decides again about a waiting unit: the settings have changed.
+  func reconsider(_ peer: UInt64) {
+    guard let request = waiting.removeValue(forKey: peer) else { return }
+    answer(request.connection)
   }
 
-  /// Requests a newer token if a unit waits for one: when the unit asks, and when a token came that had been requested
-  /// before.
-  func refreshForWaiting(_ name: String) {
-    if waiting[name] != nil, let token = tokens[name] { requestNewer(token) }
-  }
-
-  private func requestNewer(_ token: ManagedToken) {
-    // The backoff holds here too: a unit that restarts in a loop must not lock the client out.
-    let lifecycle = token.lifecycle
-    if lifecycle.newest != nil, lifecycle.failureStreak == nil { tokens.handle(.refresh, token.name) }
-  }
-
-  /// Sends the token if it ends the wait, or in any case `atLast`.
-  ///
-  /// - Returns: whether it was sent.
-  private func serve(_ request: Request, _ token: ManagedToken, atLast: Bool = false) -> Bool {
-    guard atLast || hasToken(token, since: request.connection.since), let newest = available(token),
-      let verifiedToken = token.verifiedToken
-    else { return false }
-    let left = newest.expiresAt - Moment.now().boot
-    let peer = request.connection.peer
+  private func send(_ request: Request, _ token: ManagedToken?, isShort: Bool) {
+    guard let token, let verifiedToken = token.verifiedToken else { return request.connection.refuse() }
     request.connection.send(RenderedToken.content(of: verifiedToken, as: request.output))
-    let shortfall = atLast ? ", which is less than min_validity, for want of a newer one" : ""
+    let left = loop.engine.lifecycle(of: token.name)?.newest.map { $0.expiresAt - Moment.now().boot } ?? .zero
+    let peer = request.connection.peer
+    let shortfall = isShort ? ", which is less than min_validity, for want of a newer one" : ""
     let credential = "\(peer.credential), good for \(Timestamp.span(left))\(shortfall)"
     log.write(
-      atLast ? .warning : .info, "\(token.name): \(peer.unit) got the token as its credential \(credential)",
+      isShort ? .warning : .info, "\(token.name): \(peer.unit) got the token as its credential \(credential)",
       .credentialServed, of: token, ["consumer_unit": "\(peer.unit)"])
-    return true
   }
 
-  /// Serves the units that wait for this token, if they can have it now.
-  func serveWaiting(_ name: String) {
-    guard let requests = waiting[name], let token = tokens[name] else { return }
-    let left = requests.filter { !$0.connection.isAnswered && !serve($0, token) }
-    waiting[name] = left.isEmpty ? nil : left
-  }
-
-  /// Looks at all waiting units again: the settings have changed.
-  func reviewWaiting() {
-    let requests = waiting.values.joined()
-    waiting = [:]
-    for request in requests where !request.connection.isAnswered { answer(request.connection) }
-  }
-
-  /// Answers the units whose wait is over.
-  private func giveUp(_ name: String) {
-    let now = Moment.now().boot
-    let requests = waiting[name] ?? []
-    let isOver = { (request: Request) in request.connection.limit <= now }
-    let left = requests.filter { !$0.connection.isAnswered && !isOver($0) }
-    waiting[name] = left.isEmpty ? nil : left
-    for request in requests where !request.connection.isAnswered && isOver(request) {
-      guard let token = tokens[name] else {
-        refuse(request.connection, "the token was removed from the settings")
-        continue
-      }
-      if serve(request, token, atLast: true) { continue }
-      let cause = token.lifecycle.failureStreak.map { ": \($0.failure.message)" } ?? ""
-      refuse(
-        request.connection, "there was no token within \(Timestamp.span(CredentialWait.maximum))\(cause)", of: token)
-    }
-  }
-
-  /// Answers the units that wait on accepted connections, as the daemon stops: with a token that is valid, however
-  /// briefly, or with a refusal. systemd takes a connection that just ends for an empty credential.
-  func dismissWaiting() {
-    for (name, requests) in waiting {
-      guard let token = tokens[name] else { continue }
-      for request in requests where !request.connection.isAnswered { _ = serve(request, token, atLast: true) }
-    }
-    waiting = [:]
+  /// Refuses all units that are connected, and sends what is not sent yet, as the daemon stops. systemd takes a
+  /// connection that just ends for an empty credential.
+  func dismissAll() {
     let end = Moment.now().boot + Self.dismissalLimit
     for socket in activated + [own].compactMap(\.self) { socket.dismiss(until: end) }
   }

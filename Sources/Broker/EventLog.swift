@@ -31,8 +31,23 @@ import Logging
     logger.log(level: level, "\(message())", metadata: metadata)
   }
 
+  /// Writes that the host was suspended, or that its clock was stepped.
+  func write(_ change: ClockComparison.Change) {
+    if let sleep = change.sleep {
+      return write(.notice, "the host was suspended for \(Timestamp.span(.seconds(sleep)))", .clockStepped)
+    }
+    let direction = change.step > 0 ? "forward" : "back"
+    let consequence = change.mayHavePaused ? "; new tokens are asked for, in case the whole host had stood still" : ""
+    write(
+      .notice,
+      "the host's clock was stepped \(direction) by \(Timestamp.span(.seconds(abs(change.step))))\(consequence)",
+      .clockStepped)
+  }
+
   /// Writes what a lifecycle reports: a lasting failure once, its end once.
-  func write(_ report: LifecycleReport, of token: ManagedToken) {
+  ///
+  /// - Parameter published: the token in the files.
+  func write(_ report: LifecycleReport, of token: ManagedToken, published: TokenTimes?) {
     let now = Moment.now()
     let name = token.name
     func unix(_ time: BootTime) -> Double { now.unix + (time - now.boot).seconds }
@@ -64,7 +79,7 @@ import Logging
         write(.info, "\(name): got a token: \(text)", .acquired, of: token, fields(times))
       }
     case .failing(let cause, let next):
-      let left = token.lifecycle.published.map {
+      let left = published.map {
         "the token in its file is good for \(Timestamp.span($0.expiresAt - now.boot)) more"
       }
       let file = left ?? "there is NO token in its file"
@@ -76,6 +91,10 @@ import Logging
       write(
         .debug, "\(name): still no new token: \(cause.message); next attempt \(clock(next))", of: token,
         failure(cause, next))
+    case .rejected(let cause):
+      write(
+        .error, "\(name): \(cause.message); another token is requested; \(cause.code.remedy)", .rejected, of: token,
+        ["failure": "\(cause.code.rawValue)"])
     case .expired:
       write(
         .critical, "\(name): the token has ended and no other is to be had; its file was removed", .expired, of: token)
@@ -107,6 +126,8 @@ public enum EventID: String, CaseIterable, Sendable {
   case failing = "2570d7b4a8eb43f08488f882d8e3ccdc"
   /// Attempts succeed again.
   case recovered = "9c8380fc366d4d20a00b3682f659add7"
+  /// The API does not accept the published token any more, as far as known, though it has not expired.
+  case rejected = "7d0c1e2b94f34a55b0a7c83f6e19d2a4"
   /// A token expired without a successor; its file was removed.
   case expired = "e23881e9f3634a08a924db0400559c84"
   /// A token cannot be written to its file.

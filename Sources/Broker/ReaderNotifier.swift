@@ -1,4 +1,5 @@
 import Base
+import Engine
 import Files
 import Glibc
 import Settings
@@ -20,13 +21,13 @@ struct ReaderNotification {
 /// Sends the `signal` of a token when its files hold a new one.
 @BrokerActor final class ReaderNotifier {
   private let tokens: ManagedTokens
+  private let loop: EngineLoop
   private let log: EventLog
-  private let reporter: StatusReporter
 
-  nonisolated init(_ tokens: ManagedTokens, _ log: EventLog, _ reporter: StatusReporter) {
+  nonisolated init(_ tokens: ManagedTokens, _ loop: EngineLoop, _ log: EventLog) {
     self.tokens = tokens
+    self.loop = loop
     self.log = log
-    self.reporter = reporter
   }
 
   /// Signals the token's application, unless that was done for this token.
@@ -52,7 +53,7 @@ struct ReaderNotification {
 
   private func finish(_ name: String, _ signal: ReaderSignal, _ result: Result<Void, ReaderSignal.Failure>) {
     guard let token = tokens[name], token.settings.signal == signal else { return }
-    defer { reporter.reportSoon() }
+    defer { loop.post(.statusChanged) }
     do throws(ReaderSignal.Failure) {
       try result.get()
       token.notification.failure = nil

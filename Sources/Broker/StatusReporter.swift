@@ -1,5 +1,4 @@
 import Base
-import Dispatch
 import Engine
 import Files
 import Glibc
@@ -48,85 +47,49 @@ struct ConfigurationState {
   }
 }
 
-/// Composes the status, and reports it: once for all that happens at the same time.
+/// Composes the status, and reports it when the engine wants that.
 @BrokerActor final class StatusReporter {
   var configuration: ConfigurationState
 
   private let tokens: ManagedTokens
-  private let log: EventLog
+  private let loop: EngineLoop
   private let startedAt: Moment
   private var onChange: @Sendable (BrokerStatus) -> Void = { _ in }
-  /// When the next report comes; `nil` if there is nothing to report.
-  private var due: DispatchTime?
-  /// Tokens that were neither published nor rejected yet since the start.
-  private var pending: Set<String> = []
-  private var isReady = false
 
-  /// The delay of "refreshing now" while a token is published, in milliseconds: most refreshes end sooner.
-  private static let refreshDelay = 250
-
-  nonisolated init(_ configuration: Configuration, _ tokens: ManagedTokens, _ log: EventLog, startedAt: Moment) {
+  nonisolated init(_ configuration: Configuration, _ tokens: ManagedTokens, _ loop: EngineLoop, startedAt: Moment) {
     self.configuration = ConfigurationState(configuration)
     self.tokens = tokens
-    self.log = log
+    self.loop = loop
     self.startedAt = startedAt
   }
 
   /// Sets the receiver of reports; it is called on the broker's queue.
   func connect(onChange: @escaping @Sendable (BrokerStatus) -> Void) { self.onChange = onChange }
 
-  /// The daemon is not ready before this token is settled.
-  func expect(_ name: String) { pending.insert(name) }
-
-  /// The token was published or rejected, or it is not managed any more.
-  func settle(_ name: String) { pending.remove(name) }
-
-  /// Reports soon what an event has changed of a token.
-  func reportSoon(about token: ManagedToken) {
-    let isRefreshing = token.lifecycle.published != nil && !token.lifecycle.isWaiting
-    reportSoon(within: isRefreshing ? Self.refreshDelay : 0)
-  }
-
-  /// Reports within so many milliseconds: once for all that happens until then.
-  func reportSoon(within delay: Int = 0) {
-    // With many tokens there is always something to report, and the status is long.
-    let wait = max(delay, tokens.count > 20 ? min(100 + tokens.count, 5000) : 0)
-    let time = DispatchTime.now() + DispatchTimeInterval.milliseconds(wait)
-    if let due, due <= time { return }
-    due = time
-    BrokerActor.async(at: time) { [weak self] in
-      // A report may have come meanwhile, or be due sooner. The clock does not decide: a timer may fire a little early.
-      if let self, due == time { reportNow() }
-    }
-  }
-
-  /// Reports at once.
-  func reportNow() {
-    due = nil
-    guard !tokens.isStopping else { return }
-    if !isReady, pending.isEmpty, tokens.all.contains(where: { $0.lifecycle.published != nil }) {
-      isReady = true
-      log.write(.notice, "ready: \(self.status().line)", .ready)
-    }
-    onChange(status())
+  /// Reports the status.
+  func report() {
+    if !loop.engine.isStopping { onChange(status()) }
   }
 
   /// The status now.
   func status() -> BrokerStatus {
     let now = Moment.now()
     return BrokerStatus(
-      pid: getpid(), bootID: BootID.current, writtenAt: now.unix, startedAt: startedAt.unix, isReady: isReady,
-      configuration: configuration.settings.source, reloads: configuration.reloads,
+      pid: getpid(), bootID: BootID.current, writtenAt: now.unix, startedAt: startedAt.unix,
+      isReady: loop.engine.isReady, configuration: configuration.settings.source, reloads: configuration.reloads,
       configurationProblem: configuration.problem, configurationStamp: configuration.stamp,
       isConfigurationChanged: configuration.isFileChanged,
       tokens: configuration.settings.tokens.compactMap { settings in
-        tokens[settings.name].map { TokenStatus($0, now: now) }
+        guard let token = tokens[settings.name], let lifecycle = loop.engine.lifecycle(of: settings.name) else {
+          return nil
+        }
+        return TokenStatus(token, lifecycle, now: now)
       })
   }
 }
 
 extension TokenStatus {
-  @BrokerActor init(_ token: ManagedToken, now: Moment) {
+  @BrokerActor init(_ token: ManagedToken, _ lifecycle: TokenLifecycle, now: Moment) {
     // Two clocks cannot be read at the same instant. Without the rounding, a status would differ from the last one by
     // some microseconds and be written again, though nothing has happened.
     func unix(_ time: BootTime) -> Double { ((now.unix + (time - now.boot).seconds) * 1000).rounded() / 1000 }
@@ -135,7 +98,6 @@ extension TokenStatus {
         code: failure.code.rawValue, message: failure.message, remedy: failure.code.remedy, kind: failure.kind,
         count: count, since: since)
     }
-    let lifecycle = token.lifecycle
     let published = token.isRevokedAtStop ? nil : lifecycle.published
     let settings = token.settings
     let history = token.history

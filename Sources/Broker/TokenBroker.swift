@@ -9,20 +9,26 @@ public import Settings
 
 /// Keeps a fresh token in the files of each table of the configuration.
 ///
-/// It connects the parts and performs the effects of the lifecycles. When something is due is decided by
-/// `TokenLifecycle`.
+/// It connects the parts, and performs the effects of the engine, which decides when something is due.
 @BrokerActor public final class TokenBroker {
   private let tokens: ManagedTokens
+  private let loop: EngineLoop
   private let log: EventLog
   private let reporter: StatusReporter
-  private let scheduler: RequestScheduler
+  private let sender: RequestSender
   private let watch: OutputWatch
   private let publisher: TokenPublisher
+  private let notifier: ReaderNotifier
   private let credentials: CredentialServer
   private let starter: TokenStarter
   private let revocation: TokenRevocation
-  private var clocks: ClockComparison
+  private var timer: DeadlineTimer?
   private var onLook: @Sendable () -> Void = {}
+  private var onExit: @Sendable () -> Void = {}
+  /// The tokens whose settings a reload replaced.
+  private var formers: [ManagedToken] = []
+  /// The tokens that a reload dropped, whose files are still there.
+  private var dropped: [ManagedToken] = []
 
   /// A broker for the given settings; it does nothing before `start`.
   ///
@@ -30,15 +36,16 @@ public import Settings
   public nonisolated init(_ configuration: Configuration, http: HTTPClient, logger: Logger, locks: DirectoryLocks) {
     let now = Moment.now()
     tokens = ManagedTokens()
+    loop = EngineLoop(at: now)
     log = EventLog(logger)
-    reporter = StatusReporter(configuration, tokens, log, startedAt: now)
-    scheduler = RequestScheduler(tokens, log, reporter, http: http)
+    reporter = StatusReporter(configuration, tokens, loop, startedAt: now)
+    sender = RequestSender(tokens, loop, log, http: http)
     watch = OutputWatch(tokens, log)
-    publisher = TokenPublisher(tokens, log, reporter, watch, ReaderNotifier(tokens, log, reporter), locks)
-    credentials = CredentialServer(tokens, log)
-    starter = TokenStarter(tokens, log, reporter, scheduler, publisher, watch)
-    revocation = TokenRevocation(tokens, log, scheduler, publisher)
-    clocks = ClockComparison(now)
+    publisher = TokenPublisher(tokens, loop, log, watch, locks)
+    notifier = ReaderNotifier(tokens, loop, log)
+    credentials = CredentialServer(tokens, loop, log)
+    starter = TokenStarter(tokens, loop, log, sender, publisher, watch)
+    revocation = TokenRevocation(tokens, loop, log, sender, publisher)
   }
 
   // MARK: The queue
@@ -69,6 +76,7 @@ public import Settings
   ///     be passed on to the next run; with `nil` when it was closed.
   ///   - onLook: called on the broker's queue before files are examined, so that their directory can be restored.
   ///   - onTakeover: called with a token's state file when the broker begins to look after the token's files.
+  ///   - onExit: called on the broker's queue when a stop has ended.
   ///   - onChange: called on the broker's queue when the status has changed.
   /// - Throws: `PublicationFailure` if the place of every token is unfit: no tmpfs, open to others, missing. Also if
   ///   another daemon uses one of them.
@@ -77,33 +85,39 @@ public import Settings
     onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
     onLook: @escaping @Sendable () -> Void = {},
     onTakeover: @escaping @Sendable (String) -> Void = { _ in },
+    onExit: @escaping @Sendable () -> Void = {},
     onChange: @escaping @Sendable (BrokerStatus) -> Void
   ) async throws(PublicationFailure) {
     self.onLook = onLook
+    self.onExit = onExit
     reporter.connect(onChange: onChange)
     credentials.connect(onListen: onListen)
     starter.connect(onTakeover: onTakeover)
     watch.connect { [weak self] in self?.filesChanged($0) }
-    tokens.connect(
-      perform: { [weak self] in self?.perform($0, $1) }, didHandle: { [weak self] in self?.didHandle($0, $1) },
-      timerFired: { [weak self] in self?.timerFired($0) })
+    loop.connect { [weak self] in self?.perform($0) }
+    timer = DeadlineTimer(queue: BrokerActor.queue) { [weak self] in
+      BrokerActor.assumeIsolated { self?.loop.post(.woke) }
+    }
     watch.open()
     let configuration = reporter.configuration.settings
+    var change = HostChange(maxRequests: configuration.daemon.maxRequests)
     var unfit: [PublicationFailure] = []
     for settings in configuration.tokens {
-      let token = tokens.make(settings, configuration.daemon)
-      tokens[settings.name] = token
+      let token = ManagedToken(settings, allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
       do throws(PublicationFailure) {
         try await publisher.prepare(token)
-        reporter.expect(settings.name)
+        change.awaited.insert(settings.name)
       } catch {
         // The other tables run. The place of this one is tried again with each token.
         guard !error.isOccupied else { throw error }
         unfit.append(error)
         log.write(.error, "\(settings.name): \(error)", .publicationFailing, of: token)
       }
+      tokens.stage(token)
+      change.added.append(plan(of: token))
     }
-    if let first = unfit.first, unfit.count == tokens.count { throw first }
+    if let first = unfit.first, unfit.count == configuration.tokens.count { throw first }
+    loop.post(.configured(change))
     watch.noteOwners()
     await publisher.removeLeftovers(of: previous)
     do throws(PublicationFailure) {
@@ -115,41 +129,27 @@ public import Settings
     log.write(
       .notice, "konexus-tokend keeps \(configuration.tokens.count) token(s) fresh", .started,
       ["config": "\(configuration.source)"])
-    if configuration.daemon.allowPersistentStorage {
-      // The disk of one table may hang: the others do not wait for it.
-      await withTaskGroup(of: Void.self) { group in
-        for settings in configuration.tokens { group.addTask { await self.startToken(settings.name) } }
-      }
-    } else {
-      for settings in configuration.tokens { await startToken(settings.name) }
-    }
-    reporter.reportSoon()
+    await starter.startWaiting()
+    loop.post(.statusChanged)
   }
 
-  private func startToken(_ name: String) async {
-    if await starter.start(name) { credentials.refreshForWaiting(name) }
+  private func plan(of token: ManagedToken) -> TokenPlan {
+    token.settings.plan(server: sender.serverID(of: token), mayHang: token.files.arePersistent)
   }
 
-  /// Stops: requests under way are cancelled, and the tokens stay in their files, except those of `revokeOnStop`.
-  public func stop() {
+  /// Stops: requests under way are abandoned, and the tokens stay in their files, except those of `revoke_on_stop`.
+  /// These are removed and revoked, which takes little more than 5 s at most. At the end, `onExit` is called.
+  ///
+  /// - Parameter revokes: whether tokens are revoked.
+  /// - Returns: `false` if the broker has not started: it does not call `onExit`.
+  public func stop(revokes: Bool = true) -> Bool {
+    guard timer != nil else { return false }
     onLook()
-    publisher.restoreAll()
-    tokens.stop()
-    let leaves = tokens.all.contains { !$0.settings.revokesOnStop }
+    let leaves = !revokes || tokens.all.contains { !$0.settings.revokesOnStop }
     log.write(
       .notice, leaves ? "stopping; the tokens stay in their files" : "stopping; the tokens are revoked", .stopping)
-    credentials.dismissWaiting()
-    scheduler.stop()
-  }
-
-  /// Whether there are tokens with `revoke_on_stop`, for `revokeOnStop`.
-  public var hasRevocable: Bool { !revocation.revocable.isEmpty }
-
-  /// Removes the files of the tokens with `revoke_on_stop`, and revokes these. Takes little more than 5 s at most.
-  ///
-  /// To be called after `stop`: nothing writes the files again.
-  public func revokeOnStop() async {
-    await revocation.run(limit: reporter.configuration.settings.daemon.maxRequests)
+    loop.post(.stop(revokes: revokes))
+    return true
   }
 
   // MARK: Time
@@ -159,87 +159,73 @@ public import Settings
 
   /// Does the work of a heartbeat: performs what is overdue, and looks after files and clocks.
   ///
-  /// - Returns: `false` if a token's deadline passed by more than `grace` without an effect: a request that hangs
-  ///   beyond its limit, or a timer that did not fire.
-  public func beat(grace: Duration = .seconds(5)) -> Bool {
-    let now = Moment.now()
-    compareClocks(now)
+  /// - Returns: `false` if a deadline passed without an effect: a request that hangs beyond its limit, or a timer that
+  ///   did not fire.
+  public func beat() -> Bool {
     watch.reopen()
     onLook()
-    publisher.examineAll()
-    for name in tokens.names {
-      if let deadline = tokens[name]?.lifecycle.deadline, deadline <= now.boot { tokens.handle(.woke, name) }
-    }
-    // Not soon: that would take another thread and its wake-up at every beat.
-    reporter.reportNow()
-    let late = Moment.now().boot - grace
-    return tokens.all.allSatisfy { token in token.lifecycle.deadline.map { $0 >= late } ?? true }
-  }
-
-  private func timerFired(_ name: String) {
-    compareClocks(Moment.now())
-    tokens.handle(.woke, name)
-  }
-
-  /// Arms every timer anew after a clock was stepped or the host was suspended: their wall-clock halves are wrong now.
-  private func compareClocks(_ now: Moment) {
-    guard let change = clocks.compare(now) else { return }
-    if let sleep = change.sleep {
-      log.write(.notice, "the host was suspended for \(Timestamp.span(.seconds(sleep)))", .clockStepped)
-    } else {
-      let direction = change.step > 0 ? "forward" : "back"
-      let consequence =
-        change.mayHavePaused ? "; new tokens are asked for, in case the whole host had stood still" : ""
-      log.write(
-        .notice,
-        "the host's clock was stepped \(direction) by \(Timestamp.span(.seconds(abs(change.step))))\(consequence)",
-        .clockStepped)
-      // The recorded skew was relative to the old time.
-      for token in tokens.all { token.history.skew = token.history.skew.map { $0 - .seconds(change.step) } }
-    }
-    for name in tokens.names {
-      for event in change.events { tokens.handle(event, name) }
-    }
+    loop.post(.heartbeat)
+    return loop.engine.isAlive(at: Moment.now().boot)
   }
 
   /// Requests a new token for each table now (SIGUSR1).
   public func refreshAll() {
     log.write(.notice, "a refresh of all tokens was asked for")
-    for name in tokens.names { tokens.handle(.refresh, name) }
+    loop.post(.refreshAll)
   }
 
   /// Requests at once what fails: someone may have corrected what a server rejected.
-  public func retryFailing() {
-    for name in tokens.names where tokens[name]?.lifecycle.failureStreak != nil { tokens.handle(.refresh, name) }
-  }
+  public func retryFailing() { loop.post(.retryFailing) }
 
-  // MARK: Events and effects
+  // MARK: Effects
 
-  private func perform(_ effect: LifecycleEffect, _ token: ManagedToken) {
+  private func perform(_ effect: HostEffect) {
     switch effect {
-    case .request: scheduler.enqueue(token)
-    case .publish: publisher.perform(.publish, token)
-    case .unpublish: publisher.perform(.remove, token)
-    // Not for the time of the effect: the result of an earlier effect may have changed it.
-    case .arm: token.arm()
-    case .report(let report): log.write(report, of: token)
+    case .restore(let name): if let token = tokens.manage(name) ?? tokens[name] { starter.add(token) }
+    case .replace(let name): replace(name)
+    case .drop(let name): if let token = tokens.remove(name) { dropped.append(token) }
+    case .readSecrets(let name, let attempt): sender.readSecrets(name, attempt)
+    case .send(let name, let attempt, let timeout): sender.send(name, attempt, timeout: timeout)
+    case .abandon(_, let attempt): sender.abandon(attempt)
+    case .accept(let name, let attempt): sender.accept(name, attempt)
+    case .noteFailure(let name, let attempt, let failure): sender.noteFailure(name, attempt, failure)
+    case .work(let work, let name, let number): publisher.perform(work, name, number)
+    case .notifyApplication(let name): if let token = tokens[name] { notifier.notify(about: token) }
+    case .answer(let peer, let reply): credentials.answer(peer, reply)
+    case .reconsider(let peer): credentials.reconsider(peer)
+    case .report(let report): write(report)
+    case .reportStatus: reporter.report()
+    case .arm(let time): timer?.arm(time, now: Moment.now().boot)
+    case .dismissUnits: credentials.dismissAll()
+    case .restoreFiles(let name): publisher.restore(name)
+    case .withdraw(let name): revocation.withdraw(name)
+    case .revoke(let name, let timeout): revocation.revoke(name, timeout: timeout)
+    case .leaveUnrevoked(let name): revocation.leave(name)
+    case .exit: onExit()
     }
   }
 
-  private func didHandle(_ event: LifecycleEvent, _ token: ManagedToken) {
-    credentials.serveWaiting(token.name)
-    reporter.reportSoon(about: token)
-    // The token that came may have been requested before a unit began to wait for a newer one.
-    if case .acquired = event { credentials.refreshForWaiting(token.name) }
+  private func write(_ report: HostReport) {
+    switch report {
+    case .token(let name, let report):
+      guard let token = tokens[name] else { return }
+      log.write(report, of: token, published: loop.engine.lifecycle(of: name)?.published)
+    case .clock(let change):
+      log.write(change)
+      // The recorded skew was relative to the old time.
+      guard change.sleep == nil else { return }
+      for token in tokens.all { token.history.skew = token.history.skew.map { $0 - .seconds(change.step) } }
+    case .ready: log.write(.notice, "ready: \(status().line)", .ready)
+    }
   }
 
   private func filesChanged(_ change: OutputWatch.Change) {
     switch change {
-    case .file(let token): publisher.examine(token)
+    case .file(let token): loop.post(.fileChanged(token.name))
     case .otherFile: onLook()
     case .unknown:
       onLook()
-      publisher.examineAll()
+      loop.post(.fileChanged(nil))
     }
   }
 
@@ -252,75 +238,77 @@ public import Settings
   ///   of them.
   public func reload(_ new: Configuration) async throws(PublicationFailure) {
     let current = reporter.configuration.settings
-    let storageChanged = new.daemon.allowPersistentStorage != current.daemon.allowPersistentStorage
-    let old = Dictionary(current.tokens.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    var fresh: [ManagedToken] = []
-    for settings in new.tokens where storageChanged || old[settings.name] != settings {
-      let token = tokens.make(settings, new.daemon)
-      try await publisher.prepare(token)
-      fresh.append(token)
+    let (storage, formerStorage) = (new.daemon.allowPersistentStorage, current.daemon.allowPersistentStorage)
+    let plan = ReloadPlan(from: current.tokens, to: new.tokens, isStorageChanged: storage != formerStorage)
+    let fresh = (plan.changed.map(\.settings) + plan.added).map {
+      ManagedToken($0, allowsPersistentStorage: storage)
     }
+    for token in fresh { try await publisher.prepare(token) }
     try await credentials.openOwn(at: new.daemon.credentialSocket)
     reporter.configuration.use(new)
-    scheduler.applyLimit()
-    let names = Set(new.tokens.map(\.name))
-    for token in tokens.all where !names.contains(token.name) { await remove(token) }
-    publisher.noteClaims(new.tokens)
-    var formers: [ManagedToken] = []
+    for token in fresh { tokens.stage(token) }
+    var removal = HostChange(maxRequests: new.daemon.maxRequests)
+    removal.removed = plan.removed
+    loop.post(.configured(removal))
+    // Before another token is written to the same place.
+    await removeDropped()
+    var change = HostChange(maxRequests: new.daemon.maxRequests)
+    let differences = Dictionary(uniqueKeysWithValues: plan.changed.map { ($0.settings.name, $0.change) })
     for token in fresh {
-      if let former = tokens[token.name], former.lifecycle.phase != .unstarted {
-        replace(former, by: token)
-        formers.append(former)
+      var new = self.plan(of: token)
+      // The files of the former settings stay until the new ones hold a token.
+      if tokens[token.name]?.files.arePersistent ?? false { new.mayHang = true }
+      if let difference = differences[token.name] {
+        change.changed.append((new, difference))
       } else {
-        tokens[token.name] = token
-        await startToken(token.name)
+        change.added.append(new)
       }
     }
+    publisher.noteClaims(new.tokens)
+    loop.post(.configured(change))
+    await removeFormerFiles()
+    await starter.startWaiting()
     watch.noteOwners()
-    // Another table may have moved into a former place. Unless its token is there already, the place keeps the old
-    // token.
-    let taken = Set(tokens.all.filter { $0.lifecycle.published != nil }.flatMap(\.files.paths))
-    for former in formers {
-      await publisher.removeFiles(of: former, except: taken.union(tokens[former.name]?.files.paths ?? []))
-    }
     publisher.releaseDirectories()
-    retryFailing()
-    credentials.reviewWaiting()
-    scheduler.forgetUnused()
+    sender.forgetUnused()
     log.write(
       .notice, "the settings were read again: \(new.tokens.count) token(s), \(fresh.count) of them new or changed",
       .reloaded)
-    reporter.reportNow()
+    reporter.report()
   }
 
-  private func remove(_ token: ManagedToken) async {
-    scheduler.forget(token)
-    tokens[token.name] = nil
-    reporter.settle(token.name)
-    let isGone = await publisher.removeFiles(of: token)
-    log.write(.notice, "the token was removed from the settings\(isGone ? "; its file is gone" : "")", of: token)
+  /// Removes the files of the tokens that are not managed any more.
+  private func removeDropped() async {
+    let dropped = dropped
+    self.dropped = []
+    for token in dropped {
+      let isGone = await publisher.removeFiles(of: token)
+      log.write(.notice, "the token was removed from the settings\(isGone ? "; its file is gone" : "")", of: token)
+    }
+  }
+
+  /// Removes the files that the tables of replaced tokens do not name any more.
+  private func removeFormerFiles() async {
+    let formers = formers
+    self.formers = []
+    // Another table may have moved into a former place. Unless its token is there already, the place keeps the old
+    // token.
+    let published = tokens.all.filter { loop.engine.lifecycle(of: $0.name)?.published != nil }
+    let taken = Set(published.flatMap(\.files.paths))
+    for former in formers {
+      await publisher.removeFiles(of: former, except: taken.union(tokens[former.name]?.files.paths ?? []))
+    }
   }
 
   /// Replaces a token by one with new settings, which inherits its life. The valid token stays published until its
   /// successor comes.
-  private func replace(_ former: ManagedToken, by token: ManagedToken) {
-    let name = token.name
-    scheduler.forget(former)
-    tokens[name] = token
+  private func replace(_ name: String) {
+    guard let former = tokens[name], let token = tokens.manage(name) else { return }
+    guard loop.engine.lifecycle(of: name)?.phase != .unstarted else { return }
     token.inherit(from: former)
     starter.release(token)
     publisher.leaveClaimed(token)
-    if token.lifecycle.newest != nil, former.settings.outputs != token.settings.outputs {
-      tokens.handle(.modifiedExternally, name)
-    } else {
-      publisher.examine(token)
-    }
-    // An attempt under way with the old settings was abandoned.
-    if token.settings.asks(differentlyFrom: former.settings) || !token.lifecycle.isWaiting {
-      tokens.handle(.settingsChanged, name)
-    } else {
-      tokens.handle(.woke, name)
-    }
+    formers.append(former)
   }
 
   /// Notes that a reload failed: the status shows it until one succeeds.
@@ -328,7 +316,7 @@ public import Settings
     let problem = ConfigurationProblem.previous(reason).description
     reporter.configuration.reject(problem)
     log.write(.error, "reload failed: \(problem)", .reloadFailed)
-    reporter.reportNow()
+    reporter.report()
   }
 
   /// Notes before the start that the configuration is not used as it is.
@@ -340,7 +328,7 @@ public import Settings
   /// Notes which file the settings in effect are from; `nil` if that cannot be seen.
   public func note(_ stamp: FileStamp?) {
     reporter.configuration.note(stamp)
-    reporter.reportSoon()
+    loop.post(.statusChanged)
   }
 
   /// Compares the file as it is now with the one that was read.
@@ -349,7 +337,7 @@ public import Settings
     if reporter.configuration.isFileChanged {
       log.write(.warning, "\(status().changedConfiguration ?? "")", .configurationChanged)
     }
-    reporter.reportSoon()
+    loop.post(.statusChanged)
   }
 
   /// Replaces the logger: a reload can change level and format.

@@ -1,4 +1,5 @@
 import Base
+import Engine
 import Files
 import FoundationEssentials
 import Glibc
@@ -8,16 +9,6 @@ import Settings
 
 /// One token's files and its state file: a value, so that calls on a disk can run beside the broker.
 struct TokenFiles: Sendable {
-  /// The work on the files.
-  enum Work: Hashable, Sendable {
-    /// Write the newest token to every file.
-    case publish
-    /// Remove every file.
-    case remove
-    /// Find external modifications, and write a state file again that could not be written.
-    case examine
-  }
-
   /// The result of work.
   enum Outcome: Sendable {
     /// Done. With `examine`: no file was modified.
@@ -67,7 +58,7 @@ struct TokenFiles: Sendable {
   }
 
   /// Performs `work`; `record` is the newest token.
-  mutating func perform(_ work: Work, _ record: TokenRecord?) -> Outcome {
+  mutating func perform(_ work: FileWork, _ record: TokenRecord?) -> Outcome {
     do throws(PublicationFailure) {
       switch work {
       case .publish: if let record { try publish(record) }

@@ -1,37 +1,8 @@
 import Base
-import Dispatch
 import Engine
 import Files
 import Publication
 import Settings
-
-/// The work on one token's files that runs beside the broker, because they may be on a disk.
-struct FileLane {
-  /// The number of the work that runs, or hangs.
-  private(set) var running: UInt64?
-  /// Whether other work was requested meanwhile.
-  private var isBehind = false
-
-  /// Takes the lane; `nil` if something is running. The number, the next after `last`, never repeats within a process.
-  mutating func begin(after last: inout UInt64) -> UInt64? {
-    guard running == nil else {
-      isBehind = true
-      return nil
-    }
-    last += 1
-    running = last
-    return last
-  }
-
-  /// Frees the lane.
-  ///
-  /// - Returns: whether other work was requested meanwhile.
-  mutating func end() -> Bool {
-    defer { isBehind = false }
-    running = nil
-    return isBehind
-  }
-}
 
 /// Writes, compares and removes the files of tokens.
 ///
@@ -39,101 +10,69 @@ struct FileLane {
 /// it, one call for each token at a time.
 @BrokerActor final class TokenPublisher {
   private let tokens: ManagedTokens
+  private let loop: EngineLoop
   private let log: EventLog
-  private let reporter: StatusReporter
   private let watch: OutputWatch
-  private let notifier: ReaderNotifier
   private let locks: DirectoryLocks
   /// Which table has its token at which path, by the settings of the last reload.
   private var claims: [String: String] = [:]
-  private var lastWork: UInt64 = 0
-
-  /// How long a disk may take before `status` reports that it hangs.
-  private static let hangLimit = Duration.seconds(5)
 
   nonisolated init(
-    _ tokens: ManagedTokens, _ log: EventLog, _ reporter: StatusReporter, _ watch: OutputWatch,
-    _ notifier: ReaderNotifier, _ locks: DirectoryLocks
+    _ tokens: ManagedTokens, _ loop: EngineLoop, _ log: EventLog, _ watch: OutputWatch, _ locks: DirectoryLocks
   ) {
     self.tokens = tokens
+    self.loop = loop
     self.log = log
-    self.reporter = reporter
     self.watch = watch
-    self.notifier = notifier
     self.locks = locks
   }
 
-  // MARK: Work for a lifecycle
+  // MARK: Work for the engine
 
-  /// Publishes, removes or examines a token's files. The result is an event for the token's lifecycle.
-  func perform(_ work: TokenFiles.Work, _ token: ManagedToken) {
-    // What was removed at a stop must not come back.
-    guard !tokens.isStopping else { return }
-    let name = token.name
+  /// Publishes, removes or examines a token's files. The result is an event.
+  ///
+  /// - Parameter number: the number of the work; 0 for an examination in memory, of which only a modification is an
+  ///   event.
+  func perform(_ work: FileWork, _ name: String, _ number: UInt64) {
+    guard let token = tokens[name] else { return }
+    if work == .remove, loop.engine.lifecycle(of: name)?.newest == nil { token.dropRecord() }
     let record = token.record
     guard token.files.arePersistent else {
-      return finish(work, token, record, token.files.perform(work, record))
+      let outcome = token.files.perform(work, record)
+      return finish(work, number, token, outcome)
     }
-    guard work != .examine || token.lane.running == nil else { return }
-    if let number = token.lane.begin(after: &lastWork) {
-      FileCalls.start(token.files.lane) { [files = token.files, weak self] in
-        var files = files
-        let outcome = files.perform(work, record)
-        BrokerActor.async { [files] in self?.finish(work, number, name, record, files, outcome) }
-      }
+    FileCalls.start(token.files.lane) { [files = token.files, weak self] in
+      var files = files
+      let outcome = files.perform(work, record)
+      BrokerActor.async { [files] in self?.finish(work, number, name, files, outcome) }
     }
-    guard work != .examine, let running = token.lane.running else { return }
-    BrokerActor.async(at: .now() + .nanoseconds(Int(Self.hangLimit.nanoseconds))) { [weak self] in
-      self?.reportHang(of: running, name)
-    }
-  }
-
-  private func reportHang(of number: UInt64, _ name: String) {
-    guard let token = tokens[name], token.lane.running == number else { return }
-    let path = token.settings.outputs.first?.path ?? name
-    tokens.handle(.publicationFailed("cannot write \(path): the file system does not answer"), name)
   }
 
   /// Takes the result of work on a disk, which may have hung.
   private func finish(
-    _ work: TokenFiles.Work, _ number: UInt64, _ name: String, _ record: TokenRecord?, _ files: TokenFiles,
-    _ outcome: TokenFiles.Outcome
+    _ work: FileWork, _ number: UInt64, _ name: String, _ files: TokenFiles, _ outcome: TokenFiles.Outcome
   ) {
-    guard !tokens.isStopping, let token = tokens[name], token.lane.running == number else { return }
-    let isBehind = token.lane.end()
-    let isCurrent = token.settings.outputs == files.outputs
-    if isCurrent {
+    guard !loop.engine.isStopping, let token = tokens[name] else { return }
+    // The settings may name other files now. The engine then repeats the work.
+    if token.settings.outputs == files.outputs {
       token.files = files
       leaveClaimed(token)
     }
-    if isBehind || !isCurrent {
-      // The last request counts: the newest token, or none.
-      perform(token.lifecycle.newest == nil ? .remove : .publish, token)
-    } else {
-      finish(work, token, record, outcome)
-    }
+    finish(work, number, token, outcome)
   }
 
-  private func finish(
-    _ work: TokenFiles.Work, _ token: ManagedToken, _ record: TokenRecord?, _ outcome: TokenFiles.Outcome
-  ) {
-    let name = token.name
-    switch (work, outcome) {
-    case (_, .failed(let failure)): tokens.handle(.publicationFailed(failure.description), name)
-    case (_, .modifiedExternally): tokens.handle(.modifiedExternally, name)
-    case (.examine, .done): reportStateFile(of: token)
-    case (.remove, .done): tokens.handle(.unpublished, name)
-    case (.publish, .done):
-      reportStateFile(of: token)
-      watch.add(token)
-      reporter.settle(name)
-      // A newer token may have come while a disk was busy with this one.
-      guard record?.verifiedToken.requestedAt.boot == token.verifiedToken?.requestedAt.boot else {
-        return perform(.publish, token)
-      }
-      tokens.handle(.published, name)
-      notifier.notify(about: token)
+  private func finish(_ work: FileWork, _ number: UInt64, _ token: ManagedToken, _ outcome: TokenFiles.Outcome) {
+    let result: FileOutcome
+    switch outcome {
+    case .done:
+      if work != .remove { reportStateFile(of: token) }
+      if work == .publish { watch.add(token) }
+      result = .done
+    case .failed(let failure): result = .failed(failure.description)
+    case .modifiedExternally: result = .modifiedExternally
     }
+    guard number != 0 || result != .done else { return }
+    loop.post(.worked(token.name, work: number, result))
   }
 
   /// Reports once that the next start will not find the token.
@@ -142,7 +81,7 @@ struct FileLane {
     guard failure != token.stateFailure else { return }
     defer {
       token.stateFailure = failure
-      reporter.reportSoon()
+      loop.post(.statusChanged)
     }
     guard let failure, token.stateFailure == nil else { return }
     log.write(
@@ -150,31 +89,13 @@ struct FileLane {
       of: token)
   }
 
-  // MARK: Looks at the files
-
-  /// Republishes what was removed, replaced or opened to others.
-  func examineAll() {
-    for token in tokens.all { examine(token) }
-  }
-
-  /// Republishes what was removed, replaced or opened to others, before the process ends. A restart within the second
-  /// in which a repeated removal is not undone would otherwise lose the token.
-  ///
-  /// Files on a disk, which can hang, are left as they are.
-  func restoreAll() {
-    let now = Moment.now().boot
-    for token in tokens.all where !token.files.arePersistent {
-      guard let times = token.lifecycle.published, times.expiresAt > now else { continue }
-      if case .modifiedExternally = token.files.perform(.examine, token.record) {
-        _ = token.files.perform(.publish, token.record)
-      }
+  /// Writes a token again that another process modified, before the process ends. A restart within the second in which
+  /// a repeated removal is not undone would otherwise lose the token.
+  func restore(_ name: String) {
+    guard let token = tokens[name], !token.files.arePersistent else { return }
+    if case .modifiedExternally = token.files.perform(.examine, token.record) {
+      _ = token.files.perform(.publish, token.record)
     }
-  }
-
-  /// The same as `examineAll` for one token.
-  func examine(_ token: ManagedToken) {
-    guard token.lifecycle.published != nil else { return }
-    perform(.examine, token)
   }
 
   // MARK: Places
@@ -251,7 +172,7 @@ struct FileLane {
           }
         }
       }
-      let outcome = await removal.value(within: Self.hangLimit, executor: BrokerActor.requests)
+      let outcome = await removal.value(within: FileCalls.usualLimit, executor: BrokerActor.requests)
       failure = outcome ?? "the files of the token \(token.name) were not removed yet: the file system does not answer"
     } else {
       failure = token.files.remove(except: paths)?.description

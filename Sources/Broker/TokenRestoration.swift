@@ -9,21 +9,23 @@ import Settings
 /// Starts the life of a token: with the token of the previous run if that one verifies, else with a request.
 @BrokerActor final class TokenStarter {
   private let tokens: ManagedTokens
+  private let loop: EngineLoop
   private let log: EventLog
-  private let reporter: StatusReporter
-  private let scheduler: RequestScheduler
+  private let sender: RequestSender
   private let publisher: TokenPublisher
   private let watch: OutputWatch
   private var onTakeover: @Sendable (String) -> Void = { _ in }
+  /// The tokens that have not started yet.
+  private var waiting: [ManagedToken] = []
 
   nonisolated init(
-    _ tokens: ManagedTokens, _ log: EventLog, _ reporter: StatusReporter, _ scheduler: RequestScheduler,
+    _ tokens: ManagedTokens, _ loop: EngineLoop, _ log: EventLog, _ sender: RequestSender,
     _ publisher: TokenPublisher, _ watch: OutputWatch
   ) {
     self.tokens = tokens
+    self.loop = loop
     self.log = log
-    self.reporter = reporter
-    self.scheduler = scheduler
+    self.sender = sender
     self.publisher = publisher
     self.watch = watch
   }
@@ -35,14 +37,26 @@ import Settings
   /// remove them.
   func release(_ token: ManagedToken) { onTakeover(token.settings.statePath) }
 
-  /// Starts the life of the token with this name, unless it has started.
-  ///
-  /// - Returns: whether it started now.
-  func start(_ name: String) async -> Bool {
-    guard let token = tokens[name], token.lifecycle.phase == .unstarted else { return false }
-    let restored = await restore(token)
-    guard isUnstarted(token) else { return false }
-    var areFilesRight = true
+  /// Lets a token start with the next call of `startWaiting`.
+  func add(_ token: ManagedToken) { waiting.append(token) }
+
+  /// Starts the tokens that were added. Those on disks, which can hang, do not wait for each other.
+  func startWaiting() async {
+    let added = waiting
+    waiting = []
+    guard added.contains(where: \.files.arePersistent) else {
+      for token in added { await start(token) }
+      return
+    }
+    await withTaskGroup(of: Void.self) { group in
+      for token in added { group.addTask { await self.start(token) } }
+    }
+  }
+
+  private func start(_ token: ManagedToken) async {
+    guard isUnstarted(token) else { return }
+    var restored = await restore(token)
+    guard isUnstarted(token) else { return }
     if let record = token.record {
       let files = token.files
       let examined = try? await publisher.besideIfPersistent(token) {
@@ -50,26 +64,26 @@ import Settings
         let areRight = files.restore(record)
         return (files, areRight)
       }
-      guard isUnstarted(token) else { return false }
-      if let examined { (token.files, areFilesRight) = examined }
+      guard isUnstarted(token) else { return }
+      if let examined {
+        token.files = examined.0
+        restored?.areFilesRight = examined.1
+      }
     }
-    if restored != nil { reporter.settle(name) }
     release(token)
-    tokens.handle(.started(restored: restored), name)
+    loop.post(.restored(token.name, restored))
     watch.add(token)
-    if !areFilesRight { tokens.handle(.modifiedExternally, name) }
-    return true
   }
 
   /// Whether the token is still managed and not started: files are read meanwhile.
   private func isUnstarted(_ token: ManagedToken) -> Bool {
-    tokens[token.name] === token && token.lifecycle.phase == .unstarted
+    tokens[token.name] === token && loop.engine.lifecycle(of: token.name)?.phase == .unstarted
   }
 
   /// Takes the token that the previous run published; removes what does not verify.
   ///
-  /// - Returns: its times; `nil` if there is none.
-  private func restore(_ token: ManagedToken) async -> TokenTimes? {
+  /// - Returns: `nil` if there is none.
+  private func restore(_ token: ManagedToken) async -> RestoredToken? {
     let settings = token.settings
     do throws(PrivateFile.Unreadable) {
       let leftovers = try await publisher.besideIfPersistent(token) {
@@ -82,16 +96,16 @@ import Settings
       token.take(
         TokenRecord(
           verifiedToken: verified, fingerprint: restored.fingerprint, policy: restored.policy,
-          context: scheduler.encode(verified.context, for: token)))
+          context: sender.encode(verified.context, for: token)))
       token.notification.skip(verified.requestedAt.boot)
       token.history.clientAuthentication = verified.clientAuthentication
       token.history.skew = verified.skew
-      var times = token.times(of: verified)
+      var times = RestoredToken(requestedAt: verified.requestedAt.boot, lifetime: verified.lifetime)
       // Introspection must be repeated, and former settings replaced: by a new token. The old one stays published until
       // then.
-      if settings.verification == .introspection || !restored.isCurrent { times.refreshAt = Moment.now().boot }
+      times.needsSuccessor = settings.verification == .introspection || !restored.isCurrent
       // The context of former settings may belong to another server.
-      if restored.isCurrent { await scheduler.server(of: token).adopt(verified.context) }
+      if restored.isCurrent { await sender.server(of: token).adopt(verified.context) }
       return times
     } catch {
       guard isUnstarted(token) else { return nil }

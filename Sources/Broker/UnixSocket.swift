@@ -51,6 +51,9 @@ enum UnixSocket {
     guard isThere(path) else { throw .system("connect to", path, errno == 0 ? ENOTSOCK : errno) }
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw .system("make a socket for", path, errno) }
+    // Both connect(2) and send(2) wait while the peer's queue is full: no longer than this.
+    var limit = timeval(tv_sec: 10, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     guard withAddress(of: path, { Glibc.connect(descriptor, $0, $1) == 0 }) ?? false else {
       let code = errno
       close(descriptor)

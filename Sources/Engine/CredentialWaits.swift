@@ -25,11 +25,6 @@ struct CredentialWaits: Sendable {
     waiting[token, default: []].append(Request(peer: peer, wait: wait, limit: wait.limit(newest: newest)))
   }
 
-  /// Removes a unit that has closed its connection.
-  mutating func remove(_ peer: UInt64) {
-    for name in waiting.keys { take(from: name) { $0.peer == peer } }
-  }
-
   /// Removes and returns the units that get the token now: its newest one ends their wait.
   mutating func served(_ token: String, newest: TokenTimes?, minValidity: Duration, at now: BootTime) -> [UInt64] {
     guard let newest, newest.expiresAt > now else { return [] }

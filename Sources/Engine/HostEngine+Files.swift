@@ -82,7 +82,7 @@ extension HostEngine {
 /// The stop.
 extension HostEngine {
   /// Leaves the tokens in their files, except those that are revoked, and answers all waiting units.
-  mutating func beginStop(at now: BootTime) {
+  mutating func beginStop(revokes: Bool, at now: BootTime) {
     let valid = tokens.filter { $1.lifecycle.newest.map { $0.expiresAt > now } ?? false }
     for (name, token) in tokens where token.lifecycle.published != nil && !token.plan.mayHang {
       effects.append(.restoreFiles(name))
@@ -90,8 +90,9 @@ extension HostEngine {
     for (name, peer) in waits.takeAll() {
       effects.append(.answer(peer: peer, valid[name] == nil ? .stopping : .token(isShort: true)))
     }
+    effects.append(.dismissUnits)
     for name in tokens.keys { abandon(name) }
-    let revocable = valid.filter(\.value.plan.revokesOnStop).keys.sorted()
+    let revocable = revokes ? valid.filter(\.value.plan.revokesOnStop).keys.sorted() : []
     stopping = StopProgress(revoking: revocable, at: now)
     for name in revocable { effects.append(.withdraw(name)) }
     endStop(at: now)

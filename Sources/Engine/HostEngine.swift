@@ -7,7 +7,8 @@ import OrderedCollections
 /// test runs a year of a host in milliseconds.
 ///
 /// Each decision belongs to a small value of its own. The engine passes events between these, and keeps one deadline
-/// for the whole host. After the events that happened at the same time, it needs one `idle` event, which arms the timer.
+/// for the whole host. After the events that happened at the same time, it needs one `idle` event, which arms the
+/// timer.
 public struct HostEngine: Sendable {
   /// What the engine knows of one token.
   struct Token: Sendable {
@@ -107,8 +108,8 @@ public struct HostEngine: Sendable {
     case .idle: performDue(at: time)
     case .credentialRequested(let peer, let name, let since): request(peer, name, since: since, at: time)
     case .credentialAwaited(let name): if tokens[name]?.lifecycle.isWaiting ?? false { requestNewer(name) }
-    case .credentialPeerLeft(let peer): waits.remove(peer)
-    case .stop: beginStop(at: time)
+    case .statusChanged: status.want(tokens: tokens.count, at: time)
+    case .stop(let revokes): beginStop(revokes: revokes, at: time)
     case .withdrawn, .revoked: break
     }
   }

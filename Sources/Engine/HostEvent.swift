@@ -8,8 +8,8 @@ public enum HostEvent: Sendable {
   case configured(HostChange)
   /// The files that the previous run left for a token were read; the token, if it verified.
   case restored(String, RestoredToken?)
-  /// The daemon stops.
-  case stop
+  /// The daemon stops; `revokes`: tokens with `revoke_on_stop` are revoked.
+  case stop(revokes: Bool)
 
   // MARK: Requests
 
@@ -31,6 +31,8 @@ public enum HostEvent: Sendable {
 
   // MARK: Time
 
+  /// Something that the status shows has changed.
+  case statusChanged
   /// The timer fired.
   case woke
   /// A heartbeat is due: all files are examined, and what is overdue is done.
@@ -44,8 +46,6 @@ public enum HostEvent: Sendable {
   case credentialRequested(peer: UInt64, token: String, since: BootTime)
   /// A unit waits in the kernel's queue, where it cannot be answered yet.
   case credentialAwaited(token: String)
-  /// A unit has closed its connection, or got its answer.
-  case credentialPeerLeft(UInt64)
 
   // MARK: The end
 
@@ -172,6 +172,8 @@ public enum HostEffect: Sendable {
 
   // MARK: The end
 
+  /// Send all units that are connected their answer now, or a refusal.
+  case dismissUnits
   /// Write a token again that another process modified: nothing looks after its files from now on.
   case restoreFiles(String)
   /// Remove the files of a token for good: `withdrawn`.

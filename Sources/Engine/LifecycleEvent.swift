@@ -6,8 +6,15 @@ public enum LifecycleEvent: Hashable, Sendable {
   case started(restored: TokenTimes?)
   /// The queued request was sent; it must have ended by `limit`.
   case began(limit: BootTime)
+  /// The attempt brought a verified token, which is tried at the API before it replaces the present one. That ends at
+  /// `limit`.
+  case received(limit: BootTime)
   /// A verified token was received.
   case acquired(TokenTimes)
+  /// The API does not accept the newest token any more, as far as known.
+  case rejected(AcquisitionFailure)
+  /// The newest token is accepted again, as far as known.
+  case accepted
   /// The attempt failed.
   case failed(AcquisitionFailure)
   /// The newest token is in its files.
@@ -46,6 +53,8 @@ public enum LifecycleReport: Hashable, Sendable {
   case restored(TokenTimes)
   /// A new token was received, after these failures.
   case acquired(TokenTimes, after: FailureStreak?)
+  /// The newest token, which has not expired, is not accepted any more.
+  case rejected(AcquisitionFailure)
   /// Attempts fail now, or fail in another way than before.
   case failing(AcquisitionFailure, next: BootTime)
   /// Attempts still fail with the same code: a line for debugging only.

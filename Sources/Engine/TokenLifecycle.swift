@@ -17,6 +17,8 @@ public struct TokenLifecycle: Sendable {
     case queued(since: BootTime)
     /// The request was sent and must have ended by then.
     case requesting(limit: BootTime)
+    /// A new token is tried at the API until then.
+    case probing(limit: BootTime)
   }
 
   /// The state of the token's files.
@@ -39,6 +41,8 @@ public struct TokenLifecycle: Sendable {
   public private(set) var publication = Publication.settled
   /// The failed attempts since the last successful one.
   public private(set) var failureStreak: FailureStreak?
+  /// Why the newest token is not accepted any more, though it has not expired; `nil` as far as known.
+  public private(set) var rejection: AcquisitionFailure?
 
   /// The earliest expiry of the tokens whose publication failed: one of several files may hold them nevertheless.
   private var earliestUnpublishedExpiry: BootTime?
@@ -78,7 +82,7 @@ public struct TokenLifecycle: Sendable {
     case .unstarted: break
     case .waiting(let until): note(until)
     case .queued(let since): note(since + Self.longestQueueTime)
-    case .requesting(let limit): note(limit)
+    case .requesting(let limit), .probing(let limit): note(limit)
     }
     note(published?.expiresAt)
     note(newest?.expiresAt)
@@ -100,7 +104,10 @@ public struct TokenLifecycle: Sendable {
     case .began(let limit):
       lastRequest = now
       phase = .requesting(limit: limit)
+    case .received(let limit): phase = .probing(limit: limit)
     case .acquired(let token): acquire(token, at: now, &effects)
+    case .rejected(let failure): reject(failure, at: now, &effects)
+    case .accepted: rejection = nil
     case .failed(let failure): fail(failure, at: now, &effects)
     case .published: settle(at: now, &effects)
     case .unpublished: if newest == nil { publication = .settled }
@@ -140,6 +147,7 @@ public struct TokenLifecycle: Sendable {
       effects.append(.publish)
     } else {
       newest = nil
+      rejection = nil
       publication = .settled
       effects.append(.report(.expired))
     }
@@ -162,9 +170,20 @@ public struct TokenLifecycle: Sendable {
     if let failure = token.fault(at: now) { return fail(failure, at: now, &effects) }
     effects.append(.report(.acquired(token, after: failureStreak)))
     failureStreak = nil
+    rejection = nil
     newest = token
     phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
     publish(&effects)
+  }
+
+  /// Requests another token. The present one stays in its files: another instance of the API may still accept it.
+  private mutating func reject(_ failure: AcquisitionFailure, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    guard newest != nil else { return }
+    if rejection?.code != failure.code { effects.append(.report(.rejected(failure))) }
+    rejection = failure
+    // A server that rejects the client, or asks to wait, is obeyed. Other waits are those of a token that is good.
+    guard isWaiting, failureStreak?.failure.kind != .refused, failureStreak?.failure.retryAfter == nil else { return }
+    request(at: now, &effects)
   }
 
   private mutating func fail(_ failure: AcquisitionFailure, at now: BootTime, _ effects: inout [LifecycleEffect]) {
@@ -173,11 +192,16 @@ public struct TokenLifecycle: Sendable {
     failuresOfKind = before?.failure.kind == failure.kind ? failuresOfKind + 1 : 1
     failureStreak = FailureStreak(failure: failure, count: (before?.count ?? 0) + 1, since: before?.since ?? now)
     let wait = RetryBackoff.delay(
-      after: failure, failures: failuresOfKind, remaining: newest.map { $0.expiresAt - now }, using: &random)
+      after: failure, failures: failuresOfKind, remaining: remainingLifetime(at: now), using: &random)
     let next = now + wait
     phase = .waiting(until: next)
     let isReported = before?.failure.code == failure.code
     effects.append(.report(isReported ? .stillFailing(failure, next: next) : .failing(failure, next: next)))
+  }
+
+  /// The remaining lifetime of a token that is accepted, as far as known.
+  private func remainingLifetime(at now: BootTime) -> Duration? {
+    rejection == nil ? newest.map { $0.expiresAt - now } : nil
   }
 
   private mutating func settle(at now: BootTime, _ effects: inout [LifecycleEffect]) {
@@ -217,6 +241,8 @@ public struct TokenLifecycle: Sendable {
     case .unstarted: break
     case .requesting(let limit):
       if limit + Self.hangLimit <= now { request(at: now, &effects) }
+    case .probing(let limit):
+      if limit <= now { request(at: now, &effects) }
     case .waiting(let until):
       if until <= now { request(at: now, &effects) }
     case .queued(let since):

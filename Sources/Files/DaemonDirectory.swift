@@ -101,6 +101,8 @@ package enum DaemonFile {
   package static let status = "status.json"
   /// The control socket, in the runtime directory.
   package static let control = "control"
+  /// The socket for reports of rejected tokens, in the runtime directory.
+  package static let rejections = "reject.sock"
   /// The lock, in each directory that the daemon writes to.
   package static let lock = ".konexus-tokend.lock"
 }

@@ -34,13 +34,15 @@ public struct HTTPRequest: Sendable {
   public var transport: TransportSettings
   /// Whether the response contains the server's certificates and the TLS version. This needs a new connection.
   public var collectsCertificates: Bool
+  /// Whether the exchange ends after the header fields. The content is not read, and the connection is closed.
+  public var discardsBody: Bool
 
   /// Makes a request. The defaults suit OAuth.
   public init(
     method: Method = .get, url: String, headers: [HTTPHeader] = [], authorization: Secret? = nil, body: Secret? = nil,
     contentType: String = "application/x-www-form-urlencoded", timeout: Duration = .seconds(10),
     connectTimeout: Duration? = nil, transport: TransportSettings = TransportSettings(),
-    collectsCertificates: Bool = false
+    collectsCertificates: Bool = false, discardsBody: Bool = false
   ) {
     self.method = method
     self.url = url
@@ -52,6 +54,7 @@ public struct HTTPRequest: Sendable {
     self.connectTimeout = min(timeout, connectTimeout ?? max(.seconds(15), timeout / 2))
     self.transport = transport
     self.collectsCertificates = collectsCertificates
+    self.discardsBody = discardsBody
   }
 }
 
@@ -61,7 +64,7 @@ public struct HTTPResponse: Sendable {
   public var status: Int
   /// The header fields of the final response, without trailers and without those of a proxy.
   public var headers: HTTPHeaders
-  /// The content, within the client's limit.
+  /// The content, within the client's limit. Empty if the request discards it.
   public var body: [UInt8]
   /// The durations of the phases.
   public var timings: HTTPTimings

@@ -23,6 +23,8 @@ final class Transfer {
   private var tlsVersion: String?
   /// The limit at which a callback ended the transfer.
   private var exceeded: HTTPFailure.Reason?
+  /// Whether a callback ended the transfer because the content is not wanted.
+  private var hasDiscardedBody = false
 
   init(_ prepared: PreparedRequest, id: UInt64, completion: @escaping TransferLoop.Completion) throws(HTTPFailure) {
     guard let easy = curl_easy_init() else { throw HTTPFailure(reason: .other, message: "libcurl has no memory") }
@@ -85,10 +87,25 @@ final class Transfer {
     if prepared.request.collectsCertificates, tlsVersion == nil, let version = ccurl_tls_version(easy) {
       tlsVersion = String(cString: version)
     }
+    if prepared.request.discardsBody, isHeaderComplete, isFinalResponse {
+      hasDiscardedBody = true
+      return false
+    }
     return true
   }
 
+  /// Whether the server's final response has begun. A proxy's response to CONNECT has a status of its own in libcurl.
+  private var isFinalResponse: Bool {
+    var status = 0
+    ccurl_get_long(easy, CURLINFO_RESPONSE_CODE, &status)
+    return status >= 200
+  }
+
   private func takeBody(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard !prepared.request.discardsBody else {
+      hasDiscardedBody = true
+      return false
+    }
     guard body.count + bytes.count <= prepared.limits.bodyBytes else {
       exceeded = .bodyTooLarge(limit: prepared.limits.bodyBytes)
       return false
@@ -106,7 +123,7 @@ final class Transfer {
   func finish(_ code: CURLcode = CURLE_OK, cancelled: Bool = false) {
     if cancelled {
       completion(.failure(prepared.cancellation))
-    } else if code == CURLE_OK, isHeaderComplete {
+    } else if isHeaderComplete, code == CURLE_OK || (hasDiscardedBody && code == CURLE_WRITE_ERROR) {
       completion(.success(response()))
     } else {
       // libcurl accepts header fields that end early as a response without content.
@@ -219,7 +236,9 @@ struct TransferOptions {
     let timeout = prepared.request.timeout.wholeMilliseconds
     set(CURLOPT_TIMEOUT_MS, timeout)
     set(CURLOPT_CONNECTTIMEOUT_MS, min(timeout, prepared.request.connectTimeout.wholeMilliseconds))
-    set(CURLOPT_MAXFILESIZE_LARGE, offset: curl_off_t(prepared.limits.bodyBytes))
+    if !prepared.request.discardsBody {
+      set(CURLOPT_MAXFILESIZE_LARGE, offset: curl_off_t(prepared.limits.bodyBytes))
+    }
     set(CURLOPT_NOSIGNAL, 1)
     // The end of a transfer does not wait for a name server.
     set(CURLOPT_QUICK_EXIT, 1)

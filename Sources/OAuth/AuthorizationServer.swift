@@ -3,7 +3,7 @@ public import HTTP
 
 /// One authorization server as this host sees it: its discovery document and its keys, and the way to a verified token.
 ///
-/// A document is used while it is fresh, and longer while the server cannot be reached.
+/// A document is used while it is fresh. While the server cannot be reached, it is used for a day after it was read.
 public actor AuthorizationServer {
   /// The server's issuer identifier, as configured.
   public nonisolated let issuer: String
@@ -11,9 +11,9 @@ public actor AuthorizationServer {
   private let server: ServerConnection
   private let executor: (any TaskExecutor)?
   private let metadata = DocumentCache<ServerMetadata>()
-  private let keys = DocumentCache<KeySet>()
+  let keys = DocumentCache<FetchedKeys>()
 
-  private nonisolated var endpoint: TokenEndpoint { TokenEndpoint(server: server) }
+  nonisolated var endpoint: TokenEndpoint { TokenEndpoint(server: server) }
 
   /// Makes a server without cached documents.
   ///
@@ -32,9 +32,10 @@ public actor AuthorizationServer {
   /// Uses the documents of a previous run until they can be read again. Does not replace documents that it has already.
   public func adopt(_ context: VerificationContext) {
     let now = Moment.now().boot
-    if metadata.cached == nil { metadata.cached = Cached(value: context.metadata, readAt: now, freshUntil: now) }
+    let readAt = min(context.readAt ?? now, now)
+    if metadata.cached == nil { metadata.cached = Cached(value: context.metadata, readAt: readAt, freshUntil: now) }
     if keys.cached == nil, let known = context.keys {
-      keys.cached = Cached(value: known, readAt: now, freshUntil: now)
+      keys.cached = Cached(value: FetchedKeys(keys: known), readAt: readAt, freshUntil: now)
     }
   }
 
@@ -49,16 +50,21 @@ public actor AuthorizationServer {
       throw error.without(request.sensitive)
     }
     do throws(AcquisitionFailure) {
-      switch request.verification {
-      case .jwt: return try await verifyBySignature(answer, request, metadata, attempt)
-      case .introspection: return try await verifyByIntrospection(answer, request, metadata, attempt)
-      case .none:
-        return answer.verifiedToken(try answer.unverifiedClaims(request), request, metadata: metadata)
-      }
+      var token =
+        switch request.verification {
+        case .jwt: try await verifyBySignature(answer, request, metadata, attempt)
+        case .introspection: try await verifyByIntrospection(answer, request, metadata, attempt)
+        case .none: answer.verifiedToken(try answer.unverifiedClaims(request), request, metadata: metadata)
+        }
+      token.context.readAt = documentsReadAt
+      return token
     } catch {
       throw error.without(request.sensitive + [answer.response.accessToken])
     }
   }
+
+  /// The time at which the older of both documents was read.
+  private var documentsReadAt: BootTime? { [metadata.cached?.readAt, keys.cached?.readAt].compactMap(\.self).min() }
 
   /// Revokes a token (RFC 7009), as the client to which it was issued.
   ///
@@ -79,7 +85,7 @@ public actor AuthorizationServer {
   /// - Throws: `AcquisitionFailure` if they cannot be read in time.
   public func fetchKeys(timeout: Duration = .seconds(10)) async throws(AcquisitionFailure) -> KeySet {
     let attempt = Attempt(timeout: timeout, at: Moment.now().boot)
-    return try await fetchKeys(try await fetchMetadata(attempt, longest: nil), attempt, longest: nil)
+    return try await fetchKeys(try await fetchMetadata(attempt, longest: nil), attempt, longest: nil).keys
   }
 
   /// Requests a token, if necessary at an endpoint that has moved.
@@ -103,7 +109,7 @@ public actor AuthorizationServer {
 
   // MARK: Documents
 
-  private func currentMetadata(
+  func currentMetadata(
     _ attempt: Attempt, needsKeys: Bool
   ) async throws(AcquisitionFailure) -> ServerMetadata {
     // A document that lacks a member is read again at each attempt, even if it is fresh.
@@ -111,18 +117,22 @@ public actor AuthorizationServer {
       return cached.value
     }
     do {
-      return try await readMetadata(attempt, longest: metadata.cached == nil ? nil : Attempt.substituteTimeout)
+      return try await readMetadata(attempt, longest: substituteTimeout(metadata))
     } catch {
       // An outage of discovery alone has no effect while the token endpoint works. A wrong document has.
-      guard let lastGood = metadata.cached, error.isOutage else { throw error }
-      metadata.cached?.freshUntil = Moment.now().boot + Freshness.afterOutage
-      return lastGood.value
+      guard let lastGood = metadata.substitute(after: error, at: Moment.now().boot) else { throw error }
+      return lastGood
     }
+  }
+
+  /// The limit for reading a document that has a substitute; nil if there is none.
+  private func substituteTimeout<Value>(_ cache: DocumentCache<Value>) -> Duration? {
+    cache.hasSubstitute(at: Moment.now().boot) ? Attempt.substituteTimeout : nil
   }
 
   /// Reads the document again after a failure of its endpoint. Returns nil if this attempt has read it already, or if
   /// it was read too often.
-  private func rereadMetadata(_ attempt: Attempt) async -> ServerMetadata? {
+  func rereadMetadata(_ attempt: Attempt) async -> ServerMetadata? {
     guard let cached = metadata.cached, cached.readAt < attempt.start,
       metadata.reloads.permits(at: Moment.now().boot)
     else { return nil }
@@ -150,7 +160,8 @@ public actor AuthorizationServer {
         let now = Moment.now().boot
         // A document without keys serves some tokens, but must not replace one with keys.
         if parsed.jwksURI != nil || metadata.cached?.value.jwksURI == nil {
-          metadata.cached = Cached(value: parsed, readAt: now, freshUntil: now + Freshness.of(response))
+          let freshness = Freshness.bounded(Freshness.stated(by: response))
+          metadata.cached = Cached(value: parsed, readAt: now, freshUntil: now + freshness)
         }
         server.observe?(.discovered(parsed))
         return parsed
@@ -168,41 +179,59 @@ public actor AuthorizationServer {
   }
 
   private func currentKeys(_ metadata: ServerMetadata, _ attempt: Attempt) async throws(AcquisitionFailure) -> KeySet {
-    if let cached = keys.cached, Moment.now().boot < cached.freshUntil { return cached.value }
+    if let cached = keys.cached, Moment.now().boot < cached.freshUntil { return cached.value.keys }
     do {
-      return try await readKeys(metadata, attempt, longest: keys.cached == nil ? nil : Attempt.substituteTimeout)
+      return try await readKeys(metadata, attempt, longest: substituteTimeout(keys)).keys
     } catch {
-      guard let lastGood = keys.cached, error.isOutage else { throw error }
-      keys.cached?.freshUntil = Moment.now().boot + Freshness.afterOutage
-      return lastGood.value
+      guard let lastGood = keys.substitute(after: error, at: Moment.now().boot) else { throw error }
+      return lastGood.keys
     }
   }
 
-  private func readKeys(
-    _ metadata: ServerMetadata, _ attempt: Attempt, longest: Duration?
-  ) async throws(AcquisitionFailure) -> KeySet {
+  func readKeys(
+    _ metadata: ServerMetadata, _ attempt: Attempt, longest: Duration?, isConditional: Bool = true
+  ) async throws(AcquisitionFailure) -> FetchedKeys {
     try await read(try metadata.keyLocation, into: keys, attempt, longest: longest) {
       () async throws(AcquisitionFailure) in
-      try await self.fetchKeys(metadata, attempt, longest: longest)
+      try await self.fetchKeys(metadata, attempt, longest: longest, isConditional: isConditional)
     }
   }
 
+  /// Reads the key set.
+  ///
+  /// - Parameter isConditional: Whether the server may answer that the cached one of the same location is current.
   private func fetchKeys(
-    _ metadata: ServerMetadata, _ attempt: Attempt, longest: Duration?
-  ) async throws(AcquisitionFailure) -> KeySet {
+    _ metadata: ServerMetadata, _ attempt: Attempt, longest: Duration?, isConditional: Bool = true
+  ) async throws(AcquisitionFailure) -> FetchedKeys {
     let location = try metadata.keyLocation
-    let response = try await server.get(
-      location, "keys", timeout: try attempt.allowance(at: Moment.now().boot, longest: longest))
-    let parsed: KeySet
-    do {
-      parsed = try KeySet(parsing: response.body)
+    let known = keys.cached.flatMap { isConditional && $0.value.location == location ? $0.value : nil }
+    let sentAt = Moment.now().boot
+    let response: HTTPResponse
+    do throws(AcquisitionFailure) {
+      response = try await server.get(
+        location, "keys", timeout: try attempt.allowance(at: sentAt, longest: longest),
+        conditions: known?.validators?.conditions ?? [])
     } catch {
-      throw AcquisitionFailure(.malformedAnswer, "\(location) answered with no usable key set: \(error)")
+      // Something on the way can reject the condition rather than the request.
+      if error.code == .documentRejected { keys.cached?.value.validators = nil }
+      throw error
     }
-    let now = Moment.now().boot
-    keys.cached = Cached(value: parsed, readAt: now, freshUntil: now + Freshness.of(response))
-    server.observe?(.keys(count: parsed.count))
-    return parsed
+    let fetched: FetchedKeys
+    if response.status == 304 {
+      guard let confirmed = known?.confirmed(by: response) else {
+        return try await fetchKeys(metadata, attempt, longest: longest, isConditional: false)
+      }
+      fetched = confirmed
+    } else {
+      fetched = try FetchedKeys(parsing: response, from: location)
+    }
+    // A response can be overtaken by that to a later request.
+    if sentAt >= keys.cached?.readAt ?? sentAt {
+      let freshUntil = Moment.now().boot + Freshness.bounded(fetched.freshness)
+      keys.cached = Cached(value: fetched, readAt: sentAt, freshUntil: freshUntil)
+    }
+    server.observe?(.keys(count: fetched.keys.count))
+    return fetched
   }
 
   /// Waits for the reading of `url` that is under way, or starts one by `fetch`.
@@ -277,7 +306,8 @@ public actor AuthorizationServer {
   private func verifyByFreshKeys(
     _ answer: TokenAnswer, _ request: TokenRequest, _ metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> VerifiedToken {
-    let fresh = try await readKeys(metadata, attempt, longest: nil)
+    // Some servers change their keys and keep the ETag.
+    let fresh = try await readKeys(metadata, attempt, longest: nil, isConditional: false).keys
     do throws(VerificationFailure) {
       let claims = try claims(of: answer, request, fresh)
       return answer.verifiedToken(claims, request, metadata: metadata, keys: fresh)

@@ -8,6 +8,17 @@ final class DocumentCache<Value: Sendable> {
   var reading: Reading<Value>?
   /// The limit of readings that a failure suggests, before the cached value is stale.
   var reloads = RateLimiter()
+
+  /// Whether the cached value can be used if the document cannot be read.
+  func hasSubstitute(at now: BootTime) -> Bool { cached.map { now < $0.readAt + Freshness.substitution } ?? false }
+
+  /// The cached value, to be used for another minute because `failure` prevents a reading. Nil if the document is
+  /// wrong rather than absent, or if the value is too old.
+  func substitute(after failure: AcquisitionFailure, at now: BootTime) -> Value? {
+    guard failure.isOutage, hasSubstitute(at: now), let lastGood = cached else { return nil }
+    cached?.freshUntil = min(now + Freshness.afterOutage, lastGood.readAt + Freshness.substitution)
+    return lastGood.value
+  }
 }
 
 /// A value from the server, and the time until which it is fresh.
@@ -15,6 +26,41 @@ struct Cached<Value: Sendable>: Sendable {
   var value: Value
   var readAt: BootTime
   var freshUntil: BootTime
+}
+
+/// A key set, and what a later request for it needs.
+struct FetchedKeys: Sendable {
+  var keys: KeySet
+  /// Its URL; nil if a previous run read it.
+  var location: String?
+  /// The validators of the response.
+  var validators: CacheValidators?
+  /// The freshness that the server stated last.
+  var freshness: Duration?
+}
+
+extension FetchedKeys {
+  /// Reads the key set of a response.
+  ///
+  /// - Throws: `malformedAnswer` if it is none.
+  init(parsing response: HTTPResponse, from location: String) throws(AcquisitionFailure) {
+    do throws(KeySetFailure) { keys = try KeySet(parsing: response.body) } catch {
+      throw AcquisitionFailure(.malformedAnswer, "\(location) answered with no usable key set: \(error)")
+    }
+    self.location = location
+    validators = CacheValidators(response.headers)
+    freshness = Freshness.stated(by: response)
+  }
+
+  /// These keys, after a response with the status 304. Nil if it is about another key set.
+  ///
+  /// The response's freshness replaces the former one, if it states any (RFC 9111, 3.2 and 4.3.4).
+  func confirmed(by response: HTTPResponse) -> FetchedKeys? {
+    guard validators?.agree(withNotModified: response.headers) ?? false else { return nil }
+    var confirmed = self
+    confirmed.freshness = Freshness.stated(by: response) ?? freshness
+    return confirmed
+  }
 }
 
 /// A reading of a document that is under way. All attempts that need the document wait for the same response.
@@ -45,17 +91,23 @@ struct Reading<Value: Sendable> {
 enum Freshness {
   /// The minimum, whatever the server says: tokens of 20 s must not mean a discovery every 10 s.
   static let shortest = Duration.seconds(60)
-  /// The maximum: a signing key that was withdrawn must not be trusted for long.
-  static let longest = Duration.seconds(86_400)
+  /// The maximum. Half a day is left to read the document again, should the server be out of reach then.
+  static let longest = Duration.seconds(43_200)
+  /// The time from the reading of a document to the end of its use as a substitute: a signing key that was withdrawn
+  /// must not be trusted for long.
+  static let substitution = Duration.seconds(86_400)
   /// The default if the server says nothing.
   static let usual = Duration.seconds(3600)
   /// The extension of the last good document while the server cannot be reached.
   static let afterOutage = Duration.seconds(60)
 
-  /// The freshness of a response, within these bounds.
-  static func of(_ response: HTTPResponse) -> Duration {
-    min(max(CacheLifetime.freshness(response.headers, unixTime: Int64(Moment.now().unix)) ?? usual, shortest), longest)
+  /// The freshness that a response states; nil if it states none.
+  static func stated(by response: HTTPResponse) -> Duration? {
+    CacheLifetime.freshness(response.headers, unixTime: Int64(Moment.now().unix))
   }
+
+  /// The freshness that counts, within these bounds.
+  static func bounded(_ stated: Duration?) -> Duration { min(max(stated ?? usual, shortest), longest) }
 }
 
 /// A limit of three reloads at once and then one per 30 s.

@@ -34,6 +34,15 @@ public struct KeySet: Sendable {
   /// The number of usable keys.
   public var count: Int { entries.count }
 
+  /// The SHA-256 of the usable keys in hexadecimal digits. It does not depend on their order: some servers list the
+  /// same keys in another order each time.
+  public var fingerprint: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    let keys = entries.compactMap { try? encoder.encode($0.source) }.map { String(decoding: $0, as: UTF8.self) }
+    return SHA256.hex(of: Array(keys.sorted().joined(separator: "\n").utf8))
+  }
+
   /// Reads a JWKS document.
   ///
   /// - Throws: ``KeySetFailure`` if it is longer than 1 MiB, is not a JWKS, or holds no usable key. A faulty key among

@@ -13,14 +13,16 @@ struct ServerConnection: Sendable {
 
   /// Fetches a JSON document. `what` names it in messages.
   ///
-  /// - Throws: Unless the status is 200.
+  /// - Parameter conditions: The conditions under which it is wanted. The server may answer 304 to them.
+  /// - Throws: Unless the status is 200, or 304 to a conditional request.
   func get(
-    _ url: String, _ what: String, timeout: Duration, collectsCertificates: Bool = false
+    _ url: String, _ what: String, timeout: Duration, conditions: [HTTPHeader] = [], collectsCertificates: Bool = false
   ) async throws(AcquisitionFailure) -> HTTPResponse {
     let sentAt = Moment.now()
     let response = try await send(
       HTTPRequest(
-        method: .get, url: url, timeout: timeout, transport: transport, collectsCertificates: collectsCertificates),
+        method: .get, url: url, headers: conditions, timeout: timeout, transport: transport,
+        collectsCertificates: collectsCertificates),
       what)
     if let observe {
       let receivedAt = Moment.now()
@@ -29,7 +31,9 @@ struct ServerConnection: Sendable {
       }
       observe(.fetched(AcquisitionStep.Document(url: url, response: response, skew: skew)))
     }
-    guard response.status == 200 else { throw Self.failure(of: response, what, url, isDocument: true) }
+    guard response.status == 200 || (response.status == 304 && !conditions.isEmpty) else {
+      throw Self.failure(of: response, what, url, isDocument: true)
+    }
     return response
   }
 

@@ -72,12 +72,8 @@ struct TokenEndpoint: Sendable {
   func introspect(
     _ answer: TokenAnswer, _ request: TokenRequest, _ metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> AccessTokenClaims {
-    let timeout = try attempt.allowance(at: Moment.now().boot)
-    let posted = try await postToken(
-      answer.response.accessToken,
-      to: metadata.introspectionEndpoint(byCertificate: request.credentials.hasCertificate), "introspection",
-      supported: metadata.introspectionEndpointAuthMethodsSupported, like: answer.clientAuthentication, request,
-      metadata, timeout)
+    let posted = try await postForIntrospection(
+      answer.response.accessToken, like: answer.clientAuthentication, request, metadata, attempt)
     do throws(AcquisitionFailure) {
       return try introspectedClaims(posted.response, answer, request)
     } catch {
@@ -85,9 +81,31 @@ struct TokenEndpoint: Sendable {
     }
   }
 
-  private func introspectedClaims(
-    _ response: HTTPResponse, _ answer: TokenAnswer, _ request: TokenRequest
-  ) throws(AcquisitionFailure) -> AccessTokenClaims {
+  /// Asks the server whether a held token is still active. The other members of the response do not count.
+  func isActive(
+    _ held: VerifiedToken, as request: TokenRequest, at metadata: ServerMetadata, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> Bool {
+    let posted = try await postForIntrospection(
+      held.accessToken, like: held.clientAuthentication, request, metadata, attempt)
+    do throws(AcquisitionFailure) { return try Self.introspection(posted.response).isActive } catch {
+      throw error.without(posted.sensitive)
+    }
+  }
+
+  private func postForIntrospection(
+    _ token: Secret, like clientAuthentication: ClientAuthentication, _ request: TokenRequest,
+    _ metadata: ServerMetadata, _ attempt: Attempt
+  ) async throws(AcquisitionFailure) -> Posted {
+    try await postToken(
+      token, to: metadata.introspectionEndpoint(byCertificate: request.credentials.hasCertificate), "introspection",
+      supported: metadata.introspectionEndpointAuthMethodsSupported, like: clientAuthentication, request,
+      metadata, try attempt.allowance(at: Moment.now().boot))
+  }
+
+  /// Reads an introspection response (RFC 7662, 2.2).
+  private static func introspection(
+    _ response: HTTPResponse
+  ) throws(AcquisitionFailure) -> (part: TokenPart, isActive: Bool) {
     let part: TokenPart
     do throws(VerificationFailure) {
       part = try TokenPart("introspection", response.body)
@@ -100,6 +118,13 @@ struct TokenEndpoint: Sendable {
         .malformedAnswer,
         "the introspection endpoint answered 200 with a body that does not say whether the token is active")
     }
+    return (part, isActive)
+  }
+
+  private func introspectedClaims(
+    _ response: HTTPResponse, _ answer: TokenAnswer, _ request: TokenRequest
+  ) throws(AcquisitionFailure) -> AccessTokenClaims {
+    let (part, isActive) = try Self.introspection(response)
     guard isActive else {
       throw AcquisitionFailure(.tokenInactive, "the introspection endpoint calls the token inactive")
     }

@@ -41,11 +41,14 @@ public struct VerificationContext: Hashable, Sendable, Codable {
   public var metadata: ServerMetadata
   /// The server's keys; nil for a token that they did not verify.
   public var keys: KeySet?
+  /// The time at which the older of both was read from the server; nil if it is unknown.
+  public var readAt: BootTime?
 
   /// Makes a context.
-  public init(metadata: ServerMetadata, keys: KeySet?) {
+  public init(metadata: ServerMetadata, keys: KeySet?, readAt: BootTime? = nil) {
     self.metadata = metadata
     self.keys = keys
+    self.readAt = readAt
   }
 }
 

@@ -1,4 +1,5 @@
 import Base
+import Engine
 public import Files
 
 /// The metrics file for node_exporter's textfile collector (`metrics_file`), replaced atomically.
@@ -21,9 +22,10 @@ public struct MetricsFile: Sendable {
   ///
   /// - Throws: `PublicationFailure`. The previous content then stays.
   public mutating func write(_ status: BrokerStatus) throws(PublicationFailure) {
-    if var last = written, status.writtenAt >= last.writtenAt, status.writtenAt < last.writtenAt + Self.period {
-      last.writtenAt = status.writtenAt
-      if last == status { return }
+    if let last = written, status.writtenAt >= last.writtenAt, status.writtenAt < last.writtenAt + Self.period,
+      status.isEqual(to: last)
+    {
+      return
     }
     try file.replace(with: Array(MetricsText.render(status).utf8))
     written = status
@@ -78,6 +80,19 @@ enum MetricsText {
     gauge("token_obtained_timestamp_seconds", "When the last good token was asked for, in Unix time.", \.lastSuccess)
     gauge("token_next_request_timestamp_seconds", "When the next request is due, in Unix time.", \.nextAttempt)
     gauge("clock_skew_seconds", "How far the authorization server's clock is ahead of this host's.", \.clockSkew)
+    /// Adds a counter with one sample per token, of the times until the status was written.
+    func timeCounter(_ name: String, _ help: String, _ value: (Availability.Totals) -> Duration) {
+      family(name, "counter", help) { name, samples in
+        for token in status.tokens {
+          guard let now = status.monotonic, let totals = token.availability?.totals(at: now) else { continue }
+          samples += "\(name){token=\"\(token.name)\"} \(number(value(totals).seconds))\n"
+        }
+      }
+    }
+    timeCounter(
+      "token_available_seconds_total", "For how long applications had a valid token, as far as is known.", \.available)
+    timeCounter(
+      "token_unavailable_seconds_total", "For how long applications had no valid token.", \.unavailable)
     family("refresh_total", "counter", "Attempts to get a token since the daemon started, by how they ended.") {
       name, samples in
       for token in status.tokens {

@@ -1,4 +1,5 @@
-import Base
+package import Base
+import Engine
 import FoundationEssentials
 
 /// The content of `status.json`: one JSON object, with a line for each token.
@@ -13,15 +14,20 @@ struct StatusDocument {
   private var tokens: [TokenStatus] = []
   private var lines: [Range<Int>] = []
 
+  /// An unchanged status is written again after this time, so that the document shows until when it was true. After a
+  /// crash, the next run knows no more.
+  private static let period = Duration.seconds(60)
+
   /// Encodes `status`.
   ///
-  /// - Returns: `nil` if nothing but the time has changed, or if a number cannot be encoded.
+  /// - Returns: `nil` if nothing but the time has changed for less than a minute, or if a number cannot be encoded.
   func updated(to status: BrokerStatus) -> StatusDocument? {
     var head = status
     head.tokens = []
-    var previous = self.head
-    previous?.writtenAt = head.writtenAt
-    guard head != previous || status.tokens != tokens else { return nil }
+    if let previous = self.head, head.isEqual(to: previous), status.tokens == tokens {
+      guard let written = previous.monotonic, let now = head.monotonic, now - written >= Self.period else { return nil }
+      head.writtenAt = previous.writtenAt
+    }
     return try? StatusDocument(head, status.tokens, after: self)
   }
 
@@ -106,6 +112,8 @@ private enum PlausibleNumbers {
     values.allSatisfy { $0.map(seconds.contains) ?? true }
   }
 
+  static func areSeconds(_ values: [Double]) -> Bool { values.allSatisfy(seconds.contains) }
+
   static func areNatural(_ values: Int...) -> Bool { values.allSatisfy { $0 >= 0 } }
 }
 
@@ -113,8 +121,19 @@ extension BrokerStatus {
   /// Whether the numbers, without those of the tokens, are in range.
   var isPlausible: Bool {
     version == 1 && pid > 0 && processStart ?? 0 >= 0 && PlausibleNumbers.areNatural(reloads)
-      && PlausibleNumbers.areSeconds(writtenAt, startedAt, stoppedAt)
+      && writtenAtMonotonic ?? 0 >= 0 && PlausibleNumbers.areSeconds(writtenAt, startedAt, stoppedAt)
   }
+
+  /// Whether this differs from `other` in nothing but the time.
+  func isEqual(to other: BrokerStatus) -> Bool {
+    var other = other
+    other.writtenAt = writtenAt
+    other.writtenAtMonotonic = writtenAtMonotonic
+    return self == other
+  }
+
+  /// When this was written, on `CLOCK_MONOTONIC`.
+  package var monotonic: BootTime? { writtenAtMonotonic.map(BootTime.init(nanoseconds:)) }
 }
 
 extension TokenStatus {
@@ -125,6 +144,7 @@ extension TokenStatus {
       && PlausibleNumbers.areSeconds(
         expiresAt, nextAttempt, obtainedAt, clockSkew, lastSuccess, failure?.since, lastFailure?.since,
         tally.lastSuccess, durations.sum)
+      && PlausibleNumbers.areSeconds(availability?.times ?? [])
       && PlausibleNumbers.areNatural(
         requests, successes, failure?.count ?? 0, lastFailure?.count ?? 0, tally.successes, tally.transientFailures,
         tally.refusals, durations.total)

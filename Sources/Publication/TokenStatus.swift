@@ -1,4 +1,5 @@
 public import Base
+package import Engine
 public import Files
 import Glibc
 public import OAuth
@@ -104,6 +105,8 @@ public struct TokenStatus: Hashable, Sendable, Codable {
   public var caFile: String?
   /// Additional information, such as which of two secrets the server accepted.
   public var notes: [String] = []
+  /// How long applications had a valid token, and how long they had none; `nil` in documents of earlier releases.
+  package var availability: Availability?
 
   /// The status of a token without any requests.
   package init(name: String, issuer: String, clientID: String) {
@@ -121,8 +124,11 @@ public struct BrokerStatus: Hashable, Sendable, Codable {
   public var pid: Int32
   /// The boot that the boot-time clock belongs to.
   public var bootID: String
-  /// When this was written, seconds since 1970.
+  /// When this was written, seconds since 1970. In a document: when something has changed last.
   public var writtenAt: Double
+  /// When this was written, on `CLOCK_MONOTONIC` in nanoseconds; `nil` in documents of earlier releases. What a
+  /// document says was true until then.
+  public var writtenAtMonotonic: Int64?
   /// When the daemon started, seconds since 1970.
   public var startedAt: Double
   /// Whether the daemon reported that it is ready. It is ready when each token was published or refused, and at least
@@ -150,7 +156,7 @@ public struct BrokerStatus: Hashable, Sendable, Codable {
     version: Int = 1, pid: Int32, bootID: String, writtenAt: Double, startedAt: Double, isReady: Bool,
     configuration: String, reloads: Int, configurationProblem: String? = nil, configurationStamp: FileStamp? = nil,
     isConfigurationChanged: Bool = false, tokens: [TokenStatus], processStart: Int64? = ProcessStart.own,
-    stoppedAt: Double? = nil
+    stoppedAt: Double? = nil, writtenAtMonotonic: Int64? = nil
   ) {
     self.version = version
     self.pid = pid
@@ -166,5 +172,6 @@ public struct BrokerStatus: Hashable, Sendable, Codable {
     self.tokens = tokens
     self.processStart = processStart
     self.stoppedAt = stoppedAt
+    self.writtenAtMonotonic = writtenAtMonotonic
   }
 }

@@ -70,6 +70,7 @@ extension StatusReport {
       var clientId: String
       var scope: [String]
       var clockSkewSeconds: Double?
+      var availability: Availability?
       var outputs: [Output]
       var notes: [String]
 
@@ -91,11 +92,37 @@ extension StatusReport {
         clientId = status.clientID
         scope = status.scope
         clockSkewSeconds = status.clockSkew
+        availability = token.availability.map(Availability.init)
         outputs = zip(status.outputs, token.files).map {
           Output(path: $0.path, format: $0.format, mode: $0.mode, file: $1)
         }
         notes = status.notes
       }
+    }
+
+    struct Availability: Encodable {
+      var availableSeconds: Double
+      var unavailableSeconds: Double
+      var percent: Double
+      var since: Double
+      var longestGap: Gap?
+
+      init(_ availability: TokenAvailability) {
+        let totals = availability.totals
+        availableSeconds = totals.available.seconds
+        unavailableSeconds = totals.unavailable.seconds
+        percent = Double(availability.hundredths) / 100
+        since = availability.since
+        longestGap = totals.longestGap.map {
+          Gap(seconds: $0.length.seconds, startedAt: $0.startedAt, cause: $0.failure?.rawValue)
+        }
+      }
+    }
+
+    struct Gap: Encodable {
+      var seconds: Double
+      var startedAt: Double
+      var cause: String?
     }
 
     struct Output: Encodable {

@@ -68,18 +68,24 @@ extension StatusReport {
 
   private func table(_ style: TextStyle) -> [StyledLine] {
     let now = now.unix
-    var rows = [["TOKEN", "STATE", "VALID FOR", "NEXT REFRESH", "LAST SUCCESS", "REQUESTS", "FILE"]]
+    let showsAvailability = tokens.contains { $0.availability != nil }
+    var rows = [
+      ["TOKEN", "STATE", "VALID FOR", "NEXT REFRESH", "LAST SUCCESS", "REQUESTS"]
+        + (showsAvailability ? ["AVAILABLE"] : []) + ["FILE"]
+    ]
     for token in tokens {
       let status = token.status
       let output = status.outputs.first
-      rows.append([
+      var row = [
         status.name, token.health.rawValue,
         token.remaining.map { $0 > .zero ? Timestamp.span($0) : "ended" } ?? "-",
         daemonState == .running ? status.nextAttempt.map { Timestamp.relative($0, now: now) } ?? "under way" : "-",
         status.lastSuccess.map { Timestamp.relative($0, now: now) } ?? "never",
         "\(status.requests), \(status.successes) good",
-        output.map { "\(token.files.first?.mode ?? $0.mode) \($0.path)" } ?? "-",
-      ])
+      ]
+      if showsAvailability { row.append(token.availability?.percentage ?? "-") }
+      row.append(output.map { "\(token.files.first?.mode ?? $0.mode) \($0.path)" } ?? "-")
+      rows.append(row)
     }
     // On a narrow terminal the file gets a line of its own.
     var files: [String?] = Array(repeating: nil, count: rows.count)
@@ -163,6 +169,7 @@ extension StatusReport.Token {
     let failures = status.failures(now: now)
     facts += failures.isEmpty ? [("last failure", "none")] : failures
     facts.append(("requests", "\(status.requests) sent, \(status.successes) brought a token"))
+    if let availability { facts.append(("availability", availability.sentence)) }
     for (output, file) in zip(status.outputs, files) {
       let seen =
         switch file.exists {

@@ -71,6 +71,8 @@ public struct StatusReport: Sendable {
     public var files: [FileAttributes]
     /// Whether the daemon missed a deadline.
     public var isOverdue: Bool
+    /// For how long applications had a token; `nil` if that is not known, or only for a short time.
+    var availability: TokenAvailability?
   }
 
   /// The status file.
@@ -165,6 +167,12 @@ extension StatusReport.Token {
       } else {
         .absent
       }
+    guard daemonState != .ofAnotherBoot else { return }
+    // A daemon that runs writes a missing file again.
+    let isInFile = daemonState == .running || files.allSatisfy { $0.exists != false }
+    availability = TokenAvailability(
+      status.availability, writtenAt: loaded.status.monotonic,
+      expiresAt: isInFile ? remaining.map { now.boot + $0 } : nil, now: now)
   }
 }
 

@@ -107,6 +107,7 @@ package struct ConfigurationReader {
     let directory = environment.tokenDirectory
     var daemonFiles = [
       directory + "/" + DaemonFile.status: "its status", directory + "/" + DaemonFile.control: "its control socket",
+      directory + "/" + DaemonFile.rejections: "its socket for rejected tokens",
     ]
     for path in reservedPaths.keys where FilePath.name(of: path) == DaemonFile.lock {
       daemonFiles[path] = "its lock on the directory"

@@ -30,6 +30,8 @@ actor Daemon {
   private var stored: StoredConfiguration?
   private var lastComparison = Moment.now().boot
   private var isStopping = false
+  /// The exit status of `run --once`, once it is known.
+  private var exitCode: Int32?
   private var hasUnmappedStartupCode = false
   private var isDirectoryLost = false
   private var isStarted = false
@@ -94,9 +96,12 @@ actor Daemon {
       let listened: @Sendable (Int32?) -> Void = { [self] socket in assumeIsolated { $0.manager.keep(socket) } }
       let looked: @Sendable () -> Void = { [self] in assumeIsolated { $0.restoreDirectory() } }
       let takenOver: @Sendable (String) -> Void = { [leftovers] in leftovers.release($0) }
+      // Later: the broker is in the middle of its work.
+      let exited: @Sendable () -> Void = { [self] in broker.queue.async { self.endLater() } }
       let previous = StatusFile.left(in: environment.tokenDirectory)
       try await broker.start(
-        after: previous, sockets: sockets, onListen: listened, onLook: looked, onTakeover: takenOver
+        after: previous, sockets: sockets, onListen: listened, onLook: looked, onTakeover: takenOver,
+        onExit: exited
       ) {
         [self] status in
         assumeIsolated { $0.report(status) }
@@ -186,18 +191,18 @@ actor Daemon {
       // A second signal ends the process at once.
       guard !isStopping else { end() }
       isStopping = true
-      broker.assumeIsolated { $0.stop() }
+      let isStarted = broker.assumeIsolated { $0.stop() }
       manager.stopping()
-      guard broker.assumeIsolated({ $0.hasRevocable }) else { end() }
-      Task(executorPreference: broker.requests) {
-        await self.broker.revokeOnStop()
-        await self.end()
-      }
+      if !isStarted { end() }
     }
   }
 
+  private nonisolated func endLater() {
+    assumeIsolated { daemon -> Void in daemon.end() }
+  }
+
   /// Writes to the status that the daemon has stopped, and ends the process.
-  private func end(_ code: Int32? = nil) -> Never {
+  private func end() -> Never {
     var last = broker.assumeIsolated { $0.status() }
     let isComplete = onceLimit == nil || !last.tokens.isEmpty && last.tokens.allSatisfy { $0.condition != .absent }
     last.stoppedAt = last.writtenAt
@@ -207,7 +212,7 @@ actor Daemon {
     files.flushMetrics(until: limit)
     // Requests in progress are abandoned: the files are complete at any time. exit(3) would run handlers that free
     // libraries while other threads use them.
-    _exit(code ?? (isComplete ? EXIT_SUCCESS : EX_TEMPFAIL))
+    _exit(exitCode ?? (isComplete ? EXIT_SUCCESS : EX_TEMPFAIL))
   }
 
   private func report(_ status: BrokerStatus) {
@@ -224,7 +229,7 @@ actor Daemon {
   /// - 75 (EX_TEMPFAIL) if the time limit is over or the daemon was stopped.
   private func endIfDone(_ status: BrokerStatus) {
     // The broker has no tokens while it checks their directories.
-    guard let onceLimit, !status.tokens.isEmpty else { return }
+    guard let onceLimit, !status.tokens.isEmpty, exitCode == nil else { return }
     let missing = status.tokens.filter { $0.condition == .absent }
     let code: Int32
     if missing.isEmpty {
@@ -240,8 +245,8 @@ actor Daemon {
       let reason = token.failure?.kind == .refused ? "the server refuses the token" : "no token within the time"
       logger.error("\(reason): \(token.line(now: status.writtenAt))")
     }
-    broker.assumeIsolated { $0.stop() }
-    end(code)
+    exitCode = code
+    _ = broker.assumeIsolated { $0.stop(revokes: false) }
   }
 
   /// Unmaps most of the program: only the start needs it.

@@ -16,7 +16,9 @@ struct KonexusTokend: ParsableCommand {
         man konexus-tokend    (exit codes, what happens when)
       """,
     version: konexusTokendVersion,
-    subcommands: [Run.self, Reload.self, Status.self, Wait.self, Show.self, Inspect.self, Check.self])
+    subcommands: [
+      Run.self, Reload.self, Status.self, Wait.self, Refresh.self, Show.self, Inspect.self, Check.self,
+    ])
 }
 
 /// Errors of commands: the problem and the next command, on standard error.

@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test func anAttemptHasFiveSecondsBesideItsExchanges() {
-    #expect(AttemptLimits.limit(from: Self.at(100), exchanges: .seconds(60)) == Self.at(165))
+    #expect(AttemptLimits.limit(from: Self.at(100), timeout: .seconds(30)) == Self.at(165))
   }
 
   @Test(

@@ -247,15 +247,16 @@ struct SimulatedHost {
         file = nil
         tamperedSince = nil
         try handle(.unpublished)
-      case .arm(let time):
-        isArmed = true
-        try require(time > now, "armed for the past after \(event)")
-        let wait = (lifecycle.nextWake(after: now) ?? now).nanoseconds - boot + 50_000
-        try require(wait < .max, "nothing armed after \(event)")
-        monoTimer = mono + min(wait, 86_400 * Self.second)
-        wallTimer = wall + min(wait, 86_400 * Self.second)
       case .report(let report): try hear(report)
       }
+    }
+    if let time = lifecycle.nextWake(after: now) {
+      isArmed = true
+      try require(time > now, "armed for the past after \(event)")
+      let wait = time.nanoseconds - boot + 50_000
+      try require(wait < .max, "nothing armed after \(event)")
+      monoTimer = mono + min(wait, 86_400 * Self.second)
+      wallTimer = wall + min(wait, 86_400 * Self.second)
     }
     try require(isArmed && lifecycle.deadline != nil, "no timer after \(event) in \(lifecycle.phase)")
     if let newest = lifecycle.newest {

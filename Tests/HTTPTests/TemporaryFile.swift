@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// A file that is removed when it is released.
 final class TemporaryFile: Sendable {

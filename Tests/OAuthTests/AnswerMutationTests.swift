@@ -99,6 +99,32 @@ import Testing
     }
   }
 
+  @Test(arguments: [UInt64.random(in: .min ... .max)]) func challenges(_ seed: UInt64) {
+    run(#"Basic realm="x", Bearer realm="api", error="invalid_token", error_description="no key""#, seed) {
+      bytes, round in
+      guard let error = BearerChallenge.error(in: String(decoding: bytes, as: UTF8.self)) else { return }
+      expectPlain(error, seed, round)
+      #expect((1...BearerChallenge.longestError).contains(error.utf8.count), "seed \(seed), round \(round)")
+    }
+  }
+
+  @Test(arguments: [UInt64.random(in: .min ... .max)]) func validators(_ seed: UInt64) {
+    for valid in [#"W/"33a64df5-08,15""#, "Mon, 23 Nov 2026 00:00:00 GMT"] {
+      run(valid, seed, share: 2) { bytes, round in
+        let text = String(decoding: bytes, as: UTF8.self)
+        let headers = HTTPHeaders([
+          HTTPHeader("ETag", text), HTTPHeader("Last-Modified", text),
+          HTTPHeader("Date", "Tue, 24 Nov 2026 00:00:00 GMT"),
+        ])
+        for condition in CacheValidators(headers)?.conditions ?? [] {
+          #expect(condition.value == text, "seed \(seed), round \(round)")
+          #expect(condition.value.utf8.allSatisfy { (0x20...0x7e).contains($0) }, "seed \(seed), round \(round)")
+          #expect(condition.value.utf8.count <= CacheValidators.longestValue, "seed \(seed), round \(round)")
+        }
+      }
+    }
+  }
+
   private func expectPlain(_ message: String, _ seed: UInt64, _ round: Int) {
     #expect(message.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f }, "seed \(seed), round \(round)")
     #expect(message.utf8.count < 4000, "seed \(seed), round \(round)")

@@ -1,6 +1,7 @@
 // HandlerTest API TOKEN_FILE ELSEWHERE calls the API with KonexusTokenHandler. Exit code 0: all checks passed.
 // ELSEWHERE is an http:// address at which the caller counts requests.
 // HandlerTest API TOKEN_FILE: the same while the API answers with redirects.
+// HandlerTest API TOKEN_FILE rejected: the API rejects the token in the file, and konexus-tokend can get another one.
 using System;
 using System.IO;
 using System.Net;
@@ -98,9 +99,19 @@ internal static class HandlerTest
         Check("a redirect is not followed", response.StatusCode == HttpStatusCode.Redirect);
     }
 
+    private static async Task Rejected(string api, string tokenFile)
+    {
+        var token = File.ReadAllText(tokenFile);
+        var response = await Client(tokenFile, api).GetAsync("/api/v2/settings/subscriptions");
+        Check("a token that the API rejected is reported", response.StatusCode == HttpStatusCode.OK);
+        Check("and replaced", File.ReadAllText(tokenFile) != token);
+    }
+
     private static int Main(string[] arguments)
     {
-        if (arguments.Length == 2) Redirect(arguments[0], arguments[1]).GetAwaiter().GetResult();
+        if (arguments.Length == 3 && arguments[2] == "rejected")
+            Rejected(arguments[0], arguments[1]).GetAwaiter().GetResult();
+        else if (arguments.Length == 2) Redirect(arguments[0], arguments[1]).GetAwaiter().GetResult();
         else Run(arguments[0], arguments[1], arguments[2]).GetAwaiter().GetResult();
         return failures == 0 ? 0 : 1;
     }

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 @testable import Base
+@testable import Engine
 @testable import Files
 @testable import Publication
 @testable import Report
@@ -47,7 +48,7 @@ import Testing
       return ["clockSkew", "since", "sum"].contains(name) || name.hasSuffix("At") || name.hasPrefix("last")
         || name == "nextAttempt"
     }
-    #expect(times.count >= 11, "\(times)")
+    #expect(times.count >= 15, "\(times)")
     for place in times {
       #expect(StatusDocument.parse(Secret(try Self.text(whole, with: number, at: place))) == nil, "\(place)")
     }
@@ -158,10 +159,18 @@ import Testing
     token.caFile = "/ca.pem"
     token.notes = ["a note"]
     token.tally.lastSuccess = 1_764_000_000
+    // With a gap that has ended and one that has not.
+    let clock = Moment(boot: BootTime(seconds: 1), unix: 1_764_000_000, monotonic: BootTime(seconds: 1))
+    var availability = Availability(hasToken: false, cause: .serverError, at: clock)
+    for second in [100.0, 200] {
+      let now = Moment(boot: clock.boot, unix: clock.unix + second, monotonic: clock.monotonic + .seconds(second))
+      availability.record(hasToken: second == 100, cause: .nameResolution, at: now)
+    }
+    token.availability = availability
     let status = BrokerStatus(
       pid: 7, bootID: BootID.current, writtenAt: 1_764_000_000, startedAt: 1_763_999_000, isReady: true,
       configuration: "/etc/config.toml", reloads: 1, configurationProblem: "bad", tokens: [token],
-      processStart: 5, stoppedAt: 1_764_000_000)
+      processStart: 5, stoppedAt: 1_764_000_000, writtenAtMonotonic: 201_000_000_000)
     let data = try JSONEncoder().encode(status)
     return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
   }

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Base
+@testable import Engine
 @testable import Publication
 
 @Suite struct MetricsFileTests {
@@ -35,5 +36,44 @@ import Testing
       pid: 7, bootID: "b", writtenAt: 1_764_000_000, startedAt: 1_763_999_000, isReady: true,
       configuration: "/etc/konexus-tokend/config.toml", reloads: 0, tokens: [token])
     #expect(MetricsText.render(status).contains("clock_skew_seconds{token=\"konexus\"} 0\n"))
+  }
+
+  @Test("the times with and without a token are counted until the file is written")
+  func availability() throws {
+    func after(_ seconds: Double) -> Moment {
+      Moment(
+        boot: BootTime(seconds: 100 + seconds), unix: 1_764_000_000 + seconds,
+        monotonic: BootTime(seconds: 100 + seconds))
+    }
+    let start = after(0)
+    var token = TokenStatus(name: "konexus", issuer: "https://auth.example.com", clientID: "c")
+    var status = BrokerStatus(
+      pid: 7, bootID: "b", writtenAt: start.unix, startedAt: start.unix, isReady: true,
+      configuration: "/etc/konexus-tokend/config.toml", reloads: 0, tokens: [token])
+    func text(at seconds: Double) -> String {
+      status.writtenAtMonotonic = after(seconds).monotonic.nanoseconds
+      status.tokens = [token]
+      return MetricsText.render(status)
+    }
+    #expect(!text(at: 5).contains("available_seconds"), "without a count there is no metric")
+    var availability = Availability(hasToken: false, at: start)
+    availability.record(hasToken: true, at: after(2.5))
+    token.availability = availability
+    #expect(
+      text(at: 60).contains(
+        """
+        # HELP konexus_tokend_token_available_seconds_total For how long applications had a valid token, as far as is \
+        known.
+        # TYPE konexus_tokend_token_available_seconds_total counter
+        konexus_tokend_token_available_seconds_total{token="konexus"} 57.5
+        # HELP konexus_tokend_token_unavailable_seconds_total For how long applications had no valid token.
+        # TYPE konexus_tokend_token_unavailable_seconds_total counter
+        konexus_tokend_token_unavailable_seconds_total{token="konexus"} 2.5
+
+        """))
+    availability.record(hasToken: false, at: after(60))
+    token.availability = availability
+    #expect(text(at: 90).contains("token_available_seconds_total{token=\"konexus\"} 57.5\n"))
+    #expect(text(at: 90).contains("token_unavailable_seconds_total{token=\"konexus\"} 32.5\n"))
   }
 }

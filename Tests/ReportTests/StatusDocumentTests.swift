@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 @testable import Base
+@testable import Engine
 @testable import Publication
 
 @Suite struct StatusDocumentTests {
@@ -22,6 +23,46 @@ import Testing
     #expect(document.updated(to: status) == nil)
     status.reloads += 1
     #expect(try decode(#require(document.updated(to: status))) == status)
+  }
+
+  /// After a crash, the next run knows only until when the document was true.
+  @Test func anUnchangedDocumentIsWrittenOnceAMinute() throws {
+    var status = status(of: ["river"])
+    status.writtenAtMonotonic = 1_000_000_000_000
+    let changed = status.writtenAt
+    var document = try #require(StatusDocument().updated(to: status))
+    for seconds in 1...180 {
+      status.writtenAt += 1
+      status.writtenAtMonotonic = 1_000_000_000_000 + Int64(seconds) * 1_000_000_000
+      let next = document.updated(to: status)
+      #expect((next != nil) == seconds.isMultiple(of: 60), "\(seconds)")
+      guard let next else { continue }
+      document = next
+      let read = try decode(next)
+      #expect(read.writtenAtMonotonic == status.writtenAtMonotonic)
+      #expect(read.writtenAt == changed, "the time of the last change")
+      #expect(read.isEqual(to: status))
+    }
+    status.reloads += 1
+    let next = try #require(document.updated(to: status))
+    #expect(try decode(next) == status)
+  }
+
+  /// Members of later releases are ignored, and those that an earlier release did not write can be missing.
+  @Test func documentsOfOtherReleasesAreRead() throws {
+    var status = status(of: ["river"])
+    status.writtenAtMonotonic = 1_000_000_000_000
+    let clock = Moment(boot: BootTime(seconds: 1), unix: 1_764_000_000, monotonic: BootTime(seconds: 1))
+    status.tokens[0].availability = Availability(hasToken: true, at: clock)
+    let text = String(decoding: try #require(StatusDocument().updated(to: status)).bytes, as: UTF8.self)
+    let availability = try #require(text.firstMatch(of: /"availability":\{[^}]*\},/)).output
+    var earlier = status
+    earlier.writtenAtMonotonic = nil
+    earlier.tokens[0].availability = nil
+    let reduced = text.replacing(availability, with: "").replacing(/"writtenAtMonotonic":[0-9]+/, with: #""a":1"#)
+    #expect(StatusDocument.parse(Secret(reduced)) == earlier)
+    let later = text.replacing(#""availability":{"#, with: #""aMember":{"b":[1]},"availability":{"aMember":"x","#)
+    #expect(later != text && StatusDocument.parse(Secret(later)) == status)
   }
 
   /// Lines of the previous document are used again. After each change of the list, each token must have its own line.

@@ -10,13 +10,16 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -111,14 +114,35 @@ func lower(members object) object {
 	return result
 }
 
+func readToken() (string, error) {
+	text, err := os.ReadFile(tokenFile)
+	return strings.TrimSpace(string(text)), err
+}
+
+// replace reports a token that the API rejected to konexus-tokend. It waits up to 2 s for another one in the file.
+func replace(token string) {
+	end := time.Now().Add(2 * time.Second)
+	if daemon, err := net.DialTimeout("unix", filepath.Dir(tokenFile)+"/reject.sock", 2*time.Second); err == nil {
+		name := strings.TrimSuffix(filepath.Base(tokenFile), ".token")
+		fmt.Fprintf(daemon, "rejected %s sha256 %x\n", name, sha256.Sum256([]byte(token)))
+		daemon.Close()
+	}
+	for next, err := readToken(); err == nil && next == token && time.Now().Before(end); next, err = readToken() {
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 // call returns a member of the API's response, if the response reports success and has the member.
 func call(path string, body object, name string) (value any, err error) {
 	text, err := json.Marshal(body)
 	code, content := http.StatusUnauthorized, []byte(nil)
+	token := ""
 	for attempt := 0; attempt < 2 && code == http.StatusUnauthorized && err == nil; attempt++ {
-		var token []byte // Read again after a 401: the file may hold another token by now.
-		if token, err = os.ReadFile(tokenFile); err == nil {
-			code, content, err = fetch("POST", api+"/api/v2/alerts"+path, strings.TrimSpace(string(token)), text)
+		if attempt > 0 { // After a 401 once more, with another token if there is one.
+			replace(token)
+		}
+		if token, err = readToken(); err == nil {
+			code, content, err = fetch("POST", api+"/api/v2/alerts"+path, token, text)
 		}
 	}
 	if err != nil {

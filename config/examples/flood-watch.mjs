@@ -7,7 +7,10 @@
 // Exit codes: 0 the dry run succeeded; 1 the dry run failed; 64 a setting is wrong. Otherwise it runs until a signal.
 // Messages: alert sent; alert was accepted before; alert not sent; older alert discarded; no reading; state not saved;
 // no state of a previous run; wrong setting; dry run succeeded; dry run failed.
+import { createHash } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { createConnection } from 'node:net'
+import { basename, dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const log = (message) => console.error(`flood-watch: ${message}`)
@@ -46,16 +49,30 @@ async function request(url, options) {
 const small = (members) => Object.fromEntries(
   Object.entries(members).map(([name, value]) => [name.charAt(0).toLowerCase() + name.slice(1), value]))
 
+const readToken = async () => (await readFile(TOKEN_FILE, 'ascii')).split('\n')[0]
+
+// Reports a token that the API rejected to konexus-tokend. Waits up to 2 s for another one in the file.
+async function replace(token) {
+  const end = Date.now() + 2000
+  const digest = createHash('sha256').update(token).digest('hex')
+  createConnection(`${dirname(TOKEN_FILE)}/reject.sock`).on('error', () => { /* No daemon listens. */ }).resume()
+    .end(`rejected ${basename(TOKEN_FILE, '.token')} sha256 ${digest}\n`)
+  while (await readToken() === token && Date.now() < end) await sleep(50)
+}
+
 // Returns the API's response, if it reports success and has the member.
 async function call(path, body, member) {
-  const post = async () => {
-    const [token] = (await readFile(TOKEN_FILE, 'ascii')).split('\n')
+  const post = async (token) => {
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
     return request(`${API}/api/v2/alerts${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
   }
-  let { code, text } = await post()
-  // After a 401 once more: the file may hold another token by now.
-  if (code === 401) ({ code, text } = await post())
+  const token = await readToken()
+  let { code, text } = await post(token)
+  if (code === 401) {
+    // Once more, with another token if there is one.
+    await replace(token)
+    ;({ code, text } = await post(await readToken()))
+  }
   let response = {}, status = {}
   try {
     response = small(JSON.parse(text))

@@ -41,18 +41,25 @@ fetch() {
 "*}
 }
 
+# replace_token: reports $token, which the API rejected, to konexus-tokend. Waits up to 2 s for another one in the file.
+replace_token() {
+  printf %s "$token" | konexus-tokend refresh "$(basename "$TOKEN_FILE" .token)" --rejected - --wait 2s \
+    --directory "$(dirname "$TOKEN_FILE")" >/dev/null
+}
+
 # call PATH BODY MEMBER: prints the response, if it reports success and has the member. Status 1 means that the API
 # rejected the call, so the call had no effect. After any other status that is unknown.
 call() {
   for attempt in 1 2; do
+    token=$(head -n 1 "$TOKEN_FILE")
     # The token goes through a descriptor, because every user of the host can read the arguments of curl.
     fetch "$API/api/v2/alerts$1" --proto =https --header @/dev/fd/3 --json @/dev/fd/4 3<<HEADER 4<<BODY || return 2
-Authorization: Bearer $(head -n 1 "$TOKEN_FILE")
+Authorization: Bearer $token
 HEADER
 $2
 BODY
-    # After a 401 once more: the file may hold another token by now.
-    [ "$code" = 401 ] || break
+    # After a 401 once more, with another token if there is one.
+    case $code$attempt in 4011) replace_token ;; *) break ;; esac
   done
   [ "$code" = 200 ] || log "/alerts$1: HTTP $code: $(printf %s "$reply" | tr -d '[:cntrl:]' | cut -c -300)"
   case $code in 200) ;; 4??) return 1 ;; *) return 2 ;; esac

@@ -8,11 +8,14 @@ Exit codes: 0 the dry run succeeded; 1 the dry run failed; 64 a setting is wrong
 Messages: alert sent; alert was accepted before; alert not sent; older alert discarded; no reading; state not saved;
 no state of a previous run; wrong setting; dry run succeeded; dry run failed.
 """
+import contextlib
+import hashlib
 import json
 import logging
 import math
 import os
 import signal
+import socket
 import sys
 import time
 import urllib.error
@@ -73,14 +76,30 @@ def small(members):
     return {name[:1].lower() + name[1:]: value for name, value in members.items()}
 
 
+def read_token():
+    return TOKEN_FILE.read_text().partition("\n")[0]
+
+
+def replace(token):
+    """Reports a token that the API rejected to konexus-tokend. Waits up to 2 s for another one in the file."""
+    end = time.monotonic() + 2
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as daemon:
+        daemon.settimeout(2)
+        daemon.connect(str(TOKEN_FILE.with_name("reject.sock")))
+        daemon.sendall(f"rejected {TOKEN_FILE.stem} sha256 {hashlib.sha256(token.encode()).hexdigest()}\n".encode())
+    while read_token() == token and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 def call(path, body, member):
     """Returns the API's response, if it reports success and has the member."""
-    for _ in range(2):  # After a 401 once more: the file may hold another token by now.
-        token = TOKEN_FILE.read_text().partition("\n")[0]
+    for is_last in (False, True):  # After a 401 once more, with another token if there is one.
+        token = read_token()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         code, content = fetch(f"{API}/api/v2/alerts{path}", json.dumps(body).encode(), headers)
-        if code != 401:
+        if code != 401 or is_last:
             break
+        replace(token)
     try:
         response = small(json.loads(content))
         status = small(response.get("status") or {})

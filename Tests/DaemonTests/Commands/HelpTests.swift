@@ -25,7 +25,7 @@ import Testing
     let workplace = try Workplace()
     defer { workplace.remove() }
     let commands = try await commands(workplace)
-    #expect(commands == ["", "run", "reload", "status", "wait", "show", "inspect", "check"])
+    #expect(commands == ["", "run", "reload", "status", "wait", "refresh", "show", "inspect", "check"])
     for command in commands {
       let run = try await CommandRun(
         (command.isEmpty ? [] : [command]) + ["--help"], in: workplace, environment: ["COLUMNS": "80"])

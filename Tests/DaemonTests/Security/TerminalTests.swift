@@ -77,6 +77,7 @@ struct TerminalTests {
         ["show"],
         ["show", "no"], ["show", Self.hostile, "--min-validity", "9h", "--wait", "0s"], ["inspect", Self.hostile],
         ["reload"], ["wait", "--timeout", "0s"], ["wait", "no", "--timeout", "0s"],
+        ["refresh", "no"], ["refresh", "no", "--wait", "0s"],
         ["wait", Self.hostile, "--timeout", "0s"],
       ]
       for command in commands {

@@ -6,15 +6,15 @@ import Synchronization
 /// Each connection runs the script on a thread of its own. The server lasts as long as the process, unless it is
 /// stopped: were it to end with its last reference, another test's server could get its port while a client still talks
 /// to it.
-final class RawServer: Sendable {
-  typealias Script = @Sendable (RawConnection) -> Void
+package final class RawServer: Sendable {
+  package typealias Script = @Sendable (RawConnection) -> Void
 
-  let port: Int
+  package let port: Int
   private let listener: Int32
   private let record: Record
 
   /// What happened so far.
-  final class Record: Sendable {
+  package final class Record: Sendable {
     struct Contents {
       var connections = 0
       var requests: [RawRequest] = []
@@ -26,7 +26,7 @@ final class RawServer: Sendable {
 
   /// - Parameter backlog: How many connections the kernel accepts on behalf of a script that never does (`accepts`
   ///   false).
-  init(backlog: Int32 = 512, accepts: Bool = true, _ script: @escaping Script = { _ in }) throws {
+  package init(backlog: Int32 = 512, accepts: Bool = true, _ script: @escaping Script = { _ in }) throws {
     (listener, port) = try Self.bindPort()
     guard listen(listener, backlog) == 0 else { throw RawServerFailure(code: errno) }
     record = Record()
@@ -54,7 +54,7 @@ final class RawServer: Sendable {
   }
 
   /// Stops listening, and ends all connections.
-  func stop() {
+  package func stop() {
     shutdown(listener, Int32(SHUT_RDWR))
     close(listener)
     record.contents.withLock { contents in
@@ -63,7 +63,7 @@ final class RawServer: Sendable {
   }
 
   /// A socket with a port of its own on which nothing listens yet.
-  static func bindPort() throws -> (descriptor: Int32, port: Int) {
+  package static func bindPort() throws -> (descriptor: Int32, port: Int) {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -78,15 +78,15 @@ final class RawServer: Sendable {
     return (descriptor, Int(address.sin_port.bigEndian))
   }
 
-  var url: String { "http://127.0.0.1:\(port)" }
-  var secureURL: String { "https://127.0.0.1:\(port)" }
-  var connections: Int { record.contents.withLock { $0.connections } }
-  var requests: [RawRequest] { record.contents.withLock { $0.requests } }
-  var openConnections: Int { record.contents.withLock { $0.open.count } }
-  var bytesSent: Int { record.contents.withLock { $0.bytesSent } }
+  package var url: String { "http://127.0.0.1:\(port)" }
+  package var secureURL: String { "https://127.0.0.1:\(port)" }
+  package var connections: Int { record.contents.withLock { $0.connections } }
+  package var requests: [RawRequest] { record.contents.withLock { $0.requests } }
+  package var openConnections: Int { record.contents.withLock { $0.open.count } }
+  package var bytesSent: Int { record.contents.withLock { $0.bytesSent } }
 
   /// Runs `body` on a new thread.
-  static func onThread(_ body: @escaping @Sendable () -> Void) throws {
+  package static func onThread(_ body: @escaping @Sendable () -> Void) throws {
     final class Box {
       let body: @Sendable () -> Void
       init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -112,17 +112,19 @@ final class RawServer: Sendable {
   }
 }
 
-struct RawServerFailure: Error {
-  var code: Int32
+package struct RawServerFailure: Error {
+  package var code: Int32
+
+  package init(code: Int32) { self.code = code }
 }
 
 /// A request as its bytes were.
-struct RawRequest: Sendable {
-  var line: String
-  var headers: [String]
-  var body: [UInt8]
+package struct RawRequest: Sendable {
+  package var line: String
+  package var headers: [String]
+  package var body: [UInt8]
 
-  func header(_ name: String) -> String? {
+  package func header(_ name: String) -> String? {
     headers.first { $0.lowercased().hasPrefix(name.lowercased() + ":") }.map { line in
       String(line.dropFirst(name.count + 1).drop { $0 == " " })
     }
@@ -130,12 +132,12 @@ struct RawRequest: Sendable {
 }
 
 /// The server's end of one connection.
-struct RawConnection: Sendable {
-  let descriptor: Int32
+package struct RawConnection: Sendable {
+  package let descriptor: Int32
   let record: RawServer.Record
 
   /// Reads one request with its content; nil at the end of the connection.
-  func readRequest() -> RawRequest? {
+  package func readRequest() -> RawRequest? {
     var bytes: [UInt8] = []
     var end: Int?
     var buffer = [UInt8](repeating: 0, count: 16 << 10)
@@ -161,7 +163,7 @@ struct RawConnection: Sendable {
 
   /// Sends all of `bytes`; false if the client is gone.
   @discardableResult
-  func send(_ bytes: [UInt8]) -> Bool {
+  package func send(_ bytes: [UInt8]) -> Bool {
     var sent = 0
     while sent < bytes.count {
       let count = bytes[sent...].withUnsafeBytes {
@@ -175,28 +177,28 @@ struct RawConnection: Sendable {
   }
 
   @discardableResult
-  func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+  package func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
   /// A plain answer.
-  func answer(_ body: String, status: String = "200 OK", headers: [String] = []) {
+  package func answer(_ body: String, status: String = "200 OK", headers: [String] = []) {
     send(
       (["HTTP/1.1 \(status)", "Content-Length: \(body.utf8.count)"] + headers).joined(separator: "\r\n") + "\r\n\r\n"
         + body)
   }
 
   /// Answers requests until the client goes away.
-  func answerAll(_ body: String, headers: [String] = []) {
+  package func answerAll(_ body: String, headers: [String] = []) {
     while readRequest() != nil { answer(body, headers: headers) }
   }
 
   /// Waits until the client has closed its end.
-  func waitForClose() {
+  package func waitForClose() {
     var byte: UInt8 = 0
     while recv(descriptor, &byte, 1, 0) > 0 {}
   }
 
   /// Passes bytes on between the client and `other` until one of them ends.
-  func relay(to other: Int32) {
+  package func relay(to other: Int32) {
     var buffer = [UInt8](repeating: 0, count: 16 << 10)
     var ends = [
       pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: other, events: Int16(POLLIN), revents: 0),
@@ -211,13 +213,13 @@ struct RawConnection: Sendable {
   }
 
   /// Ends the connection by a reset instead of a proper end.
-  func reset() {
+  package func reset() {
     var linger = linger(l_onoff: 1, l_linger: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
     close()
   }
 
-  func close() {
+  package func close() {
     record.contents.withLock { contents in
       if contents.open.remove(descriptor) != nil { Glibc.close(descriptor) }
     }

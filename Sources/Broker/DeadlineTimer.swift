@@ -1,0 +1,40 @@
+import Base
+import Dispatch
+
+/// Fires once at a point of the boot-time clock, as nearly as Dispatch's two clocks allow.
+///
+/// Dispatch has no timer on `CLOCK_BOOTTIME`. Two timers stand for each deadline. The one on `CLOCK_MONOTONIC` is right
+/// if the wall clock is set, but does not advance during suspend. The one on `CLOCK_REALTIME` fires at once after a
+/// suspend, but is late if the clock was set back. If the first of them fires too early, the engine arms both again.
+final class DeadlineTimer {
+  private let uptime: any DispatchSourceTimer
+  private let wall: any DispatchSourceTimer
+
+  /// A timer that calls `handler` on `queue`; not armed yet.
+  init(queue: DispatchQueue, handler: @escaping @Sendable () -> Void) {
+    uptime = DispatchSource.makeTimerSource(flags: .strict, queue: queue)
+    wall = DispatchSource.makeTimerSource(flags: .strict, queue: queue)
+    for timer in [uptime, wall] {
+      timer.setEventHandler(handler: handler)
+      timer.schedule(wallDeadline: .distantFuture)
+      timer.activate()
+    }
+  }
+
+  deinit {
+    uptime.cancel()
+    wall.cancel()
+  }
+
+  /// Arms it for `deadline`. A deadline that has passed fires after `late`, so that a state that cannot move does not
+  /// spin.
+  func arm(_ deadline: BootTime, now: BootTime, late: Duration = .seconds(1)) {
+    // Rounded up: if a timer fired a microsecond early, nothing would be due, and it would be armed again for nothing.
+    let wait = deadline > now ? deadline - now + .microseconds(50) : late
+    let nanoseconds = Int(min(wait.nanoseconds, Duration.seconds(86_400).nanoseconds))
+    uptime.schedule(
+      deadline: DispatchTime.now() + DispatchTimeInterval.nanoseconds(nanoseconds), leeway: .milliseconds(1))
+    wall.schedule(
+      wallDeadline: DispatchWallTime.now() + DispatchTimeInterval.nanoseconds(nanoseconds), leeway: .milliseconds(1))
+  }
+}

@@ -1,0 +1,150 @@
+package import Base
+import Cryptography
+package import Engine
+
+/// A line that an application sends to the socket for rejected tokens.
+///
+/// `rejected NAME sha256 HEX64`, or `refresh NAME`. One space separates the words.
+package enum RejectionRequest: Hashable, Sendable {
+  /// The API rejected the token with this digest.
+  case rejected(name: String, digest: TokenDigest)
+  /// A new token is wanted.
+  case refresh(name: String)
+
+  /// The longest line in bytes, with its line break.
+  package static let longest = 256
+
+  /// The request of a line without its line break; `nil` if the line is none.
+  ///
+  /// A name is any word of printable ASCII. Whether it is that of a token is for the daemon to say.
+  package init?(line: some Collection<UInt8>) {
+    let words = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+    guard words.count >= 2, !words[1].isEmpty, words[1].allSatisfy({ (0x21...0x7e).contains($0) }) else { return nil }
+    let name = String(decoding: words[1], as: UTF8.self)
+    switch (String(decoding: words[0], as: UTF8.self), words.count) {
+    case ("refresh", 2): self = .refresh(name: name)
+    case ("rejected", 4):
+      guard words[2].elementsEqual("sha256".utf8), let digest = TokenDigest(hex: words[3]) else { return nil }
+      self = .rejected(name: name, digest: digest)
+    default: return nil
+    }
+  }
+
+  /// The line without its line break.
+  package var line: String {
+    switch self {
+    case .rejected(let name, let digest): "rejected \(name) sha256 \(digest.hex)"
+    case .refresh(let name): "refresh \(name)"
+    }
+  }
+}
+
+extension TokenDigest {
+  /// The digest of a token.
+  package init(of token: Secret) {
+    self.init(bytes: token.withBytes { SHA256.digest(of: $0) })
+  }
+}
+
+extension RejectionRequest {
+  /// The report that the API rejected a token.
+  package static func rejected(name: String, token: Secret) -> RejectionRequest {
+    .rejected(name: name, digest: TokenDigest(of: token))
+  }
+}
+
+/// The daemon's answer to a `RejectionRequest`: one line.
+package enum RejectionReply: Hashable, Sendable {
+  /// `newer`: a newer token is in the file.
+  case newer
+  /// `requested`: a new token is requested.
+  case requested
+  /// `limited SECONDS`: the request is sent after so many seconds.
+  case limited(seconds: Int)
+  /// `rejected SECONDS CODE`: the authorization server rejects the client. The next attempt is after so many seconds.
+  case rejected(seconds: Int, code: String)
+  /// `unknown`: the daemon has no token of that name.
+  case unknown
+  /// `error TEXT`: the request was not understood.
+  case error(String)
+
+  /// The longest line in bytes, with its line break.
+  package static let longest = 256
+
+  /// The line without its line break.
+  package var line: String {
+    switch self {
+    case .newer: "newer"
+    case .requested: "requested"
+    case .limited(let seconds): "limited \(seconds)"
+    case .rejected(let seconds, let code): "rejected \(seconds) \(code)"
+    case .unknown: "unknown"
+    case .error(let text): "error \(text)"
+    }
+  }
+
+  /// The reply of a line without its line break; `nil` if the line is none.
+  ///
+  /// Texts in it are those of the peer: they can contain anything.
+  package init?(line: String) {
+    func rest(after word: String) -> Substring? { line.hasPrefix(word + " ") ? line.dropFirst(word.count + 1) : nil }
+    if let text = rest(after: "error") {
+      self = .error(String(text))
+    } else if let text = rest(after: "limited"), let seconds = Self.seconds(text) {
+      self = .limited(seconds: seconds)
+    } else if let text = rest(after: "rejected") {
+      let words = text.split(separator: " ", omittingEmptySubsequences: false)
+      guard words.count == 2, let seconds = Self.seconds(words[0]), !words[1].isEmpty else { return nil }
+      self = .rejected(seconds: seconds, code: String(words[1]))
+    } else {
+      switch line {
+      case "newer": self = .newer
+      case "requested": self = .requested
+      case "unknown": self = .unknown
+      default: return nil
+      }
+    }
+  }
+
+  /// A number of seconds that a daemon can send.
+  private static func seconds(_ text: Substring) -> Int? {
+    guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = Int(text) else { return nil }
+    return seconds <= Int(longestWait) ? seconds : nil
+  }
+
+  /// A day, in seconds.
+  private static let longestWait = 86_400.0
+}
+
+extension RejectionReply {
+  /// The answer to a report.
+  ///
+  /// If the last attempt failed, the next one waits for the backoff. A report does not shorten the backoff after a
+  /// rejection, nor a `Retry-After`.
+  ///
+  /// - Parameters:
+  ///   - failure: the failure of the last attempt; `nil` if it succeeded.
+  ///   - next: when the next attempt is due; `nil` while one is under way.
+  package init(
+    _ verdict: RejectionReports.Verdict, after failure: AcquisitionFailure?, next: BootTime?, at now: BootTime
+  ) {
+    guard verdict != .newerInPlace else {
+      self = .newer
+      return
+    }
+    var limit: BootTime?
+    if case .rateLimited(let until) = verdict { limit = until }
+    let backoff = failure == nil ? nil : next
+    let end = [limit, backoff].compactMap(\.self).max() ?? now
+    guard end > now else {
+      self = .requested
+      return
+    }
+    let seconds = Int(min((end - now).seconds, Self.longestWait).rounded(.up))
+    if let failure, failure.kind == .refused {
+      self = .rejected(seconds: seconds, code: failure.code.rawValue)
+    } else {
+      self = .limited(seconds: seconds)
+    }
+  }
+}

@@ -1,0 +1,228 @@
+import Base
+import CLinux
+package import Dispatch
+package import Files
+import Glibc
+
+/// The process that sent a `RejectionRequest`, for the log only: it can have ended, or passed its connection on.
+package struct RejectionPeer: Hashable, Sendable {
+  /// The process id; `nil` if the process is in a namespace that this one cannot see.
+  package var process: Int32?
+  /// The user; `nil` if the service's user namespace does not map it.
+  package var userID: UInt32?
+
+  /// What the kernel reports in place of a user that is not mapped (user_namespaces(7)).
+  private static let overflowUser: UInt32 = 65_534
+
+  package init(process: Int32, userID: UInt32) {
+    self.process = process > 0 ? process : nil
+    self.userID = userID == Self.overflowUser ? nil : userID
+  }
+}
+
+/// The socket at which applications report rejected tokens: `reject.sock` in the runtime directory, for its group.
+///
+/// A connection carries one line and its answer: see `RejectionRequest` and `RejectionReply`. The daemon answers at
+/// once and ends the connection.
+///
+/// Each member of the group can send as many lines as it likes, so the work for them is bounded:
+///
+/// - A few connections are accepted at a time. Then the queue does what else is waiting in it.
+/// - At most `maximumConnections` are open; further ones wait in the kernel's queue.
+/// - A connection without a whole line after `lineLimit`, or with a line that is too long, ends.
+///
+/// Proof of `Sendable`: it is used on `queue` only, where its sources call it too.
+package final class RejectionSocket: @unchecked Sendable {
+  /// Answers one request, at once. It is called on the queue of the socket.
+  package typealias Handler = (RejectionRequest, RejectionPeer) -> RejectionReply
+
+  /// The most connections that are open at a time.
+  static let maximumConnections = 64
+  /// The most connections that are accepted before the queue does other work.
+  static let batch = 16
+  /// How long a peer may take to send its line.
+  static let lineLimit = Duration.seconds(1)
+
+  /// The permission bits of the socket's file. To connect, a process needs the right to write.
+  private static let mode: mode_t = 0o660
+
+  private let path: String
+  private let queue: DispatchQueue
+  private let handler: Handler
+  private let source: any DispatchSourceRead
+  /// Ends the connections whose time is over. One timer serves all: a timer for each would be memory that peers decide.
+  private let timer: any DispatchSourceTimer
+  private var connections: [Int32: Connection] = [:]
+  private var isPaused = false
+
+  /// A peer that has not sent its whole line yet.
+  private struct Connection {
+    var source: any DispatchSourceRead
+    var line: [UInt8]
+    var end: BootTime
+  }
+
+  /// Listens in `directory`. A socket that a previous run left there is replaced.
+  ///
+  /// The socket's file gets the group that token files get: that of the process, or of a set-group-ID directory.
+  ///
+  /// - Parameters:
+  ///   - queue: a serial queue, for the sources and the handler.
+  ///   - handler: answers a request.
+  /// - Throws: `PublicationFailure` if the socket cannot be opened.
+  package init(in directory: String, queue: DispatchQueue, handler: @escaping Handler) throws(PublicationFailure) {
+    path = directory + "/" + DaemonFile.rejections
+    let listener = try UnixSocket.listen(at: path, inTheWay: "remove it")
+    do throws(PublicationFailure) { try Self.admitGroup(to: path) } catch {
+      close(listener)
+      throw error
+    }
+    self.queue = queue
+    self.handler = handler
+    source = DispatchSource.makeReadSource(fileDescriptor: listener, queue: queue)
+    timer = DispatchSource.makeTimerSource(queue: queue)
+    timer.schedule(deadline: .distantFuture)
+    source.setCancelHandler { Glibc.close(listener) }
+    source.setEventHandler { [weak self] in self?.accept(listener) }
+    timer.setEventHandler { [weak self] in self?.endOverdue() }
+    source.activate()
+    timer.activate()
+  }
+
+  /// Whether the socket's file exists: another process can remove it.
+  package var isThere: Bool { UnixSocket.isThere(path) }
+
+  /// The number of open connections.
+  var openConnections: Int { connections.count }
+
+  deinit {
+    // A suspended source must not be released.
+    if isPaused { source.resume() }
+    source.cancel()
+    timer.cancel()
+    for connection in connections.values { connection.source.cancel() }
+  }
+
+  /// Lets the group connect. bind(2) applies the umask of the process, which has no bits for the group.
+  private static func admitGroup(to path: String) throws(PublicationFailure) {
+    // Only this process's user and root can write to the directory, so that the name stays that of the socket.
+    let directory = try OutputDirectory(FilePath.directory(of: path), allowsPersistentStorage: true)
+    let name = FilePath.name(of: path)
+    var status = stat()
+    guard fchmodat(directory.descriptor, name, mode, 0) == 0,
+      fstatat(directory.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+    else { throw .system("set the mode of", path, errno) }
+    guard status.st_mode & S_IFMT == S_IFSOCK, status.st_mode & 0o7777 == mode else {
+      throw PublicationFailure("\(path) was replaced while it was made; reload or restart the daemon")
+    }
+  }
+
+  private func accept(_ listener: Int32) {
+    for _ in 0..<Self.batch {
+      guard connections.count < Self.maximumConnections else { return pause() }
+      let accepted = linux_accept(listener)
+      if accepted < 0, errno == EINTR || errno == ECONNABORTED { continue }
+      if accepted < 0, errno == EAGAIN { return }
+      guard accepted >= 0 else {
+        // For example, no descriptor is left. There may be one soon.
+        queue.asyncAfter(deadline: .now() + .milliseconds(200)) { [weak self] in self?.resume() }
+        return pause()
+      }
+      admit(accepted)
+    }
+    // The source reports the rest again, after what waits in the queue.
+  }
+
+  /// Answers a peer whose line has arrived, as most have. Others get a source of their own.
+  private func admit(_ descriptor: Int32) {
+    var line: [UInt8] = []
+    if let reply = advance(descriptor, &line) { return end(descriptor, with: reply) }
+    let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
+    let connection = Connection(source: source, line: line, end: Moment.now().boot + Self.lineLimit)
+    if connections.isEmpty { schedule(connection.end) }
+    connections[descriptor] = connection
+    source.setEventHandler { [weak self] in self?.read(descriptor) }
+    source.setCancelHandler { Glibc.close(descriptor) }
+    source.activate()
+  }
+
+  private func read(_ descriptor: Int32) {
+    guard var connection = connections[descriptor] else { return }
+    let reply = advance(descriptor, &connection.line)
+    connections[descriptor] = connection
+    if let reply { end(descriptor, with: reply) }
+  }
+
+  /// What a peer gets.
+  private enum Outcome {
+    case reply(RejectionReply)
+    /// The end of the connection: the peer has closed it.
+    case end
+  }
+
+  /// Reads what has arrived; `nil` if more must come.
+  private func advance(_ descriptor: Int32, _ line: inout [UInt8]) -> Outcome? {
+    let received = withUnsafeTemporaryAllocation(byteCount: RejectionRequest.longest, alignment: 1) { buffer in
+      let count = recv(descriptor, buffer.baseAddress, RejectionRequest.longest - line.count, 0)
+      if count > 0 { line += buffer[..<count] }
+      return count
+    }
+    if received < 0 { return errno == EAGAIN || errno == EINTR ? nil : Outcome.end }
+    // What follows the line break is not read.
+    if let end = line.firstIndex(of: UInt8(ascii: "\n")) {
+      guard let request = RejectionRequest(line: line[..<end]) else {
+        return .reply(.error("not a request: send `rejected NAME sha256 HEX64` or `refresh NAME`"))
+      }
+      return .reply(handler(request, peer(of: descriptor)))
+    }
+    if line.count == RejectionRequest.longest { return .reply(.error("the line is too long")) }
+    return received == 0 ? Outcome.end : nil
+  }
+
+  private func peer(of descriptor: Int32) -> RejectionPeer {
+    let peer = UnixSocket.peer(of: descriptor)
+    return RejectionPeer(process: peer?.process ?? 0, userID: peer?.userID ?? .max)
+  }
+
+  /// Sends the answer and ends the connection. An empty socket takes a line without waiting.
+  private func end(_ descriptor: Int32, with outcome: Outcome) {
+    if case .reply(let reply) = outcome {
+      let text = reply.line.utf8.prefix(RejectionReply.longest - 1) + [UInt8(ascii: "\n")]
+      _ = linux_send(descriptor, text, text.count, -1)
+    }
+    if let connection = connections.removeValue(forKey: descriptor) {
+      // The cancel handler closes the descriptor. Until then, the peer must see the end.
+      shutdown(descriptor, Int32(SHUT_RDWR))
+      connection.source.cancel()
+      resume()
+    } else {
+      Glibc.close(descriptor)
+    }
+  }
+
+  private func endOverdue() {
+    let now = Moment.now().boot
+    for (descriptor, connection) in connections where connection.end <= now {
+      end(descriptor, with: .reply(.error("no line within 1 s")))
+    }
+    if let next = connections.values.map(\.end).min() { schedule(next) }
+  }
+
+  private func schedule(_ time: BootTime) {
+    let wait = max(.zero, time - Moment.now().boot) + .milliseconds(1)
+    timer.schedule(deadline: .now() + .nanoseconds(Int(wait.nanoseconds)), leeway: .milliseconds(50))
+  }
+
+  /// Stops accepting. Without it, the event of the source would be repeated.
+  private func pause() {
+    guard !isPaused else { return }
+    isPaused = true
+    source.suspend()
+  }
+
+  private func resume() {
+    guard isPaused else { return }
+    isPaused = false
+    source.resume()
+  }
+}

@@ -1,0 +1,215 @@
+import Base
+import Engine
+import HTTP
+import OAuth
+import Publication
+import Settings
+
+/// An authorization server and the way to it.
+struct ServerKey: Hashable {
+  var issuer: String
+  var transport: TransportSettings
+}
+
+/// The course of one token's requests since the start.
+struct RequestHistory {
+  fileprivate(set) var requests = 0
+  fileprivate(set) var tally = RequestTally()
+  fileprivate(set) var lastFailure: (failure: AcquisitionFailure, at: Moment)?
+  /// The server's clock minus this host's, by the last response.
+  var skew: Duration?
+  /// The method and secret that the server accepted last.
+  var clientAuthentication: ClientAuthentication?
+
+  fileprivate mutating func note(_ failure: AcquisitionFailure, sentAt: Moment) {
+    let now = Moment.now()
+    tally.count(failure, sentAt: sentAt, took: now.boot - sentAt.boot)
+    lastFailure = (failure, now)
+  }
+}
+
+/// Sends the token requests that the engine wants.
+///
+/// Requests run beside the broker. Their results are events.
+@BrokerActor final class RequestSender {
+  private struct Issuer {
+    let id: ServerID
+    let server: AuthorizationServer
+    /// The verification context of its last token.
+    var context: EncodedContext?
+  }
+
+  /// An attempt under way.
+  private struct Attempt {
+    /// When its secrets were to be read, or its request was sent.
+    var began: Moment
+    /// The request, once its secrets are read.
+    var request: TokenRequest?
+    var task: Task<Void, Never>?
+    /// The token that it brought.
+    var token: VerifiedToken?
+  }
+
+  private let tokens: ManagedTokens
+  private let loop: EngineLoop
+  private let log: EventLog
+  private let http: HTTPClient
+  private var issuers: [ServerKey: Issuer] = [:]
+  private var attempts: [UInt64: Attempt] = [:]
+  private var lastServer = 0
+
+  nonisolated init(_ tokens: ManagedTokens, _ loop: EngineLoop, _ log: EventLog, http: HTTPClient) {
+    self.tokens = tokens
+    self.loop = loop
+    self.log = log
+    self.http = http
+  }
+
+  // MARK: Issuers
+
+  /// The server of a token.
+  func server(of token: ManagedToken) -> AuthorizationServer { issuer(token.server).server }
+
+  /// The engine's name of a token's server.
+  func serverID(of token: ManagedToken) -> ServerID { issuer(token.server).id }
+
+  private func issuer(_ key: ServerKey) -> Issuer {
+    if let known = issuers[key] { return known }
+    lastServer += 1
+    let issuer = Issuer(
+      id: ServerID(lastServer),
+      server: AuthorizationServer(
+        issuer: key.issuer, transport: key.transport, http: http, executor: BrokerActor.requests))
+    issuers[key] = issuer
+    return issuer
+  }
+
+  /// Forgets the issuers that no token uses any more.
+  func forgetUnused() {
+    let used = Set(tokens.all.map(\.server))
+    issuers = issuers.filter { used.contains($0.key) }
+  }
+
+  // MARK: Attempts
+
+  /// Reads secrets and keys beside the broker: a file that hangs delays no other token.
+  func readSecrets(_ name: String, _ number: UInt64) {
+    guard let token = tokens[name] else { return }
+    let task = Task(executorPreference: BrokerActor.requests) {
+      [settings = token.settings, clientAuthentication = token.history.clientAuthentication] in
+      let result = await settings.requestWithFiles(preferring: clientAuthentication)
+      await self.finishReading(name, number, result)
+    }
+    attempts[number] = Attempt(began: .now(), task: task)
+  }
+
+  private func finishReading(_ name: String, _ number: UInt64, _ result: Result<TokenRequest, AcquisitionFailure>) {
+    guard attempts[number] != nil else { return }
+    attempts[number]?.task = nil
+    switch result {
+    case .success(let request):
+      attempts[number]?.request = request
+      loop.post(.prepared(name, attempt: number, nil))
+    case .failure(let failure): loop.post(.prepared(name, attempt: number, failure))
+    }
+  }
+
+  /// Sends the request of an attempt.
+  func send(_ name: String, _ number: UInt64, timeout: Duration) {
+    guard let token = tokens[name] else { return }
+    var attempt = attempts[number] ?? Attempt(began: .now())
+    attempt.began = .now()
+    do throws(AcquisitionFailure) {
+      // If the secrets are in no files, nothing can hang here.
+      var request: TokenRequest
+      if let prepared = attempt.request {
+        request = prepared
+      } else {
+        request = try token.settings.request(preferring: token.history.clientAuthentication)
+      }
+      request.timeout = timeout
+      attempt.request = nil
+      token.history.requests += 1
+      log.write(.debug, "asking for a token", of: token)
+      let server = server(of: token)
+      attempt.task = Task(executorPreference: BrokerActor.requests) { [request] in
+        let result: Result<VerifiedToken, AcquisitionFailure>
+        do throws(AcquisitionFailure) {
+          result = .success(try await server.acquire(request))
+        } catch {
+          result = .failure(error)
+        }
+        await self.finish(name, number, result)
+      }
+      attempts[number] = attempt
+    } catch {
+      attempts[number] = attempt
+      loop.post(.finished(name, attempt: number, .failure(error)))
+    }
+  }
+
+  private func finish(_ name: String, _ number: UInt64, _ result: Result<VerifiedToken, AcquisitionFailure>) {
+    // An abandoned attempt has no result.
+    guard attempts[number] != nil else { return }
+    attempts[number]?.task = nil
+    attempts[number]?.token = try? result.get()
+    let received = result.map { ReceivedToken(requestedAt: $0.requestedAt.boot, lifetime: $0.lifetime) }
+    loop.post(.finished(name, attempt: number, received))
+  }
+
+  /// Abandons an attempt: its result is dropped.
+  func abandon(_ number: UInt64) { attempts.removeValue(forKey: number)?.task?.cancel() }
+
+  /// Counts a failed attempt.
+  func noteFailure(_ name: String, _ number: UInt64, _ failure: AcquisitionFailure) {
+    guard let attempt = attempts.removeValue(forKey: number) else { return }
+    tokens[name]?.history.note(failure, sentAt: attempt.token?.requestedAt ?? attempt.began)
+  }
+
+  /// Makes the token of an attempt the newest one.
+  func accept(_ name: String, _ number: UInt64) {
+    guard let attempt = attempts.removeValue(forKey: number), let verified = attempt.token, let token = tokens[name]
+    else { return }
+    token.history.tally.count(
+      nil, sentAt: verified.requestedAt, took: Moment.now().boot - attempt.began.boot)
+    token.take(
+      TokenRecord(
+        verifiedToken: verified, fingerprint: token.settings.requestFingerprint, policy: token.settings.policy,
+        context: encode(verified.context, for: token)))
+    note(skew: verified.skew, token)
+    note(verified.clientAuthentication, token)
+  }
+
+  /// The verification context as the state file holds it: encoded once for all tokens of an issuer.
+  func encode(_ context: VerificationContext, for token: ManagedToken) -> EncodedContext {
+    if let known = issuer(token.server).context, known.context == context { return known }
+    let encoded = EncodedContext(context)
+    issuers[token.server]?.context = encoded
+    return encoded
+  }
+
+  private func note(_ clientAuthentication: ClientAuthentication, _ token: ManagedToken) {
+    let before = token.history.clientAuthentication
+    token.history.clientAuthentication = clientAuthentication
+    if clientAuthentication.secretIndex != before?.secretIndex ?? 0 {
+      let secret = clientAuthentication.secretIndex == 0 ? "first" : "second"
+      log.write(
+        .notice, "the server took the \(secret) of the two client secrets and no longer the other", of: token)
+    }
+    // If the settings leave the method open, the log shows what can be written into them.
+    if token.settings.leavesClientAuthenticationOpen,
+      clientAuthentication.method != before?.method || clientAuthentication.encoding != before?.encoding
+    {
+      log.write(.notice, "\(token.name): the server takes \(clientAuthentication.description)", of: token)
+    }
+  }
+
+  private func note(skew: Duration?, _ token: ManagedToken) {
+    let before = token.history.skew
+    token.history.skew = skew
+    guard let skew, ClockSkew.isReported(skew), ClockSkew.isReported(skew - (before ?? .zero)) else { return }
+    log.write(
+      .warning, "\(ClockSkew.sentence(skew)); check this host's time synchronisation (timedatectl)",
+      .clockSkew, of: token)
+  }
+}

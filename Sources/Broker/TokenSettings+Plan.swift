@@ -1,0 +1,26 @@
+public import Engine
+public import Settings
+
+extension TokenSettings: PlannedSettings {
+  /// What these settings change of a token that `former` has described so far.
+  public func change(from former: TokenSettings) -> TokenChange {
+    TokenChange(needsNewToken: asks(differentlyFrom: former), movesFiles: outputs != former.outputs)
+  }
+
+  /// What the engine knows of these settings.
+  ///
+  /// - Parameters:
+  ///   - server: where the token is requested.
+  ///   - mayHang: whether its files can hang.
+  func plan(server: ServerID, mayHang: Bool) -> TokenPlan {
+    // The jitter of this host and token is the same after a restart.
+    let schedule = RefreshSchedule(fraction: refreshAt, jitter: HostJitter.share(of: name))
+    var plan = TokenPlan(name: name, server: server, schedule: schedule, timeout: timeout)
+    plan.readsFiles = readsFiles
+    plan.mayHang = mayHang
+    plan.path = outputs.first?.path ?? name
+    plan.minValidity = minValidity
+    plan.revokesOnStop = revokesOnStop
+    return plan
+  }
+}

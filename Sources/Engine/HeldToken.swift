@@ -1,0 +1,136 @@
+import Base
+
+/// What is known of a token since it arrived, and when it is checked again.
+///
+/// A proof that the API does not accept it any more causes a request at once. The same proof against its successor is
+/// no news: a load balancer can alternate between two key sets. Then requests wait longer each time.
+///
+///     a key set, or an API, that invalidates a token for the first time   at once
+///     one that did so before                                              1, 2, 4, ... min, up to 30 min
+///
+/// An hour without an invalid token resets the waits.
+struct HeldToken: Sendable {
+  /// What can invalidate a token.
+  enum Evidence: Hashable, Sendable {
+    case keySet(String)
+    case introspection
+    case api
+  }
+
+  /// How often the API is asked at most.
+  static let shortestProbeInterval = Duration.seconds(60)
+  static let firstWait = Duration.seconds(60)
+  static let longestWait = Duration.seconds(1800)
+  static let quietTime = Duration.seconds(3600)
+  /// How many kinds of evidence are remembered.
+  static let memory = 8
+
+  /// When the introspection, or the probe of the API, is repeated; `nil`: never.
+  private(set) var checkAt: BootTime?
+  /// When a new token is requested, as the present one is invalid again.
+  private(set) var requestAt: BootTime?
+  /// Whether an application reported that the API rejects it.
+  var isReported = false
+  private var lastProbe: BootTime?
+  private var known: [Evidence] = []
+  private var repetitions = 0
+  private var lastInvalid: BootTime?
+
+  /// When something is due.
+  var deadline: BootTime? { [checkAt, requestAt].compactMap(\.self).min() }
+
+  /// A new token is in place: it is checked after `wait`; `nil`: never.
+  mutating func replace(checkAfter wait: Duration?, at now: BootTime) {
+    requestAt = nil
+    isReported = false
+    checkAt = wait.map { now + $0 }
+  }
+
+  /// Plans the next check.
+  mutating func check(after wait: Duration, at now: BootTime) { checkAt = now + wait }
+
+  /// Plans a check as soon as the API may be asked again.
+  mutating func checkSoon(at now: BootTime) {
+    let soon = max(now, lastProbe.map { $0 + Self.shortestProbeInterval } ?? now)
+    checkAt = min(checkAt ?? soon, soon)
+  }
+
+  /// Takes the check that is due; returns whether there is one.
+  mutating func takeCheck(at now: BootTime) -> Bool {
+    guard let checkAt, checkAt <= now else { return false }
+    self.checkAt = nil
+    lastProbe = now
+    return true
+  }
+
+  /// Takes the request that is due; returns whether there is one.
+  mutating func takeRequest(at now: BootTime) -> Bool {
+    guard let requestAt, requestAt <= now else { return false }
+    self.requestAt = nil
+    return true
+  }
+
+  /// The token is invalid by this evidence. Returns whether another one is requested at once.
+  mutating func invalidate(by evidence: Evidence, at now: BootTime) -> Bool {
+    if let lastInvalid, now - lastInvalid >= Self.quietTime {
+      repetitions = 0
+      known = []
+    }
+    lastInvalid = now
+    guard known.contains(evidence) else {
+      known = [evidence] + known.prefix(Self.memory - 1)
+      return true
+    }
+    guard requestAt == nil else { return false }
+    requestAt = now + min(Self.firstWait * (1 << min(repetitions, 10)), Self.longestWait)
+    repetitions += 1
+    return false
+  }
+
+  /// The token is valid after all.
+  mutating func validate() { requestAt = nil }
+}
+
+/// A new token that is tried at the API before it replaces a valid one.
+///
+/// It is published when the API accepts it, when the API's answer means nothing, or at `publishAt` in any case: when a
+/// tenth of the present token's lifetime is left.
+struct CandidateToken: Sendable {
+  static let firstWait = Duration.seconds(1)
+  static let longestWait = Duration.seconds(60)
+  /// The limit of one probe.
+  static let timeout = Duration.seconds(10)
+
+  /// The times of the new token.
+  let times: TokenTimes
+  /// When it is published in any case.
+  let publishAt: BootTime
+  private var rejections = 0
+  /// When the next probe is due; `nil` while one is under way.
+  private(set) var retryAt: BootTime?
+
+  /// A candidate that is to replace `present`, with a probe under way.
+  init(_ times: TokenTimes, replacing present: TokenTimes) {
+    self.times = times
+    publishAt = present.expiresAt - (present.expiresAt - present.requestedAt) / 10
+  }
+
+  /// When something is due.
+  var deadline: BootTime { min(retryAt ?? publishAt, publishAt) }
+
+  /// When its attempt must have ended.
+  var limit: BootTime { publishAt + Self.timeout * 2 }
+
+  /// The API rejected it: it is tried again later.
+  mutating func reject(at now: BootTime) {
+    retryAt = now + min(Self.firstWait * (1 << min(rejections, 10)), Self.longestWait)
+    rejections += 1
+  }
+
+  /// Takes the probe that is due; returns whether there is one.
+  mutating func takeRetry(at now: BootTime) -> Bool {
+    guard let retryAt, retryAt <= now else { return false }
+    self.retryAt = nil
+    return true
+  }
+}
