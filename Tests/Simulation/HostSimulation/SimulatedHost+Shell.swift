@@ -20,6 +20,8 @@ extension SimulatedHost {
     case .reconsider(let peer): try reconsider(peer)
     case .report(let report): try hear(report)
     case .reportStatus: statusOwedSince = nil
+    // Units that have not asked for a token yet are of no concern here.
+    case .dismissUnits: break
     case .arm(let time):
       try require(time.nanoseconds > clocks.boot, "the timer is armed for the past")
       clocks.arm(time)

@@ -4,13 +4,15 @@ import Engine
 /// The stop, and the checks after each event.
 extension SimulatedHost {
   mutating func beginStop(pause: Int64) {
+    // At an upgrade, for example, tokens are kept.
+    let revokes = !random.chance(4)
     var stop = Stop(at: clocks.boot, pause: pause)
     stop.revocable = Set(
       watches.values.filter { watch in
-        watch.table.revokesOnStop && watch.newest.map { $0.expiresAt > clocks.boot } ?? false
+        revokes && watch.table.revokesOnStop && watch.newest.map { $0.expiresAt > clocks.boot } ?? false
       }.map(\.table.name))
     self.stop = stop
-    post(.stop)
+    post(.stop(revokes: revokes))
   }
 
   mutating func withdraw(_ name: String) throws(BrokenPromise) {
@@ -52,7 +54,7 @@ extension SimulatedHost {
   func checkEnd(_ effect: HostEffect) throws(BrokenPromise) {
     guard stop != nil else { return }
     switch effect {
-    case .restoreFiles, .withdraw, .revoke, .leaveUnrevoked, .exit, .answer, .abandon, .arm: break
+    case .restoreFiles, .dismissUnits, .withdraw, .revoke, .leaveUnrevoked, .exit, .answer, .abandon, .arm: break
     default: throw BrokenPromise(description: "after the stop: \(effect)")
     }
   }

@@ -38,10 +38,9 @@ extension SimulatedHost {
       if isRunning, stop == nil { ask(name, earlier: earlier) }
     case .unitWaitsInKernel:
       if let name = random.choose(names), stop == nil { post(.credentialAwaited(token: name)) }
-    case .unitLeaves:
-      guard let peer = random.choose(units.keys.sorted()) else { return }
-      units[peer] = nil
-      post(.credentialPeerLeft(peer))
+    case .statusChanges:
+      post(.statusChanged)
+      if isRunning, stop == nil { oweStatus() }
     }
   }
 

@@ -28,7 +28,7 @@ enum Trouble {
   // Units.
   case unitAsks(earlier: Int64)
   case unitWaitsInKernel
-  case unitLeaves
+  case statusChanges
 
   /// One of all troubles, in a life whose tokens live for `lifetime`.
   static func random(lifetime: Int64, _ random: inout SplitMix64) -> Trouble {
@@ -47,7 +47,7 @@ enum Trouble {
       .restart(random.draw(lifetime), losesFiles: false), .restart(0, losesFiles: false),
       .restart(random.draw(lifetime), losesFiles: true), .stop(random.draw(lifetime)), .stop(0),
       .unitAsks(earlier: 0), .unitAsks(earlier: 0), .unitAsks(earlier: 0), .unitAsks(earlier: random.draw(80 * second)),
-      .unitWaitsInKernel, .unitLeaves,
+      .unitWaitsInKernel, .statusChanges,
     ]
     return all[Int(random.draw(Int64(all.count)))]
   }
