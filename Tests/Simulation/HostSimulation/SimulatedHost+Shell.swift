@@ -203,8 +203,12 @@ extension SimulatedHost {
     watch.newest = token.flatMap { $0.expiresAt > clocks.boot ? $0 : nil }
     watch.ableSince = clocks.boot
     watch.isSettled = token != nil
-    if let token, restored?.areFilesRight ?? false { watch.promisedUntil = token.expiresAt }
-    for output in watch.table.outputs { watch.written[output] = files[output] }
+    let areRight = restored?.areFilesRight ?? false
+    if let token, areRight { watch.promisedUntil = token.expiresAt }
+    // As they were read: another process may have modified them since.
+    for output in watch.table.outputs {
+      watch.written[output] = areRight ? token.map { SimulatedFiles.Content(token: $0) } : files[output]
+    }
     watches[name] = watch
     if restored?.needsSuccessor ?? false { expectRequest(name, "a successor of the restored token") }
     post(.restored(name, restored))

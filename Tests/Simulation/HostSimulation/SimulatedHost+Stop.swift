@@ -122,7 +122,9 @@ extension SimulatedHost {
           "unit \(peer) gets no answer, though it can have one now")
       }
     }
-    guard wasConfigured, stop == nil else { return }
+    guard stop == nil else { return }
+    for name in names { try checkState(name) }
+    guard wasConfigured else { return }
     wasConfigured = false
     // A request with other settings begins anew.
     for name in names where engine.lifecycle(of: name)?.failureStreak == nil { watches[name]?.failures = nil }
@@ -136,6 +138,24 @@ extension SimulatedHost {
         watches[name]?.table == inEffect.tables.first { $0.name == name }, "\(name) does not have its new settings")
     }
     try require(engine.names.count == names.count, "a table that was removed is managed")
+  }
+
+  /// Compares what the engine holds with what the shell was told to hold.
+  private func checkState(_ name: String) throws(BrokenPromise) {
+    guard let life = engine.lifecycle(of: name), let watch = watches[name] else { return }
+    if let newest = life.newest {
+      try require(newest.expiresAt > clocks.now.boot, "the engine holds an expired token of \(name)")
+    }
+    try require(
+      life.newest.map { [$0.requestedAt.nanoseconds, $0.expiresAt.nanoseconds] }
+        == watch.newest.map { [$0.sentAt, $0.expiresAt] },
+      "the engine holds another token of \(name) than the one that verified")
+    try require(life.published == nil || life.newest != nil, "the engine shows a token of \(name) that it does not hold")
+    guard watch.isStarted else { return }
+    if case .requesting = life.phase { return }
+    // Work on files that is under way ends later.
+    try require(
+      life.deadline.map { $0 > clocks.now.boot } ?? false || watch.work != nil, "something of \(name) is overdue")
   }
 
   /// Whether systemd restarts the daemon.

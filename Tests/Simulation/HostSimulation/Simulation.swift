@@ -16,7 +16,7 @@ public enum Simulation {
   }
 
   /// The size of a simulation.
-  public struct Size: Sendable {
+  public struct Size: Hashable, Sendable {
     /// How many lives.
     public var lives = 0
     /// How many events their engines have handled.
