@@ -28,7 +28,7 @@ public struct HostEngine: Sendable {
   var effects: [HostEffect] = []
   var stopping: StopProgress?
   var maxRequests = 1
-  private var issuers: [ServerID: RequestQueue] = [:]
+  private var issuers: OrderedDictionary<ServerID, RequestQueue> = [:]
   private var clocks: ClockComparison
   private var deadlines = DeadlineQueue()
   private var random: SplitMix64
@@ -303,7 +303,7 @@ public struct HostEngine: Sendable {
 
   private mutating func configure(_ change: HostChange, at now: BootTime) {
     maxRequests = change.maxRequests
-    for server in Array(issuers.keys) {
+    for server in issuers.keys {
       issuers[server]?.limit = maxRequests
       unsent.append(server)
     }
