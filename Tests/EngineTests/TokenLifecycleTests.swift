@@ -79,7 +79,6 @@ import Testing
     var life = Self.fresh()
     #expect(life.handle(.started(restored: nil), at: Self.at(200)).isEmpty)
     #expect(life.nextWake(after: Self.at(200)) == Self.token(100).refreshAt)
-    #expect(life.nextWake(after: Self.at(200)) == Self.token(100).refreshAt)
   }
 
   @Test func atItsEndWithoutASuccessorTheFileGoes() {
