@@ -121,7 +121,7 @@ extension SimulatedHost {
     }
     // And the server gets a request as soon as the backoff allows whenever it is available.
     var start = max(course.ableSince, course.lastDiskTrouble + 11 * second, hungUntil[issuer] ?? .min)
-    start = max(start, newest.sentAt + Int64(Double(newest.lifetime - second) * watch.table.refreshAt))
+    start = max(start, course.refreshAt)
     if watch.table.readsFiles { start = max(start, secretsHangUntil + 61 * second, secretsBrokenUntil) }
     guard start < newest.expiresAt else { return }
     // The server's time is the host's since the last pause, which is a change.

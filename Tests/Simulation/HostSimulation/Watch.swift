@@ -12,7 +12,16 @@ struct Watch {
   /// The read whose result counts: settings that change meanwhile start another one.
   var read = 0
   /// The newest token.
-  var newest: IssuedToken?
+  var newest: IssuedToken? {
+    // With the settings at its arrival: later ones do not change when it is refreshed.
+    didSet {
+      if let newest, newest != oldValue {
+        refreshAt = newest.sentAt + Int64(Double(newest.lifetime - second) * table.refreshAt)
+      }
+    }
+  }
+  /// When the newest token is to be refreshed, at the latest.
+  private(set) var refreshAt = Int64.min
   /// What the shell has written last.
   var written: [Int: SimulatedFiles.Content] = [:]
   /// The attempt under way, or the one that is prepared.
@@ -59,6 +68,7 @@ struct Watch {
   /// What decides whether a token that expired could have had a successor.
   struct Course {
     var newest: IssuedToken?
+    var refreshAt: Int64
     var ableSince: Int64
     var lastDiskTrouble: Int64
     var wasRefused: Bool
@@ -68,6 +78,7 @@ struct Watch {
 
     init(of watch: Watch, acceptedAt: Int64) {
       newest = watch.newest
+      refreshAt = watch.refreshAt
       ableSince = watch.ableSince
       lastDiskTrouble = watch.lastDiskTrouble
       wasRefused = watch.wasRefused
