@@ -1,8 +1,8 @@
 import Engine
 
-/// Hosts that share one issuer, each with the daemon's own `TokenLifecycle` and `RefreshSchedule`, in virtual time.
+/// Hosts that share one issuer, each with the daemon's own `HostEngine`, in virtual time.
 ///
-/// A host is woken when its lifecycle requires it, and performs the effects as a broker does. The server answers within
+/// A host is woken when its engine requires it, and performs the effects as a broker does. The server answers within
 /// 20 to 200 ms. Each host has one token, so that the limit of requests under way has no effect.
 public struct Fleet: Sendable {
   /// How many hosts.

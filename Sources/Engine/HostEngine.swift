@@ -346,7 +346,7 @@ public struct HostEngine: Sendable {
 
   private mutating func configure(_ change: HostChange, at now: BootTime) {
     maxRequests = change.maxRequests
-    for server in Array(issuers.keys) {
+    for server in issuers.keys {
       issuers[server]?.queue.limit = maxRequests
       unsent.append(server)
     }

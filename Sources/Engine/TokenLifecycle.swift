@@ -257,10 +257,15 @@ public struct TokenLifecycle: Sendable {
     }
     switch publication {
     case .settled: break
-    case .republishing(let time), .failing(_, _, let time):
-      if time <= now {
-        if newest != nil { publish(&effects) } else { effects.append(.unpublish) }
-      }
+    case .republishing(let time):
+      guard time <= now else { return }
+      // Files that hang are not overdue.
+      publication = .republishing(at: now)
+      publish(&effects)
+    case .failing(let reason, let failures, let time):
+      guard time <= now else { return }
+      publication = .failing(reason: reason, failures: failures, retryAt: now)
+      if newest != nil { publish(&effects) } else { effects.append(.unpublish) }
     }
   }
 
