@@ -183,7 +183,7 @@ let package = Package(
       name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Engine", "Files", "Settings", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "ReportTests", dependencies: ["Base", "Engine", "Files", "OAuth", "Publication", "Report"],
+      name: "ReportTests", dependencies: ["Base", "Engine", "Files", "OAuth", "Publication", "Report", "Settings"],
       swiftSettings: settings),
     .testTarget(
       name: "SandboxTests",

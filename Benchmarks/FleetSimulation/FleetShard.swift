@@ -45,7 +45,7 @@ struct FleetShard {
     capacity = scenario.capacity.map { $0 * mean } ?? .infinity
     hosts.reserveCapacity(count)
     for index in 0..<count {
-      let schedule = RefreshSchedule(fraction: fleet.refreshAt, jitter: Double.random(in: 0...1, using: &random))
+      let schedule = fleet.schedule(jitter: Double.random(in: 0...1, using: &random))
       let engine = HostEngine(seed: random.next(), at: Self.moment(Self.origin))
       var host = Host(engine: engine, schedule: schedule, wakeAt: Self.origin)
       switch scenario.start {
@@ -125,7 +125,7 @@ struct FleetShard {
   private mutating func handle(_ event: HostEvent, _ index: Int, at now: BootTime) {
     for effect in hosts[index].engine.handle(event, at: Self.moment(now)) {
       switch effect {
-      case .restore(let name): events.append(.restored(name, hosts[index].restored))
+      case .restore(let name): events.append(.restored(name, hosts[index].restored, nil))
       case .send(let name, let attempt, _):
         let (then, result) = request(index, at: now)
         answer = (then, .finished(name, attempt: attempt, result))
@@ -165,7 +165,8 @@ struct FleetShard {
     let end = Self.seconds(now)
     load.lost += 1
     hosts[index].withoutSince = end
-    let due = end - (lifetime - RefreshSchedule.rounding).seconds * (1 - hosts[index].schedule.fraction)
+    let lived = (lifetime - RefreshSchedule.rounding).seconds
+    let due = end - lived + hosts[index].schedule.longestWait(lifetime: lifetime)
     var well = 0.0
     var second = due
     while second < end {

@@ -15,6 +15,8 @@ import Settings
   private let publisher: TokenPublisher
   private let watch: OutputWatch
   private var onTakeover: @Sendable (String) -> Void = { _ in }
+  /// The status that the previous run left.
+  private var previous: BrokerStatus?
   /// The tokens that have not started yet.
   private var waiting: [ManagedToken] = []
 
@@ -36,6 +38,9 @@ import Settings
   /// Notes that the broker looks after the token's files from now on: what watches the previous run's tokens must not
   /// remove them.
   func release(_ token: ManagedToken) { onTakeover(token.settings.statePath) }
+
+  /// Sets the status that the previous run left.
+  func use(_ previous: BrokerStatus?) { self.previous = previous }
 
   /// Lets a token start with the next call of `startWaiting`.
   func add(_ token: ManagedToken) { waiting.append(token) }
@@ -71,8 +76,24 @@ import Settings
       }
     }
     release(token)
-    loop.post(.restored(token.name, restored))
+    let past = previous?.tokens.first { $0.name == token.name && $0.issuer == token.settings.issuer }
+    if let past, past.apiURL == token.settings.apiURL?.url {
+      token.apiAcceptedAt = past.apiAcceptedAt
+      restored?.wasAcceptedByAPI = past.apiAcceptedAt != nil
+    }
+    loop.post(.restored(token.name, restored, availability(past, restored)))
     watch.add(token)
+  }
+
+  /// How long applications had a token until now, as far as the previous run counted it.
+  private func availability(_ past: TokenStatus?, _ restored: RestoredToken?) -> Availability? {
+    guard let past, let previous else { return nil }
+    let times = restored.map {
+      TokenTimes(
+        requestedAt: $0.requestedAt, refreshAt: $0.requestedAt,
+        expiresAt: $0.requestedAt + $0.lifetime - RefreshSchedule.rounding)
+    }
+    return previous.availability(of: past, restored: times, at: Moment.now())
   }
 
   /// Whether the token is still managed and not started: files are read meanwhile.
@@ -103,6 +124,7 @@ import Settings
       var times = RestoredToken(requestedAt: verified.requestedAt.boot, lifetime: verified.lifetime)
       // Introspection must be repeated, and former settings replaced: by a new token. The old one stays published until
       // then.
+      times.digest = TokenDigest(of: verified.accessToken)
       times.needsSuccessor = settings.verification == .introspection || !restored.isCurrent
       // The context of former settings may belong to another server.
       if restored.isCurrent { await sender.server(of: token).adopt(verified.context) }

@@ -13,7 +13,7 @@ package import Base
 /// `continued` adds the time in which no daemon ran.
 ///
 /// A report by an application is no reason to record a token as missing. A key that was withdrawn is one.
-package struct Availability: Hashable, Sendable, Codable {
+public struct Availability: Hashable, Sendable, Codable {
   /// The version of the stored form.
   private(set) var version = Self.currentVersion
   /// When the count began, seconds since 1970.

@@ -47,7 +47,7 @@ public struct TokenCheck: Sendable {
         observe: { progress.receive($0) })
       let verifiedToken = try await server.acquire(request)
       progress.verified(verifiedToken)
-      report(refresh(verifiedToken))
+      report(refresh(lifetime: verifiedToken.lifetime, jitter: HostJitter.share(of: settings.name)))
       report(reader(verifiedToken))
     } catch {
       progress.failed(error)
@@ -92,31 +92,6 @@ public struct TokenCheck: Sendable {
 
   // MARK: What follows from the token
 
-  private func refresh(_ verifiedToken: VerifiedToken) -> CheckStep {
-    let jitter = HostJitter.share(of: settings.name)
-    let plan = RefreshSchedule(fraction: settings.refreshAt, jitter: jitter).plan(
-      requestedAt: verifiedToken.requestedAt.boot, lifetime: verifiedToken.lifetime)
-    let start = verifiedToken.requestedAt.boot
-    let usable = plan.expiresAt - start
-    guard verifiedToken.lifetime >= RefreshSchedule.shortestLifetime else {
-      return step(
-        .refresh, .failed,
-        "the token lives for \(Timestamp.span(verifiedToken.lifetime)), which is too short to be of use",
-        remedy: FailureCode.lifetime.remedy)
-    }
-    let share = Self.decimal(RefreshSchedule.spread * jitter, 3)
-    return step(
-      .refresh, .ok,
-      "every \(Timestamp.span(plan.refreshAt - start)); an outage of "
-        + "\(Timestamp.span(plan.expiresAt - plan.refreshAt)) goes unnoticed",
-      details: [
-        "end     = sent + lifetime - 1 s = sent + \(Self.whole(usable)) s",
-        "refresh = sent + refresh_at x (1 - this host's jitter) x (lifetime - 1 s)",
-        "        = sent + \(Self.decimal(settings.refreshAt, 3)) x (1 - \(share)) x \(Self.whole(usable)) s = sent + "
-          + "\(Self.whole(plan.refreshAt - start)) s",
-      ])
-  }
-
   private func reader(_ verifiedToken: VerifiedToken) -> CheckStep {
     let details = settings.outputs.map { output in
       let size = RenderedToken.content(of: verifiedToken, as: output).count
@@ -135,20 +110,11 @@ public struct TokenCheck: Sendable {
       details: details)
   }
 
-  private func step(
+  func step(
     _ name: CheckStep.Name, _ outcome: CheckStep.Outcome, _ summary: String, details: [String] = [],
     remedy: String? = nil
   ) -> CheckStep {
     CheckStep(name, outcome, summary, token: settings.name, details: details, remedy: remedy)
-  }
-
-  private static func whole(_ duration: Duration) -> Int { Int(duration.seconds.rounded()) }
-
-  /// A number from 0 to 1 with at most `places` decimals.
-  static func decimal(_ number: Double, _ places: Int) -> String {
-    var scale = 1.0
-    for _ in 0..<places { scale *= 10 }
-    return "\((number * scale).rounded() / scale)"
   }
 }
 

@@ -225,7 +225,8 @@ import Testing
       if let lastReport, now - lastReport >= .seconds(3600) { (requests, isOpen) = (0, false) }
       lastReport = now
     }
-    let pace = [0.0001, 0.1, 3, 400, 2000].randomElement(using: &random) ?? 1
+    let paces: [Double] = [0.0001, 0.1, 3, 400, 2000]
+    let pace = paces.randomElement(using: &random) ?? 1
     for _ in 0..<200 {
       now = now + .seconds(Double.random(in: 0...pace, using: &random))
       switch Int.random(in: 0..<10, using: &random) {

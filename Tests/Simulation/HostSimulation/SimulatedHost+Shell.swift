@@ -20,6 +20,8 @@ extension SimulatedHost {
     case .reconsider(let peer): try reconsider(peer)
     case .report(let report): try hear(report)
     case .reportStatus: statusOwedSince = nil
+    case .readKeySet, .introspect, .probe, .probeCandidate, .reply:
+      throw BrokenPromise(description: "a check of a held token that no table wants")
     // Units that have not asked for a token yet are of no concern here.
     case .dismissUnits: break
     case .arm(let time):
@@ -211,6 +213,6 @@ extension SimulatedHost {
     }
     watches[name] = watch
     if restored?.needsSuccessor ?? false { expectRequest(name, "a successor of the restored token") }
-    post(.restored(name, restored))
+    post(.restored(name, restored, nil))
   }
 }

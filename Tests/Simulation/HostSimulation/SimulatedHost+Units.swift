@@ -73,6 +73,7 @@ extension SimulatedHost {
   mutating func hear(_ report: HostReport) throws(BrokenPromise) {
     switch report {
     case .clock: break
+    case .unprovenAPI: throw BrokenPromise(description: "an API is doubted that no table names")
     case .ready:
       try require(!isReady, "ready twice")
       isReady = true

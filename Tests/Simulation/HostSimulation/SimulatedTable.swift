@@ -26,7 +26,9 @@ struct SimulatedTable: PlannedSettings, Hashable {
   var plan: TokenPlan {
     var plan = TokenPlan(
       name: name, server: ServerID(issuer),
-      schedule: RefreshSchedule(fraction: refreshAt, jitter: Double(name.utf8.reduce(0) { $0 &+ Int($1) } % 11) / 10),
+      schedule: RefreshSchedule(
+        fraction: refreshAt, maxAge: .seconds(86_400),
+        jitter: Double(name.utf8.reduce(0) { $0 &+ Int($1) } % 11) / 10),
       timeout: .nanoseconds(timeout))
     plan.readsFiles = readsFiles
     plan.mayHang = mayHang
