@@ -39,7 +39,7 @@ extension HostEngine {
 
   /// Counts how long applications had a token that is accepted, as far as known. Reports alone do not count against it.
   private mutating func count(_ name: String) {
-    guard let lifecycle = tokens[name]?.lifecycle else { return }
+    guard let lifecycle = tokens[name]?.lifecycle, lifecycle.phase != .unstarted else { return }
     let hasToken = lifecycle.published != nil && lifecycle.rejection == nil
     let cause = hasToken ? nil : lifecycle.rejection?.code ?? lifecycle.failureStreak?.failure.code
     if tokens[name]?.availability == nil {
