@@ -46,6 +46,9 @@ struct HeldToken: Sendable {
     checkAt = wait.map { now + $0 }
   }
 
+  /// The token has expired.
+  mutating func end() { (checkAt, requestAt) = (nil, nil) }
+
   /// Plans the next check.
   mutating func check(after wait: Duration, at now: BootTime) { checkAt = now + wait }
 

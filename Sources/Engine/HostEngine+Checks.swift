@@ -51,7 +51,13 @@ extension HostEngine {
 
   /// Does what is due for a held token.
   mutating func performChecks(_ name: String, at now: BootTime) {
-    guard let token = tokens[name], token.lifecycle.newest != nil else { return }
+    guard let token = tokens[name] else { return }
+    guard token.lifecycle.newest != nil else {
+      // Nothing is held, and another token is requested already.
+      tokens[name]?.held.end()
+      _ = tokens[name]?.reports.takeDueRequest(at: now)
+      return
+    }
     if token.candidate != nil { performCandidate(name, at: now) }
     if tokens[name]?.held.takeRequest(at: now) ?? false, token.lifecycle.rejection != nil { push(.refresh, name) }
     if tokens[name]?.reports.takeDueRequest(at: now) ?? false { push(.refresh, name) }

@@ -35,6 +35,9 @@ public struct HostEngine: Sendable {
     /// Whether the API accepted the token that comes next.
     var isTried = false
 
+    /// Whether an attempt was sent, and has brought no token in use.
+    var isUnderWay: Bool { sentTo != nil || candidate != nil }
+
     /// Whether the newest token is known to be of no use.
     var isRejected: Bool { lifecycle.rejection != nil || held.isReported }
   }
@@ -241,7 +244,7 @@ public struct HostEngine: Sendable {
   private mutating func compareClocks(_ now: Moment) {
     guard let change = clocks.compare(now) else { return }
     effects.append(.report(.clock(change)))
-    for (name, token) in tokens where token.sentTo != nil && change.events.contains(.resumed) {
+    for (name, token) in tokens where token.isUnderWay && change.events.contains(.resumed) {
       // The connection is lost, and a token that was requested before a pause is older than it seems.
       abandon(name)
     }

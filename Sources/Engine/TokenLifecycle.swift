@@ -118,7 +118,10 @@ public struct TokenLifecycle: Sendable {
     case .woke: break
     case .resumed:
       // The connection is lost, and the limit was set without the suspend.
-      if case .requesting = phase { request(at: now, &effects) }
+      switch phase {
+      case .requesting, .probing: request(at: now, &effects)
+      case .unstarted, .waiting, .queued: break
+      }
     case .refresh:
       if case .waiting = phase { request(at: now, &effects) }
     case .settingsChanged:

@@ -58,9 +58,9 @@ extension SimulatedHost {
 
   mutating func abandon(_ name: String, _ number: UInt64) throws(BrokenPromise) {
     let watch = try watch(name, "the end of an attempt")
+    abandoned.insert(number)
     guard let attempt = watch.attempt else { return }
     try require(attempt.number == number, "another attempt of \(name) is abandoned than the one under way")
-    abandoned.insert(number)
     leave(name, attempt)
   }
 
@@ -85,10 +85,10 @@ extension SimulatedHost {
     case .token(let lifetime):
       let token = IssuedToken(
         id: nextToken(), table: name, issuer: attempt.table.issuer, client: attempt.table.client, sentAt: sent.boot,
-        lifetime: lifetime)
+        lifetime: lifetime, issuedAt: clocks.real)
       attempts[number]?.token = token
       let received = ReceivedToken(
-        requestedAt: BootTime(nanoseconds: sent.boot), lifetime: .nanoseconds(lifetime))
+        requestedAt: BootTime(nanoseconds: sent.boot), lifetime: .nanoseconds(lifetime), digest: token.digest)
       post(.finished(name, attempt: number, .success(received)))
     }
   }
@@ -134,7 +134,9 @@ extension SimulatedHost {
     guard case .waiting(let until) = engine.lifecycle(of: name)?.phase else {
       throw BrokenPromise(description: "no pause of \(name) after a failure")
     }
-    let left = watch.newest.flatMap { $0.expiresAt > clocks.boot ? seconds($0.expiresAt - clocks.boot) : nil }
+    // A token that the API does not accept any more counts as none.
+    let isRejected = engine.lifecycle(of: name)?.rejection != nil
+    let left = isRejected ? nil : watch.newest.flatMap { $0.expiresAt > clocks.boot ? seconds($0.expiresAt - clocks.boot) : nil }
     let (shortest, longest) = Self.promisedWait(after: failure, count: count, left: left)
     let wait = seconds(until.nanoseconds - clocks.boot)
     try require(

@@ -20,10 +20,13 @@ extension SimulatedHost {
     case .reconsider(let peer): try reconsider(peer)
     case .report(let report): try hear(report)
     case .reportStatus: statusOwedSince = nil
-    case .readKeySet, .introspect, .probe, .probeCandidate, .reply:
-      throw BrokenPromise(description: "a check of a held token that no table wants")
     // Units that have not asked for a token yet are of no concern here.
     case .dismissUnits: break
+    case .readKeySet(let server): readKeySet(server.number)
+    case .introspect(let name): try check(name, isProbe: false)
+    case .probe(let name): try check(name, isProbe: true)
+    case .probeCandidate(let name, let attempt, let timeout): try probe(name, attempt, timeout.nanoseconds)
+    case .reply: try hearReply()
     case .arm(let time):
       try require(time.nanoseconds > clocks.boot, "the timer is armed for the past")
       clocks.arm(time)
@@ -61,6 +64,9 @@ extension SimulatedHost {
     case .work(let name, let number): endWork(name, number)
     case .read(let name, let read): endRead(name, read)
     case .restored(let name, let read, let restored, let token): endRestore(name, read, restored, token)
+    case .keySet(let issuer): endKeySet(issuer)
+    case .check(let name, let token, let isProbe): endCheck(name, token, isProbe)
+    case .probe(let name, let number): endProbe(name, number)
     case .withdrawn(let name):
       stop?.withdrawn.insert(name)
       for output in watches[name]?.table.outputs ?? [] { files[output] = nil }
@@ -185,6 +191,8 @@ extension SimulatedHost {
       restored = RestoredToken(
         requestedAt: BootTime(nanoseconds: found.sentAt), lifetime: .nanoseconds(found.lifetime))
       restored?.needsSuccessor = isSuccessorNeeded
+      restored?.digest = found.digest
+      restored?.wasAcceptedByAPI = random.chance(2)
       let right = SimulatedFiles.Content(token: found)
       restored?.areFilesRight = table.outputs.allSatisfy { files[$0] == right }
     } else {

@@ -84,7 +84,7 @@ extension SimulatedHost {
         }
       }
     case .refreshAll:
-      for name in names where watches[name]?.attempt?.sent == nil && watches[name]?.isStarted ?? false {
+      for name in names where engine.lifecycle(of: name)?.isWaiting ?? false {
         expectRequest(name, "a refresh of all tokens")
       }
     case .retryFailing:
@@ -114,6 +114,7 @@ extension SimulatedHost {
     // Nothing is due while the files of the previous run are read.
     let isDue = stop != nil || !units.isEmpty || watches.values.contains(where: \.isStarted)
     try require(clocks.isArmed || !isDue, "no timer is armed")
+    try require(unanswered == 0, "a report of an application has no answer")
     if stop != nil {
       try require(units.isEmpty, "\(units.count) units have no answer at the stop")
     } else {

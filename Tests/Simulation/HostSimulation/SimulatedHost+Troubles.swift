@@ -38,6 +38,12 @@ extension SimulatedHost {
       if isRunning, stop == nil { ask(name, earlier: earlier) }
     case .unitWaitsInKernel:
       if let name = random.choose(names), stop == nil { post(.credentialAwaited(token: name)) }
+    case .applicationReports:
+      guard isRunning, stop == nil, let name = random.choose(names) else { return }
+      // Of the newest token, of another one, or only the wish for a newer one.
+      let digests = [watches[name]?.newest?.digest, TokenDigest(bytes: [UInt8](repeating: 7, count: 32)), nil]
+      unanswered += 1
+      post(.reported(name, rejected: digests[Int(random.draw(3))]))
     case .statusChanges:
       post(.statusChanged)
       if isRunning, stop == nil { oweStatus() }

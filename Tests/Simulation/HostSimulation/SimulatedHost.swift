@@ -14,6 +14,9 @@ struct SimulatedHost {
     case work(String, UInt64)
     case read(String, Int)
     case restored(String, Int, RestoredToken?, IssuedToken?)
+    case keySet(Int)
+    case check(String, IssuedToken, isProbe: Bool)
+    case probe(String, UInt64)
     case withdrawn(String)
     case revoked(String)
   }
@@ -71,6 +74,8 @@ struct SimulatedHost {
   /// The tables with which the process began.
   var awaited: Set<String> = []
   var wasConfigured = false
+  /// How many reports of applications have no answer yet.
+  var unanswered = 0
   /// What has not been as it should be since the end of all troubles.
   private var illness: [String: String] = [:]
 

@@ -27,6 +27,8 @@ struct SimulatedIssuer {
   private var rotations: [Int64] = []
   /// When an attempt failed though it was available.
   private var hiccups: [Int64] = []
+  /// When it withdrew its keys: tokens that were issued before are not accepted any more.
+  private var withdrawals: [Int64] = []
 
   init(lifetime base: Int64, from start: Int64, random: inout SplitMix64) {
     lifetime = base * (random.chance(2) ? 1 : random.pick(1...3)) + random.draw(second)
@@ -45,6 +47,7 @@ struct SimulatedIssuer {
       ]
       parts.append((time, states[Int(random.draw(Int64(states.count)))]))
     }
+    withdrawals = (0..<random.draw(3)).map { _ in start + random.draw(length) }
     rotations = (0..<random.draw(3)).map { _ in start + random.draw(length) }.sorted(by: >)
   }
 
@@ -56,6 +59,15 @@ struct SimulatedIssuer {
     parts = []
     rotations = []
   }
+
+  /// Whether a token that was issued at that time is accepted now.
+  func accepts(_ issuedAt: Int64, at now: Int64) -> Bool { !withdrawals.contains { $0 > issuedAt && $0 <= now } }
+
+  /// What identifies the key set of that time.
+  func keySet(at now: Int64) -> String { "keys \(withdrawals.filter { $0 <= now }.count)" }
+
+  /// Whether a document can be read now.
+  func isReadable(at now: Int64) -> Bool { isWell(at: now) }
 
   private func state(at time: Int64) -> State { parts.first { $0.until > time }?.state ?? .well }
   private func isWell(at time: Int64) -> Bool { if case .well = state(at: time) { true } else { false } }

@@ -15,6 +15,9 @@ struct SimulatedTable: PlannedSettings, Hashable {
   var readsFiles = false
   var minValidity: Int64 = 0
   var revokesOnStop = false
+  var verification = HeldTokenVerification.none
+  var probesAPI = false
+  var maxAge: Int64 = 86_400 * second
 
   func change(from former: Self) -> TokenChange {
     TokenChange(
@@ -27,7 +30,7 @@ struct SimulatedTable: PlannedSettings, Hashable {
     var plan = TokenPlan(
       name: name, server: ServerID(issuer),
       schedule: RefreshSchedule(
-        fraction: refreshAt, maxAge: .seconds(86_400),
+        fraction: refreshAt, maxAge: .nanoseconds(maxAge),
         jitter: Double(name.utf8.reduce(0) { $0 &+ Int($1) } % 11) / 10),
       timeout: .nanoseconds(timeout))
     plan.readsFiles = readsFiles
@@ -35,6 +38,8 @@ struct SimulatedTable: PlannedSettings, Hashable {
     plan.path = "file \(outputs.first ?? 0)"
     plan.minValidity = .nanoseconds(minValidity)
     plan.revokesOnStop = revokesOnStop
+    plan.verification = verification
+    plan.probesAPI = probesAPI
     return plan
   }
 }
@@ -113,6 +118,9 @@ struct SimulatedConfiguration {
     tables[index].readsFiles = random.chance(4)
     tables[index].minValidity = random.chance(2) ? 0 : random.draw(120 * second)
     tables[index].revokesOnStop = random.chance(3)
+    tables[index].verification = [.none, .keySet, .introspection][Int(random.draw(3))]
+    tables[index].probesAPI = random.chance(4)
+    tables[index].maxAge = random.chance(4) ? random.pick(60 * second...3600 * second) : 86_400 * second
   }
 
   private mutating func newOutputs(_ random: inout SplitMix64) -> [Int] {

@@ -29,6 +29,7 @@ enum Trouble {
   case unitAsks(earlier: Int64)
   case unitWaitsInKernel
   case statusChanges
+  case applicationReports
 
   /// One of all troubles, in a life whose tokens live for `lifetime`.
   static func random(lifetime: Int64, _ random: inout SplitMix64) -> Trouble {
@@ -48,6 +49,7 @@ enum Trouble {
       .restart(random.draw(lifetime), losesFiles: true), .stop(random.draw(lifetime)), .stop(0),
       .unitAsks(earlier: 0), .unitAsks(earlier: 0), .unitAsks(earlier: 0), .unitAsks(earlier: random.draw(80 * second)),
       .unitWaitsInKernel, .statusChanges,
+      .applicationReports, .applicationReports,
     ]
     return all[Int(random.draw(Int64(all.count)))]
   }

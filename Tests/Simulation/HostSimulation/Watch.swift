@@ -48,6 +48,8 @@ struct Watch {
   var wrongSince: Int64?
   /// Another process has modified a file, which the daemon has not examined since.
   var isUnnoticed = false
+  /// The key sets that did not verify one of its tokens.
+  var evidence: Set<String> = []
   /// Until then a request must have been sent.
   var mustSend: (by: Int64, why: String)?
   /// The times at which files that another process modified were written again.
