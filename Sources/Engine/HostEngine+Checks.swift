@@ -53,8 +53,8 @@ extension HostEngine {
   mutating func performChecks(_ name: String, at now: BootTime) {
     guard let token = tokens[name], token.lifecycle.newest != nil else { return }
     if token.candidate != nil { performCandidate(name, at: now) }
-    if tokens[name]?.held.takeRequest(at: now) ?? false, token.lifecycle.rejection != nil { push(.refresh, name) }
-    if tokens[name]?.reports.takeDueRequest(at: now) ?? false { push(.refresh, name) }
+    if tokens[name]?.held.takeRequest(at: now) ?? false, token.lifecycle.rejection != nil { push(.wanted, name) }
+    if tokens[name]?.reports.takeDueRequest(at: now) ?? false { push(.wanted, name) }
     guard tokens[name]?.held.takeCheck(at: now) ?? false else { return }
     if token.plan.verification == .introspection { effects.append(.introspect(name)) }
     if token.plan.probesAPI { effects.append(.probe(name)) }
@@ -225,15 +225,12 @@ extension HostEngine {
     case .newerInPlace: return .newerInPlace
     case .rateLimited(let until): return .rateLimited(until - now)
     case .requestUnderWay, .request:
+      if verdict == .request { push(.wanted, token.plan.name) }
       // A server that rejects the client, or asks to wait, is obeyed.
-      if case .waiting(let until) = token.lifecycle.phase, let failure = token.lifecycle.failureStreak?.failure,
-        failure.kind == .refused || failure.retryAfter != nil
-      {
+      if let until = token.lifecycle.heldBackUntil, until > now, let failure = token.lifecycle.failureStreak?.failure {
         return .rejectedByServer(until - now, failure.code)
       }
-      if verdict == .request {
-        push(.refresh, token.plan.name)
-      } else if case .waiting(let until) = token.lifecycle.phase {
+      if verdict == .requestUnderWay, case .waiting(let until) = token.lifecycle.phase {
         return .rateLimited(until - now)
       }
       return .requested
