@@ -46,6 +46,12 @@ struct HeldToken: Sendable {
     checkAt = wait.map { now + $0 }
   }
 
+  /// No token is held any more.
+  mutating func end() {
+    (checkAt, requestAt) = (nil, nil)
+    isReported = false
+  }
+
   /// Plans the next check.
   mutating func check(after wait: Duration, at now: BootTime) { checkAt = now + wait }
 

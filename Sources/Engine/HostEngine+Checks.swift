@@ -14,6 +14,7 @@ extension HostEngine {
       if token.candidate != nil, token.isRejected || token.lifecycle.newest == nil { publishCandidate(name) }
     default: break
     }
+    if tokens[name]?.lifecycle.newest == nil { tokens[name]?.held.end() }
     count(name)
   }
 
@@ -51,10 +52,10 @@ extension HostEngine {
 
   /// Does what is due for a held token.
   mutating func performChecks(_ name: String, at now: BootTime) {
-    guard let token = tokens[name], token.lifecycle.newest != nil else { return }
+    if tokens[name]?.reports.takeDueRequest(at: now) ?? false { push(.wanted, name) }
+    guard let token = tokens[name], let newest = token.lifecycle.newest, newest.expiresAt > now else { return }
     if token.candidate != nil { performCandidate(name, at: now) }
     if tokens[name]?.held.takeRequest(at: now) ?? false, token.lifecycle.rejection != nil { push(.wanted, name) }
-    if tokens[name]?.reports.takeDueRequest(at: now) ?? false { push(.wanted, name) }
     guard tokens[name]?.held.takeCheck(at: now) ?? false else { return }
     if token.plan.verification == .introspection { effects.append(.introspect(name)) }
     if token.plan.probesAPI { effects.append(.probe(name)) }
