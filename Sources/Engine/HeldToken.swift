@@ -43,7 +43,7 @@ struct HeldToken: Sendable {
   mutating func replace(checkAfter wait: Duration?, at now: BootTime) {
     requestAt = nil
     isReported = false
-    checkAt = wait.map { now + $0 }
+    checkAt = wait.map { max(now + $0, mayProbeAt(now)) }
   }
 
   /// No token is held any more.
@@ -57,8 +57,13 @@ struct HeldToken: Sendable {
 
   /// Plans a check as soon as the API may be asked again.
   mutating func checkSoon(at now: BootTime) {
-    let soon = max(now, lastProbe.map { $0 + Self.shortestProbeInterval } ?? now)
+    let soon = mayProbeAt(now)
     checkAt = min(checkAt ?? soon, soon)
+  }
+
+  /// When the API may be asked again.
+  private func mayProbeAt(_ now: BootTime) -> BootTime {
+    max(now, lastProbe.map { $0 + Self.shortestProbeInterval } ?? now)
   }
 
   /// Takes the check that is due; returns whether there is one.

@@ -35,7 +35,7 @@ extension HostEngine {
 
   /// The time to the next check: jitter only shortens it.
   private mutating func interval(of plan: TokenPlan) -> Duration {
-    plan.recheckInterval * Double.random(in: 0.9...1, using: &random)
+    max(plan.recheckInterval * Double.random(in: 0.9...1, using: &random), HeldToken.shortestProbeInterval)
   }
 
   /// Counts how long applications had a token that is accepted, as far as known. Reports alone do not count against it.
