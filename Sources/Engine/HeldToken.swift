@@ -105,7 +105,7 @@ struct HeldToken: Sendable {
 /// A new token that is tried at the API before it replaces a valid one.
 ///
 /// It is published when the API accepts it, when the API's answer means nothing, or at `publishAt` in any case: when a
-/// tenth of the present token's lifetime is left.
+/// tenth of the present token's lifetime is left. At `limit` another one is requested instead.
 struct CandidateToken: Sendable {
   static let firstWait = Duration.seconds(1)
   static let longestWait = Duration.seconds(60)
@@ -116,21 +116,28 @@ struct CandidateToken: Sendable {
   let times: TokenTimes
   /// When it is published in any case.
   let publishAt: BootTime
+  /// When its attempt must have ended. Another token is requested when this one would be refreshed: its key, or the
+  /// rest of its lifetime, may be the reason.
+  let limit: BootTime
   private var rejections = 0
   /// When the next probe is due; `nil` while one is under way.
   private(set) var retryAt: BootTime?
+  /// When the probe under way counts as lost.
+  private(set) var lostAt: BootTime
 
   /// A candidate that is to replace `present`, with a probe under way.
-  init(_ times: TokenTimes, replacing present: TokenTimes) {
+  init(_ times: TokenTimes, replacing present: TokenTimes, at now: BootTime) {
     self.times = times
     publishAt = present.expiresAt - (present.expiresAt - present.requestedAt) / 10
+    limit = min(publishAt + Self.timeout * 2, times.expiresAt, max(times.refreshAt, now + Self.timeout))
+    lostAt = now + Self.timeout * 2
   }
 
   /// When something is due.
-  var deadline: BootTime { min(retryAt ?? publishAt, publishAt) }
+  var deadline: BootTime { min(retryAt ?? lostAt, publishAt) }
 
-  /// When its attempt must have ended.
-  var limit: BootTime { publishAt + Self.timeout * 2 }
+  /// Whether it is published now, though the API has not accepted it: it is time, or there was no answer.
+  func isDue(at now: BootTime) -> Bool { publishAt <= now || retryAt == nil && lostAt <= now }
 
   /// The API rejected it: it is tried again later.
   mutating func reject(at now: BootTime) {
@@ -142,6 +149,7 @@ struct CandidateToken: Sendable {
   mutating func takeRetry(at now: BootTime) -> Bool {
     guard let retryAt, retryAt <= now else { return false }
     self.retryAt = nil
+    lostAt = now + Self.timeout * 2
     return true
   }
 }

@@ -159,7 +159,7 @@ extension HostEngine {
     guard let token = tokens[name], token.plan.probesAPI, let present = token.lifecycle.newest, !token.isRejected else {
       return false
     }
-    let candidate = CandidateToken(times, replacing: present)
+    let candidate = CandidateToken(times, replacing: present, at: time)
     guard candidate.publishAt > time else { return false }
     tokens[name]?.candidate = candidate
     push(.received(limit: candidate.limit), name)
@@ -193,7 +193,7 @@ extension HostEngine {
 
   private mutating func performCandidate(_ name: String, at now: BootTime) {
     guard let token = tokens[name], let candidate = token.candidate else { return }
-    guard candidate.publishAt > now else { return publishCandidate(name) }
+    guard !candidate.isDue(at: now) else { return publishCandidate(name) }
     guard tokens[name]?.candidate?.takeRetry(at: now) ?? false else { return }
     probeCandidate(name, token.attempt, until: candidate.publishAt)
   }
