@@ -9,11 +9,10 @@ extension HostEngine {
     guard let token = tokens[name] else { return }
     switch event {
     case .acquired(let times), .started(let times?): if token.lifecycle.newest == times { hold(name, at: now) }
-    case .woke, .rejected:
-      // Neither the present token nor a better one: an untried one may serve.
-      if token.candidate != nil, token.isRejected || token.lifecycle.newest == nil { publishCandidate(name) }
     default: break
     }
+    // Neither the present token nor a better one: an untried one may serve.
+    if token.candidate != nil, token.isRejected || token.lifecycle.newest == nil { publishCandidate(name) }
     if tokens[name]?.lifecycle.newest == nil { tokens[name]?.held.end() }
     count(name)
   }
@@ -218,7 +217,7 @@ extension HostEngine {
     guard rejected != nil, rejected == held else { return rearm(name, at: now) }
     tokens[name]?.held.isReported = true
     if token.plan.probesAPI { tokens[name]?.held.checkSoon(at: now) }
-    rearm(name, at: now)
+    push(.woke, name)
   }
 
   private mutating func reply(to verdict: RejectionReports.Verdict, _ token: Token, at now: BootTime) -> ReportReply {
