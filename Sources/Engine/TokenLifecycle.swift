@@ -122,7 +122,10 @@ public struct TokenLifecycle: Sendable {
       // The connection is lost, and the limit was set without the suspend.
       if case .requesting = phase { request(at: now, &effects) }
     case .refresh:
-      if case .waiting = phase { request(at: now, &effects) }
+      switch phase {
+      case .waiting, .probing: request(at: now, &effects)
+      default: break
+      }
     case .wanted: requestWhenAllowed(at: now)
     case .settingsChanged:
       failureStreak = nil
