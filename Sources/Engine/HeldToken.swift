@@ -22,7 +22,7 @@ struct HeldToken: Sendable {
   static let firstWait = Duration.seconds(60)
   static let longestWait = Duration.seconds(1800)
   static let quietTime = Duration.seconds(3600)
-  /// How many kinds of evidence are remembered.
+  /// How many kinds of evidence cause a request at once: a server can have another key set at each reading.
   static let memory = 8
 
   /// When the introspection, or the probe of the API, is repeated; `nil`: never.
@@ -88,8 +88,8 @@ struct HeldToken: Sendable {
       known = []
     }
     lastInvalid = now
-    guard known.contains(evidence) else {
-      known = [evidence] + known.prefix(Self.memory - 1)
+    if !known.contains(evidence), known.count < Self.memory {
+      known.append(evidence)
       return true
     }
     guard requestAt == nil else { return false }
