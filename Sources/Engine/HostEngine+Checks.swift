@@ -128,6 +128,7 @@ extension HostEngine {
     case .inactive(let failure): invalidate(name, by: .introspection, failure, at: now)
     case .api(.accepted):
       proveAPI(name)
+      tokens[name]?.held.isReported = false
       validate(name, .apiProbe)
     case .api(.rejected(let failure)):
       guard tokens[name]?.isAPIProven ?? false else { return doubtAPI(name, failure) }
@@ -155,6 +156,7 @@ extension HostEngine {
   /// - Returns: `false` if it is published without that.
   mutating func tryAtAPI(_ times: TokenTimes, _ name: String, _ attempt: UInt64) -> Bool {
     let time = now.boot
+    tokens[name]?.isTried = false
     guard let token = tokens[name], token.plan.probesAPI, let present = token.lifecycle.newest, !token.isRejected else {
       return false
     }
