@@ -394,7 +394,7 @@ public struct HostEngine: Sendable {
   ) {
     guard let state = tokens[name], state.lifecycle.phase == .unstarted else { return }
     var times = token.map { state.plan.schedule.plan(requestedAt: $0.requestedAt, lifetime: $0.lifetime) }
-    if token?.needsSuccessor ?? false { times?.refreshAt = now }
+    if token?.needsSuccessor ?? false || state.reports.isAwaitingToken { times?.refreshAt = now }
     if times != nil { status.settle(name) }
     tokens[name]?.isAPIProven = token?.wasAcceptedByAPI ?? false
     tokens[name]?.availability = availability
