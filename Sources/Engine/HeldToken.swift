@@ -55,6 +55,11 @@ struct HeldToken: Sendable {
   /// Plans the next check.
   mutating func check(after wait: Duration, at now: BootTime) { checkAt = now + wait }
 
+  /// New settings want a check within `wait`; `nil`: none.
+  mutating func check(within wait: Duration?, at now: BootTime) {
+    checkAt = wait.map { min(checkAt ?? now + $0, max(now + $0, mayProbeAt(now))) }
+  }
+
   /// Plans a check as soon as the API may be asked again.
   mutating func checkSoon(at now: BootTime) {
     let soon = mayProbeAt(now)

@@ -32,6 +32,25 @@ extension HostEngine {
     issuers[plan.server, default: Issuer(queue: RequestQueue(limit: maxRequests))].keySet.begin(at: now, using: &random)
   }
 
+  /// Plans the checks of a held token by new settings.
+  mutating func replan(_ name: String, _ change: TokenChange, at now: BootTime) {
+    if change.movesAPI {
+      tokens[name]?.isAPIProven = false
+      tokens[name]?.isAPIDoubtful = false
+    }
+    // Another token comes, which is checked by them.
+    guard let token = tokens[name], token.lifecycle.newest != nil, !change.needsNewToken else { return }
+    let plan = token.plan
+    let isChecked = plan.verification == .introspection || plan.probesAPI
+    let wait = change.movesAPI && plan.probesAPI ? .zero : interval(of: plan)
+    tokens[name]?.held.check(within: isChecked ? wait : nil, at: now)
+    guard plan.verification == .keySet else { return }
+    var issuer = issuers[plan.server] ?? Issuer(queue: RequestQueue(limit: maxRequests))
+    issuer.keySet.begin(at: now, using: &random)
+    issuer.keySet.shorten(to: plan.recheckInterval, at: now, using: &random)
+    issuers[plan.server] = issuer
+  }
+
   /// The time to the next check: jitter only shortens it.
   private mutating func interval(of plan: TokenPlan) -> Duration {
     max(plan.recheckInterval * Double.random(in: 0.9...1, using: &random), HeldToken.shortestProbeInterval)
@@ -219,7 +238,7 @@ extension HostEngine {
     guard rejected != nil, rejected == held else { return rearm(name, at: now) }
     tokens[name]?.held.isReported = true
     if token.plan.probesAPI { tokens[name]?.held.checkSoon(at: now) }
-    push(.woke, name)
+    if token.candidate == nil { rearm(name, at: now) } else { push(.woke, name) }
   }
 
   private mutating func reply(to verdict: RejectionReports.Verdict, _ token: Token, at now: BootTime) -> ReportReply {

@@ -386,6 +386,7 @@ public struct HostEngine: Sendable {
     } else {
       examine(name, at: now)
     }
+    replan(name, change, at: now)
     push(change.needsNewToken || !former.lifecycle.isWaiting ? .settingsChanged : .woke, name)
   }
 

@@ -37,6 +37,12 @@ struct KeySetSchedule: Sendable {
     next = now + max(wait * Double.random(in: 0.9...1, using: &random), Self.shortest)
   }
 
+  /// New settings want a shorter interval.
+  mutating func shorten(to interval: Duration, at now: BootTime, using random: inout SplitMix64) {
+    guard let next, !isReading else { return }
+    self.next = min(next, now + interval * Double.random(in: 0.9...1, using: &random))
+  }
+
   /// The key set could not be read.
   mutating func fail(interval: Duration, at now: BootTime, using random: inout SplitMix64) {
     succeed(interval: max(interval / 3, Self.shortest), freshness: nil, at: now, using: &random)
