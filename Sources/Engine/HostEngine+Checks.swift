@@ -28,8 +28,15 @@ extension HostEngine {
     tokens[name]?.isTried = false
     let wait = isUntried ? .zero : interval(of: plan)
     tokens[name]?.held.replace(checkAfter: isChecked ? wait : nil, at: now)
-    guard plan.verification == .keySet else { return }
-    issuers[plan.server, default: Issuer(queue: RequestQueue(limit: maxRequests))].keySet.begin(at: now, using: &random)
+    if plan.verification == .keySet { readKeySet(for: plan, at: now) }
+  }
+
+  /// Plans the readings of the key set that verifies a token.
+  private mutating func readKeySet(for plan: TokenPlan, at now: BootTime) {
+    var issuer = issuers[plan.server] ?? Issuer(queue: RequestQueue(limit: maxRequests))
+    issuer.keySet.begin(at: now, using: &random)
+    issuer.keySet.shorten(to: plan.recheckInterval, at: now, using: &random)
+    issuers[plan.server] = issuer
   }
 
   /// Plans the checks of a held token by new settings.
@@ -44,11 +51,7 @@ extension HostEngine {
     let isChecked = plan.verification == .introspection || plan.probesAPI
     let wait = change.movesAPI && plan.probesAPI ? .zero : interval(of: plan)
     tokens[name]?.held.check(within: isChecked ? wait : nil, at: now)
-    guard plan.verification == .keySet else { return }
-    var issuer = issuers[plan.server] ?? Issuer(queue: RequestQueue(limit: maxRequests))
-    issuer.keySet.begin(at: now, using: &random)
-    issuer.keySet.shorten(to: plan.recheckInterval, at: now, using: &random)
-    issuers[plan.server] = issuer
+    if plan.verification == .keySet { readKeySet(for: plan, at: now) }
   }
 
   /// The time to the next check: jitter only shortens it.
