@@ -53,7 +53,8 @@ package struct RejectionReports: Hashable, Sendable {
   private var seriesLength = 0
   private var lastRequest: BootTime?
   private var lastReport: BootTime?
-  private var isAwaitingToken = false
+  /// Whether a request that a report caused has not brought a token yet.
+  private(set) var isAwaitingToken = false
   private var isDeferred = false
   /// The token that the deferred request is to replace.
   private var deferredDigest: TokenDigest?
