@@ -118,6 +118,14 @@ let package = Package(
       name: "konexus-fleet",
       dependencies: ["FleetSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Benchmarks/konexus-fleet", swiftSettings: settings),
+    // For `make simulate` and the tests alone.
+    .target(
+      name: "HostSimulation", dependencies: ["Base", "Engine"], path: "Tests/Simulation/HostSimulation",
+      swiftSettings: settings),
+    .executableTarget(
+      name: "konexus-simulate",
+      dependencies: ["HostSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      path: "Tests/Simulation/konexus-simulate", swiftSettings: settings),
     .testTarget(
       name: "SystemdTests",
       dependencies: ["Base", "CSystemd", "Systemd", .product(name: "Logging", package: "swift-log")],
@@ -169,12 +177,13 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
-    .testTarget(name: "EngineTests", dependencies: ["Base", "Engine", "FleetSimulation"], swiftSettings: settings),
+    .testTarget(
+      name: "EngineTests", dependencies: ["Base", "Engine", "FleetSimulation", "HostSimulation"], swiftSettings: settings),
     .testTarget(
       name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Engine", "Files", "Settings", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "ReportTests", dependencies: ["Base", "Engine", "Files", "OAuth", "Publication", "Report"],
+      name: "ReportTests", dependencies: ["Base", "Engine", "Files", "OAuth", "Publication", "Report", "Settings"],
       swiftSettings: settings),
     .testTarget(
       name: "SandboxTests",

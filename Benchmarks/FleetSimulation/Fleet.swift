@@ -1,8 +1,8 @@
 import Engine
 
-/// Hosts that share one issuer, each with the daemon's own `TokenLifecycle` and `RefreshSchedule`, in virtual time.
+/// Hosts that share one issuer, each with the daemon's own `HostEngine`, in virtual time.
 ///
-/// A host is woken when its lifecycle requires it, and performs the effects as a broker does. The server answers within
+/// A host is woken when its engine requires it, and performs the effects as a broker does. The server answers within
 /// 20 to 200 ms. Each host has one token, so that the limit of requests under way has no effect.
 public struct Fleet: Sendable {
   /// How many hosts.
@@ -11,6 +11,8 @@ public struct Fleet: Sendable {
   public var lifetime = 3600.0
   /// The setting `refresh_at`.
   public var refreshAt = 0.5
+  /// The setting `max_age`, in seconds.
+  public var maxAge = 86_400.0
   /// The seed of all random numbers: the same seed gives the same day.
   public var seed: UInt64 = 1
 
@@ -23,12 +25,17 @@ public struct Fleet: Sendable {
   public var mean: Double { Double(hosts) * rateOfOne }
 
   private var rateOfOne: Double {
-    let longest = (lifetime - RefreshSchedule.rounding.seconds) * refreshAt
+    let longest = schedule(jitter: 0).longestWait(lifetime: .seconds(lifetime))
     let steps = 1000
     return (0..<steps).reduce(0) { sum, step in
       let jitter = (Double(step) + 0.5) / Double(steps)
       return sum + 1 / (longest * (1 - RefreshSchedule.spread * jitter) + Self.meanLatency) / Double(steps)
     }
+  }
+
+  /// The schedule of a host with this jitter.
+  func schedule(jitter: Double) -> RefreshSchedule {
+    RefreshSchedule(fraction: refreshAt, maxAge: .seconds(maxAge), jitter: jitter)
   }
 
   /// Simulates `scenario`.

@@ -6,10 +6,11 @@ import Engine
 /// Each second has a list of the hosts that wake in it, linked through the hosts. Each host is in one list at a time.
 struct FleetShard {
   private struct Host {
-    var lifecycle: TokenLifecycle
+    var engine: HostEngine
     var schedule: RefreshSchedule
     var wakeAt: BootTime
-    var restored: TokenTimes?
+    var isStarted = false
+    var restored: RestoredToken?
     /// Since when it has had no token; `nil` while it has one.
     var withoutSince: Double?
     /// The next host in the list of the same second; -1 ends it.
@@ -28,6 +29,9 @@ struct FleetShard {
   private var answered = 0.0
   /// Since which second the server has been available.
   private var wellSince = 0.0
+  /// The events of the host that is awake, and the answer to its request.
+  private var events: [HostEvent] = []
+  private var answer: (at: BootTime, event: HostEvent)?
 
   /// The start, far enough from zero for older tokens.
   private static let origin = BootTime(nanoseconds: 1_000_000_000_000_000)
@@ -41,8 +45,9 @@ struct FleetShard {
     capacity = scenario.capacity.map { $0 * mean } ?? .infinity
     hosts.reserveCapacity(count)
     for index in 0..<count {
-      let schedule = RefreshSchedule(fraction: fleet.refreshAt, jitter: Double.random(in: 0...1, using: &random))
-      var host = Host(lifecycle: TokenLifecycle(seed: random.next()), schedule: schedule, wakeAt: Self.origin)
+      let schedule = fleet.schedule(jitter: Double.random(in: 0...1, using: &random))
+      let engine = HostEngine(seed: random.next(), at: Self.moment(Self.origin))
+      var host = Host(engine: engine, schedule: schedule, wakeAt: Self.origin)
       switch scenario.start {
       case .booting(let spread):
         host.wakeAt = Self.time(Double.random(in: 0..<spread, using: &random))
@@ -51,7 +56,7 @@ struct FleetShard {
         // In steady state, the age of a token is evenly distributed.
         let period = schedule.plan(requestedAt: Self.origin, lifetime: lifetime).refreshAt - Self.origin
         let age = period * Double.random(in: 0..<1, using: &random)
-        host.restored = schedule.plan(requestedAt: Self.origin - age, lifetime: lifetime)
+        host.restored = RestoredToken(requestedAt: Self.origin - age, lifetime: lifetime)
       }
       hosts.append(host)
       file(index)
@@ -88,46 +93,70 @@ struct FleetShard {
 
   private mutating func wake(_ index: Int) {
     let now = hosts[index].wakeAt
-    if hosts[index].lifecycle.phase == .unstarted {
-      handle(.started(restored: hosts[index].restored), index, at: now)
-    } else {
-      handle(.woke, index, at: now)
+    guard !hosts[index].isStarted else { return run(.woke, index, at: now) }
+    hosts[index].isStarted = true
+    var change = HostChange(maxRequests: 1)
+    change.added = [
+      TokenPlan(name: "token", server: ServerID(1), schedule: hosts[index].schedule, timeout: .seconds(30))
+    ]
+    run(.configured(change), index, at: now)
+  }
+
+  /// Handles an event and all that follows from it, until the host sleeps again.
+  private mutating func run(_ event: HostEvent, _ index: Int, at now: BootTime) {
+    var now = now
+    events.append(event)
+    while true {
+      var position = 0
+      while position < events.count {
+        handle(events[position], index, at: now)
+        position += 1
+      }
+      events.removeAll(keepingCapacity: true)
+      handle(.idle, index, at: now)
+      guard events.isEmpty else { continue }
+      guard let (then, event) = answer else { return }
+      answer = nil
+      now = then
+      events.append(event)
     }
   }
 
-  private mutating func handle(_ event: LifecycleEvent, _ index: Int, at now: BootTime) {
-    for effect in hosts[index].lifecycle.handle(event, at: now) {
+  private mutating func handle(_ event: HostEvent, _ index: Int, at now: BootTime) {
+    for effect in hosts[index].engine.handle(event, at: Self.moment(now)) {
       switch effect {
-      case .request: request(index, at: now)
-      case .publish:
-        if let since = hosts[index].withoutSince { noteWait(Self.seconds(now) - max(since, wellSince)) }
-        hosts[index].withoutSince = nil
-        handle(.published, index, at: now)
-      case .unpublish: handle(.unpublished, index, at: now)
-      case .report(.expired): lose(index, at: now)
-      case .report: break
+      case .restore(let name): events.append(.restored(name, hosts[index].restored, nil))
+      case .send(let name, let attempt, _):
+        let (then, result) = request(index, at: now)
+        answer = (then, .finished(name, attempt: attempt, result))
+      case .work(let work, let name, let number):
+        if work == .publish {
+          if let since = hosts[index].withoutSince { noteWait(Self.seconds(now) - max(since, wellSince)) }
+          hosts[index].withoutSince = nil
+        }
+        events.append(.worked(name, work: number, .done))
+      case .report(.token(_, .expired)): lose(index, at: now)
+      case .arm(let time): hosts[index].wakeAt = time
+      default: break
       }
     }
-    // Not the time of the effect, as in the broker: the result of an earlier effect may have changed it.
-    hosts[index].wakeAt = hosts[index].lifecycle.nextWake(after: now) ?? now
   }
 
-  private mutating func request(_ index: Int, at now: BootTime) {
+  private mutating func request(
+    _ index: Int, at now: BootTime
+  ) -> (BootTime, Result<ReceivedToken, AcquisitionFailure>) {
     let second = Self.seconds(now)
     // A request can come in the last second again.
     let place = min(Int(second), scenario.seconds - 1)
     load.requests[place] += 1
-    handle(.began(limit: now + .seconds(60)), index, at: now)
     let latency = Double.random(in: Fleet.shortestLatency...Fleet.longestLatency, using: &random)
     let then = Self.later(now, by: latency)
     guard scenario.isServerWell(at: second) else {
-      return handle(.failed(AcquisitionFailure(.connection, "down")), index, at: then)
+      return (then, .failure(AcquisitionFailure(.connection, "down")))
     }
-    guard answered < capacity else {
-      return handle(.failed(AcquisitionFailure(.serverError, "503")), index, at: then)
-    }
+    guard answered < capacity else { return (then, .failure(AcquisitionFailure(.serverError, "503"))) }
     answered += 1
-    handle(.acquired(hosts[index].schedule.plan(requestedAt: now, lifetime: lifetime)), index, at: then)
+    return (then, .success(ReceivedToken(requestedAt: now, lifetime: lifetime)))
   }
 
   /// Counts a token that expired. It had no reason to if the server was available for a minute since the refresh was
@@ -136,7 +165,8 @@ struct FleetShard {
     let end = Self.seconds(now)
     load.lost += 1
     hosts[index].withoutSince = end
-    let due = end - (lifetime - RefreshSchedule.rounding).seconds * (1 - hosts[index].schedule.fraction)
+    let lived = (lifetime - RefreshSchedule.rounding).seconds
+    let due = end - lived + hosts[index].schedule.longestWait(lifetime: lifetime)
     var well = 0.0
     var second = due
     while second < end {
@@ -148,6 +178,11 @@ struct FleetShard {
 
   private mutating func noteWait(_ wait: Double) {
     load.longestWait = max(load.longestWait, wait)
+  }
+
+  /// Both other clocks are right.
+  private static func moment(_ time: BootTime) -> Moment {
+    Moment(boot: time, unix: 1.8e9 + seconds(time), monotonic: time)
   }
 
   private static func time(_ seconds: Double) -> BootTime { later(origin, by: seconds) }

@@ -24,6 +24,9 @@ struct FleetCommand: AsyncParsableCommand {
   @Option(help: "The setting refresh_at.")
   var refreshAt = 0.5
 
+  @Option(help: "The setting max_age, in seconds.")
+  var maxAge = 86_400.0
+
   @Option(help: "The number that all chance comes from.")
   var seed: UInt64 = 1
 
@@ -36,9 +39,13 @@ struct FleetCommand: AsyncParsableCommand {
     guard sizes.count == hosts.split(separator: ",").count, sizes.allSatisfy({ $0 > 0 }) else {
       throw ValidationError("--hosts is a list of numbers above 0 with commas between them, not '\(hosts)'")
     }
-    guard lifetime >= 60, lifetime <= 1e6 else { throw ValidationError("--lifetime is 60 to 1000000 seconds") }
+    guard (60...Self.year).contains(lifetime) else { throw ValidationError("--lifetime is 60 to \(Self.year) seconds") }
     guard refreshAt >= 0.1, refreshAt <= 0.9 else { throw ValidationError("--refresh-at is 0.1 to 0.9") }
+    guard (60...Self.year).contains(maxAge) else { throw ValidationError("--max-age is 60 to \(Self.year) seconds") }
   }
+
+  /// 366 days, in seconds.
+  private static let year = 31_622_400.0
 
   /// From here on an hour is enough.
   private static let giant = 500_000
@@ -62,6 +69,7 @@ struct FleetCommand: AsyncParsableCommand {
         var fleet = Fleet(hosts: size)
         fleet.lifetime = lifetime
         fleet.refreshAt = refreshAt
+        fleet.maxAge = maxAge
         fleet.seed = seed
         let load = await fleet.live(scenario)
         print(report.line(scenario, hosts: size, load))

@@ -112,6 +112,42 @@ import Logging
   }
 }
 
+/// Limits the log lines about reports of applications: one that causes a request is logged, others at most every 10 s.
+struct ReportLog {
+  private var unreported = 0
+  private var lastLine: BootTime?
+
+  /// Writes a line about a report, unless there were too many.
+  @BrokerActor mutating func write(
+    _ reply: ReportReply, isRejection: Bool, of token: ManagedToken, from peer: RejectionPeer, to log: EventLog
+  ) {
+    let now = Moment.now().boot
+    unreported += 1
+    guard lastLine.map({ now - $0 >= .seconds(10) }) ?? true else { return }
+    lastLine = now
+    let count = unreported > 1 ? " (\(unreported) such since the last line)" : ""
+    unreported = 0
+    let user = peer.userID.map { " of user \($0)" } ?? ""
+    let process = peer.process.map { "process \($0)\(user)" } ?? "a process"
+    let what = isRejection ? "reports that the API rejected the token" : "wants a new token"
+    log.write(.notice, "\(token.name): \(process) \(what): \(reply.text)\(count)", .reported, of: token)
+  }
+}
+
+extension ReportReply {
+  /// The answer, for the log.
+  fileprivate var text: String {
+    switch self {
+    case .unknownToken: "there is no such token"
+    case .newerInPlace: "a newer one is in place"
+    case .requested: "a new one is requested"
+    case .rateLimited(let wait): "the next request comes in \(Timestamp.span(wait))"
+    case .rejectedByServer(let wait, let code):
+      "the server rejects the client (\(code.rawValue)); the next request comes in \(Timestamp.span(wait))"
+    }
+  }
+}
+
 /// Message ids of important events (journalctl MESSAGE_ID=...; systemd.journal-fields(7)). They never change.
 public enum EventID: String, CaseIterable, Sendable {
   /// The daemon started.
@@ -128,6 +164,8 @@ public enum EventID: String, CaseIterable, Sendable {
   case recovered = "9c8380fc366d4d20a00b3682f659add7"
   /// The API does not accept the published token any more, as far as known, though it has not expired.
   case rejected = "7d0c1e2b94f34a55b0a7c83f6e19d2a4"
+  /// An application reported that the API rejected a token, or wanted a new one.
+  case reported = "0f4b7a91c2de4e6f8a35d1b07c96e824"
   /// A token expired without a successor; its file was removed.
   case expired = "e23881e9f3634a08a924db0400559c84"
   /// A token cannot be written to its file.

@@ -21,6 +21,8 @@ import Settings
   var stateFailure: PublicationFailure?
   /// The signals to the process of `signal`: `ReaderNotifier`.
   var notification = ReaderNotification()
+  /// When the API accepted a token last, seconds since 1970: `HeldTokenChecker`.
+  var apiAcceptedAt: Double?
   /// Whether its files were removed because it is revoked: `TokenRevocation`. The process is about to end.
   var isRevokedAtStop = false
 
@@ -45,6 +47,7 @@ import Settings
     files.inherit(from: former.files)
     stateFailure = former.stateFailure
     history = former.history
+    if settings.apiURL == former.settings.apiURL { apiAcceptedAt = former.apiAcceptedAt }
     if settings.authenticates(differentlyFrom: former.settings) { history.clientAuthentication = nil }
     notification.inherit(from: former.notification)
   }

@@ -117,34 +117,15 @@ package enum RejectionReply: Hashable, Sendable {
 }
 
 extension RejectionReply {
-  /// The answer to a report.
-  ///
-  /// If the last attempt failed, the next one waits for the backoff. A report does not shorten the backoff after a
-  /// rejection, nor a `Retry-After`.
-  ///
-  /// - Parameters:
-  ///   - failure: the failure of the last attempt; `nil` if it succeeded.
-  ///   - next: when the next attempt is due; `nil` while one is under way.
-  package init(
-    _ verdict: RejectionReports.Verdict, after failure: AcquisitionFailure?, next: BootTime?, at now: BootTime
-  ) {
-    guard verdict != .newerInPlace else {
-      self = .newer
-      return
-    }
-    var limit: BootTime?
-    if case .rateLimited(let until) = verdict { limit = until }
-    let backoff = failure == nil ? nil : next
-    let end = [limit, backoff].compactMap(\.self).max() ?? now
-    guard end > now else {
-      self = .requested
-      return
-    }
-    let seconds = Int(min((end - now).seconds, Self.longestWait).rounded(.up))
-    if let failure, failure.kind == .refused {
-      self = .rejected(seconds: seconds, code: failure.code.rawValue)
-    } else {
-      self = .limited(seconds: seconds)
+  /// The line for the engine's answer.
+  package init(_ reply: ReportReply) {
+    func seconds(_ wait: Duration) -> Int { Int(max(0, min(wait.seconds, Self.longestWait)).rounded(.up)) }
+    switch reply {
+    case .unknownToken: self = .unknown
+    case .newerInPlace: self = .newer
+    case .requested: self = .requested
+    case .rateLimited(let wait): self = .limited(seconds: seconds(wait))
+    case .rejectedByServer(let wait, let code): self = .rejected(seconds: seconds(wait), code: code.rawValue)
     }
   }
 }

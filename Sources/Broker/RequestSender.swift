@@ -57,6 +57,7 @@ struct RequestHistory {
   private var issuers: [ServerKey: Issuer] = [:]
   private var attempts: [UInt64: Attempt] = [:]
   private var lastServer = 0
+  private var onKeySet: @Sendable @BrokerActor (ServerID, KnownKeySet?) -> Void = { _, _ in }
 
   nonisolated init(_ tokens: ManagedTokens, _ loop: EngineLoop, _ log: EventLog, http: HTTPClient) {
     self.tokens = tokens
@@ -65,6 +66,9 @@ struct RequestHistory {
     self.http = http
   }
 
+  /// Sets the receiver of the key set that a request has read, or found in memory.
+  func connect(onKeySet: @escaping @Sendable @BrokerActor (ServerID, KnownKeySet?) -> Void) { self.onKeySet = onKeySet }
+
   // MARK: Issuers
 
   /// The server of a token.
@@ -72,6 +76,12 @@ struct RequestHistory {
 
   /// The engine's name of a token's server.
   func serverID(of token: ManagedToken) -> ServerID { issuer(token.server).id }
+
+  /// The server of this name; `nil` if no token uses it any more.
+  func server(_ id: ServerID) -> AuthorizationServer? { issuers.values.first { $0.id == id }?.server }
+
+  /// The token that an attempt brought, before it is accepted.
+  func token(of attempt: UInt64) -> VerifiedToken? { attempts[attempt]?.token }
 
   private func issuer(_ key: ServerKey) -> Issuer {
     if let known = issuers[key] { return known }
@@ -131,7 +141,7 @@ struct RequestHistory {
       attempt.request = nil
       token.history.requests += 1
       log.write(.debug, "asking for a token", of: token)
-      let server = server(of: token)
+      let (id, server) = (serverID(of: token), server(of: token))
       attempt.task = Task(executorPreference: BrokerActor.requests) { [request] in
         let result: Result<VerifiedToken, AcquisitionFailure>
         do throws(AcquisitionFailure) {
@@ -140,6 +150,7 @@ struct RequestHistory {
           result = .failure(error)
         }
         await self.finish(name, number, result)
+        await self.onKeySet(id, server.currentKeySet)
       }
       attempts[number] = attempt
     } catch {
@@ -153,7 +164,10 @@ struct RequestHistory {
     guard attempts[number] != nil else { return }
     attempts[number]?.task = nil
     attempts[number]?.token = try? result.get()
-    let received = result.map { ReceivedToken(requestedAt: $0.requestedAt.boot, lifetime: $0.lifetime) }
+    let received = result.map {
+      ReceivedToken(
+        requestedAt: $0.requestedAt.boot, lifetime: $0.lifetime, digest: TokenDigest(of: $0.accessToken))
+    }
     loop.post(.finished(name, attempt: number, received))
   }
 

@@ -83,8 +83,14 @@ struct ConfigurationState {
         guard let token = tokens[settings.name], let lifecycle = loop.engine.lifecycle(of: settings.name) else {
           return nil
         }
-        return TokenStatus(token, lifecycle, now: now)
-      })
+        var status = TokenStatus(token, lifecycle, now: now)
+        status.availability = loop.engine.availability(of: settings.name)
+        status.reports = loop.engine.reports(of: settings.name)
+        if loop.engine.isAPIDoubtful(settings.name), let url = settings.apiURL?.url {
+          status.notes.append("the API at \(url) rejects tokens and has never accepted one: check api_url")
+        }
+        return status
+      }, writtenAtMonotonic: now.monotonic.nanoseconds)
   }
 }
 
@@ -110,9 +116,12 @@ extension TokenStatus {
       nextAttempt = unix(until)
     }
     self.failure = lifecycle.failureStreak.map { failure($0.failure, count: $0.count, since: unix($0.since)) }
+    if self.failure == nil, let rejection = lifecycle.rejection, let since = lifecycle.rejectedSince {
+      self.failure = failure(rejection, count: 1, since: unix(since))
+    }
     if case .failing(let reason, _, _) = lifecycle.publication { publicationFailure = reason }
     condition =
-      published == nil ? .absent : lifecycle.failureStreak == nil && publicationFailure == nil ? .valid : .failing
+      published == nil ? .absent : self.failure == nil && publicationFailure == nil ? .valid : .failing
     clockSkew = history.skew?.seconds
     requests = history.requests
     successes = history.tally.successes
@@ -123,6 +132,8 @@ extension TokenStatus {
       Output(path: $0.path, mode: FileMode.octal($0.mode), format: $0.format.rawValue)
     }
     scope = token.verifiedToken?.scope ?? []
+    apiURL = settings.apiURL?.url
+    apiAcceptedAt = token.apiAcceptedAt
     requestedScope = settings.scope
     audience = settings.audience
     verification = settings.verification

@@ -22,6 +22,10 @@ public import Settings
   private let credentials: CredentialServer
   private let starter: TokenStarter
   private let revocation: TokenRevocation
+  private let checker: HeldTokenChecker
+  /// The engine's answer to the report that is being handled.
+  private var reply: ReportReply?
+  private var reports = ReportLog()
   private var timer: DeadlineTimer?
   private var onLook: @Sendable () -> Void = {}
   private var onExit: @Sendable () -> Void = {}
@@ -46,6 +50,7 @@ public import Settings
     credentials = CredentialServer(tokens, loop, log)
     starter = TokenStarter(tokens, loop, log, sender, publisher, watch)
     revocation = TokenRevocation(tokens, loop, log, sender, publisher)
+    checker = HeldTokenChecker(tokens, loop, sender, http: http)
   }
 
   // MARK: The queue
@@ -95,6 +100,7 @@ public import Settings
     starter.connect(onTakeover: onTakeover)
     watch.connect { [weak self] in self?.filesChanged($0) }
     loop.connect { [weak self] in self?.perform($0) }
+    sender.connect { [checker] in checker.use($1, of: $0) }
     timer = DeadlineTimer(queue: BrokerActor.queue) { [weak self] in
       BrokerActor.assumeIsolated { self?.loop.post(.woke) }
     }
@@ -129,7 +135,9 @@ public import Settings
     log.write(
       .notice, "konexus-tokend keeps \(configuration.tokens.count) token(s) fresh", .started,
       ["config": "\(configuration.source)"])
+    starter.use(previous)
     await starter.startWaiting()
+    starter.use(nil)
     loop.post(.statusChanged)
   }
 
@@ -177,6 +185,22 @@ public import Settings
   /// Requests at once what fails: someone may have corrected what a server rejected.
   public func retryFailing() { loop.post(.retryFailing) }
 
+  /// Takes the request of an application: a report that the API rejected a token, or a wish for a new one.
+  package func answer(_ request: RejectionRequest, from peer: RejectionPeer) -> RejectionReply {
+    let name: String
+    let digest: TokenDigest?
+    switch request {
+    case .rejected(let rejected, let of): (name, digest) = (rejected, of)
+    case .refresh(let wanted): (name, digest) = (wanted, nil)
+    }
+    guard !loop.engine.isStopping else { return .error("the daemon is stopping") }
+    reply = nil
+    loop.post(.reported(name, rejected: digest))
+    guard let reply, let token = tokens[name] else { return .unknown }
+    reports.write(reply, isRejection: digest != nil, of: token, from: peer, to: log)
+    return RejectionReply(reply)
+  }
+
   // MARK: Effects
 
   private func perform(_ effect: HostEffect) {
@@ -191,6 +215,11 @@ public import Settings
     case .noteFailure(let name, let attempt, let failure): sender.noteFailure(name, attempt, failure)
     case .work(let work, let name, let number): publisher.perform(work, name, number)
     case .notifyApplication(let name): if let token = tokens[name] { notifier.notify(about: token) }
+    case .readKeySet(let server): checker.readKeySet(server)
+    case .introspect(let name): checker.introspect(name)
+    case .probe(let name): checker.probe(name)
+    case .probeCandidate(let name, let attempt, let timeout): checker.probe(name, attempt, timeout: timeout)
+    case .reply(let reply): self.reply = reply
     case .answer(let peer, let reply): credentials.answer(peer, reply)
     case .reconsider(let peer): credentials.reconsider(peer)
     case .report(let report): write(report)
@@ -215,6 +244,13 @@ public import Settings
       // The recorded skew was relative to the old time.
       guard change.sleep == nil else { return }
       for token in tokens.all { token.history.skew = token.history.skew.map { $0 - .seconds(change.step) } }
+    case .unprovenAPI(let name, let failure):
+      guard let token = tokens[name] else { return }
+      log.write(
+        .warning,
+        "\(name): \(failure.message), and has never accepted a token, so that this does not count; "
+          + "\(failure.code.remedy)",
+        of: token, ["failure": "\(failure.code.rawValue)"])
     case .ready: log.write(.notice, "ready: \(status().line)", .ready)
     }
   }

@@ -15,6 +15,8 @@ import Settings
   private let publisher: TokenPublisher
   private let watch: OutputWatch
   private var onTakeover: @Sendable (String) -> Void = { _ in }
+  /// The status that the previous run left, and its tokens by their names.
+  private var previous: (status: BrokerStatus, tokens: [String: TokenStatus])?
   /// The tokens that have not started yet.
   private var waiting: [ManagedToken] = []
 
@@ -36,6 +38,13 @@ import Settings
   /// Notes that the broker looks after the token's files from now on: what watches the previous run's tokens must not
   /// remove them.
   func release(_ token: ManagedToken) { onTakeover(token.settings.statePath) }
+
+  /// Sets what the previous run left, or forgets it: a token that is configured later counts anew.
+  func use(_ previous: BrokerStatus?) {
+    self.previous = previous.map { status in
+      (status, Dictionary(status.tokens.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }))
+    }
+  }
 
   /// Lets a token start with the next call of `startWaiting`.
   func add(_ token: ManagedToken) { waiting.append(token) }
@@ -71,7 +80,13 @@ import Settings
       }
     }
     release(token)
-    loop.post(.restored(token.name, restored))
+    let past = previous?.tokens[token.name]
+    if let past, past.issuer == token.settings.issuer, past.apiURL == token.settings.apiURL?.url {
+      token.apiAcceptedAt = past.apiAcceptedAt
+      restored?.wasAcceptedByAPI = past.apiAcceptedAt != nil
+    }
+    let availability = past.flatMap { previous?.status.availability(of: $0, restored: restored, at: .now()) }
+    loop.post(.restored(token.name, restored, availability))
     watch.add(token)
   }
 
@@ -103,6 +118,7 @@ import Settings
       var times = RestoredToken(requestedAt: verified.requestedAt.boot, lifetime: verified.lifetime)
       // Introspection must be repeated, and former settings replaced: by a new token. The old one stays published until
       // then.
+      times.digest = TokenDigest(of: verified.accessToken)
       times.needsSuccessor = settings.verification == .introspection || !restored.isCurrent
       // The context of former settings may belong to another server.
       if restored.isCurrent { await sender.server(of: token).adopt(verified.context) }

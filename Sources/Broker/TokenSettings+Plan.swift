@@ -14,13 +14,21 @@ extension TokenSettings: PlannedSettings {
   ///   - mayHang: whether its files can hang.
   func plan(server: ServerID, mayHang: Bool) -> TokenPlan {
     // The jitter of this host and token is the same after a restart.
-    let schedule = RefreshSchedule(fraction: refreshAt, jitter: HostJitter.share(of: name))
+    let schedule = RefreshSchedule(fraction: refreshAt, maxAge: maxAge, jitter: HostJitter.share(of: name))
     var plan = TokenPlan(name: name, server: server, schedule: schedule, timeout: timeout)
     plan.readsFiles = readsFiles
     plan.mayHang = mayHang
     plan.path = outputs.first?.path ?? name
     plan.minValidity = minValidity
     plan.revokesOnStop = revokesOnStop
+    plan.verification =
+      switch verification {
+      case .jwt: .keySet
+      case .introspection: .introspection
+      case .none: .none
+      }
+    plan.recheckInterval = recheckInterval
+    plan.probesAPI = apiURL != nil
     return plan
   }
 }

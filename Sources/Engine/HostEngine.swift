@@ -19,6 +19,30 @@ public struct HostEngine: Sendable {
     var attempt: UInt64 = 0
     /// Where the attempt is under way.
     var sentTo: ServerID?
+    /// The token of the attempt, while it is tried at the API.
+    var candidate: CandidateToken?
+    /// The digest of the newest token, and of the token of the attempt.
+    var digest: TokenDigest?
+    var received: TokenDigest?
+    var held = HeldToken()
+    var reports = RejectionReports()
+    var availability: Availability?
+    /// Whether the API has ever accepted a token. Otherwise a rejection means nothing.
+    var isAPIProven = false
+    /// Whether the API rejects the token without having accepted one before.
+    var isAPIDoubtful = false
+
+    /// Whether the API accepted the token that comes next.
+    var isTried = false
+
+    /// Whether the newest token is known to be of no use.
+    var isRejected: Bool { lifecycle.rejection != nil || held.isReported }
+  }
+
+  /// What the engine knows of one issuer.
+  struct Issuer: Sendable {
+    var queue: RequestQueue
+    var keySet = KeySetSchedule()
   }
 
   /// In the order in which they were added: that of a dictionary differs between processes.
@@ -28,10 +52,12 @@ public struct HostEngine: Sendable {
   var effects: [HostEffect] = []
   var stopping: StopProgress?
   var maxRequests = 1
-  private var issuers: [ServerID: RequestQueue] = [:]
+  var issuers: OrderedDictionary<ServerID, Issuer> = [:]
   private var clocks: ClockComparison
   private var deadlines = DeadlineQueue()
-  private var random: SplitMix64
+  var random: SplitMix64
+  /// The moment of the present event.
+  var now: Moment
   /// The number of the last attempt, or work on files. Numbers never repeat within a process.
   var lastNumber: UInt64 = 0
   /// Events for lifecycles that follow from the present event.
@@ -44,6 +70,7 @@ public struct HostEngine: Sendable {
   public init(seed: UInt64, at now: Moment) {
     random = SplitMix64(seed: seed)
     clocks = ClockComparison(now)
+    self.now = now
   }
 
   // MARK: State
@@ -75,6 +102,7 @@ public struct HostEngine: Sendable {
   /// Takes one event; returns the effects, in order.
   public mutating func handle(_ event: HostEvent, at now: Moment) -> [HostEffect] {
     effects = []
+    self.now = now
     if stopping != nil {
       continueStop(event, at: now.boot)
     } else {
@@ -90,7 +118,7 @@ public struct HostEngine: Sendable {
     let time = now.boot
     switch event {
     case .configured(let change): configure(change, at: time)
-    case .restored(let name, let token): start(name, with: token, at: time)
+    case .restored(let name, let token, let availability): start(name, with: token, availability, at: time)
     case .prepared(let name, let attempt, let failure): finishPreparation(name, attempt, failure)
     case .finished(let name, let attempt, let result): finish(name, attempt, result)
     case .refreshAll: for name in tokens.keys { push(.refresh, name) }
@@ -109,6 +137,10 @@ public struct HostEngine: Sendable {
     case .credentialRequested(let peer, let name, let since): request(peer, name, since: since, at: time)
     case .credentialAwaited(let name): if tokens[name]?.lifecycle.isWaiting ?? false { requestNewer(name) }
     case .statusChanged: status.want(tokens: tokens.count, at: time)
+    case .keySetRead(let server, let result): takeKeySet(server, result, at: time)
+    case .checked(let name, let requestedAt, let verdict): takeCheck(name, requestedAt, verdict, at: time)
+    case .probed(let name, let attempt, let verdict): takeProbe(name, attempt, verdict, at: time)
+    case .reported(let name, let rejected): takeReport(name, rejected, at: time)
     case .stop(let revokes): beginStop(revokes: revokes, at: time)
     case .withdrawn, .revoked: break
     }
@@ -148,6 +180,7 @@ public struct HostEngine: Sendable {
       case .report(let report): effects.append(.report(.token(name, report)))
       }
     }
+    followUp(event, name, at: now)
     guard let token = tokens[name] else { return }
     let newest = token.lifecycle.newest
     for peer in waits.served(name, newest: newest, minValidity: token.plan.minValidity, at: now) {
@@ -172,10 +205,13 @@ public struct HostEngine: Sendable {
     }
   }
 
-  private mutating func rearm(_ name: String, at now: BootTime) {
+  mutating func rearm(_ name: String, at now: BootTime) {
     guard let token = tokens[name] else { return deadlines.set(nil, for: name) }
-    let wake = token.lifecycle.nextWake(after: now)
-    deadlines.set([wake, token.lane.hangsAt].compactMap(\.self).min(), for: name)
+    let times = [
+      token.lifecycle.nextWake(after: now), token.lane.hangsAt, token.held.deadline, token.candidate?.deadline,
+      token.reports.deadline,
+    ]
+    deadlines.set(times.compactMap(\.self).min(), for: name)
   }
 
   // MARK: Time
@@ -191,8 +227,10 @@ public struct HostEngine: Sendable {
       if let path = tokens[name]?.plan.path, tokens[name]?.lane.reportsHang(at: now) ?? false {
         push(.publicationFailed("cannot write \(path): the file system does not answer"), name)
       }
+      performChecks(name, at: now)
       push(.woke, name)
     }
+    readKeySets(at: now)
     for (name, peer) in waits.overdue(at: now) {
       let isValid = tokens[name]?.lifecycle.newest.map { $0.expiresAt > now } ?? false
       effects.append(
@@ -220,7 +258,8 @@ public struct HostEngine: Sendable {
       }
       effects.append(.reportStatus)
     }
-    let next = [deadlines.earliest(), waits.firstLimit, status.due].compactMap(\.self).min()
+    let keySets = issuers.values.lazy.compactMap(\.keySet.next).min()
+    let next = [deadlines.earliest(), waits.firstLimit, status.due, keySets].compactMap(\.self).min()
     guard let next, next != armed else { return }
     armed = next
     effects.append(.arm(next))
@@ -232,7 +271,7 @@ public struct HostEngine: Sendable {
   private mutating func enqueue(_ name: String) {
     guard let plan = tokens[name]?.plan else { return }
     // One that waits for its turn keeps it.
-    guard !(issuers[plan.server]?.isQueued(name) ?? false) else { return }
+    guard !(issuers[plan.server]?.queue.isQueued(name) ?? false) else { return }
     abandon(name)
     lastNumber += 1
     tokens[name]?.attempt = lastNumber
@@ -244,21 +283,22 @@ public struct HostEngine: Sendable {
   }
 
   private mutating func waitInQueue(_ name: String, _ server: ServerID) {
-    issuers[server, default: RequestQueue(limit: maxRequests)].enqueue(name)
+    issuers[server, default: Issuer(queue: RequestQueue(limit: maxRequests))].queue.enqueue(name)
     unsent.append(server)
   }
 
   /// Abandons the attempt of a token, wherever it is.
   mutating func abandon(_ name: String) {
     guard let token = tokens[name], token.attempt != 0 else { return }
-    issuers[token.plan.server]?.forget(name)
+    issuers[token.plan.server]?.queue.forget(name)
     if let server = token.sentTo {
-      issuers[server]?.end(RequestQueue.Permit(token: name, attempt: token.attempt))
+      issuers[server]?.queue.end(RequestQueue.Permit(token: name, attempt: token.attempt))
       unsent.append(server)
     }
     effects.append(.abandon(name, attempt: token.attempt))
     tokens[name]?.attempt = 0
     tokens[name]?.sentTo = nil
+    tokens[name]?.candidate = nil
   }
 
   private mutating func finishPreparation(_ name: String, _ attempt: UInt64, _ failure: AcquisitionFailure?) {
@@ -269,11 +309,11 @@ public struct HostEngine: Sendable {
   }
 
   private mutating func sendNext(_ server: ServerID, at now: BootTime) {
-    while let name = issuers[server]?.next() {
+    while let name = issuers[server]?.queue.next() {
       guard let token = tokens[name], token.attempt != 0 else { continue }
       let remaining = token.lifecycle.newest.map { $0.expiresAt - now }
       let timeout = AttemptLimits.timeout(token.plan.timeout, remaining: remaining)
-      issuers[server]?.begin(RequestQueue.Permit(token: name, attempt: token.attempt))
+      issuers[server]?.queue.begin(RequestQueue.Permit(token: name, attempt: token.attempt))
       tokens[name]?.sentTo = server
       effects.append(.send(name, attempt: token.attempt, timeout: timeout))
       push(.began(limit: AttemptLimits.limit(from: now, timeout: timeout)), name)
@@ -285,15 +325,18 @@ public struct HostEngine: Sendable {
   ) {
     // An abandoned attempt has given its place back already.
     guard let token = tokens[name], token.attempt == attempt, let server = token.sentTo else { return }
-    issuers[server]?.end(RequestQueue.Permit(token: name, attempt: attempt))
+    issuers[server]?.queue.end(RequestQueue.Permit(token: name, attempt: attempt))
     unsent.append(server)
-    tokens[name]?.attempt = 0
     tokens[name]?.sentTo = nil
     switch result {
     case .success(let received):
       let times = token.plan.schedule.plan(requestedAt: received.requestedAt, lifetime: received.lifetime)
+      tokens[name]?.received = received.digest
+      guard !tryAtAPI(times, name, attempt) else { return }
+      tokens[name]?.attempt = 0
       push(.acquired(times), name, attempt: attempt)
     case .failure(let failure):
+      tokens[name]?.attempt = 0
       if failure.kind == .refused { status.settle(name) }
       push(.failed(failure), name, attempt: attempt)
     }
@@ -303,8 +346,8 @@ public struct HostEngine: Sendable {
 
   private mutating func configure(_ change: HostChange, at now: BootTime) {
     maxRequests = change.maxRequests
-    for server in Array(issuers.keys) {
-      issuers[server]?.limit = maxRequests
+    for server in issuers.keys {
+      issuers[server]?.queue.limit = maxRequests
       unsent.append(server)
     }
     status.await(change.awaited)
@@ -346,11 +389,16 @@ public struct HostEngine: Sendable {
     push(change.needsNewToken || !former.lifecycle.isWaiting ? .settingsChanged : .woke, name)
   }
 
-  private mutating func start(_ name: String, with token: RestoredToken?, at now: BootTime) {
+  private mutating func start(
+    _ name: String, with token: RestoredToken?, _ availability: Availability?, at now: BootTime
+  ) {
     guard let state = tokens[name], state.lifecycle.phase == .unstarted else { return }
     var times = token.map { state.plan.schedule.plan(requestedAt: $0.requestedAt, lifetime: $0.lifetime) }
     if token?.needsSuccessor ?? false { times?.refreshAt = now }
     if times != nil { status.settle(name) }
+    tokens[name]?.isAPIProven = token?.wasAcceptedByAPI ?? false
+    tokens[name]?.availability = availability
+    tokens[name]?.received = token?.digest
     push(.started(restored: times), name)
     if let token, !token.areFilesRight { push(.modifiedExternally, name) }
     refreshForWaiting(name)

@@ -6,8 +6,9 @@ public enum HostEvent: Sendable {
 
   /// New settings are in effect: at the start those of all tokens, at a reload what differs.
   case configured(HostChange)
-  /// The files that the previous run left for a token were read; the token, if it verified.
-  case restored(String, RestoredToken?)
+  /// The files that the previous run left for a token were read; the token, if it verified, and how long applications
+  /// had one so far.
+  case restored(String, RestoredToken?, Availability?)
   /// The daemon stops; `revokes`: tokens with `revoke_on_stop` are revoked.
   case stop(revokes: Bool)
 
@@ -47,6 +48,17 @@ public enum HostEvent: Sendable {
   /// A unit waits in the kernel's queue, where it cannot be answered yet.
   case credentialAwaited(token: String)
 
+  // MARK: Held tokens
+
+  /// An issuer's key set was read, for whatever reason, and held tokens were verified by it.
+  case keySetRead(ServerID, Result<KeySetReading, AcquisitionFailure>)
+  /// A held token was introspected again, or the API was asked about it.
+  case checked(String, requestedAt: BootTime, HeldTokenVerdict)
+  /// The API was asked about the new token of an attempt.
+  case probed(String, attempt: UInt64, ProbeVerdict)
+  /// An application reports that the API rejected a token, or wants a new one.
+  case reported(String, rejected: TokenDigest?)
+
   // MARK: The end
 
   /// The files of a token that is about to be revoked are removed, or their disk hangs.
@@ -80,10 +92,14 @@ public struct RestoredToken: Hashable, Sendable {
   public var requestedAt: BootTime
   /// Its lifetime from then on.
   public var lifetime: Duration
+  /// Its digest.
+  public var digest: TokenDigest?
   /// Whether a new one must be requested at once: it is of former settings, or needs to be introspected again.
   public var needsSuccessor = false
   /// Whether every file holds it, with the right mode.
   public var areFilesRight = true
+  /// Whether the API accepted a token before.
+  public var wasAcceptedByAPI = false
 
   /// A token with the given times.
   public init(requestedAt: BootTime, lifetime: Duration) {
@@ -98,12 +114,69 @@ public struct ReceivedToken: Hashable, Sendable {
   public var requestedAt: BootTime
   /// Its lifetime from then on.
   public var lifetime: Duration
+  /// Its digest.
+  public var digest: TokenDigest?
 
   /// A token with the given times.
-  public init(requestedAt: BootTime, lifetime: Duration) {
+  public init(requestedAt: BootTime, lifetime: Duration, digest: TokenDigest? = nil) {
     self.requestedAt = requestedAt
     self.lifetime = lifetime
+    self.digest = digest
   }
+}
+
+/// A key set, and the held tokens that it verified or did not.
+public struct KeySetReading: Sendable {
+  /// A fingerprint of the key set.
+  public var keySet: String
+  /// How long the server calls it fresh.
+  public var freshness: Duration?
+  /// The tokens that it verified, each with the time of its request.
+  public var valid: [(token: String, requestedAt: BootTime)] = []
+  /// The tokens that it does not verify any more.
+  public var withdrawn: [(token: String, requestedAt: BootTime, failure: AcquisitionFailure)] = []
+
+  /// A reading that no token was verified by yet.
+  public init(keySet: String, freshness: Duration?) {
+    self.keySet = keySet
+    self.freshness = freshness
+  }
+}
+
+/// What is known of a held token after a check.
+public enum HeldTokenVerdict: Hashable, Sendable {
+  /// The server calls it active.
+  case active
+  /// The server calls it inactive.
+  case inactive(AcquisitionFailure)
+  /// The API gave an answer, or none.
+  case api(ProbeVerdict)
+  /// Nothing: the server could not be asked.
+  case unknown
+}
+
+/// What the API says of a token.
+public enum ProbeVerdict: Hashable, Sendable {
+  /// It accepts the token.
+  case accepted
+  /// It rejects the token: 401.
+  case rejected(AcquisitionFailure)
+  /// Its answer means nothing, or there was none.
+  case unknown
+}
+
+/// The answer to an application that reported a token.
+public enum ReportReply: Hashable, Sendable {
+  /// There is no such token.
+  case unknownToken
+  /// The rejected token is not held any more.
+  case newerInPlace
+  /// A new token is requested now.
+  case requested
+  /// A new token is requested after this time.
+  case rateLimited(Duration)
+  /// The server rejects the client, or asks to wait: the next request comes after this time.
+  case rejectedByServer(Duration, FailureCode)
 }
 
 /// Work on all files of one token.
@@ -161,6 +234,19 @@ public enum HostEffect: Sendable {
   /// Decide again whether the settings permit the request of this unit.
   case reconsider(peer: UInt64)
 
+  // MARK: Held tokens
+
+  /// Read the key set of an issuer, and verify its held tokens: `keySetRead`.
+  case readKeySet(ServerID)
+  /// Introspect a held token again: `checked`.
+  case introspect(String)
+  /// Ask the API about a held token: `checked`.
+  case probe(String)
+  /// Ask the API about the new token of an attempt: `probed`.
+  case probeCandidate(String, attempt: UInt64, timeout: Duration)
+  /// Answer the report that is being handled.
+  case reply(ReportReply)
+
   // MARK: Reports and time
 
   /// Write a log line.
@@ -206,4 +292,6 @@ public enum HostReport: Hashable, Sendable {
   case clock(ClockComparison.Change)
   /// All tokens that were awaited at the start are published, or rejected.
   case ready
+  /// The API rejects this token, and has never accepted one: `api_url` may be wrong.
+  case unprovenAPI(String, AcquisitionFailure)
 }

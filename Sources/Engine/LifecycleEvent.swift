@@ -11,8 +11,8 @@ public enum LifecycleEvent: Hashable, Sendable {
   case received(limit: BootTime)
   /// A verified token was received.
   case acquired(TokenTimes)
-  /// The API does not accept the newest token any more, as far as known.
-  case rejected(AcquisitionFailure)
+  /// The API does not accept the newest token any more, as far as known. `requests`: another one is requested now.
+  case rejected(AcquisitionFailure, requests: Bool)
   /// The newest token is accepted again, as far as known.
   case accepted
   /// The attempt failed.

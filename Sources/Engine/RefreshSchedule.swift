@@ -36,14 +36,20 @@ public struct TokenTimes: Hashable, Sendable {
 /// When a token of a given lifetime is refreshed and when it expires.
 ///
 ///     expiry  = request sent + lifetime - 1 s
-///     refresh = request sent + max(1 s, fraction x (1 - 0.1 x jitter) x (lifetime - 1 s))
+///     refresh = request sent + max(1 s, (1 - 0.1 x jitter) x min(fraction x (lifetime - 1 s), max_age))
+///
+/// A key can be withdrawn and a client can be disabled long before a token of a month expires. `maxAge` limits the time
+/// until the next token shows that.
 ///
 /// One second is subtracted because `iat` and `exp` are whole seconds (RFC 7519, NumericDate): up to one second of `exp
-/// - iat` has passed when the token is made. The jitter is constant for a host and a token. Hosts that start at the
-/// same time after a power cut drift apart by a constant at each refresh.
+/// - iat` has passed when the token is made. The jitter is constant for a host and a token, and only shortens. Hosts
+/// that start at the same time after a power cut drift apart by a constant at each refresh.
 public struct RefreshSchedule: Hashable, Sendable {
   /// The fraction of the lifetime at which a token is refreshed.
   public var fraction: Double
+
+  /// The maximum time to the refresh, for tokens with long lifetimes.
+  public var maxAge: Duration
 
   /// From 0 to 1, constant for this host and token.
   public var jitter: Double
@@ -61,18 +67,22 @@ public struct RefreshSchedule: Hashable, Sendable {
   public static let shortestInterval = Duration.seconds(1)
 
   /// A schedule; values out of range are clamped.
-  public init(fraction: Double, jitter: Double) {
+  public init(fraction: Double, maxAge: Duration, jitter: Double) {
     self.fraction = min(max(fraction, 0.1), 0.9)
+    self.maxAge = max(maxAge, Self.shortestInterval)
     self.jitter = min(max(jitter, 0), 1)
   }
 
   /// The times of a token with this `lifetime` whose request was sent at `requestedAt`.
   public func plan(requestedAt: BootTime, lifetime: Duration) -> TokenTimes {
-    let usable = lifetime - Self.rounding
-    let usedFraction = fraction * (1 - Self.spread * jitter)
+    let wait = longestWait(lifetime: lifetime) * (1 - Self.spread * jitter)
     return TokenTimes(
-      requestedAt: requestedAt,
-      refreshAt: requestedAt + max(Self.shortestInterval, .seconds(usable.seconds * usedFraction)),
-      expiresAt: requestedAt + usable)
+      requestedAt: requestedAt, refreshAt: requestedAt + max(Self.shortestInterval, .seconds(wait)),
+      expiresAt: requestedAt + lifetime - Self.rounding)
+  }
+
+  /// The seconds from the request to the refresh without jitter, which only shortens them.
+  public func longestWait(lifetime: Duration) -> Double {
+    min((lifetime - Self.rounding).seconds * fraction, maxAge.seconds)
   }
 }

@@ -29,7 +29,7 @@ package struct RejectionReports: Hashable, Sendable {
   }
 
   /// The reports so far, for status and metrics.
-  package struct Counts: Hashable, Sendable {
+  package struct Counts: Hashable, Sendable, Codable {
     /// All reports.
     package var total = 0
     /// The requests that reports caused. A report can join the request of another.

@@ -1,14 +1,14 @@
 /// The SHA-256 of a token. It identifies the token and reveals nothing of it.
 ///
 /// Its size is fixed: a value on the stack, without a reference.
-package struct TokenDigest: Hashable, Sendable {
+public struct TokenDigest: Hashable, Sendable {
   /// The number of hexadecimal digits.
-  package static let hexLength = 64
+  public static let hexLength = 64
 
   private var words = SIMD4<UInt64>()
 
   /// The digest that these ASCII characters stand for; `nil` unless they are 64 hexadecimal digits, in either case.
-  package init?(hex characters: some Collection<UInt8>) {
+  public init?(hex characters: some Collection<UInt8>) {
     guard characters.count == Self.hexLength else { return nil }
     for (index, character) in characters.enumerated() {
       guard let digit = Self.digit(character) else { return nil }
@@ -17,18 +17,18 @@ package struct TokenDigest: Hashable, Sendable {
   }
 
   /// The digest of these 32 bytes.
-  package init(bytes: some Collection<UInt8>) {
+  public init(bytes: some Collection<UInt8>) {
     precondition(bytes.count == 32)
     for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
   }
 
   /// The digest that this text stands for.
-  package init?(hex text: String) {
+  public init?(hex text: String) {
     self.init(hex: text.utf8)
   }
 
   /// 64 hexadecimal digits in lower case.
-  package var hex: String {
+  public var hex: String {
     (0..<4).map { index in
       let digits = String(words[index], radix: 16)
       return String(repeating: "0", count: 16 - digits.count) + digits

@@ -43,6 +43,8 @@ public struct TokenLifecycle: Sendable {
   public private(set) var failureStreak: FailureStreak?
   /// Why the newest token is not accepted any more, though it has not expired; `nil` as far as known.
   public private(set) var rejection: AcquisitionFailure?
+  /// Since when that is known.
+  public private(set) var rejectedSince: BootTime?
 
   /// The earliest expiry of the tokens whose publication failed: one of several files may hold them nevertheless.
   private var earliestUnpublishedExpiry: BootTime?
@@ -106,7 +108,7 @@ public struct TokenLifecycle: Sendable {
       phase = .requesting(limit: limit)
     case .received(let limit): phase = .probing(limit: limit)
     case .acquired(let token): acquire(token, at: now, &effects)
-    case .rejected(let failure): reject(failure, at: now, &effects)
+    case .rejected(let failure, let requests): reject(failure, requests, at: now, &effects)
     case .accepted: rejection = nil
     case .failed(let failure): fail(failure, at: now, &effects)
     case .published: settle(at: now, &effects)
@@ -177,12 +179,17 @@ public struct TokenLifecycle: Sendable {
   }
 
   /// Requests another token. The present one stays in its files: another instance of the API may still accept it.
-  private mutating func reject(_ failure: AcquisitionFailure, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+  private mutating func reject(
+    _ failure: AcquisitionFailure, _ requests: Bool, at now: BootTime, _ effects: inout [LifecycleEffect]
+  ) {
     guard newest != nil else { return }
-    if rejection?.code != failure.code { effects.append(.report(.rejected(failure))) }
+    if rejection?.code != failure.code {
+      effects.append(.report(.rejected(failure)))
+      rejectedSince = now
+    }
     rejection = failure
     // A server that rejects the client, or asks to wait, is obeyed. Other waits are those of a token that is good.
-    guard isWaiting, failureStreak?.failure.kind != .refused, failureStreak?.failure.retryAfter == nil else { return }
+    guard requests, isWaiting, failureStreak?.failure.kind != .refused, failureStreak?.failure.retryAfter == nil else { return }
     request(at: now, &effects)
   }
 
@@ -250,10 +257,15 @@ public struct TokenLifecycle: Sendable {
     }
     switch publication {
     case .settled: break
-    case .republishing(let time), .failing(_, _, let time):
-      if time <= now {
-        if newest != nil { publish(&effects) } else { effects.append(.unpublish) }
-      }
+    case .republishing(let time):
+      guard time <= now else { return }
+      // Files that hang are not overdue.
+      publication = .republishing(at: now)
+      publish(&effects)
+    case .failing(let reason, let failures, let time):
+      guard time <= now else { return }
+      publication = .failing(reason: reason, failures: failures, retryAt: now)
+      if newest != nil { publish(&effects) } else { effects.append(.unpublish) }
     }
   }
 

@@ -9,6 +9,16 @@ public struct ServerID: Hashable, Sendable {
   }
 }
 
+/// How a held token is verified again.
+public enum HeldTokenVerification: Hashable, Sendable {
+  /// By the issuer's key set.
+  case keySet
+  /// By introspection.
+  case introspection
+  /// Not at all.
+  case none
+}
+
 /// The settings of one token, as far as they decide when something is done.
 public struct TokenPlan: Hashable, Sendable {
   /// The name of its table.
@@ -29,6 +39,12 @@ public struct TokenPlan: Hashable, Sendable {
   public var minValidity = Duration.zero
   /// Whether a stop revokes the token.
   public var revokesOnStop = false
+  /// How a held token is verified again.
+  public var verification = HeldTokenVerification.none
+  /// How often that is done.
+  public var recheckInterval = Duration.seconds(900)
+  /// Whether a token is tried at the API.
+  public var probesAPI = false
 
   /// A plan of the given values.
   public init(name: String, server: ServerID, schedule: RefreshSchedule, timeout: Duration) {

@@ -144,7 +144,9 @@ extension TokenStatus {
       && PlausibleNumbers.areSeconds(
         expiresAt, nextAttempt, obtainedAt, clockSkew, lastSuccess, failure?.since, lastFailure?.since,
         tally.lastSuccess, durations.sum)
-      && PlausibleNumbers.areSeconds(availability?.times ?? [])
+      && PlausibleNumbers.areSeconds(apiAcceptedAt) && PlausibleNumbers.areSeconds(availability?.times ?? [])
+      && PlausibleNumbers.areNatural(
+        reports?.total ?? 0, reports?.requested ?? 0, reports?.newer ?? 0, reports?.limited ?? 0)
       && PlausibleNumbers.areNatural(
         requests, successes, failure?.count ?? 0, lastFailure?.count ?? 0, tally.successes, tally.transientFailures,
         tally.refusals, durations.total)

@@ -84,7 +84,7 @@ package struct TokenRecord {
   /// The `TokenSettings.requestFingerprint` of the settings.
   var fingerprint: String
   /// The `TokenSettings.policy` of the settings.
-  var policy: AccessTokenPolicy
+  package var policy: AccessTokenPolicy
   /// The encoded `verifiedToken.context`.
   var context: EncodedContext
 

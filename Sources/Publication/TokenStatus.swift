@@ -105,6 +105,12 @@ public struct TokenStatus: Hashable, Sendable, Codable {
   public var caFile: String?
   /// Additional information, such as which of two secrets the server accepted.
   public var notes: [String] = []
+  /// `api_url`, if it is set.
+  public var apiURL: String?
+  /// When the API accepted a token last, seconds since 1970; `nil` if it has not been asked, or accepted none.
+  public var apiAcceptedAt: Double?
+  /// The reports of applications since the start; `nil` in documents of earlier releases.
+  package var reports: RejectionReports.Counts?
   /// How long applications had a valid token, and how long they had none; `nil` in documents of earlier releases.
   public var availability: Availability?
 

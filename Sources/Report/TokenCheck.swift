@@ -3,13 +3,13 @@ import Broker
 import Engine
 import Files
 import Glibc
-import HTTP
+public import HTTP
 import OAuth
 import Publication
 public import Settings
 
-/// The check of one token: the same steps as the daemon, from request to file. It requests a token and publishes
-/// nothing.
+/// The check of one token: the same steps as the daemon, from request to file, and to the API if there is a URL of it.
+/// It requests a token and publishes nothing.
 public struct TokenCheck: Sendable {
   let settings: TokenSettings
   let daemon: DaemonSettings
@@ -17,14 +17,21 @@ public struct TokenCheck: Sendable {
   let userID: UInt32
   /// The directory that systemd makes when it starts the service.
   let futureDirectory: String?
+  /// The URL of the API that gets the token once; `nil`: none does.
+  let apiURL: Endpoint?
 
   /// A check of `settings`.
   ///
   /// - Parameters:
   ///   - userID: the user that the daemon runs as.
   ///   - futureDirectory: a directory that systemd makes when it starts the service. It need not exist yet.
-  public init(_ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32, futureDirectory: String? = nil) {
+  ///   - apiURL: the URL of the API that gets the token once, in place of the one in `settings`.
+  public init(
+    _ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32, futureDirectory: String? = nil,
+    apiURL: Endpoint? = nil
+  ) {
     self.futureDirectory = futureDirectory
+    self.apiURL = apiURL ?? settings.apiURL
     self.settings = settings
     self.daemon = daemon
     self.userID = userID
@@ -39,7 +46,7 @@ public struct TokenCheck: Sendable {
     if let warning = unprotectedIssuer() { report(warning) }
     for step in outputs() { report(step) }
     guard !isOffline else { return }
-    let progress = CheckProgress(settings, report: report)
+    let progress = CheckProgress(settings, asksAPI: apiURL != nil, report: report)
     do throws(AcquisitionFailure) {
       let request = try await settings.requestWithFiles(as: userID).get()
       let server = AuthorizationServer(
@@ -47,8 +54,9 @@ public struct TokenCheck: Sendable {
         observe: { progress.receive($0) })
       let verifiedToken = try await server.acquire(request)
       progress.verified(verifiedToken)
-      report(refresh(verifiedToken))
+      report(refresh(lifetime: verifiedToken.lifetime, jitter: HostJitter.share(of: settings.name)))
       report(reader(verifiedToken))
+      if let apiURL { report(await ask(apiURL, for: verifiedToken.accessToken)) }
     } catch {
       progress.failed(error)
     }
@@ -92,31 +100,6 @@ public struct TokenCheck: Sendable {
 
   // MARK: What follows from the token
 
-  private func refresh(_ verifiedToken: VerifiedToken) -> CheckStep {
-    let jitter = HostJitter.share(of: settings.name)
-    let plan = RefreshSchedule(fraction: settings.refreshAt, jitter: jitter).plan(
-      requestedAt: verifiedToken.requestedAt.boot, lifetime: verifiedToken.lifetime)
-    let start = verifiedToken.requestedAt.boot
-    let usable = plan.expiresAt - start
-    guard verifiedToken.lifetime >= RefreshSchedule.shortestLifetime else {
-      return step(
-        .refresh, .failed,
-        "the token lives for \(Timestamp.span(verifiedToken.lifetime)), which is too short to be of use",
-        remedy: FailureCode.lifetime.remedy)
-    }
-    let share = Self.decimal(RefreshSchedule.spread * jitter, 3)
-    return step(
-      .refresh, .ok,
-      "every \(Timestamp.span(plan.refreshAt - start)); an outage of "
-        + "\(Timestamp.span(plan.expiresAt - plan.refreshAt)) goes unnoticed",
-      details: [
-        "end     = sent + lifetime - 1 s = sent + \(Self.whole(usable)) s",
-        "refresh = sent + refresh_at x (1 - this host's jitter) x (lifetime - 1 s)",
-        "        = sent + \(Self.decimal(settings.refreshAt, 3)) x (1 - \(share)) x \(Self.whole(usable)) s = sent + "
-          + "\(Self.whole(plan.refreshAt - start)) s",
-      ])
-  }
-
   private func reader(_ verifiedToken: VerifiedToken) -> CheckStep {
     let details = settings.outputs.map { output in
       let size = RenderedToken.content(of: verifiedToken, as: output).count
@@ -135,20 +118,11 @@ public struct TokenCheck: Sendable {
       details: details)
   }
 
-  private func step(
+  func step(
     _ name: CheckStep.Name, _ outcome: CheckStep.Outcome, _ summary: String, details: [String] = [],
     remedy: String? = nil
   ) -> CheckStep {
     CheckStep(name, outcome, summary, token: settings.name, details: details, remedy: remedy)
-  }
-
-  private static func whole(_ duration: Duration) -> Int { Int(duration.seconds.rounded()) }
-
-  /// A number from 0 to 1 with at most `places` decimals.
-  static func decimal(_ number: Double, _ places: Int) -> String {
-    var scale = 1.0
-    for _ in 0..<places { scale *= 10 }
-    return "\((number * scale).rounded() / scale)"
   }
 }
 

@@ -58,6 +58,12 @@ public enum ConfigurationKeys {
     ConfigurationKey("verify", .choice(), default: "\"jwt\"", sets: \.settings.verification),
     ConfigurationKey("require_at_jwt", .boolean, default: "false", sets: \.settings.requiresAccessTokenType),
     ConfigurationKey("refresh_at", .fraction(0.1...0.9), default: "0.5", sets: \.settings.refreshAt),
+    ConfigurationKey(
+      "max_age", .duration(.seconds(60) ... .seconds(366 * 86_400)), default: "\"1d\"", sets: \.settings.maxAge),
+    ConfigurationKey(
+      "recheck_interval", .duration(.seconds(60) ... .seconds(86_400)), default: "\"15m\"",
+      sets: \.settings.recheckInterval),
+    ConfigurationKey("api_url", .apiURL, sets: \.settings.apiURL),
     ConfigurationKey("revoke_on_stop", .boolean, default: "false", sets: \.settings.revokesOnStop),
     ConfigurationKey("file", .outputPath, default: "\"/run/konexus-tokend/NAME.token\"", sets: \.file),
     ConfigurationKey("mode", .fileMode, default: "\"0640\"", sets: \.mode),

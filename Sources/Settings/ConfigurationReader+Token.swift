@@ -240,6 +240,10 @@ extension ConfigurationReader {
     if settings.requiresAccessTokenType, settings.verification != .jwt {
       report("require_at_jwt", "counts with verify = \"jwt\" alone; remove one of the two")
     }
+    // A token that is not verified is checked again by the API alone.
+    if settings.verification == .none, map["api_url"] == nil, !map.isDamaged {
+      report("recheck_interval", "has no effect with verify = \"none\" and without 'api_url'; remove it")
+    }
   }
 }
 

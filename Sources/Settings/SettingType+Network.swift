@@ -127,24 +127,62 @@ extension SettingType<[String: String]> {
   }
 }
 
+extension SettingType<Endpoint> {
+  /// The URL of an API that gets a token: https, or http on localhost, without user name and fragment.
+  static let apiURL = SettingType(name: "an https URL, as a string") { node, context throws(SettingFault) in
+    guard let text = node.string else { throw mismatch("an https URL, as a string", node, context) }
+    if let fault = APIURLSyntax.fault(in: text) { throw SettingFault(message: fault) }
+    do throws(HTTPFailure) { return try Endpoint(text) } catch {
+      throw SettingFault(message: "is \(text.shown), which cannot be used; correct it")
+    }
+  }
+}
+
 /// The syntax of an issuer: RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3.
 enum IssuerSyntax {
   /// Why `text` is no issuer, as the end of a sentence after "which"; `nil` if it is one.
   static func fault(in text: String) -> String? {
     if text.isEmpty { return "is empty; give the authorization server's https URL" }
+    return URLSyntax.fault(in: text, sends: "secret") { rest in
+      if rest.contains("?") {
+        return "has a query; an issuer has none (RFC 8414, section 2): remove it from the '?' on"
+      }
+      if rest.contains("#") {
+        return "has a fragment; an issuer has none (RFC 8414, section 2): remove it from the '#' on"
+      }
+      return nil
+    }
+  }
+}
+
+/// The syntax of the URL of an API: as an issuer's, with a query if it needs one.
+package enum APIURLSyntax {
+  /// Why `text` is no such URL, as the end of a sentence after the name of the setting; `nil` if it is one.
+  package static func fault(in text: String) -> String? {
+    if text.isEmpty { return "is empty; give the https URL of the API, or leave it out" }
+    let fault = URLSyntax.fault(in: text, sends: "token") { rest in
+      rest.contains("#") ? "has a fragment; remove it from the '#' on" : nil
+    }
+    return fault.map { "is \(text.shown), which \($0)" }
+  }
+}
+
+/// What issuers and URLs of APIs have in common.
+private enum URLSyntax {
+  /// The fault of `text`, as the end of a sentence after "which"; `nil` if it has none.
+  ///
+  /// - Parameters:
+  ///   - item: what is sent to the URL, for messages.
+  ///   - further: the fault of the part after `://` that only one kind of URL has.
+  static func fault(in text: String, sends item: String, further: (Substring) -> String?) -> String? {
     if text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7f || "\"<>\\^`{|}".utf8.contains($0) }) {
       return "contains a character that no URL has; remove it or write it as %XX"
     }
     let parts = text.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2, !parts[0].isEmpty else { return "is no URL; give it with https:// in front" }
     guard ["https", "http"].contains(parts[0]) else { return "is no https URL; give it with https:// in front" }
-    if parts[1].contains("?") {
-      return "has a query; an issuer has none (RFC 8414, section 2): remove it from the '?' on"
-    }
-    if parts[1].contains("#") {
-      return "has a fragment; an issuer has none (RFC 8414, section 2): remove it from the '#' on"
-    }
-    if parts[1].prefix(while: { $0 != "/" }).contains("@") {
+    if let fault = further(parts[1]) { return fault }
+    if parts[1].prefix(while: { $0 != "/" && $0 != "?" }).contains("@") {
       return "holds a user name or password; remove all up to the '@'"
     }
     do throws(HTTPFailure) {
@@ -153,7 +191,7 @@ enum IssuerSyntax {
       return nil
     } catch {
       return error.reason == .insecureURL
-        ? "would send the secret in clear text; give it with https:// in front (http is for localhost alone)"
+        ? "would send the \(item) in clear text; give it with https:// in front (http is for localhost alone)"
         : "has no valid host and port behind '://'; correct it"
     }
   }

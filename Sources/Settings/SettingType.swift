@@ -175,7 +175,7 @@ extension SettingType where Value: RawRepresentable & CaseIterable & Sendable, V
 }
 
 extension SettingType<Duration> {
-  /// Whole seconds as an integer, or a string of numbers with units: "30s", "2m", "1m30s".
+  /// Whole seconds as an integer, or a string of numbers with units: "30s", "2m", "1m30s", "1d".
   static func duration(_ range: ClosedRange<Duration>) -> SettingType {
     let name = "a duration in seconds, or with a unit as in \"30s\" or \"2m\""
     let limits = "give \(range.lowerBound.inUnits) to \(range.upperBound.inUnits)"
@@ -190,7 +190,7 @@ extension SettingType<Duration> {
       case .string(let text):
         guard let parsed = Duration(units: text.exposed) else {
           throw SettingFault(
-            message: "is \(text.exposed.shown); write a number and a unit (s, m or h), as in \"30s\" or \"2m\"")
+            message: "is \(text.exposed.shown); write a number and a unit (s, m, h or d), as in \"30s\" or \"2m\"")
         }
         value = parsed
       default:
@@ -203,12 +203,15 @@ extension SettingType<Duration> {
 }
 
 extension Duration {
-  /// Parses "90s", "2m", "1m30s", "1h": whole numbers with units from large to small, each at most once.
+  /// Parses "90s", "2m", "1m30s", "1h", "1d": whole numbers with units from large to small, each at most once.
   init?(units text: String) {
     var seconds = 0
     var rest = text.utf8[...]
     guard !rest.isEmpty else { return nil }
-    for (letter, length) in [(UInt8(ascii: "h"), 3600), (UInt8(ascii: "m"), 60), (UInt8(ascii: "s"), 1)] {
+    let units = [
+      (UInt8(ascii: "d"), 86_400), (UInt8(ascii: "h"), 3600), (UInt8(ascii: "m"), 60), (UInt8(ascii: "s"), 1),
+    ]
+    for (letter, length) in units {
       let digits = rest.prefix { $0.isDigit }
       guard !digits.isEmpty, rest.dropFirst(digits.count).first == letter else { continue }
       guard digits.count <= 7, let number = Int(String(decoding: digits, as: UTF8.self)) else { return nil }
@@ -219,9 +222,10 @@ extension Duration {
     self = .seconds(seconds)
   }
 
-  /// The duration in the largest unit that gives a whole number: "30 s", "2 min", "90 s", "1 h".
+  /// The duration in the largest unit that gives a whole number: "30 s", "2 min", "90 s", "1 h", "1 d".
   var inUnits: String {
     let seconds = components.seconds
+    if seconds != 0, seconds.isMultiple(of: 86_400) { return "\(seconds / 86_400) d" }
     if seconds != 0, seconds.isMultiple(of: 3600) { return "\(seconds / 3600) h" }
     if seconds != 0, seconds.isMultiple(of: 60) { return "\(seconds / 60) min" }
     return "\(seconds) s"
@@ -229,7 +233,7 @@ extension Duration {
 }
 
 extension Duration {
-  /// Parses `30s`, `5m`, `1h30m`, or a number of seconds, as in the configuration file; `nil` for other texts.
+  /// Parses `30s`, `5m`, `1h30m`, `1d`, or a number of seconds, as in the configuration file; `nil` for other texts.
   public init?(settingText text: String) {
     if let seconds = Int(text), (0...1_000_000_000).contains(seconds), text.utf8.allSatisfy(\.isDigit) {
       self = .seconds(seconds)

@@ -12,7 +12,7 @@ enum TokenKeyEffect: CaseIterable {
   case connection
   /// The token must meet another requirement. A new token is needed only if the requirement is stricter.
   case requirement
-  /// The token stays: when it is refreshed, and where it is written to.
+  /// The token stays: when it is refreshed and checked, and where it is written to.
   case none
 
   /// The keys of the group.
@@ -30,7 +30,11 @@ enum TokenKeyEffect: CaseIterable {
       ]
     case .connection: ["client_certificate_file", "client_key_file", "ca_file", "pinned_public_key", "proxy"]
     case .requirement: ["require_at_jwt"]
-    case .none: ["timeout", "refresh_at", "revoke_on_stop", "file", "mode", "allow_units", "min_validity"]
+    case .none:
+      [
+        "timeout", "refresh_at", "max_age", "recheck_interval", "api_url", "revoke_on_stop", "file", "mode",
+        "allow_units", "min_validity",
+      ]
     }
   }
 }

@@ -65,6 +65,14 @@ public struct TokenSettings: Hashable, Sendable {
   public var requiresAccessTokenType = false
   /// The fraction of a token's lifetime after which it is refreshed, 0.1 ... 0.9.
   public var refreshAt = 0.5
+  /// The maximum time from a token's request to the request for the next one, 1 min ... 366 d.
+  public var maxAge: Duration = .seconds(86_400)
+  /// How often a held token is verified again: by the issuer's current key set, or by introspection, 1 min ... 1 d.
+  ///
+  /// Tokens of one issuer share its key set. The smallest of their intervals holds for all of them.
+  public var recheckInterval: Duration = .seconds(15 * 60)
+  /// The URL of the API that new tokens are tried on; `nil` for no such probe.
+  public var apiURL: Endpoint?
   /// Whether the token is revoked when the daemon stops (RFC 7009).
   public var revokesOnStop = false
 

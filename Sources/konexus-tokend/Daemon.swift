@@ -26,6 +26,7 @@ actor Daemon {
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
   private var control: ControlSocket?
+  private var rejections: RejectionSocket?
   /// The text of the configuration in use, for the next start and for comparisons.
   private var stored: StoredConfiguration?
   private var lastComparison = Moment.now().boot
@@ -87,6 +88,7 @@ actor Daemon {
       if !daemon.manager.extendStart(by: Self.extensionLength) { daemon.startExtension = nil }
     }
     openControlSocket()
+    openRejectionSocket()
     if onceLimit != nil {
       startExtension = timer(every: .seconds(1)) { daemon in
         daemon.endIfDone(daemon.broker.assumeIsolated { $0.status() })
@@ -131,7 +133,9 @@ actor Daemon {
     // The access to a directory on a disk can hang.
     guard !files.canHang, access(directory, F_OK) != 0, errno == ENOENT else {
       isDirectoryLost = false
-      if let control, !files.canHang, !control.isThere { openControlSocket() }
+      guard !files.canHang else { return }
+      if let control, !control.isThere { openControlSocket() }
+      if let rejections, !rejections.isThere { openRejectionSocket() }
       return
     }
     guard environment.makeTokenDirectory() else {
@@ -147,6 +151,18 @@ actor Daemon {
     do throws(DirectoryLocks.Held) { try locks.takeAgain(directory) } catch { logger.critical("\(error)") }
     files.reopen()
     openControlSocket()
+    openRejectionSocket()
+  }
+
+  /// Accepts reports of `konexus-tokend refresh` and of applications.
+  private func openRejectionSocket() {
+    do throws(PublicationFailure) {
+      rejections = try RejectionSocket(in: environment.tokenDirectory, queue: broker.queue) { [broker] request, peer in
+        broker.assumeIsolated { $0.answer(request, from: peer) }
+      }
+    } catch {
+      logger.warning("applications cannot report rejected tokens: \(error)")
+    }
   }
 
   /// Accepts requests of `konexus-tokend reload`.

@@ -127,27 +127,12 @@ import Testing
 
   // MARK: What a report is answered
 
-  @Test func theAnswerFollowsFromVerdictAndBackoff() {
-    let now = BootTime(seconds: 100)
-    let busy = AcquisitionFailure(.serverError, "503")
-    let refused = AcquisitionFailure(.invalidClient, "no")
-    func line(
-      _ verdict: RejectionReports.Verdict, _ failure: AcquisitionFailure? = nil, _ next: Double? = nil
-    ) -> String {
-      RejectionReply(verdict, after: failure, next: next.map { BootTime(seconds: $0) }, at: now).line
-    }
-    let limit = RejectionReports.Verdict.rateLimited(until: BootTime(seconds: 103.2))
-    #expect(line(.newerInPlace) == "newer" && line(.newerInPlace, refused, 200) == "newer")
-    for verdict in [RejectionReports.Verdict.request, .requestUnderWay] {
-      // The next refresh of a token that is well is no backoff.
-      #expect(line(verdict) == "requested" && line(verdict, nil, 2000) == "requested")
-      #expect(line(verdict, busy) == "requested" && line(verdict, busy, 99) == "requested")
-      #expect(line(verdict, busy, 110.1) == "limited 11")
-      #expect(line(verdict, refused, 160) == "rejected 60 invalid-client")
-    }
-    #expect(line(limit) == "limited 4" && line(limit, nil, 2000) == "limited 4")
-    #expect(line(limit, busy, 120) == "limited 20")
-    #expect(line(limit, refused, 160) == "rejected 60 invalid-client")
-    #expect(line(.rateLimited(until: BootTime(nanoseconds: .max))) == "limited 86400")
+  @Test func theAnswerIsOneLine() {
+    func line(_ reply: ReportReply) -> String { RejectionReply(reply).line }
+    #expect(line(.unknownToken) == "unknown" && line(.newerInPlace) == "newer" && line(.requested) == "requested")
+    #expect(line(.rateLimited(.seconds(3.2))) == "limited 4")
+    #expect(line(.rejectedByServer(.seconds(60), .invalidClient)) == "rejected 60 invalid-client")
+    #expect(line(.rateLimited(.seconds(1_000_000))) == "limited 86400")
+    #expect(line(.rateLimited(.seconds(-1))) == "limited 0")
   }
 }

@@ -227,7 +227,7 @@ import Testing
         reports.withLock { state in
           let verdict = state.reports.handle(held, held: held, at: Moment.now().boot)
           if verdict == .request { state.requests += 1 }
-          return RejectionReply(verdict, after: nil, next: nil, at: Moment.now().boot)
+          return verdict == .request ? .requested : .limited(seconds: 1)
         }
       }
       func flood(_ count: Int) throws {
@@ -250,10 +250,10 @@ import Testing
       func descriptors() -> Int { (0..<1024).count { fcntl($0, F_GETFD) >= 0 } }
       try flood(6000)
       try await listener.settle()
-      let (memory, open) = (resident(), descriptors())
+      let (memory, opened) = (resident(), descriptors())
       try flood(10_000)
       try await listener.settle()
-      #expect(descriptors() <= open)
+      #expect(descriptors() <= opened)
       #expect(resident() - memory < 2 << 20, "\(resident() - memory)")
       #expect(reports.withLock { $0.requests } == 1)
     }

@@ -15,6 +15,17 @@ import Testing
     #expect(load.lost == 0 && load.without == 0)
   }
 
+  /// `max_age` is a day by default.
+  @Test func tokensOfAMonthAreRefreshedEachDay() async {
+    var fleet = Fleet(hosts: 300)
+    fleet.lifetime = 2_629_743
+    let load = await fleet.live(Scenario("three days", .running, seconds: 3 * 86_400))
+    let mean = Double(load.requests.reduce(0) { $0 + Int($1) }) / Double(load.requests.count)
+    #expect(abs(mean / load.mean - 1) < 0.03, "the mean is what the schedule says")
+    #expect((1...1.06).contains(load.mean * 86_400 / 300))
+    #expect(load.lost == 0 && load.without == 0)
+  }
+
   @Test(arguments: [20, 29]) func nobodyLosesATokenInAnOutageThatItOutlives(_ minutes: Int) async {
     var scenario = Scenario.outage(minutes: minutes)
     scenario.seconds = scenario.measuredFrom + 2400

@@ -8,7 +8,8 @@ import Testing
 
   static func at(_ seconds: Double) -> BootTime { BootTime(seconds: seconds) }
   static func token(_ sent: Double, _ lifetime: Double = 3600) -> TokenTimes {
-    RefreshSchedule(fraction: 0.5, jitter: 0).plan(requestedAt: at(sent), lifetime: .seconds(lifetime))
+    RefreshSchedule(fraction: 0.5, maxAge: .seconds(86_400), jitter: 0)
+      .plan(requestedAt: at(sent), lifetime: .seconds(lifetime))
   }
 
   /// A lifecycle with a token that was requested at 100 s and published.

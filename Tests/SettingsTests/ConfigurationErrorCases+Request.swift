@@ -59,7 +59,7 @@ extension ConfigurationErrorCase {
       "timeout",
       token(#"timeout = "30 seconds""#),
       """
-      /etc/k.toml:5:11: error: 'timeout' is '30 seconds'; write a number and a unit (s, m or h), as in "30s" or "2m"
+      /etc/k.toml:5:11: error: 'timeout' is '30 seconds'; write a number and a unit (s, m, h or d), as in "30s" or "2m"
         5 | timeout = "30 seconds"
           |           ^~~~~~~~~~~~
       """),

@@ -1,6 +1,7 @@
 import Logging
 import Testing
 @testable import Base
+@testable import HTTP
 @testable import Settings
 
 @Suite struct ConfigurationLoadTests {
@@ -22,6 +23,9 @@ import Testing
       file = "/run/konexus-tokend//./k.token"
       mode = "0600"
       refresh_at = 0.75
+      max_age = "12h"
+      recheck_interval = "5m"
+      api_url = "https://admin.alertsense.com/api/v2/settings/subscriptions?page=1"
       timeout = "1m30s"
 
       [token.b]
@@ -41,6 +45,9 @@ import Testing
     expected.audience = ["tamarack", "other"]
     expected.outputs = [TokenOutput(path: "/run/konexus-tokend/k.token", mode: 0o600)]
     expected.refreshAt = 0.75
+    expected.maxAge = .seconds(43_200)
+    expected.recheckInterval = .seconds(300)
+    expected.apiURL = try Endpoint("https://admin.alertsense.com/api/v2/settings/subscriptions?page=1")
     expected.timeout = .seconds(90)
     #expect(configuration.tokens.first == expected)
     expected = TokenSettings(name: "b", issuer: "http://localhost:8080/tenant/", clientID: "b")

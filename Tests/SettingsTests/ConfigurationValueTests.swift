@@ -19,7 +19,57 @@ import Testing
   }
 
   @Test(
-    arguments: ["", "s", "1", "1 s", "1m 30s", "30s1m", "1s1s", "-1s", "1.5s", "1d", "1ms", "99999999s", "１s", "1S"])
+    arguments: [
+      ("60", 60), ("\"1m\"", 60), ("\"1d\"", 86_400), ("\"24h\"", 86_400), ("\"1d12h\"", 129_600),
+      ("\"366d\"", 31_622_400), ("31622400", 31_622_400),
+    ])
+  func longDurations(_ text: String, _ seconds: Int) throws {
+    #expect(try Self.token("max_age = \(text)").maxAge == .seconds(seconds))
+  }
+
+  @Test(arguments: [("60", 60), ("\"15m\"", 900), ("\"1h30m\"", 5400), ("\"1d\"", 86_400)])
+  func recheckIntervals(_ text: String, _ seconds: Int) throws {
+    #expect(try Self.token("recheck_interval = \(text)").recheckInterval == .seconds(seconds))
+  }
+
+  /// A token that is not verified can be checked by the API.
+  @Test func recheckIntervalOfAnUnverifiedToken() throws {
+    let settings = try Self.token("verify = 'none'\napi_url = 'https://api.example'\nrecheck_interval = '5m'")
+    #expect(settings.recheckInterval == .seconds(300))
+    #expect(settings.verification == .none)
+  }
+
+  @Test func defaultsOfAcceptance() throws {
+    let settings = try Self.token("")
+    #expect(settings.maxAge == .seconds(86_400))
+    #expect(settings.recheckInterval == .seconds(900))
+    #expect(settings.apiURL == nil)
+  }
+
+  @Test(
+    arguments: [
+      "https://admin.alertsense.com/api/v2/settings/subscriptions", "https://a", "https://a:8443/x?page=1&size=1",
+      "https://a/x?to=b@c", "https://[2001:db8::1]/x", "http://localhost:8080/x", "http://127.0.0.1", "http://[::1]:1/",
+    ])
+  func urlsOfAPIs(_ url: String) throws {
+    #expect(try Self.token("api_url = '\(url)'").apiURL?.url == url)
+  }
+
+  @Test(
+    arguments: [
+      "", "admin.alertsense.com", "//a", "https:/a", "https://", "https://a b", "https://a:0", "https://a\\b",
+      "https://u:p@a/x", "https://a@b?x", "https://a/#x", "http://a", "http://127.0.0.1.example.com", "ftp://a",
+      "HTTP://a", "https://ä.example",
+    ])
+  func whatIsNoURLOfAnAPI(_ url: String) {
+    #expect(APIURLSyntax.fault(in: url) != nil)
+    #expect(ConfigurationText.errors(ConfigurationErrorCase.token("api_url = '\(url)'")).contains("'api_url' is "))
+  }
+
+  @Test(
+    arguments: [
+      "", "s", "1", "1 s", "1m 30s", "30s1m", "1s1s", "-1s", "1.5s", "1w", "1h1d", "1ms", "99999999s", "１s", "1S",
+    ])
   func whatIsNoDuration(_ text: String) {
     #expect(Duration(units: text) == nil)
     #expect(ConfigurationText.errors(ConfigurationErrorCase.token("timeout = \"\(text)\"")).contains("'timeout' is "))
@@ -154,8 +204,9 @@ import Testing
   @Test(
     arguments: [
       ("client_secrt", "client_secret"), ("clientSecret", "client_secret"), ("client-id", "client_id"),
-      ("scopes", "scope"),
-      ("isuer", "issuer"), ("cafile", "ca_file"), ("refresh_a", "refresh_at"), ("colour", nil), ("x", nil), ("", nil),
+      ("scopes", "scope"), ("isuer", "issuer"), ("cafile", "ca_file"), ("refresh_a", "refresh_at"),
+      ("maxage", "max_age"), ("max_ages", "max_age"), ("recheckInterval", "recheck_interval"), ("api-url", "api_url"),
+      ("colour", nil), ("x", nil), ("", nil),
     ] as [(String, String?)])
   func nearestKeys(_ name: String, _ key: String?) {
     #expect(NearestName.to(name, among: ConfigurationKeys.token.map(\.name)) == key)

@@ -1,5 +1,6 @@
 import Testing
 @testable import Base
+@testable import HTTP
 @testable import Settings
 
 /// The fingerprint differs exactly if the tokens could differ.
@@ -29,6 +30,8 @@ import Testing
     ("order of scopes", { $0.scope = ["b", "a"] }), ("order of audiences", { $0.audience = ["y", "x"] }),
     ("files", { $0.outputs = [TokenOutput(path: "/x")] }), ("timeout", { $0.timeout = .seconds(1) }),
     ("refresh_at", { $0.refreshAt = 0.9 }), ("ca_file", { $0.caFile = "/ca" }), ("proxy", { $0.proxy = .none }),
+    ("max_age", { $0.maxAge = .seconds(60) }), ("recheck_interval", { $0.recheckInterval = .seconds(60) }),
+    ("api_url", { $0.apiURL = try? Endpoint("https://api.example") }),
   ]
 
   @Test func whatATokenDependsOnChangesIt() {
@@ -88,6 +91,9 @@ import Testing
     "verify": (#""jwt""#, #""introspection""#),
     "require_at_jwt": ("false", "true"),
     "refresh_at": ("0.5", "0.6"),
+    "max_age": (#""1d""#, #""2d""#),
+    "recheck_interval": (#""15m""#, #""5m""#),
+    "api_url": (#""https://api.example""#, #""https://api.example/x""#),
     "revoke_on_stop": ("false", "true"),
     "file": (#""/run/k/a""#, #""/run/k/b""#),
     "mode": (#""0640""#, #""0600""#),

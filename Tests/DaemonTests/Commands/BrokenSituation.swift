@@ -198,9 +198,10 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
     """
   static let planned = """
     ok      refresh      every SPAN; an outage of SPAN goes unnoticed
+                         at the earlier of half of the lifetime (SPAN) and max_age (SPAN), less up to 10 %
                          end     = sent + lifetime - SPAN = sent + SPAN
-                         refresh = sent + refresh_at x (1 - this host's jitter) x (lifetime - SPAN)
-                                 = sent + 0.5 x (1 - JITTER) x SPAN = sent + SPAN
+                         refresh = sent + (1 - this host's jitter) x min(refresh_at x (lifetime - SPAN), max_age)
+                                 = sent + (1 - JITTER) x min(0.5 x SPAN, SPAN) = sent + SPAN
 
     """
   static let read = """

@@ -1,0 +1,165 @@
+import Base
+import Engine
+
+/// The work on files, and the promises to those who read them.
+extension SimulatedHost {
+  mutating func begin(_ work: FileWork, _ name: String, _ number: UInt64) throws(BrokenPromise) {
+    let watch = try watch(name, "work on the files")
+    if number == 0 {
+      // In memory, and at once.
+      try require(work == .examine && !watch.table.mayHang, "work without a number on the files of \(name)")
+      if isModified(watch) { post(.worked(name, work: 0, .modifiedExternally)) }
+      watches[name]?.isUnnoticed = false
+      return
+    }
+    try require(numbers.insert(number).inserted, "the number \(number) comes again")
+    try require(watch.work == nil, "two works on the files of \(name) at the same time")
+    if work == .publish {
+      try require(
+        watch.newest.map { $0.expiresAt > clocks.boot } ?? false, "\(name) is published without a valid token")
+    }
+    watches[name]?.work = (number, work, watch.newest, clocks.boot)
+    guard watch.table.mayHang else { return endWork(name, number) }
+    later(max(random.draw(second / 20), diskHangsUntil - clocks.boot), .work(name, number))
+  }
+
+  private func isModified(_ watch: Watch) -> Bool {
+    watch.table.outputs.contains { files[$0] != watch.written[$0] }
+  }
+
+  mutating func endWork(_ name: String, _ number: UInt64) {
+    guard let watch = watches[name], let work = watch.work, work.number == number else { return }
+    watches[name]?.work = nil
+    if work.since < clocks.boot { watches[name]?.ableSince = clocks.boot }
+    switch work.kind {
+    case .examine:
+      watches[name]?.isUnnoticed = false
+      post(.worked(name, work: number, isModified(watch) ? .modifiedExternally : .done))
+    case .remove:
+      guard clocks.boot >= readOnlyUntil else { return failWork(name, number, "read-only") }
+      for output in watch.table.outputs { write(nil, to: output, of: name) }
+      watches[name]?.promisedUntil = .min
+      post(.worked(name, work: number, .done))
+    case .publish:
+      guard let token = work.token else { return }
+      guard clocks.boot >= readOnlyUntil else { return failWork(name, number, "read-only") }
+      guard clocks.boot >= diskFullUntil else {
+        // Some of the files may hold it.
+        for output in watch.table.outputs where random.chance(2) { write(token, to: output, of: name) }
+        // One of several files may hold a token that expires earlier. Then all files are removed.
+        watches[name]?.promisedUntil = min(watch.promisedUntil, token.expiresAt)
+        return failWork(name, number, "full")
+      }
+      for output in watch.table.outputs { write(token, to: output, of: name) }
+      watches[name]?.promisedUntil = token.expiresAt
+      watches[name]?.isSettled = true
+      post(.worked(name, work: number, .done))
+    }
+  }
+
+  private mutating func failWork(_ name: String, _ number: UInt64, _ reason: String) {
+    watches[name]?.lastDiskTrouble = clocks.boot
+    post(.worked(name, work: number, .failed(reason)))
+  }
+
+  private mutating func write(_ token: IssuedToken?, to output: Int, of name: String) {
+    let content = token.map { SimulatedFiles.Content(token: $0) }
+    files[output] = content
+    watches[name]?.written[output] = content
+  }
+
+  mutating func restoreFiles(_ name: String) throws(BrokenPromise) {
+    let watch = try watch(name, "files for the stop")
+    for output in watch.table.outputs { files[output] = watch.written[output] }
+  }
+
+  /// An application is signalled when the token is in its files.
+  func checkNotified(_ name: String) throws(BrokenPromise) {
+    let watch = try watch(name, "a signal")
+    guard !watch.table.mayHang else { return }
+    let right = watch.newest.map { SimulatedFiles.Content(token: $0) }
+    try require(
+      watch.table.outputs.allSatisfy { files[$0] == right },
+      "the application of \(name) is signalled before the token is in its files")
+  }
+
+  // MARK: Promises to readers
+
+  /// Checks what readers, units and servers find from now until the next event.
+  mutating func look(until next: Int64) throws(BrokenPromise) {
+    guard isRunning else { return }
+    try lookAtStop(until: next)
+    guard stop == nil else { return }
+    for name in names {
+      guard let watch = watches[name], watch.isStarted else { continue }
+      let fault = try readerFault(watch, until: next)
+      let since = fault == nil ? nil : watch.wrongSince ?? clocks.boot
+      if since != watch.wrongSince { watches[name]?.wrongSince = since }
+      if let fault, let since { try checkRepair(watch, fault, since: since, until: next) }
+      if let must = watch.mustSend, !clocks.areTimersBlind {
+        let by = max(must.by, watch.table.readsFiles ? secretsHangUntil + 62 * second + longestTurn(name) : .min)
+        try require(next <= by, "no request of \(name) until \(seconds(by)): \(must.why)")
+      }
+    }
+    try lookAtUnits(until: next)
+    if let since = statusOwedSince, !clocks.areTimersBlind {
+      let limit = names.count > 20 ? 5 * second : second / 4
+      try require(next - since <= limit + timerRounding, "no status \(next - since) ns after a change")
+    }
+  }
+
+  /// Whether the process can do nothing about a token's files now: their disk is slow, or hangs. Settings that move
+  /// them to another one wait for it too.
+  private func isDiskBusy(_ watch: Watch) -> Bool { watch.work != nil }
+
+  /// What is wrong in a file; `nil` if a reader finds what it should.
+  private func readerFault(_ watch: Watch, until next: Int64) throws(BrokenPromise) -> String? {
+    let name = watch.table.name
+    var fault: String?
+    for output in watch.table.outputs {
+      guard let content = files[output] else {
+        if clocks.boot < watch.promisedUntil { fault = "lacks the token that was promised" }
+        continue
+      }
+      if content.isForged {
+        fault = "finds a token that another process has written"
+        continue
+      }
+      let token = content.token
+      try require(token.table == name, "a reader of \(name) finds a token of \(token.table)")
+      if token.expiresAt < next, !isDiskBusy(watch), !clocks.areTimersBlind {
+        // Removal is repeated every 10 s at most.
+        let overdue = next - max(token.expiresAt, clocks.boot < readOnlyUntil ? next : readOnlyEnd(watch))
+        try require(
+          overdue <= timerRounding, "a reader of \(name) finds a token that expired \(overdue) ns ago")
+      }
+      if token.id != watch.newest?.id {
+        fault = watch.newest == nil ? "finds an expired token" : "does not find the newest token"
+      }
+    }
+    return fault
+  }
+
+  /// When a removal that failed must have been repeated.
+  private func readOnlyEnd(_ watch: Watch) -> Int64 {
+    watch.lastDiskTrouble > 0 ? watch.lastDiskTrouble + 11 * second : .min
+  }
+
+  private func checkRepair(
+    _ watch: Watch, _ fault: String, since: Int64, until next: Int64
+  ) throws(BrokenPromise) {
+    guard !watch.isUnnoticed, !clocks.areTimersBlind else { return }
+    let name = watch.table.name
+    if !isDiskBusy(watch) {
+      // At once, or a second after the last time; after a failure, every 10 s at most.
+      let able = max(since, watch.ableSince, watch.lastDiskTrouble > 0 ? watch.lastDiskTrouble + 11 * second : .min)
+      try require(
+        next - able <= second + timerRounding, "a reader of \(name) \(fault), since \(next - able) ns")
+    }
+    // An administrator sees that files are not right. A look at a disk that hangs hides what it would find.
+    if watch.work?.kind == .examine { return }
+    guard next - max(since, watch.ableSince) > 6 * second + timerRounding else { return }
+    if case .failing = engine.lifecycle(of: name)?.publication { return }
+    throw BrokenPromise(description: "a reader of \(name) \(fault), and nothing reports it")
+  }
+}

@@ -1,0 +1,181 @@
+import Base
+import Engine
+
+/// The requests, and what a server sees of them.
+extension SimulatedHost {
+  private mutating func take(_ number: UInt64) throws(BrokenPromise) {
+    try require(numbers.insert(number).inserted, "the number \(number) comes again")
+  }
+
+  mutating func readSecrets(_ name: String, _ number: UInt64) throws(BrokenPromise) {
+    let watch = try watch(name, "an attempt")
+    try take(number)
+    try require(watch.attempt == nil, "\(name) has two attempts at the same time")
+    let attempt = Attempt(number: number, table: watch.table)
+    attempts[number] = attempt
+    watches[name]?.attempt = attempt
+    later(max(random.draw(second / 50), secretsHangUntil - clocks.boot), .prepared(name, number))
+  }
+
+  mutating func send(_ name: String, _ number: UInt64, _ timeout: Int64) throws(BrokenPromise) {
+    let watch = try watch(name, "a request")
+    if let prepared = watch.attempt {
+      try require(prepared.number == number, "\(name) has two attempts at the same time")
+    } else {
+      try require(!watch.table.readsFiles, "a request of \(name) without its secrets")
+      try take(number)
+    }
+    let issuer = watch.table.issuer
+    let count = underWay[issuer, default: 0]
+    try require(
+      count < inEffect.maxRequests, "issuer \(issuer) gets \(count + 1) requests at once, not \(inEffect.maxRequests)")
+    if let last = watch.lastSend {
+      try require(clocks.boot - last >= second, "two requests of \(name) within \(clocks.boot - last) ns")
+    }
+    // An exchange that hangs leaves time for others.
+    let remaining = watch.newest.map { $0.expiresAt - clocks.boot } ?? .max
+    try require(
+      timeout > 0 && timeout <= watch.table.timeout && timeout <= max(10 * second, remaining / 3),
+      "an exchange of \(name) may take \(seconds(timeout)) s")
+    var attempt = Attempt(number: number, table: watch.table)
+    attempt.sent = (clocks.boot, clocks.real)
+    attempts[number] = attempt
+    underWay[issuer] = count + 1
+    watches[name]?.attempt = attempt
+    watches[name]?.lastSend = clocks.boot
+    watches[name]?.mustSend = nil
+    countSend()
+    let length = issuers[issuer].begin(at: clocks.real, limit: timeout, &random)
+    if nextExchangeHangs {
+      nextExchangeHangs = false
+      hanging.insert(number)
+      hungUntil[issuer] = .max
+      hadHang = true
+    } else {
+      later(length, .exchange(name, number))
+    }
+  }
+
+  mutating func abandon(_ name: String, _ number: UInt64) throws(BrokenPromise) {
+    let watch = try watch(name, "the end of an attempt")
+    guard let attempt = watch.attempt else { return }
+    try require(attempt.number == number, "another attempt of \(name) is abandoned than the one under way")
+    abandoned.insert(number)
+    leave(name, attempt)
+  }
+
+  /// An attempt is not under way any more.
+  private mutating func leave(_ name: String, _ attempt: Attempt) {
+    watches[name]?.attempt = nil
+    guard attempt.sent != nil else { return }
+    underWay[attempt.table.issuer, default: 1] -= 1
+    if hanging.remove(attempt.number) != nil { hungUntil[attempt.table.issuer] = clocks.boot }
+  }
+
+  mutating func endExchange(_ name: String, _ number: UInt64) {
+    guard let attempt = attempts[number], let sent = attempt.sent else { return }
+    // The end of an abandoned attempt can be on its way already.
+    if abandoned.contains(number), random.chance(2) { return }
+    if !abandoned.contains(number) { leave(name, attempt) }
+    guard !attempt.isCut else {
+      return post(.finished(name, attempt: number, .failure(AcquisitionFailure(.timeout, "the connection is lost"))))
+    }
+    switch issuers[attempt.table.issuer].answer(sentAt: sent.real, at: clocks.real, &random) {
+    case .failure(let failure): post(.finished(name, attempt: number, .failure(failure)))
+    case .token(let lifetime):
+      let token = IssuedToken(
+        id: nextToken(), table: name, issuer: attempt.table.issuer, client: attempt.table.client, sentAt: sent.boot,
+        lifetime: lifetime)
+      attempts[number]?.token = token
+      let received = ReceivedToken(
+        requestedAt: BootTime(nanoseconds: sent.boot), lifetime: .nanoseconds(lifetime))
+      post(.finished(name, attempt: number, .success(received)))
+    }
+  }
+
+  mutating func accept(_ name: String, _ number: UInt64) throws(BrokenPromise) {
+    var watch = try watch(name, "a token")
+    guard let token = attempts[number]?.token else {
+      throw BrokenPromise(description: "\(name) takes a token of an attempt that brought none")
+    }
+    try require(!abandoned.contains(number), "\(name) takes the token of an abandoned attempt")
+    try require(
+      token.client == watch.table.client && token.issuer == watch.table.issuer,
+      "\(name) takes a token that was not verified under its settings")
+    try require(token.lifetime >= 3 * second, "\(name) takes a token that lives for \(seconds(token.lifetime)) s")
+    try require(token.expiresAt > clocks.boot, "\(name) takes a token that has expired")
+    watch.former = Watch.Course(of: watch, acceptedAt: clocks.boot)
+    watch.newest = token
+    watch.recentlyAccepted = watch.recentlyAccepted.filter { clocks.boot - $0 < 5 * second } + [clocks.boot]
+    watch.lastHeard = (token.sentAt, token.lifetime / 2)
+    watch.ableSince = clocks.boot
+    (watch.wasRefused, watch.wasAskedToWait, watch.failures) = (false, false, nil)
+    watches[name] = watch
+    oweStatus()
+  }
+
+  /// Compares the wait with the promised one, which is calculated independently.
+  mutating func noteFailure(
+    _ name: String, _ number: UInt64, _ failure: AcquisitionFailure
+  ) throws(BrokenPromise) {
+    let watch = try watch(name, "a failure")
+    try require(!abandoned.contains(number), "\(name) notes the failure of an abandoned attempt")
+    if let attempt = watch.attempt, attempt.sent == nil { leave(name, attempt) }
+    let count = watch.failures?.kind == failure.kind ? (watch.failures?.count ?? 0) + 1 : 1
+    watches[name]?.failures = (failure.kind, count)
+    watches[name]?.mustSend = nil
+    if failure.code == .credentials { watches[name]?.ableSince = clocks.boot }
+    if failure.kind == .refused {
+      watches[name]?.wasRefused = true
+      watches[name]?.isSettled = true
+    }
+    if failure.retryAfter != nil { watches[name]?.wasAskedToWait = true }
+    oweStatus()
+    guard case .waiting(let until) = engine.lifecycle(of: name)?.phase else {
+      throw BrokenPromise(description: "no pause of \(name) after a failure")
+    }
+    let left = watch.newest.flatMap { $0.expiresAt > clocks.boot ? seconds($0.expiresAt - clocks.boot) : nil }
+    let (shortest, longest) = Self.promisedWait(after: failure, count: count, left: left)
+    let wait = seconds(until.nanoseconds - clocks.boot)
+    try require(
+      wait >= shortest - 1e-6 && wait <= longest + 1e-6,
+      "\(name) waits \(wait) s after failure \(count) (\(failure.code.rawValue)), not \(shortest) to \(longest) s, "
+        + "with \(left ?? 0) s left")
+  }
+
+  /// The shortest and the longest wait after so many failures of one kind, with so many seconds of the token left.
+  private static func promisedWait(
+    after failure: AcquisitionFailure, count: Int, left: Double?
+  ) -> (Double, Double) {
+    if failure.kind == .refused {
+      let usual = count > 1 && failure.code != .documentRejected ? 300.0 : 60
+      let wait = min(usual, left.map { max(5, $0 / 2) } ?? usual)
+      return (wait * 0.9, wait * 1.1)
+    }
+    let near = left.map { $0 > 120 ? max(60, $0 * 0.75 - 90) : max(1, $0 / 2) } ?? 60
+    let usual = left == nil ? Double(1 << min(count - 1, 6)) : [1, 10, 100, 1000][min(count - 1, 3)]
+    let longest = min(usual, near)
+    let shortest = count > 1 && left.map { $0 > 120 } ?? false ? longest * 0.75 : 0.25
+    let asked = min(failure.retryAfter?.seconds ?? 0, 300)
+    let most = left.map { max(1, $0 * 0.75) } ?? .infinity
+    return (max(shortest, min(asked, most)), max(longest, min(asked * 1.1, most)))
+  }
+
+  // MARK: Requests that must come
+
+  /// A request of this token must be sent soon. `delay`: how long it may take until the daemon knows.
+  mutating func expectRequest(_ name: String, _ why: String, after delay: Int64 = 0) {
+    guard let watch = watches[name], watch.isStarted, watch.mustSend == nil else { return }
+    let by = clocks.boot + delay + second + longestTurn(name)
+    watches[name]?.mustSend = (by, why)
+  }
+
+  /// How long a request may wait for its turn, and for its secrets: others of the issuer go first.
+  func longestTurn(_ name: String) -> Int64 {
+    guard let table = inEffect.tables.first(where: { $0.name == name }) else { return 0 }
+    let others = inEffect.tables.filter { $0.issuer == table.issuer }.count - 1
+    let turns = Int64(others / fewestRequests)
+    let attempt = 2 * issuers[table.issuer].timeout + (hadHang ? 400 * second : 0)
+    return turns * attempt + (table.readsFiles ? second / 50 : 0) + (hadHang ? 400 * second : 0) + timerRounding
+  }
+}

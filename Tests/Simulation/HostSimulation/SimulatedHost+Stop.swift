@@ -1,0 +1,168 @@
+import Base
+import Engine
+
+/// The stop, and the checks after each event.
+extension SimulatedHost {
+  mutating func beginStop(pause: Int64) {
+    // At an upgrade, for example, tokens are kept.
+    let revokes = !random.chance(4)
+    var stop = Stop(at: clocks.boot, pause: pause)
+    stop.revocable = Set(
+      watches.values.filter { watch in
+        revokes && watch.table.revokesOnStop && watch.newest.map { $0.expiresAt > clocks.boot } ?? false
+      }.map(\.table.name))
+    self.stop = stop
+    post(.stop(revokes: revokes))
+  }
+
+  mutating func withdraw(_ name: String) throws(BrokenPromise) {
+    let watch = try watch(name, "withdrawal")
+    try require(stop?.revocable.contains(name) ?? false, "\(name) is withdrawn, though it is not revoked")
+    // A disk can hang until the process has ended.
+    if watch.table.mayHang, clocks.boot < diskHangsUntil || random.chance(4) {
+      if random.chance(2) { later(random.draw(7 * second), .withdrawn(name)) }
+    } else {
+      try end(.withdrawn(name))
+    }
+  }
+
+  mutating func revoke(_ name: String, _ timeout: Int64) throws(BrokenPromise) {
+    guard let stop, let issuer = watches[name]?.table.issuer else {
+      throw BrokenPromise(description: "\(name) is revoked without a stop")
+    }
+    try require(stop.withdrawn.contains(name), "\(name) is revoked before its files are removed")
+    try require(!stop.revoked.contains(name), "\(name) is revoked twice")
+    let count = stop.revoking[issuer, default: 0] + 1
+    try require(count <= inEffect.maxRequests, "issuer \(issuer) gets \(count) revocations at once")
+    self.stop?.revoking[issuer] = count
+    let left = stop.at + 5 * second - clocks.boot
+    try require(timeout > 0 && timeout <= min(second, left), "a revocation may take \(timeout) ns")
+    later(random.chance(2) ? timeout : random.draw(second / 10), .revoked(name))
+  }
+
+  mutating func exit() throws(BrokenPromise) {
+    guard let stop else { throw BrokenPromise(description: "the process ends by itself") }
+    let missing = stop.revocable.subtracting(stop.revoked).subtracting(stop.left)
+    try require(missing.isEmpty, "the process ends with \(missing.sorted()) neither revoked nor reported")
+    if clocks.boot < stop.at + 5 * second {
+      try require(stop.left.isEmpty, "the process ends early, and \(stop.left.sorted()) are not revoked")
+    }
+    endProcess(pause: stop.pause)
+  }
+
+  /// From a stop on, no token is requested or written.
+  func checkEnd(_ effect: HostEffect) throws(BrokenPromise) {
+    guard stop != nil else { return }
+    switch effect {
+    case .restoreFiles, .dismissUnits, .withdraw, .revoke, .leaveUnrevoked, .exit, .answer, .abandon, .arm: break
+    default: throw BrokenPromise(description: "after the stop: \(effect)")
+    }
+  }
+
+  func lookAtStop(until next: Int64) throws(BrokenPromise) {
+    guard let stop, !clocks.areTimersBlind else { return }
+    try require(next - stop.at <= 5 * second + timerRounding, "the stop lasts longer than 5 s")
+    let waits = stop.revocable.subtracting(stop.revoked)
+    try require(!waits.isEmpty, "the stop waits for nothing")
+  }
+
+  // MARK: After each event
+
+  /// What the daemon learns from an event, before it is handled.
+  mutating func noteBefore(_ event: HostEvent) {
+    switch event {
+    case .woke, .heartbeat:
+      clocks.see()
+      guard stop == nil else { return }
+      let (step, sleep) = unseen
+      unseen = (0, 0)
+      for name in names {
+        if step >= 11 * second / 2 {
+          expectRequest(name, "the clock was stepped forward: the host may have stood still")
+        } else if sleep >= 11 * second / 10, watches[name]?.attempt?.isCut ?? false {
+          expectRequest(name, "the host was suspended during its request")
+        }
+      }
+    case .refreshAll:
+      for name in names where watches[name]?.attempt?.sent == nil && watches[name]?.isStarted ?? false {
+        expectRequest(name, "a refresh of all tokens")
+      }
+    case .retryFailing:
+      for name in names where engine.lifecycle(of: name)?.failureStreak != nil {
+        if watches[name]?.attempt?.sent == nil { expectRequest(name, "failing requests are to be repeated") }
+      }
+    default: break
+    }
+  }
+
+  /// What new settings promise.
+  mutating func noteReload() {
+    for table in inEffect.tables {
+      guard let watch = watches[table.name], watch.isStarted else { continue }
+      // It waits for its turn once more.
+      let by = clocks.boot + second + longestTurn(table.name)
+      if let must = watch.mustSend { watches[table.name]?.mustSend?.by = max(must.by, by) }
+      if watch.table.issuer != table.issuer || watch.table.client != table.client {
+        expectRequest(table.name, "its settings have changed")
+      } else if engine.lifecycle(of: table.name)?.failureStreak != nil, watch.attempt?.sent == nil {
+        expectRequest(table.name, "failing requests are repeated at a reload")
+      }
+    }
+  }
+
+  mutating func checkDrained() throws(BrokenPromise) {
+    // Nothing is due while the files of the previous run are read.
+    let isDue = stop != nil || !units.isEmpty || watches.values.contains(where: \.isStarted)
+    try require(clocks.isArmed || !isDue, "no timer is armed")
+    if stop != nil {
+      try require(units.isEmpty, "\(units.count) units have no answer at the stop")
+    } else {
+      for (peer, unit) in units where unit.limit <= clocks.boot && !clocks.areTimersBlind {
+        try require(clocks.boot - unit.limit <= timerRounding && clocks.untilTimer <= timerRounding,
+          "unit \(peer) gets no answer, though it can have one now")
+      }
+    }
+    guard stop == nil else { return }
+    for name in names { try checkState(name) }
+    guard wasConfigured else { return }
+    wasConfigured = false
+    // A request with other settings begins anew.
+    for name in names where engine.lifecycle(of: name)?.failureStreak == nil { watches[name]?.failures = nil }
+    let claimed = Set(inEffect.tables.flatMap(\.outputs))
+    for number in files.numbers where !claimed.contains(number) && !SimulatedFiles.isPersistent(number) {
+      throw BrokenPromise(description: "a file of \(files[number]?.token.table ?? "") is left, which no table has")
+    }
+    for name in names {
+      try require(engine.lifecycle(of: name) != nil, "\(name) is not managed after a reload")
+      try require(
+        watches[name]?.table == inEffect.tables.first { $0.name == name }, "\(name) does not have its new settings")
+    }
+    try require(engine.names.count == names.count, "a table that was removed is managed")
+  }
+
+  /// Compares what the engine holds with what the shell was told to hold.
+  private func checkState(_ name: String) throws(BrokenPromise) {
+    guard let life = engine.lifecycle(of: name), let watch = watches[name] else { return }
+    if let newest = life.newest {
+      try require(newest.expiresAt > clocks.now.boot, "the engine holds an expired token of \(name)")
+    }
+    try require(
+      life.newest.map { [$0.requestedAt.nanoseconds, $0.expiresAt.nanoseconds] }
+        == watch.newest.map { [$0.sentAt, $0.expiresAt] },
+      "the engine holds another token of \(name) than the one that verified")
+    try require(life.published == nil || life.newest != nil, "the engine shows a token of \(name) that it does not hold")
+    guard watch.isStarted else { return }
+    if case .requesting = life.phase { return }
+    // Work on files that is under way ends later.
+    try require(
+      life.deadline.map { $0 > clocks.now.boot } ?? false || watch.work != nil, "something of \(name) is overdue")
+  }
+
+  /// Whether systemd restarts the daemon.
+  mutating func checkHeartbeat() throws(BrokenPromise) {
+    guard hasWatchdog, isRunning, stop == nil, !engine.isAlive(at: clocks.now.boot) else { return }
+    try require(!hanging.isEmpty, "the watchdog restarts a daemon in which nothing hangs")
+    for issuer in hungUntil.keys { hungUntil[issuer] = clocks.boot }
+    endProcess(pause: second)
+  }
+}

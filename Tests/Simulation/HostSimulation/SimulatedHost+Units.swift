@@ -1,0 +1,147 @@
+import Base
+import Engine
+
+/// The units that wait for credentials, the status, and readiness.
+extension SimulatedHost {
+  mutating func ask(_ name: String, earlier: Int64) {
+    lastPeer += 1
+    ask(lastPeer, name, since: clocks.boot - earlier)
+  }
+
+  private mutating func ask(_ peer: UInt64, _ name: String, since: Int64) {
+    let now = clocks.boot
+    var unit = WaitingUnit(token: name, since: since, limit: since + 60 * second)
+    let isSureNow = engine.canAnswer(name, since: BootTime(nanoseconds: since), at: clocks.now.boot)
+    if let watch = watches[name] {
+      if let newest = watch.newest, newest.expiresAt > now {
+        // A short token is sent while half of its lifetime remains.
+        unit.limit = min(unit.limit, since + (newest.expiresAt - since) / 2)
+        if newest.expiresAt - now >= watch.table.minValidity || newest.sentAt >= since {
+          unit.limit = now
+        } else if watch.attempt == nil, engine.lifecycle(of: name)?.failureStreak == nil {
+          expectRequest(name, "a unit waits for a token that is valid for longer")
+        }
+      }
+    } else {
+      unit.limit = now
+    }
+    unit.limit = isSureNow ? now : max(unit.limit, now)
+    units[peer] = unit
+    post(.credentialRequested(peer: peer, token: name, since: BootTime(nanoseconds: since)))
+  }
+
+  mutating func answer(_ peer: UInt64, _ reply: CredentialReply) throws(BrokenPromise) {
+    guard let unit = units.removeValue(forKey: peer) else {
+      throw BrokenPromise(description: "a second answer to unit \(peer), or one that has left")
+    }
+    let watch = watches[unit.token]
+    let valid = watch?.newest.flatMap { $0.expiresAt > clocks.boot ? $0 : nil }
+    switch reply {
+    case .token(let isShort):
+      guard let watch, let valid else {
+        throw BrokenPromise(description: "unit \(peer) gets a token of \(unit.token), which has none that is valid")
+      }
+      let isEnough = valid.expiresAt - clocks.boot >= watch.table.minValidity || valid.sentAt >= unit.since
+      if !isShort { return try require(isEnough, "unit \(peer) gets a token that is too short") }
+      try require(stop != nil || clocks.boot >= unit.limit, "unit \(peer) gets a short token before its time")
+    case .timedOut:
+      try require(valid == nil && clocks.boot >= unit.limit, "unit \(peer) gets no token, too early")
+    case .removed: try require(watch == nil, "unit \(peer) gets no token, though \(unit.token) is managed")
+    case .stopping: try require(stop != nil && valid == nil, "unit \(peer) gets no token at the stop")
+    }
+  }
+
+  mutating func reconsider(_ peer: UInt64) throws(BrokenPromise) {
+    guard let unit = units.removeValue(forKey: peer) else {
+      throw BrokenPromise(description: "unit \(peer), which does not wait, is reconsidered")
+    }
+    // The new settings may not admit it.
+    if !random.chance(8) { ask(peer, unit.token, since: unit.since) }
+  }
+
+  func lookAtUnits(until next: Int64) throws(BrokenPromise) {
+    guard !clocks.areTimersBlind else { return }
+    for (peer, unit) in units {
+      try require(
+        next - unit.limit <= timerRounding,
+        "unit \(peer) has no answer \(next - unit.limit) ns after its time, \(seconds(next - unit.since)) s after it asked")
+    }
+  }
+
+  mutating func oweStatus() { statusOwedSince = statusOwedSince ?? clocks.boot }
+
+  mutating func hear(_ report: HostReport) throws(BrokenPromise) {
+    switch report {
+    case .clock: break
+    case .unprovenAPI: throw BrokenPromise(description: "an API is doubted that no table names")
+    case .ready:
+      try require(!isReady, "ready twice")
+      isReady = true
+      let missing = names.filter { awaited.contains($0) && !(watches[$0]?.isSettled ?? true) }
+      try require(missing.isEmpty, "ready before \(missing) are published or rejected")
+    case .token(let name, let report):
+      _ = try watch(name, "a report")
+      oweStatus()
+      switch report {
+      case .expired: try hearExpired(name)
+      case .republished: try hearRepublished(name)
+      default: break
+      }
+    }
+  }
+
+  /// Another process can modify files as fast as it likes. They are not written as often.
+  private mutating func hearRepublished(_ name: String) throws(BrokenPromise) {
+    let recent = (watches[name]?.republished ?? []).filter { clocks.boot - $0 < 5 * second } + [clocks.boot]
+    watches[name]?.republished = recent
+    // A refresh writes them too.
+    let refreshes = (watches[name]?.recentlyAccepted ?? []).filter { clocks.boot - $0 < 5 * second }.count
+    try require(
+      recent.count <= 7 + refreshes, "the files of \(name) are written \(recent.count) times in 5 s")
+  }
+
+  /// Checks whether a token that expired without a successor could have had one.
+  private mutating func hearExpired(_ name: String) throws(BrokenPromise) {
+    guard let watch = watches[name] else { return }
+    var course = Watch.Course(of: watch, acceptedAt: clocks.boot)
+    if let former = watch.former, former.acceptedAt == clocks.boot {
+      // The successor came in the moment of the expiry.
+      course = former
+    } else {
+      watches[name]?.newest = nil
+    }
+    watches[name]?.wrongSince = nil
+    guard let newest = course.newest, !clocks.areTimersBlind else { return }
+    try require(newest.expiresAt <= clocks.boot, "the token of \(name) is said to have expired")
+    let issuer = watch.table.issuer
+    // If the server answers correctly at least once in each half of a lifetime, no reader lacks a token.
+    if let heard = course.lastHeard, heard.sentAt > course.lastDiskTrouble + 11 * second {
+      try require(
+        clocks.boot - heard.sentAt > heard.halfLife,
+        "\(name) expires \(clocks.boot - heard.sentAt) ns after the request for a good token")
+    }
+    // And the server gets a request as soon as the backoff allows whenever it is available.
+    var start = max(course.ableSince, course.lastDiskTrouble + 11 * second, hungUntil[issuer] ?? .min)
+    start = max(start, course.refreshAt)
+    if watch.table.readsFiles { start = max(start, secretsHangUntil + 61 * second, secretsBrokenUntil) }
+    guard start < newest.expiresAt else { return }
+    // The server's time is the host's since the last pause, which is a change.
+    let offset = clocks.real - clocks.boot
+    let spans = issuers[issuer].wellSpans(from: start + offset, to: newest.expiresAt + offset)
+    let server = issuers[issuer]
+    for span in spans {
+      let left = seconds(newest.expiresAt + offset - span.start)
+      var silence = left > 120 ? max(60, left * 0.75 - 90) : max(1, left / 2)
+      if course.wasAskedToWait { silence = max(silence, min(330, left * 0.75)) }
+      if course.wasRefused { silence = max(silence, min(300, max(5, left / 2)) * 1.1) }
+      // A wait that began just before; its turn; the request itself; two requests are a second apart.
+      let enough =
+        Int64(silence * 1e9) + 2 * server.timeout + server.documentDelay + server.latency + second + longestTurn(name)
+        + 1_000_000
+      try require(
+        span.end - span.start <= enough,
+        "\(name) expires though its server was available for \(seconds(span.end - span.start)) s of its refresh, from "
+          + "\(left) s before the end")
+    }
+  }
+}

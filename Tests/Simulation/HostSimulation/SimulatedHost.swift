@@ -1,0 +1,259 @@
+import Base
+import Engine
+
+/// A whole host in virtual time: its clocks, timers, files and units, its servers, and a shell that performs what the
+/// shipped `HostEngine` decides. A broken promise is thrown.
+///
+/// It contains no rule of the engine. The checks are what readers of the files, servers, units and systemd see.
+struct SimulatedHost {
+  /// What the shell has begun, and what ends later by the monotonic clock.
+  enum Job {
+    case beat, ntp(Int64), start
+    case prepared(String, UInt64)
+    case exchange(String, UInt64)
+    case work(String, UInt64)
+    case read(String, Int)
+    case restored(String, Int, RestoredToken?, IssuedToken?)
+    case withdrawn(String)
+    case revoked(String)
+  }
+
+  /// A stop that is under way.
+  struct Stop {
+    var at: Int64
+    var revocable: Set<String> = []
+    var withdrawn: Set<String> = []
+    var revoking: [Int: Int] = [:]
+    var revoked: Set<String> = []
+    var left: Set<String> = []
+    /// How long the process is down afterwards.
+    var pause: Int64
+  }
+
+  var random: SplitMix64
+  var clocks = SimulatedClocks()
+  var engine: HostEngine
+  var fifo: [HostEvent] = []
+  var jobs: [(at: Int64, job: Job)] = []
+  var troubles: [(at: Int64, what: Trouble)] = []
+  let troublesEnd: Int64
+
+  var issuers: [SimulatedIssuer] = []
+  var files = SimulatedFiles()
+  /// The configuration file, and the settings that the process has taken from it.
+  var configuration: SimulatedConfiguration
+  var inEffect: SimulatedConfiguration
+  var watches: [String: Watch] = [:]
+  /// The tables in effect, in order: that of a dictionary differs between processes.
+  var names: [String] { inEffect.tables.map(\.name) }
+
+  // MARK: The process
+
+  var isRunning = false
+  /// Whether systemd restarts the daemon if it is not alive at a heartbeat.
+  let hasWatchdog: Bool
+  var stop: Stop?
+  var attempts: [UInt64: Attempt] = [:]
+  var abandoned: Set<UInt64> = []
+  /// Exchanges that do not end.
+  var hanging: Set<UInt64> = []
+  var nextExchangeHangs = false
+  /// The requests under way at each issuer, as it sees them.
+  var underWay: [Int: Int] = [:]
+  var numbers: Set<UInt64> = []
+  var lastRead = 0
+  var units: [UInt64: WaitingUnit] = [:]
+  var lastPeer: UInt64 = 0
+  /// What has happened to the clocks since the daemon compared them.
+  var unseen: (step: Int64, sleep: Int64) = (0, 0)
+  var statusOwedSince: Int64?
+  var isReady = false
+  /// The tables with which the process began.
+  var awaited: Set<String> = []
+  var wasConfigured = false
+  /// What has not been as it should be since the end of all troubles.
+  private var illness: [String: String] = [:]
+
+  // MARK: Troubles
+
+  var diskFullUntil: Int64 = 0
+  var readOnlyUntil: Int64 = 0
+  var diskHangsUntil: Int64 = 0
+  var secretsHangUntil: Int64 = 0
+  var secretsBrokenUntil: Int64 = 0
+  /// When the last exchange that hung had ended, by issuer.
+  var hungUntil: [Int: Int64] = [:]
+  /// The lowest `max_requests` so far.
+  var fewestRequests: Int
+  var hadHang = false
+
+  private(set) var lastToken = 0
+  private(set) var handled = 0
+  private(set) var sends = 0
+  /// Whether events and effects are printed, for a replay.
+  var isPrinted = false
+
+  init(seed: UInt64) {
+    var random = SplitMix64(seed: seed)
+    let start = clocks.boot
+    let base = (random.chance(30) ? 20_000 : [3, 10, 60, 300, 3600][Int(random.draw(5))]) * second
+    let issuerCount = random.chance(2) ? 1 : random.pick(2...5)
+    for _ in 0..<issuerCount { issuers.append(SimulatedIssuer(lifetime: base, from: start, random: &random)) }
+    // Most lives are short: a host with many tokens costs as much as many hosts.
+    let count =
+      switch random.draw(100) {
+      case 0..<55: random.pick(1...2)
+      case 55..<85: random.pick(3...6)
+      case 85..<98: random.pick(7...15)
+      default: random.pick(16...50)
+      }
+    configuration = SimulatedConfiguration(tables: count, timeouts: issuers.map(\.timeout), random: &random)
+    inEffect = configuration
+    fewestRequests = configuration.maxRequests
+    let longest = issuers.map(\.length).max() ?? 0
+    let length = min(longest, max(600 * second, 40_000 * second / count))
+    troublesEnd = start + length
+    hasWatchdog = random.chance(2)
+    troubles = Trouble.all(from: start, length: length, lifetime: longest / 3, &random)
+    engine = HostEngine(seed: 0, at: clocks.now)
+    self.random = random
+  }
+
+  /// Runs through all troubles, and then until the host has recovered.
+  mutating func live() throws(BrokenPromise) {
+    try startProcess()
+    try drain()
+    try run(until: troublesEnd) { _ in false }
+    endTroubles()
+    if !isRunning { try startProcess() }
+    try drain()
+    let since = clocks.boot
+    // At most 60 s without a token, 1000 s with one, 330 s after a rejection; and attempts that began before. A pause
+    // of the virtual machine is seen two minutes later.
+    let slowest = issuers.map(\.timeout).max() ?? 0
+    let bound = since + 1300 * second + slowest * 2 + names.map { longestTurn($0) }.reduce(0, max)
+    try run(until: bound) { $0.hasRecovered() }
+    try require(
+      hasRecovered(), "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(illness.values.sorted())")
+  }
+
+  private mutating func endTroubles() {
+    for index in issuers.indices { issuers[index].recover() }
+    troubles = []
+    (diskFullUntil, readOnlyUntil, diskHangsUntil, secretsHangUntil, secretsBrokenUntil) = (0, 0, 0, 0, 0)
+    nextExchangeHangs = false
+    illness = Dictionary(uniqueKeysWithValues: configuration.tables.map { ($0.name, "") })
+    for name in names {
+      watches[name]?.ableSince = clocks.boot
+      // Secrets that hung are read, and the request waits for its turn.
+      let by = clocks.boot + 62 * second + longestTurn(name)
+      if let must = watches[name]?.mustSend { watches[name]?.mustSend?.by = max(must.by, by) }
+    }
+    // What hung ends.
+    for index in jobs.indices {
+      switch jobs[index].job {
+      case .work, .prepared, .read, .start: jobs[index].at = min(jobs[index].at, clocks.mono + second)
+      default: break
+      }
+    }
+  }
+
+  /// Whether each token has been as it should be since the end of all troubles. Not all at the same time: a server can
+  /// be too slow for many short tokens.
+  private mutating func hasRecovered() -> Bool {
+    illness = illness.filter { illness(of: $0.key) != nil }
+    for name in illness.keys { illness[name] = illness(of: name) }
+    return illness.isEmpty && isRunning && stop == nil && isReady && engine.isReady
+  }
+
+  /// What is not as it should be; `nil` if nothing is.
+  private func illness(of name: String) -> String? {
+    guard let watch = watches[name], let life = engine.lifecycle(of: name) else { return "\(name) is not managed" }
+    guard let newest = watch.newest, newest.expiresAt > clocks.boot, life.newest != nil else {
+      return "\(name) has no token: \(life.phase)"
+    }
+    guard life.failureStreak == nil else { return "\(name) fails" }
+    guard newest.client == watch.table.client, newest.issuer == watch.table.issuer else {
+      return "\(name) has a token of former settings: \(life.phase)"
+    }
+    let right = SimulatedFiles.Content(token: newest)
+    guard watch.table.outputs.allSatisfy({ files[$0] == right }), life.publication == .settled else {
+      return "the files of \(name) are not right: \(life.publication)"
+    }
+    return nil
+  }
+
+  // MARK: Time
+
+  private mutating func run(until horizon: Int64, end: (inout Self) -> Bool) throws(BrokenPromise) {
+    while true {
+      var next = min(horizon, troubles.last?.at ?? .max) - clocks.boot
+      for job in jobs { next = min(next, job.at - clocks.mono) }
+      if isRunning { next = min(next, clocks.untilTimer) }
+      let wait = max(0, next)
+      if wait > 0 { try look(until: clocks.boot + wait) }
+      if clocks.boot + wait >= horizon || end(&self) { return }
+      clocks.pass(wait)
+      try happen()
+      try drain()
+    }
+  }
+
+  private mutating func happen() throws(BrokenPromise) {
+    if let trouble = troubles.last, trouble.at <= clocks.boot {
+      troubles.removeLast()
+      return try meet(trouble.what)
+    }
+    if let index = jobs.firstIndex(where: { $0.at <= clocks.mono }) {
+      return try end(jobs.remove(at: index).job)
+    }
+    if isRunning, clocks.takeTimer() { post(.woke) }
+  }
+
+  mutating func later(_ delay: Int64, _ job: Job) { jobs.append((clocks.mono + delay, job)) }
+
+  // MARK: The FIFO of the shell
+
+  mutating func post(_ event: HostEvent) {
+    if isRunning { fifo.append(event) }
+  }
+
+  /// Handles all events, and then one `idle`.
+  mutating func drain() throws(BrokenPromise) {
+    guard isRunning, !fifo.isEmpty else { return fifo = [] }
+    var count = 0
+    repeat {
+      var next = 0
+      while next < fifo.count {
+        try handle(fifo[next])
+        next += 1
+        count += 1
+        try require(count < 20_000, "the events of one instant do not end")
+        guard isRunning else { return fifo = [] }
+      }
+      fifo.removeAll(keepingCapacity: true)
+      try handle(.idle)
+      guard isRunning else { return fifo = [] }
+    } while !fifo.isEmpty
+    try checkDrained()
+  }
+
+  private mutating func handle(_ event: HostEvent) throws(BrokenPromise) {
+    handled += 1
+    noteBefore(event)
+    let effects = engine.handle(event, at: clocks.now)
+    if isPrinted { History.write(event, effects, at: clocks.boot) }
+    for effect in effects {
+      guard isRunning else { return }
+      try perform(effect)
+    }
+    if case .heartbeat = event { try checkHeartbeat() }
+  }
+
+  mutating func nextToken() -> Int {
+    lastToken += 1
+    return lastToken
+  }
+
+  mutating func countSend() { sends += 1 }
+}

@@ -1,0 +1,126 @@
+import Base
+
+/// An authorization server: available, then with a fault, then available again. Its times are those of the world, not
+/// those of the host.
+struct SimulatedIssuer {
+  enum State {
+    case well, down, refusing, busy(Duration), erratic
+    /// Its tokens do not verify, as those of another server or of an attacker.
+    case forging
+  }
+
+  /// A response after its verification.
+  enum Answer { case token(lifetime: Int64), failure(AcquisitionFailure) }
+
+  let lifetime: Int64
+  /// How long an exchange takes while it is available.
+  let latency: Int64
+  /// How long its documents take to be fetched.
+  let documentDelay: Int64
+  /// The limit of one exchange that is configured for it.
+  let timeout: Int64
+  private let documentLife: Int64
+  private var parts: [(until: Int64, state: State)] = []
+  /// All attempts of a host share the documents, and one fetch of them.
+  private var documentsUntil = Int64.min
+  private var fetchEndsAt = Int64.min
+  private var rotations: [Int64] = []
+  /// When an attempt failed though it was available.
+  private var hiccups: [Int64] = []
+
+  init(lifetime base: Int64, from start: Int64, random: inout SplitMix64) {
+    lifetime = base * (random.chance(2) ? 1 : random.pick(1...3)) + random.draw(second)
+    latency = min(random.pick(1...2000) * 1_000_000, lifetime / 60)
+    timeout = max(latency, min(30 * second, lifetime / 20))
+    documentDelay = random.chance(2) ? 0 : random.draw(min(timeout, 10 * second))
+    documentLife = random.draw(lifetime * 2)
+    let end = start + length
+    var time = start
+    while time < end {
+      time += random.draw(lifetime * 2)
+      parts.append((time, .well))
+      time += random.draw(lifetime * 3 / 2)
+      let states: [State] = [
+        .down, .down, .refusing, .busy(.seconds(random.draw(1001))), .erratic, .forging,
+      ]
+      parts.append((time, states[Int(random.draw(Int64(states.count)))]))
+    }
+    rotations = (0..<random.draw(3)).map { _ in start + random.draw(length) }.sorted(by: >)
+  }
+
+  /// How long it has troubles.
+  var length: Int64 { lifetime * 3 }
+
+  /// Makes it available from now on.
+  mutating func recover() {
+    parts = []
+    rotations = []
+  }
+
+  private func state(at time: Int64) -> State { parts.first { $0.until > time }?.state ?? .well }
+  private func isWell(at time: Int64) -> Bool { if case .well = state(at: time) { true } else { false } }
+
+  /// The spans between `start` and `end` in which it was available, and every attempt succeeded.
+  func wellSpans(from start: Int64, to end: Int64) -> [(start: Int64, end: Int64)] {
+    var spans: [(start: Int64, end: Int64)] = []
+    var from = Int64.min
+    for part in parts + [(until: .max, state: .well)] {
+      if case .well = part.state {
+        var span = (start: max(from, start), end: min(part.until, end))
+        for hiccup in hiccups where hiccup > span.start && hiccup < span.end {
+          spans.append((span.start, hiccup))
+          span.start = hiccup
+        }
+        if span.start < span.end { spans.append(span) }
+      }
+      from = part.until
+    }
+    return spans
+  }
+
+  /// Takes an attempt; returns how long it lasts.
+  mutating func begin(at now: Int64, limit: Int64, _ random: inout SplitMix64) -> Int64 {
+    func slow(_ random: inout SplitMix64) -> Int64 { random.chance(2) ? limit : random.draw(limit) }
+    var wait: Int64 = 0
+    if documentsUntil <= now {
+      if fetchEndsAt <= now { fetchEndsAt = now + (isWell(at: now) ? documentDelay : slow(&random)) }
+      wait = min(fetchEndsAt - now, limit)
+    }
+    return wait + (isWell(at: now) ? latency : slow(&random))
+  }
+
+  /// Ends an attempt: the response, after its verification.
+  mutating func answer(sentAt: Int64, at now: Int64, _ random: inout SplitMix64) -> Answer {
+    let hadDocuments = documentsUntil > sentAt
+    switch state(at: now) {
+    case .well: return token(at: now, &random)
+    case .down: return .failure(AcquisitionFailure(.connection, "down"))
+    case .refusing:
+      return .failure(AcquisitionFailure(hadDocuments ? .invalidClient : .documentRejected, "refused"))
+    case .busy(let wait): return .failure(AcquisitionFailure(.tooManyRequests, "busy", retryAfter: wait))
+    case .forging:
+      let codes: [FailureCode] = [.signature, .unknownKey, .wrongAudience, .malformedToken, .tokenExpired]
+      return .failure(AcquisitionFailure(codes[Int(random.draw(Int64(codes.count)))], "does not verify"))
+    case .erratic:
+      switch random.draw(4) {
+      case 0: return token(at: now, &random)
+      // Valid, and of no use: it lives for less than 3 s.
+      case 1: return .token(lifetime: random.pick(1 * second...3 * second - 1))
+      case 2:
+        return .failure(AcquisitionFailure(.serverError, "503", retryAfter: .seconds(random.draw(400))))
+      default: return .failure(AcquisitionFailure(.oauthError, "no"))
+      }
+    }
+  }
+
+  private mutating func token(at now: Int64, _ random: inout SplitMix64) -> Answer {
+    if let rotation = rotations.last, rotation <= now {
+      // The first token with the new key: the key set is fetched again for the next attempt.
+      rotations.removeLast()
+      hiccups.append(now)
+      return .failure(AcquisitionFailure(.unknownKey, "signed with a new key"))
+    }
+    if documentsUntil <= now { documentsUntil = now + documentLife }
+    return .token(lifetime: max(3 * second, lifetime - random.draw(lifetime / 2)))
+  }
+}

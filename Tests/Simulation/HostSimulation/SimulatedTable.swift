@@ -1,0 +1,125 @@
+import Base
+import Engine
+
+/// The settings of one token.
+struct SimulatedTable: PlannedSettings, Hashable {
+  var name: String
+  /// Its issuer's number.
+  var issuer: Int
+  /// What is requested: the client, its scope and so on. Another number is another token.
+  var client: Int
+  /// Numbers of files. Those of `SimulatedFiles.isPersistent` are on a disk that can hang.
+  var outputs: [Int]
+  var refreshAt: Double
+  var timeout: Int64
+  var readsFiles = false
+  var minValidity: Int64 = 0
+  var revokesOnStop = false
+
+  func change(from former: Self) -> TokenChange {
+    TokenChange(
+      needsNewToken: issuer != former.issuer || client != former.client, movesFiles: outputs != former.outputs)
+  }
+
+  var mayHang: Bool { outputs.contains(where: SimulatedFiles.isPersistent) }
+
+  var plan: TokenPlan {
+    var plan = TokenPlan(
+      name: name, server: ServerID(issuer),
+      schedule: RefreshSchedule(
+        fraction: refreshAt, maxAge: .seconds(86_400),
+        jitter: Double(name.utf8.reduce(0) { $0 &+ Int($1) } % 11) / 10),
+      timeout: .nanoseconds(timeout))
+    plan.readsFiles = readsFiles
+    plan.mayHang = mayHang
+    plan.path = "file \(outputs.first ?? 0)"
+    plan.minValidity = .nanoseconds(minValidity)
+    plan.revokesOnStop = revokesOnStop
+    return plan
+  }
+}
+
+/// The configuration file, and a person who edits it.
+struct SimulatedConfiguration {
+  var tables: [SimulatedTable] = []
+  var maxRequests = 1
+  private var lastTable = 0
+  private var lastClient = 0
+  private var lastOutput = 0
+  private let issuers: Int
+  private let timeouts: [Int64]
+
+  /// - Parameter timeouts: the limit of one exchange, by issuer.
+  init(tables count: Int64, timeouts: [Int64], random: inout SplitMix64) {
+    issuers = timeouts.count
+    self.timeouts = timeouts
+    maxRequests = Int(random.pick(1...10))
+    for _ in 0..<count { add(&random) }
+  }
+
+  /// The changes of one edit, in words. Empty: the file was only saved.
+  mutating func edit(_ random: inout SplitMix64) -> [String] {
+    var words: [String] = []
+    for _ in 0..<random.draw(4) { words.append(change(&random)) }
+    return words
+  }
+
+  private mutating func change(_ random: inout SplitMix64) -> String {
+    let index = Int(random.draw(Int64(tables.count)))
+    switch random.draw(11) {
+    case 0 where tables.count < 50:
+      add(&random)
+      return "added \(tables.last?.name ?? "")"
+    case 1 where tables.count > 1: return "removed \(tables.remove(at: index).name)"
+    case 2:
+      lastClient += 1
+      tables[index].client = lastClient
+      return "client of \(tables[index].name)"
+    case 3:
+      tables[index].issuer = Int(random.draw(Int64(issuers)))
+      tables[index].timeout = timeouts[tables[index].issuer]
+      return "issuer of \(tables[index].name)"
+    case 4, 5:
+      tables[index].outputs = newOutputs(&random)
+      return "moved \(tables[index].name)"
+    case 6:
+      let other = Int(random.draw(Int64(tables.count)))
+      (tables[index].outputs, tables[other].outputs) = (tables[other].outputs, tables[index].outputs)
+      return "swapped \(tables[index].name), \(tables[other].name)"
+    case 7:
+      maxRequests = Int(random.pick(1...10))
+      return "max_requests = \(maxRequests)"
+    case 8:
+      tables[index].refreshAt = Double(random.pick(10...90)) / 100
+      return "refresh_at of \(tables[index].name)"
+    default:
+      vary(index, &random)
+      return "details of \(tables[index].name)"
+    }
+  }
+
+  private mutating func add(_ random: inout SplitMix64) {
+    lastTable += 1
+    lastClient += 1
+    let issuer = Int(random.draw(Int64(issuers)))
+    tables.append(
+      SimulatedTable(
+        name: "t\(lastTable)", issuer: issuer, client: lastClient, outputs: newOutputs(&random),
+        refreshAt: Double(random.pick(10...90)) / 100, timeout: timeouts[issuer]))
+    vary(tables.count - 1, &random)
+  }
+
+  private mutating func vary(_ index: Int, _ random: inout SplitMix64) {
+    tables[index].readsFiles = random.chance(4)
+    tables[index].minValidity = random.chance(2) ? 0 : random.draw(120 * second)
+    tables[index].revokesOnStop = random.chance(3)
+  }
+
+  private mutating func newOutputs(_ random: inout SplitMix64) -> [Int] {
+    let isPersistent = random.chance(5)
+    return (0..<(random.chance(2) ? 1 : random.pick(2...3))).map { _ in
+      lastOutput += 1
+      return lastOutput * 2 + (isPersistent ? 1 : 0)
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import Base
+import Engine
+
+/// What the simulation knows of one token: its settings, what the shell holds of it, and what is promised for it.
+struct Watch {
+  var table: SimulatedTable
+
+  // MARK: The shell
+
+  /// Whether its former files were read.
+  var isStarted = false
+  /// The read whose result counts: settings that change meanwhile start another one.
+  var read = 0
+  /// The newest token.
+  var newest: IssuedToken? {
+    // With the settings at its arrival: later ones do not change when it is refreshed.
+    didSet {
+      if let newest, newest != oldValue {
+        refreshAt = newest.sentAt + Int64(Double(newest.lifetime - second) * table.refreshAt)
+      }
+    }
+  }
+  /// When the newest token is to be refreshed, at the latest.
+  private(set) var refreshAt = Int64.min
+  /// What the shell has written last.
+  var written: [Int: SimulatedFiles.Content] = [:]
+  /// The attempt under way, or the one that is prepared.
+  var attempt: Attempt?
+  /// The work on its files.
+  var work: (number: UInt64, kind: FileWork, token: IssuedToken?, since: Int64)?
+
+  // MARK: Promises
+
+  /// Since then the daemon could act: the time of the last token, restart, resume or change.
+  var ableSince: Int64
+  /// When its files could last not be written.
+  var lastDiskTrouble: Int64 = 0
+  var lastSend: Int64?
+  var wasRefused = false
+  var wasAskedToWait = false
+  /// The failures in a row of the same kind.
+  var failures: (kind: FailureCode.Kind, count: Int)?
+  /// The server's last valid response that has arrived.
+  var lastHeard: (sentAt: Int64, halfLife: Int64)?
+  /// Until then a reader must have a token.
+  var promisedUntil = Int64.min
+  /// Since then a file has not been as it should be.
+  var wrongSince: Int64?
+  /// Another process has modified a file, which the daemon has not examined since.
+  var isUnnoticed = false
+  /// Until then a request must have been sent.
+  var mustSend: (by: Int64, why: String)?
+  /// The times at which files that another process modified were written again.
+  var republished: [Int64] = []
+  /// The times at which tokens were accepted.
+  var recentlyAccepted: [Int64] = []
+  /// Whether the token was published or rejected, so that the daemon can be ready.
+  var isSettled = false
+
+  init(_ table: SimulatedTable, at now: Int64) {
+    self.table = table
+    ableSince = now
+  }
+
+  /// The course until the newest token was accepted.
+  var former: Course?
+
+  /// What decides whether a token that expired could have had a successor.
+  struct Course {
+    var newest: IssuedToken?
+    var refreshAt: Int64
+    var ableSince: Int64
+    var lastDiskTrouble: Int64
+    var wasRefused: Bool
+    var wasAskedToWait: Bool
+    var lastHeard: (sentAt: Int64, halfLife: Int64)?
+    var acceptedAt: Int64
+
+    init(of watch: Watch, acceptedAt: Int64) {
+      newest = watch.newest
+      refreshAt = watch.refreshAt
+      ableSince = watch.ableSince
+      lastDiskTrouble = watch.lastDiskTrouble
+      wasRefused = watch.wasRefused
+      wasAskedToWait = watch.wasAskedToWait
+      lastHeard = watch.lastHeard
+      self.acceptedAt = acceptedAt
+    }
+  }
+}
+
+/// An attempt for a token.
+struct Attempt {
+  var number: UInt64
+  /// The settings with which it is made.
+  var table: SimulatedTable
+  /// When it was sent: by the clock of the host, and of the world.
+  var sent: (boot: Int64, real: Int64)?
+  /// Whether its connection is lost.
+  var isCut = false
+  /// The token that it brought.
+  var token: IssuedToken?
+}
+
+/// A unit that waits for its credential.
+struct WaitingUnit {
+  var token: String
+  var since: Int64
+  /// When it must be answered.
+  var limit: Int64
+}
