@@ -60,7 +60,7 @@ final class RejectionCaller: Sendable {
   /// Sends bytes; the daemon may have ended the connection already.
   func send(_ bytes: some Collection<UInt8>) {
     let bytes = Array(bytes)
-    _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue))
+    _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
   }
 
   /// Reads to the end of the connection; `nil` if it does not end.
