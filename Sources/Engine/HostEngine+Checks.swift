@@ -213,7 +213,7 @@ extension HostEngine {
         return publishCandidate(name)
       }
       tokens[name]?.candidate?.reject(at: now)
-      rearm(name, at: now)
+      push(.woke, name)
     case .unknown: publishCandidate(name)
     }
   }
@@ -242,10 +242,10 @@ extension HostEngine {
       rejected.map { tokens[name]?.reports.handle($0, held: held, at: now) }
       ?? tokens[name]?.reports.handleRefresh(held: held, at: now)
     effects.append(.reply(reply(to: verdict ?? .newerInPlace, token, at: now)))
-    guard rejected != nil, rejected == held else { return rearm(name, at: now) }
+    guard rejected != nil, rejected == held else { return push(.woke, name) }
     tokens[name]?.held.isReported = true
     if token.plan.probesAPI { tokens[name]?.held.checkSoon(at: now) }
-    if token.candidate == nil { rearm(name, at: now) } else { push(.woke, name) }
+    push(.woke, name)
   }
 
   private mutating func reply(to verdict: RejectionReports.Verdict, _ token: Token, at now: BootTime) -> ReportReply {
