@@ -89,7 +89,8 @@ extension SimulatedHost {
       }
     case .retryFailing:
       for name in names where engine.lifecycle(of: name)?.failureStreak != nil {
-        if watches[name]?.attempt?.sent == nil { expectRequest(name, "failing requests are to be repeated") }
+        guard engine.lifecycle(of: name)?.isWaiting ?? false else { continue }
+        expectRequest(name, "failing requests are to be repeated")
       }
     default: break
     }
@@ -104,7 +105,7 @@ extension SimulatedHost {
       if let must = watch.mustSend { watches[table.name]?.mustSend?.by = max(must.by, by) }
       if watch.table.issuer != table.issuer || watch.table.client != table.client {
         expectRequest(table.name, "its settings have changed")
-      } else if engine.lifecycle(of: table.name)?.failureStreak != nil, watch.attempt?.sent == nil {
+      } else if let life = engine.lifecycle(of: table.name), life.failureStreak != nil, life.isWaiting {
         expectRequest(table.name, "failing requests are repeated at a reload")
       }
     }
