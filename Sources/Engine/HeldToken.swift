@@ -97,7 +97,7 @@ struct HeldToken: Sendable {
 /// A new token that is tried at the API before it replaces a valid one.
 ///
 /// It is published when the API accepts it, when the API's answer means nothing, or at `publishAt` in any case: when a
-/// tenth of the present token's lifetime is left.
+/// tenth of the present token's lifetime is left, or half of its own.
 struct CandidateToken: Sendable {
   static let firstWait = Duration.seconds(1)
   static let longestWait = Duration.seconds(60)
@@ -115,7 +115,8 @@ struct CandidateToken: Sendable {
   /// A candidate that is to replace `present`, with a probe under way.
   init(_ times: TokenTimes, replacing present: TokenTimes) {
     self.times = times
-    publishAt = present.expiresAt - (present.expiresAt - present.requestedAt) / 10
+    let end = present.expiresAt - (present.expiresAt - present.requestedAt) / 10
+    publishAt = min(end, times.expiresAt - (times.expiresAt - times.requestedAt) / 2)
   }
 
   /// When something is due.

@@ -165,7 +165,7 @@ extension HostEngine {
       return false
     }
     let candidate = CandidateToken(times, replacing: present)
-    guard candidate.publishAt > time else { return false }
+    guard candidate.publishAt > time, times.fault(at: time) == nil else { return false }
     tokens[name]?.candidate = candidate
     push(.received(limit: candidate.limit), name)
     probeCandidate(name, attempt, until: candidate.publishAt)
@@ -191,7 +191,7 @@ extension HostEngine {
         return publishCandidate(name)
       }
       tokens[name]?.candidate?.reject(at: now)
-      rearm(name, at: now)
+      push(.woke, name)
     case .unknown: publishCandidate(name)
     }
   }
@@ -220,10 +220,11 @@ extension HostEngine {
       rejected.map { tokens[name]?.reports.handle($0, held: held, at: now) }
       ?? tokens[name]?.reports.handleRefresh(held: held, at: now)
     effects.append(.reply(reply(to: verdict ?? .newerInPlace, token, at: now)))
-    guard rejected != nil, rejected == held else { return rearm(name, at: now) }
+    // Whatever is due is done before the next deadline is set.
+    push(.woke, name)
+    guard rejected != nil, rejected == held else { return }
     tokens[name]?.held.isReported = true
     if token.plan.probesAPI { tokens[name]?.held.checkSoon(at: now) }
-    rearm(name, at: now)
   }
 
   private mutating func reply(to verdict: RejectionReports.Verdict, _ token: Token, at now: BootTime) -> ReportReply {
