@@ -208,7 +208,7 @@ public struct HostEngine: Sendable {
     }
   }
 
-  mutating func rearm(_ name: String, at now: BootTime) {
+  private mutating func rearm(_ name: String, at now: BootTime) {
     guard let token = tokens[name] else { return deadlines.set(nil, for: name) }
     let times = [
       token.lifecycle.nextWake(after: now), token.lane.hangsAt, token.held.deadline, token.candidate?.deadline,
