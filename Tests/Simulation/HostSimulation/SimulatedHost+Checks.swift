@@ -65,8 +65,7 @@ extension SimulatedHost {
     try require(
       attempts[number]?.token != nil && !abandoned.contains(number), "the API is asked about a token that did not come")
     try require(timeout > 0 && timeout <= 10 * second, "a probe may take \(seconds(timeout)) s")
-    // Sometimes the answer is lost.
-    if !random.chance(20) { later(random.draw(timeout), .probe(name, number)) }
+    later(random.draw(timeout), .probe(name, number))
   }
 
   mutating func endProbe(_ name: String, _ number: UInt64) {

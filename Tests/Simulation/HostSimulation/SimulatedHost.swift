@@ -177,6 +177,8 @@ struct SimulatedHost {
     guard let newest = watch.newest, newest.expiresAt > clocks.boot, life.newest != nil else {
       return "\(name) has no token: \(life.phase)"
     }
+    // A new token that the API rejects can be tried for as long as the present one is valid.
+    if case .probing = life.phase { return nil }
     guard life.failureStreak == nil else { return "\(name) fails" }
     guard newest.client == watch.table.client, newest.issuer == watch.table.issuer else {
       return "\(name) has a token of former settings: \(life.phase)"
