@@ -41,7 +41,8 @@ extension SimulatedHost {
     let watch = try watch(name, "a check")
     guard let newest = watch.newest else { throw BrokenPromise(description: "\(name) is checked without a token") }
     try require(
-      isProbe ? watch.table.probesAPI : watch.table.verification == .introspection, "\(name) is checked against its settings")
+      isProbe ? watch.table.probesAPI : watch.table.verification == .introspection,
+      "\(name) is checked against its settings")
     later(random.draw(5 * second), .check(name, newest, isProbe: isProbe))
   }
 

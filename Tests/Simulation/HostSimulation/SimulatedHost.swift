@@ -139,7 +139,8 @@ struct SimulatedHost {
     let bound = since + 1300 * second + slowest * 2 + names.map { longestTurn($0) }.reduce(0, max)
     try run(until: bound) { $0.hasRecovered() }
     try require(
-      hasRecovered(), "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(illness.values.sorted())")
+      hasRecovered(),
+      "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(illness.values.sorted())")
   }
 
   private mutating func endTroubles() {
