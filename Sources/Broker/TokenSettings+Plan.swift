@@ -4,7 +4,9 @@ public import Settings
 extension TokenSettings: PlannedSettings {
   /// What these settings change of a token that `former` has described so far.
   public func change(from former: TokenSettings) -> TokenChange {
-    TokenChange(needsNewToken: asks(differentlyFrom: former), movesFiles: outputs != former.outputs)
+    TokenChange(
+      needsNewToken: asks(differentlyFrom: former), movesFiles: outputs != former.outputs,
+      movesAPI: apiURL?.url != former.apiURL?.url)
   }
 
   /// What the engine knows of these settings.

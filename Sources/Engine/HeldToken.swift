@@ -22,7 +22,7 @@ struct HeldToken: Sendable {
   static let firstWait = Duration.seconds(60)
   static let longestWait = Duration.seconds(1800)
   static let quietTime = Duration.seconds(3600)
-  /// How many kinds of evidence are remembered.
+  /// How many kinds of evidence cause a request at once: a server can have another key set at each reading.
   static let memory = 8
 
   /// When the introspection, or the probe of the API, is repeated; `nil`: never.
@@ -43,19 +43,32 @@ struct HeldToken: Sendable {
   mutating func replace(checkAfter wait: Duration?, at now: BootTime) {
     requestAt = nil
     isReported = false
-    checkAt = wait.map { now + $0 }
+    checkAt = wait.map { max(now + $0, mayProbeAt(now)) }
   }
 
-  /// The token has expired.
-  mutating func end() { (checkAt, requestAt) = (nil, nil) }
+  /// No token is held any more.
+  mutating func end() {
+    (checkAt, requestAt) = (nil, nil)
+    isReported = false
+  }
 
   /// Plans the next check.
   mutating func check(after wait: Duration, at now: BootTime) { checkAt = now + wait }
 
+  /// New settings want a check within `wait`; `nil`: none.
+  mutating func check(within wait: Duration?, at now: BootTime) {
+    checkAt = wait.map { min(checkAt ?? now + $0, max(now + $0, mayProbeAt(now))) }
+  }
+
   /// Plans a check as soon as the API may be asked again.
   mutating func checkSoon(at now: BootTime) {
-    let soon = max(now, lastProbe.map { $0 + Self.shortestProbeInterval } ?? now)
+    let soon = mayProbeAt(now)
     checkAt = min(checkAt ?? soon, soon)
+  }
+
+  /// When the API may be asked again.
+  private func mayProbeAt(_ now: BootTime) -> BootTime {
+    max(now, lastProbe.map { $0 + Self.shortestProbeInterval } ?? now)
   }
 
   /// Takes the check that is due; returns whether there is one.
@@ -80,8 +93,8 @@ struct HeldToken: Sendable {
       known = []
     }
     lastInvalid = now
-    guard known.contains(evidence) else {
-      known = [evidence] + known.prefix(Self.memory - 1)
+    if !known.contains(evidence), known.count < Self.memory {
+      known.append(evidence)
       return true
     }
     guard requestAt == nil else { return false }
@@ -97,7 +110,7 @@ struct HeldToken: Sendable {
 /// A new token that is tried at the API before it replaces a valid one.
 ///
 /// It is published when the API accepts it, when the API's answer means nothing, or at `publishAt` in any case: when a
-/// tenth of the present token's lifetime is left, or half of its own.
+/// tenth of the present token's lifetime is left. At `limit` another one is requested instead.
 struct CandidateToken: Sendable {
   static let firstWait = Duration.seconds(1)
   static let longestWait = Duration.seconds(60)
@@ -108,22 +121,28 @@ struct CandidateToken: Sendable {
   let times: TokenTimes
   /// When it is published in any case.
   let publishAt: BootTime
+  /// When its attempt must have ended. Another token is requested when this one would be refreshed: its key, or the
+  /// rest of its lifetime, may be the reason.
+  let limit: BootTime
   private var rejections = 0
   /// When the next probe is due; `nil` while one is under way.
   private(set) var retryAt: BootTime?
+  /// When the probe under way counts as lost.
+  private(set) var lostAt: BootTime
 
   /// A candidate that is to replace `present`, with a probe under way.
-  init(_ times: TokenTimes, replacing present: TokenTimes) {
+  init(_ times: TokenTimes, replacing present: TokenTimes, at now: BootTime) {
     self.times = times
-    let end = present.expiresAt - (present.expiresAt - present.requestedAt) / 10
-    publishAt = min(end, times.expiresAt - (times.expiresAt - times.requestedAt) / 2)
+    publishAt = present.expiresAt - (present.expiresAt - present.requestedAt) / 10
+    limit = min(publishAt + Self.timeout * 2, times.expiresAt, max(times.refreshAt, now + Self.timeout))
+    lostAt = now + Self.timeout * 2
   }
 
   /// When something is due.
-  var deadline: BootTime { min(retryAt ?? publishAt, publishAt) }
+  var deadline: BootTime { min(retryAt ?? lostAt, publishAt) }
 
-  /// When its attempt must have ended.
-  var limit: BootTime { publishAt + Self.timeout * 2 }
+  /// Whether it is published now, though the API has not accepted it: it is time, or there was no answer.
+  func isDue(at now: BootTime) -> Bool { publishAt <= now || retryAt == nil && lostAt <= now }
 
   /// The API rejected it: it is tried again later.
   mutating func reject(at now: BootTime) {
@@ -135,6 +154,7 @@ struct CandidateToken: Sendable {
   mutating func takeRetry(at now: BootTime) -> Bool {
     guard let retryAt, retryAt <= now else { return false }
     self.retryAt = nil
+    lostAt = now + Self.timeout * 2
     return true
   }
 }

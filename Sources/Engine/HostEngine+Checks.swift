@@ -9,11 +9,11 @@ extension HostEngine {
     guard let token = tokens[name] else { return }
     switch event {
     case .acquired(let times), .started(let times?): if token.lifecycle.newest == times { hold(name, at: now) }
-    case .woke, .rejected:
-      // Neither the present token nor a better one: an untried one may serve.
-      if token.candidate != nil, token.isRejected || token.lifecycle.newest == nil { publishCandidate(name) }
     default: break
     }
+    // Neither the present token nor a better one: an untried one may serve.
+    if token.candidate != nil, token.isRejected || token.lifecycle.newest == nil { publishCandidate(name) }
+    if tokens[name]?.lifecycle.newest == nil { tokens[name]?.held.end() }
     count(name)
   }
 
@@ -28,13 +28,35 @@ extension HostEngine {
     tokens[name]?.isTried = false
     let wait = isUntried ? .zero : interval(of: plan)
     tokens[name]?.held.replace(checkAfter: isChecked ? wait : nil, at: now)
-    guard plan.verification == .keySet else { return }
-    issuers[plan.server, default: Issuer(queue: RequestQueue(limit: maxRequests))].keySet.begin(at: now, using: &random)
+    if plan.verification == .keySet { readKeySet(for: plan, at: now) }
+  }
+
+  /// Plans the readings of the key set that verifies a token.
+  private mutating func readKeySet(for plan: TokenPlan, at now: BootTime) {
+    var issuer = issuers[plan.server] ?? Issuer(queue: RequestQueue(limit: maxRequests))
+    issuer.keySet.begin(at: now, using: &random)
+    issuer.keySet.shorten(to: plan.recheckInterval, at: now, using: &random)
+    issuers[plan.server] = issuer
+  }
+
+  /// Plans the checks of a held token by new settings.
+  mutating func replan(_ name: String, _ change: TokenChange, at now: BootTime) {
+    if change.movesAPI {
+      tokens[name]?.isAPIProven = false
+      tokens[name]?.isAPIDoubtful = false
+    }
+    // Another token comes, which is checked by them.
+    guard let token = tokens[name], token.lifecycle.newest != nil, !change.needsNewToken else { return }
+    let plan = token.plan
+    let isChecked = plan.verification == .introspection || plan.probesAPI
+    let wait = change.movesAPI && plan.probesAPI ? .zero : interval(of: plan)
+    tokens[name]?.held.check(within: isChecked ? wait : nil, at: now)
+    if plan.verification == .keySet { readKeySet(for: plan, at: now) }
   }
 
   /// The time to the next check: jitter only shortens it.
   private mutating func interval(of plan: TokenPlan) -> Duration {
-    plan.recheckInterval * Double.random(in: 0.9...1, using: &random)
+    max(plan.recheckInterval * Double.random(in: 0.9...1, using: &random), HeldToken.shortestProbeInterval)
   }
 
   /// Counts how long applications had a token that is accepted, as far as known. Reports alone do not count against it.
@@ -51,16 +73,14 @@ extension HostEngine {
 
   /// Does what is due for a held token.
   mutating func performChecks(_ name: String, at now: BootTime) {
-    guard let token = tokens[name] else { return }
-    guard token.lifecycle.newest != nil else {
+    if tokens[name]?.reports.takeDueRequest(at: now) ?? false { push(.wanted, name) }
+    guard let token = tokens[name], let newest = token.lifecycle.newest, newest.expiresAt > now else {
       // Nothing is held, and another token is requested already.
       tokens[name]?.held.end()
-      _ = tokens[name]?.reports.takeDueRequest(at: now)
       return
     }
     if token.candidate != nil { performCandidate(name, at: now) }
-    if tokens[name]?.held.takeRequest(at: now) ?? false, token.lifecycle.rejection != nil { push(.refresh, name) }
-    if tokens[name]?.reports.takeDueRequest(at: now) ?? false { push(.refresh, name) }
+    if tokens[name]?.held.takeRequest(at: now) ?? false, token.lifecycle.rejection != nil { push(.wanted, name) }
     guard tokens[name]?.held.takeCheck(at: now) ?? false else { return }
     if token.plan.verification == .introspection { effects.append(.introspect(name)) }
     if token.plan.probesAPI { effects.append(.probe(name)) }
@@ -134,6 +154,7 @@ extension HostEngine {
     case .inactive(let failure): invalidate(name, by: .introspection, failure, at: now)
     case .api(.accepted):
       proveAPI(name)
+      tokens[name]?.held.isReported = false
       validate(name, .apiProbe)
     case .api(.rejected(let failure)):
       guard tokens[name]?.isAPIProven ?? false else { return doubtAPI(name, failure) }
@@ -161,10 +182,11 @@ extension HostEngine {
   /// - Returns: `false` if it is published without that.
   mutating func tryAtAPI(_ times: TokenTimes, _ name: String, _ attempt: UInt64) -> Bool {
     let time = now.boot
+    tokens[name]?.isTried = false
     guard let token = tokens[name], token.plan.probesAPI, let present = token.lifecycle.newest, !token.isRejected else {
       return false
     }
-    let candidate = CandidateToken(times, replacing: present)
+    let candidate = CandidateToken(times, replacing: present, at: time)
     guard candidate.publishAt > time, times.fault(at: time) == nil else { return false }
     tokens[name]?.candidate = candidate
     push(.received(limit: candidate.limit), name)
@@ -198,7 +220,7 @@ extension HostEngine {
 
   private mutating func performCandidate(_ name: String, at now: BootTime) {
     guard let token = tokens[name], let candidate = token.candidate else { return }
-    guard candidate.publishAt > now else { return publishCandidate(name) }
+    guard !candidate.isDue(at: now) else { return publishCandidate(name) }
     guard tokens[name]?.candidate?.takeRetry(at: now) ?? false else { return }
     probeCandidate(name, token.attempt, until: candidate.publishAt)
   }
@@ -232,15 +254,12 @@ extension HostEngine {
     case .newerInPlace: return .newerInPlace
     case .rateLimited(let until): return .rateLimited(until - now)
     case .requestUnderWay, .request:
+      if verdict == .request { push(.wanted, token.plan.name) }
       // A server that rejects the client, or asks to wait, is obeyed.
-      if case .waiting(let until) = token.lifecycle.phase, let failure = token.lifecycle.failureStreak?.failure,
-        failure.kind == .refused || failure.retryAfter != nil
-      {
+      if let until = token.lifecycle.heldBackUntil, until > now, let failure = token.lifecycle.failureStreak?.failure {
         return .rejectedByServer(until - now, failure.code)
       }
-      if verdict == .request {
-        push(.refresh, token.plan.name)
-      } else if case .waiting(let until) = token.lifecycle.phase {
+      if verdict == .requestUnderWay, case .waiting(let until) = token.lifecycle.phase {
         return .rateLimited(until - now)
       }
       return .requested

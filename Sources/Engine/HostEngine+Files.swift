@@ -72,9 +72,9 @@ extension HostEngine {
 
   /// Requests a newer token, unless requests fail: a unit that restarts in a loop must not lock the client out.
   mutating func requestNewer(_ name: String) {
-    guard let lifecycle = tokens[name]?.lifecycle, lifecycle.newest != nil, lifecycle.failureStreak == nil else {
-      return
-    }
+    guard let lifecycle = tokens[name]?.lifecycle, lifecycle.newest != nil, lifecycle.failureStreak == nil,
+      lifecycle.isWaiting
+    else { return }
     push(.refresh, name)
   }
 }

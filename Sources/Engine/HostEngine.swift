@@ -394,6 +394,7 @@ public struct HostEngine: Sendable {
     } else {
       examine(name, at: now)
     }
+    replan(name, change, at: now)
     push(change.needsNewToken || !former.lifecycle.isWaiting ? .settingsChanged : .woke, name)
   }
 
@@ -402,7 +403,7 @@ public struct HostEngine: Sendable {
   ) {
     guard let state = tokens[name], state.lifecycle.phase == .unstarted else { return }
     var times = token.map { state.plan.schedule.plan(requestedAt: $0.requestedAt, lifetime: $0.lifetime) }
-    if token?.needsSuccessor ?? false { times?.refreshAt = now }
+    if token?.needsSuccessor ?? false || state.reports.isAwaitingToken { times?.refreshAt = now }
     if times != nil { status.settle(name) }
     tokens[name]?.isAPIProven = token?.wasAcceptedByAPI ?? false
     tokens[name]?.availability = availability

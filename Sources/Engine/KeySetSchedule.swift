@@ -2,7 +2,7 @@ import Base
 
 /// When an issuer's key set is read again, to verify the tokens that it issued once more.
 ///
-///     next = last reading + min(interval, max(freshness, 1 min)) x (1 - 0.1 x random)
+///     next = last reading + max(1 min, min(interval, freshness) x (1 - 0.1 x random))
 ///
 /// A failed reading is repeated after a third of the interval.
 struct KeySetSchedule: Sendable {
@@ -33,8 +33,14 @@ struct KeySetSchedule: Sendable {
     interval: Duration, freshness: Duration?, at now: BootTime, using random: inout SplitMix64
   ) {
     isReading = false
-    let wait = min(interval, max(freshness ?? interval, Self.shortest))
-    next = now + wait * Double.random(in: 0.9...1, using: &random)
+    let wait = min(interval, freshness ?? interval)
+    next = now + max(wait * Double.random(in: 0.9...1, using: &random), Self.shortest)
+  }
+
+  /// A token wants a shorter interval than the others of its issuer.
+  mutating func shorten(to interval: Duration, at now: BootTime, using random: inout SplitMix64) {
+    guard let next, !isReading else { return }
+    self.next = min(next, now + interval * Double.random(in: 0.9...1, using: &random))
   }
 
   /// The key set could not be read.

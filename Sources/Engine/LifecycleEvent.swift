@@ -31,6 +31,8 @@ public enum LifecycleEvent: Hashable, Sendable {
   case resumed
   /// A new token is wanted now, for example by SIGUSR1.
   case refresh
+  /// A new token is wanted as soon as the server allows it: an application cannot use the present one.
+  case wanted
   /// The token was requested with settings, or a secret, that are not in effect any more.
   case settingsChanged
 }

@@ -61,12 +61,16 @@ package enum RetryBackoff {
       let floor = isFarFromExpiry(failures: failures, remaining: remaining) ? ceiling * 3 / 4 : floor
       let own = Duration.seconds(Double.random(in: floor.seconds...ceiling.seconds, using: &random))
       guard let asked = failure.retryAfter, asked > .zero else { return own }
-      // With a jitter of a tenth: hosts that got the same number do not return at the same time.
-      let wait = Duration.seconds(
-        min(asked, retryAfterLimit).seconds * Double.random(in: 1...1.1, using: &random))
+      let wait = self.asked(asked, using: &random)
       // If a server always sends one second, the usual backoff holds.
       return max(own, remaining.map { min(wait, maximumRetryAfter($0)) } ?? wait)
     }
+  }
+
+  /// The wait that a server asked for, with a jitter of a tenth: hosts that got the same number do not return at the
+  /// same time.
+  static func asked(_ wait: Duration, using random: inout SplitMix64) -> Duration {
+    .seconds(min(wait, retryAfterLimit).seconds * Double.random(in: 1...1.1, using: &random))
   }
 
   /// The longest wait after so many failures, without `Retry-After`.

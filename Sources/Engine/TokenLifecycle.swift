@@ -50,6 +50,8 @@ public struct TokenLifecycle: Sendable {
   private var earliestUnpublishedExpiry: BootTime?
   /// How many attempts in a row failed with the same kind of failure.
   private var failuresOfKind = 0
+  /// Until when the last failed response asked to wait.
+  private var askedUntil: BootTime?
   private var lastRequest: BootTime?
   /// When the pace of one republication a second allows the next one, had each kept to it.
   private var nextRepublication: BootTime?
@@ -123,7 +125,11 @@ public struct TokenLifecycle: Sendable {
       case .unstarted, .waiting, .queued: break
       }
     case .refresh:
-      if case .waiting = phase { request(at: now, &effects) }
+      switch phase {
+      case .waiting, .probing: request(at: now, &effects)
+      default: break
+      }
+    case .wanted: requestWhenAllowed(at: now)
     case .settingsChanged:
       failureStreak = nil
       if phase != .unstarted { request(at: now, &effects) }
@@ -191,9 +197,18 @@ public struct TokenLifecycle: Sendable {
       rejectedSince = now
     }
     rejection = failure
-    // A server that rejects the client, or asks to wait, is obeyed. Other waits are those of a token that is good.
-    guard requests, isWaiting, failureStreak?.failure.kind != .refused, failureStreak?.failure.retryAfter == nil else { return }
-    request(at: now, &effects)
+    if requests { requestWhenAllowed(at: now) }
+  }
+
+  /// A server that rejects the client, or asks to wait, is obeyed. Other waits are those of a token that is good.
+  private mutating func requestWhenAllowed(at now: BootTime) {
+    if case .waiting(let until) = phase { phase = .waiting(until: min(until, heldBackUntil ?? now)) }
+  }
+
+  /// Until when the server wants no request: it rejected the client, or asked to wait. `nil`: nothing keeps it back.
+  package var heldBackUntil: BootTime? {
+    guard case .waiting(let until) = phase, let failure = failureStreak?.failure else { return nil }
+    return failure.kind == .refused ? until : askedUntil.map { min($0, until) }
   }
 
   private mutating func fail(_ failure: AcquisitionFailure, at now: BootTime, _ effects: inout [LifecycleEffect]) {
@@ -205,6 +220,7 @@ public struct TokenLifecycle: Sendable {
       after: failure, failures: failuresOfKind, remaining: remainingLifetime(at: now), using: &random)
     let next = now + wait
     phase = .waiting(until: next)
+    askedUntil = failure.retryAfter.map { now + RetryBackoff.asked($0, using: &random) }
     let isReported = before?.failure.code == failure.code
     effects.append(.report(isReported ? .stillFailing(failure, next: next) : .failing(failure, next: next)))
   }

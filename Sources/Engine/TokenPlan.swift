@@ -61,11 +61,14 @@ public struct TokenChange: Hashable, Sendable {
   public var needsNewToken: Bool
   /// Whether the token is published in other files.
   public var movesFiles: Bool
+  /// Whether tokens are tried at another API.
+  public var movesAPI: Bool
 
   /// A change of the given kind.
-  public init(needsNewToken: Bool, movesFiles: Bool) {
+  public init(needsNewToken: Bool, movesFiles: Bool, movesAPI: Bool = false) {
     self.needsNewToken = needsNewToken
     self.movesFiles = movesFiles
+    self.movesAPI = movesAPI
   }
 }
 

@@ -32,7 +32,9 @@ struct MaxAgeTests {
       first.signal(SIGTERM)
       _ = try await scene.ending(of: first)
       let second = try scene.startDaemon()
-      try await scene.wait(for: "the next request within two hours") { wait(second).map(Self.twoHours.contains) ?? false }
+      try await scene.wait(for: "the next request within two hours") {
+        wait(second).map(Self.twoHours.contains) ?? false
+      }
       #expect(scene.sandbox.counts[.token] == 1)
     }
   }
