@@ -187,7 +187,7 @@ extension HostEngine {
       return false
     }
     let candidate = CandidateToken(times, replacing: present, at: time)
-    guard candidate.publishAt > time else { return false }
+    guard candidate.publishAt > time, times.fault(at: time) == nil else { return false }
     tokens[name]?.candidate = candidate
     push(.received(limit: candidate.limit), name)
     probeCandidate(name, attempt, until: candidate.publishAt)
@@ -242,10 +242,11 @@ extension HostEngine {
       rejected.map { tokens[name]?.reports.handle($0, held: held, at: now) }
       ?? tokens[name]?.reports.handleRefresh(held: held, at: now)
     effects.append(.reply(reply(to: verdict ?? .newerInPlace, token, at: now)))
-    guard rejected != nil, rejected == held else { return push(.woke, name) }
+    // Whatever is due is done before the next deadline is set.
+    push(.woke, name)
+    guard rejected != nil, rejected == held else { return }
     tokens[name]?.held.isReported = true
     if token.plan.probesAPI { tokens[name]?.held.checkSoon(at: now) }
-    push(.woke, name)
   }
 
   private mutating func reply(to verdict: RejectionReports.Verdict, _ token: Token, at now: BootTime) -> ReportReply {

@@ -111,7 +111,12 @@ public struct HostEngine: Sendable {
     } else {
       take(event, at: now)
       settle(at: now.boot)
-      if case .idle = event { rest(at: now.boot) }
+      if case .idle = event {
+        // What follows from due work can be due at once.
+        performDue(at: now.boot)
+        settle(at: now.boot)
+        rest(at: now.boot)
+      }
     }
     defer { effects = [] }
     return effects
