@@ -108,7 +108,14 @@ public struct HostEngine: Sendable {
     } else {
       take(event, at: now)
       settle(at: now.boot)
-      if case .idle = event { rest(at: now.boot) }
+      if case .idle = event {
+        // What was due can make more due, such as the first probe of a token.
+        if let due = deadlines.earliest(), due <= now.boot {
+          performDue(at: now.boot)
+          settle(at: now.boot)
+        }
+        rest(at: now.boot)
+      }
     }
     defer { effects = [] }
     return effects
