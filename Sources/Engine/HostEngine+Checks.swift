@@ -254,11 +254,12 @@ extension HostEngine {
     case .newerInPlace: return .newerInPlace
     case .rateLimited(let until): return .rateLimited(until - now)
     case .requestUnderWay, .request:
-      if verdict == .request { push(.wanted, token.plan.name) }
-      // A server that rejects the client, or asks to wait, is obeyed.
+      // A server that rejects the client, or asks to wait, is obeyed, but not for longer.
       if let until = token.lifecycle.heldBackUntil, until > now, let failure = token.lifecycle.failureStreak?.failure {
+        push(.wanted, token.plan.name)
         return .rejectedByServer(until - now, failure.code)
       }
+      if verdict == .request { push(.wanted, token.plan.name) }
       if verdict == .requestUnderWay, case .waiting(let until) = token.lifecycle.phase {
         return .rateLimited(until - now)
       }

@@ -112,9 +112,11 @@ public struct HostEngine: Sendable {
       take(event, at: now)
       settle(at: now.boot)
       if case .idle = event {
-        // What follows from due work can be due at once.
-        performDue(at: now.boot)
-        settle(at: now.boot)
+        // What was due can make more due, such as the first probe of a token.
+        if let due = deadlines.earliest(), due <= now.boot {
+          performDue(at: now.boot)
+          settle(at: now.boot)
+        }
         rest(at: now.boot)
       }
     }
