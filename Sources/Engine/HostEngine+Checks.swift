@@ -209,7 +209,7 @@ extension HostEngine {
         return publishCandidate(name)
       }
       tokens[name]?.candidate?.reject(at: now)
-      rearm(name, at: now)
+      follow(name, at: now)
     case .unknown: publishCandidate(name)
     }
   }
@@ -233,15 +233,22 @@ extension HostEngine {
   /// Takes the report of an application that the API rejected a token.
   mutating func takeReport(_ name: String, _ rejected: TokenDigest?, at now: BootTime) {
     guard let token = tokens[name] else { return effects.append(.reply(.unknownToken)) }
-    let held = token.lifecycle.newest == nil ? nil : token.digest
+    let held = token.lifecycle.newest.flatMap { $0.expiresAt > now ? token.digest : nil }
     let verdict =
       rejected.map { tokens[name]?.reports.handle($0, held: held, at: now) }
       ?? tokens[name]?.reports.handleRefresh(held: held, at: now)
     effects.append(.reply(reply(to: verdict ?? .newerInPlace, token, at: now)))
-    guard rejected != nil, rejected == held else { return rearm(name, at: now) }
+    guard rejected != nil, rejected == held else { return follow(name, at: now) }
     tokens[name]?.held.isReported = true
     if token.plan.probesAPI { tokens[name]?.held.checkSoon(at: now) }
-    if token.candidate == nil { rearm(name, at: now) } else { push(.woke, name) }
+    follow(name, at: now)
+  }
+
+  /// Plans what follows from a report or a probe. What is due is done first: after a suspend, the timer fires later.
+  private mutating func follow(_ name: String, at now: BootTime) {
+    guard let token = tokens[name] else { return }
+    let isDue = token.lifecycle.deadline.map { $0 <= now } ?? false
+    if isDue || token.candidate != nil && token.isRejected { push(.woke, name) } else { rearm(name, at: now) }
   }
 
   private mutating func reply(to verdict: RejectionReports.Verdict, _ token: Token, at now: BootTime) -> ReportReply {
