@@ -31,9 +31,10 @@ public struct HostEngine: Sendable {
     var isAPIProven = false
     /// Whether the API rejects the token without having accepted one before.
     var isAPIDoubtful = false
-
     /// Whether the API accepted the token that comes next.
     var isTried = false
+    /// Whether the newest token was requested with settings that are not in effect any more.
+    var isOfFormerSettings = false
 
     /// Whether the newest token is known to be of no use.
     var isRejected: Bool { lifecycle.rejection != nil || held.isReported }
@@ -405,6 +406,7 @@ public struct HostEngine: Sendable {
     if token?.needsSuccessor ?? false || state.reports.isAwaitingToken { times?.refreshAt = now }
     if times != nil { status.settle(name) }
     tokens[name]?.isAPIProven = token?.wasAcceptedByAPI ?? false
+    tokens[name]?.isOfFormerSettings = token?.needsSuccessor ?? false
     tokens[name]?.availability = availability
     tokens[name]?.received = token?.digest
     push(.started(restored: times), name)
