@@ -266,7 +266,7 @@ extension HostEngine {
         return .rejectedByServer(until - now, failure.code)
       }
       if verdict == .request { push(.wanted, token.plan.name) }
-      if verdict == .requestUnderWay, case .waiting(let until) = token.lifecycle.phase {
+      if verdict == .requestUnderWay, case .waiting(let until) = token.lifecycle.phase, until > now {
         return .rateLimited(until - now)
       }
       return .requested
