@@ -26,6 +26,8 @@ struct IssuedToken: Hashable {
   var table: String
   var issuer: Int
   var client: Int
+  /// The key that signed it.
+  var key: Int
   /// When its request was sent, on the boot-time clock.
   var sentAt: Int64
   var lifetime: Int64

@@ -20,8 +20,11 @@ extension SimulatedHost {
     case .reconsider(let peer): try reconsider(peer)
     case .report(let report): try hear(report)
     case .reportStatus: statusOwedSince = nil
-    case .readKeySet, .introspect, .probe, .probeCandidate, .reply:
-      throw BrokenPromise(description: "a check of a held token that no table wants")
+    case .readKeySet(let server): try readKeySet(server.number)
+    case .introspect(let name): try introspect(name)
+    case .probe(let name): try probe(name)
+    case .probeCandidate(let name, let attempt, let timeout): try probe(name, attempt, timeout.nanoseconds)
+    case .reply(let reply): self.reply = reply
     // Units that have not asked for a token yet are of no concern here.
     case .dismissUnits: break
     case .arm(let time):
@@ -70,6 +73,7 @@ extension SimulatedHost {
       stop?.revoked.insert(name)
       stop?.revoking[issuer, default: 1] -= 1
       post(.revoked(name))
+    case .keySet, .introspected, .probed, .candidateProbed: endCheck(job)
     }
   }
 
@@ -88,6 +92,7 @@ extension SimulatedHost {
     removeUnclaimed()
     unseen = (0, 0)
     (statusOwedSince, isReady) = (nil, false)
+    (lastReading, lastSuccessfulReading, lastFailedReading, disturbedAt) = ([:], [:], [:], clocks.boot)
     var change = HostChange(maxRequests: inEffect.maxRequests)
     change.added = inEffect.tables.map(\.plan)
     awaited = Set(names)
@@ -116,6 +121,7 @@ extension SimulatedHost {
     let plan = ReloadPlan(from: inEffect.tables, to: configuration.tables, isStorageChanged: isStorageChanged)
     inEffect = configuration
     fewestRequests = min(fewestRequests, inEffect.maxRequests)
+    (lastReading, disturbedAt) = ([:], clocks.boot)
     noteReload()
     var change = HostChange(maxRequests: inEffect.maxRequests)
     change.removed = plan.removed
@@ -132,6 +138,8 @@ extension SimulatedHost {
       throw BrokenPromise(description: "new settings of \(name), which is in no table")
     }
     watches[name]?.table = table
+    if table.change(from: former).needsNewToken { watches[name]?.held.isFormer = true }
+    if table.api != former.api { watches[name]?.held.isProven = false }
     guard table.outputs != former.outputs else { return }
     for output in former.outputs where !table.outputs.contains(output) && files[output]?.token.table == name {
       files[output] = nil
@@ -185,6 +193,8 @@ extension SimulatedHost {
       restored = RestoredToken(
         requestedAt: BootTime(nanoseconds: found.sentAt), lifetime: .nanoseconds(found.lifetime))
       restored?.needsSuccessor = isSuccessorNeeded
+      restored?.digest = found.digest
+      restored?.wasAcceptedByAPI = table.api != nil && proven[name] == table.api
       let right = SimulatedFiles.Content(token: found)
       restored?.areFilesRight = table.outputs.allSatisfy { files[$0] == right }
     } else {
@@ -204,6 +214,9 @@ extension SimulatedHost {
     // It can expire after it was read.
     watch.newest = token.flatMap { $0.expiresAt > clocks.boot ? $0 : nil }
     watch.ableSince = clocks.boot
+    watch.held.since = clocks.boot
+    watch.held.isFormer = restored?.needsSuccessor ?? false
+    watch.held.isProven = restored?.wasAcceptedByAPI ?? false
     watch.isSettled = token != nil
     let areRight = restored?.areFilesRight ?? false
     if let token, areRight { watch.promisedUntil = token.expiresAt }

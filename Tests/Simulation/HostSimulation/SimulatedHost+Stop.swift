@@ -83,14 +83,19 @@ extension SimulatedHost {
           expectRequest(name, "the host was suspended during its request")
         }
       }
+    case .credentialRequested(_, let name, _), .credentialAwaited(let name):
+      watches[name]?.held.lastCause = clocks.boot
     case .refreshAll:
+      for name in names { watches[name]?.held.lastCause = clocks.boot }
       for name in names where watches[name]?.attempt?.sent == nil && watches[name]?.isStarted ?? false {
         expectRequest(name, "a refresh of all tokens")
       }
     case .retryFailing:
+      for name in names { watches[name]?.held.lastCause = clocks.boot }
       for name in names where engine.lifecycle(of: name)?.failureStreak != nil {
         if watches[name]?.attempt?.sent == nil { expectRequest(name, "failing requests are to be repeated") }
       }
+    case .keySetRead, .checked, .probed: learn(event)
     default: break
     }
   }
@@ -123,7 +128,10 @@ extension SimulatedHost {
       }
     }
     guard stop == nil else { return }
-    for name in names { try checkState(name) }
+    for name in names {
+      try checkState(name)
+      try checkHeld(name)
+    }
     guard wasConfigured else { return }
     wasConfigured = false
     // A request with other settings begins anew.

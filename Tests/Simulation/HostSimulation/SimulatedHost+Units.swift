@@ -18,7 +18,7 @@ extension SimulatedHost {
         unit.limit = min(unit.limit, since + (newest.expiresAt - since) / 2)
         if newest.expiresAt - now >= watch.table.minValidity || newest.sentAt >= since {
           unit.limit = now
-        } else if watch.attempt == nil, engine.lifecycle(of: name)?.failureStreak == nil {
+        } else if watch.attempt == nil, watch.held.candidate == nil, engine.lifecycle(of: name)?.failureStreak == nil {
           expectRequest(name, "a unit waits for a token that is valid for longer")
         }
       }
@@ -73,7 +73,9 @@ extension SimulatedHost {
   mutating func hear(_ report: HostReport) throws(BrokenPromise) {
     switch report {
     case .clock: break
-    case .unprovenAPI: throw BrokenPromise(description: "an API is doubted that no table names")
+    case .unprovenAPI(let name, _):
+      let isProven = try watch(name, "a report").held.isProven
+      try require(!isProven, "the API of \(name) is doubted, though it has accepted a token")
     case .ready:
       try require(!isReady, "ready twice")
       isReady = true
