@@ -38,8 +38,7 @@ import OAuth
     Task(executorPreference: BrokerActor.requests) {
       do throws(AcquisitionFailure) {
         let check = try await server.recheckKeys(timeout: Self.timeout)
-        let known = await server.currentKeySet
-        await self.verify(id, check.keys, freshness: check.freshness, readAt: known?.readAt)
+        await self.verify(id, check.keys, freshness: check.freshness, readAt: check.readAt)
       } catch {
         await self.loop.post(.keySetRead(id, .failure(error)))
       }
@@ -49,18 +48,16 @@ import OAuth
   /// Verifies the held tokens of an issuer by a key set that another request has read, unless that was done.
   func use(_ known: KnownKeySet?, of id: ServerID) {
     guard let known, readAt[id] != known.readAt else { return }
-    // The first key set is that of the first token.
-    let isFirst = readAt[id] == nil
-    readAt[id] = known.readAt
-    if !isFirst { verify(id, known.keys, freshness: known.freshness, readAt: known.readAt) }
+    verify(id, known.keys, freshness: known.freshness, readAt: known.readAt)
   }
 
-  private func verify(_ id: ServerID, _ keys: KeySet, freshness: Duration?, readAt: BootTime?) {
+  private func verify(_ id: ServerID, _ keys: KeySet, freshness: Duration?, readAt: BootTime) {
     self.readAt[id] = readAt
     let subjects = tokens.all.compactMap { token -> Subject? in
-      guard let record = token.record, token.settings.verification == .jwt, sender.serverID(of: token) == id else {
-        return nil
-      }
+      // A token that was requested later can be signed by a key that the set does not have yet.
+      guard let record = token.record, token.settings.verification == .jwt, sender.serverID(of: token) == id,
+        record.verifiedToken.requestedAt.boot <= readAt
+      else { return nil }
       return Subject(name: token.name, token: record.verifiedToken, policy: record.policy)
     }
     // Beside the queue: a host can have thousands of tokens.

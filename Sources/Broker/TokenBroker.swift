@@ -124,7 +124,6 @@ public import Settings
     }
     if let first = unfit.first, unfit.count == configuration.tokens.count { throw first }
     loop.post(.configured(change))
-    starter.use(previous)
     watch.noteOwners()
     await publisher.removeLeftovers(of: previous)
     do throws(PublicationFailure) {
@@ -136,7 +135,9 @@ public import Settings
     log.write(
       .notice, "konexus-tokend keeps \(configuration.tokens.count) token(s) fresh", .started,
       ["config": "\(configuration.source)"])
+    starter.use(previous)
     await starter.startWaiting()
+    starter.use(nil)
     loop.post(.statusChanged)
   }
 

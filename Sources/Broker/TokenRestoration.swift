@@ -15,8 +15,8 @@ import Settings
   private let publisher: TokenPublisher
   private let watch: OutputWatch
   private var onTakeover: @Sendable (String) -> Void = { _ in }
-  /// The status that the previous run left.
-  private var previous: BrokerStatus?
+  /// The status that the previous run left, and its tokens by their names.
+  private var previous: (status: BrokerStatus, tokens: [String: TokenStatus])?
   /// The tokens that have not started yet.
   private var waiting: [ManagedToken] = []
 
@@ -39,8 +39,12 @@ import Settings
   /// remove them.
   func release(_ token: ManagedToken) { onTakeover(token.settings.statePath) }
 
-  /// Sets the status that the previous run left.
-  func use(_ previous: BrokerStatus?) { self.previous = previous }
+  /// Sets what the previous run left, or forgets it: a token that is configured later counts anew.
+  func use(_ previous: BrokerStatus?) {
+    self.previous = previous.map { status in
+      (status, Dictionary(status.tokens.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }))
+    }
+  }
 
   /// Lets a token start with the next call of `startWaiting`.
   func add(_ token: ManagedToken) { waiting.append(token) }
@@ -76,24 +80,14 @@ import Settings
       }
     }
     release(token)
-    let past = previous?.tokens.first { $0.name == token.name && $0.issuer == token.settings.issuer }
-    if let past, past.apiURL == token.settings.apiURL?.url {
+    let past = previous?.tokens[token.name]
+    if let past, past.issuer == token.settings.issuer, past.apiURL == token.settings.apiURL?.url {
       token.apiAcceptedAt = past.apiAcceptedAt
       restored?.wasAcceptedByAPI = past.apiAcceptedAt != nil
     }
-    loop.post(.restored(token.name, restored, availability(past, restored)))
+    let availability = past.flatMap { previous?.status.availability(of: $0, restored: restored, at: .now()) }
+    loop.post(.restored(token.name, restored, availability))
     watch.add(token)
-  }
-
-  /// How long applications had a token until now, as far as the previous run counted it.
-  private func availability(_ past: TokenStatus?, _ restored: RestoredToken?) -> Availability? {
-    guard let past, let previous else { return nil }
-    let times = restored.map {
-      TokenTimes(
-        requestedAt: $0.requestedAt, refreshAt: $0.requestedAt,
-        expiresAt: $0.requestedAt + $0.lifetime - RefreshSchedule.rounding)
-    }
-    return previous.availability(of: past, restored: times, at: Moment.now())
   }
 
   /// Whether the token is still managed and not started: files are read meanwhile.

@@ -1,4 +1,4 @@
-package import Base
+public import Base
 
 /// How long applications had a valid token, as far as is known, and how long they had none.
 ///
@@ -17,7 +17,7 @@ public struct Availability: Hashable, Sendable, Codable {
   /// The version of the stored form.
   private(set) var version = Self.currentVersion
   /// When the count began, seconds since 1970.
-  package private(set) var since: Double
+  public private(set) var since: Double
   /// The time with a token until the last change.
   private(set) var availableNanoseconds: Int64 = 0
   /// The time without a token until the last change.
@@ -25,45 +25,45 @@ public struct Availability: Hashable, Sendable, Codable {
   /// When a token came or went last, on `CLOCK_MONOTONIC`.
   private(set) var changedAtMonotonic: Int64
   /// When the present gap began, seconds since 1970; `nil` while there is a token.
-  package private(set) var gapStartedAt: Double?
+  public private(set) var gapStartedAt: Double?
   /// The name of a `FailureCode`: the first cause that was known of the present gap.
   private(set) var gapCause: String?
   /// The longest gap that has ended.
-  package private(set) var longestGap: Gap?
+  public private(set) var longestGap: Gap?
 
   private static let currentVersion = 1
 
   /// A time without a token.
-  package struct Gap: Hashable, Sendable, Codable {
+  public struct Gap: Hashable, Sendable, Codable {
     /// Its length.
     private(set) var nanoseconds: Int64
     /// When it began by the wall clock of that time, seconds since 1970.
-    package private(set) var startedAt: Double
+    public private(set) var startedAt: Double
     /// The name of a `FailureCode`.
     private(set) var cause: String?
 
     /// Its length.
-    package var length: Duration { .nanoseconds(nanoseconds) }
+    public var length: Duration { .nanoseconds(nanoseconds) }
 
     /// Why there was no token; `nil` if that is not known, as at a start.
-    package var failure: FailureCode? { cause.flatMap(FailureCode.init(rawValue:)) }
+    public var failure: FailureCode? { cause.flatMap(FailureCode.init(rawValue:)) }
   }
 
   /// The times until one moment.
-  package struct Totals: Hashable, Sendable {
+  public struct Totals: Hashable, Sendable {
     /// The time with a token.
-    package var available: Duration
+    public var available: Duration
     /// The time without a token.
-    package var unavailable: Duration
+    public var unavailable: Duration
     /// The longest gap, which can be the present one; `nil` if there was none.
-    package var longestGap: Gap?
+    public var longestGap: Gap?
 
     /// The time since the first reading.
-    package var elapsed: Duration { available + unavailable }
+    public var elapsed: Duration { available + unavailable }
   }
 
   /// A count that begins with this reading.
-  package init(hasToken: Bool, cause: FailureCode? = nil, at now: Moment) {
+  public init(hasToken: Bool, cause: FailureCode? = nil, at now: Moment) {
     since = Self.rounded(now.unix)
     changedAtMonotonic = now.monotonic.nanoseconds
     gapStartedAt = hasToken ? nil : since
@@ -71,14 +71,14 @@ public struct Availability: Hashable, Sendable, Codable {
   }
 
   /// Whether applications have a token since the last change.
-  package var hasToken: Bool { gapStartedAt == nil }
+  public var hasToken: Bool { gapStartedAt == nil }
 
   private var changedAt: BootTime { BootTime(nanoseconds: changedAtMonotonic) }
 
   /// Adds a reading.
   ///
   /// - Parameter cause: why there is no token. The first known cause of a gap is kept.
-  package mutating func record(hasToken: Bool, cause: FailureCode? = nil, at now: Moment) {
+  public mutating func record(hasToken: Bool, cause: FailureCode? = nil, at now: Moment) {
     guard hasToken != self.hasToken else {
       if !hasToken, gapCause == nil { gapCause = cause?.rawValue }
       return
@@ -93,7 +93,7 @@ public struct Availability: Hashable, Sendable, Codable {
   }
 
   /// The times until this point of `CLOCK_MONOTONIC`.
-  package func totals(at monotonic: BootTime) -> Totals {
+  public func totals(at monotonic: BootTime) -> Totals {
     let latest = max(.zero, monotonic - changedAt)
     var totals = Totals(
       available: .nanoseconds(availableNanoseconds), unavailable: .nanoseconds(unavailableNanoseconds),
@@ -129,7 +129,7 @@ extension Availability {
   ///   - requestedAt: when the token in the file was requested.
   ///   - expiresAt: when the token in the file expires or expired; `nil` if the file did not keep its token.
   /// - Returns: `nil` if no daemon can have stored this value at `writtenAt`.
-  package func continued(
+  public func continued(
     writtenAt: BootTime, requestedAt: BootTime?, expiresAt: BootTime?, at now: Moment
   ) -> Availability? {
     guard isConsistent(at: writtenAt), writtenAt <= now.monotonic else { return nil }
@@ -156,7 +156,7 @@ extension Availability {
   }
 
   /// Whether a daemon can have stored this value at `writtenAt`, on `CLOCK_MONOTONIC`.
-  package func isConsistent(at writtenAt: BootTime) -> Bool {
+  public func isConsistent(at writtenAt: BootTime) -> Bool {
     let (sum, overflow) = availableNanoseconds.addingReportingOverflow(unavailableNanoseconds)
     let longest = longestGap?.nanoseconds ?? 0
     return version == Self.currentVersion && availableNanoseconds >= 0 && unavailableNanoseconds >= 0 && !overflow
@@ -167,7 +167,7 @@ extension Availability {
   }
 
   /// The stored times, seconds since 1970.
-  package var times: [Double] { [since, gapStartedAt, longestGap?.startedAt].compactMap(\.self) }
+  public var times: [Double] { [since, gapStartedAt, longestGap?.startedAt].compactMap(\.self) }
 
   /// Stored times are earlier than this. Arithmetic with them cannot overflow.
   private static let latestTime = 1e12

@@ -63,7 +63,7 @@ extension HostEngine {
 
   /// Counts how long applications had a token that is accepted, as far as known. Reports alone do not count against it.
   private mutating func count(_ name: String) {
-    guard let lifecycle = tokens[name]?.lifecycle else { return }
+    guard let lifecycle = tokens[name]?.lifecycle, lifecycle.phase != .unstarted else { return }
     let hasToken = lifecycle.published != nil && lifecycle.rejection == nil
     let cause = hasToken ? nil : lifecycle.rejection?.code ?? lifecycle.failureStreak?.failure.code
     if tokens[name]?.availability == nil {
@@ -76,7 +76,11 @@ extension HostEngine {
   /// Does what is due for a held token.
   mutating func performChecks(_ name: String, at now: BootTime) {
     if tokens[name]?.reports.takeDueRequest(at: now) ?? false { push(.wanted, name) }
-    guard let token = tokens[name], let newest = token.lifecycle.newest, newest.expiresAt > now else { return }
+    guard let token = tokens[name], let newest = token.lifecycle.newest, newest.expiresAt > now else {
+      // Nothing is held, and another token is requested already.
+      tokens[name]?.held.end()
+      return
+    }
     if token.candidate != nil { performCandidate(name, at: now) }
     if tokens[name]?.held.takeRequest(at: now) ?? false, token.lifecycle.rejection != nil { push(.wanted, name) }
     guard tokens[name]?.held.takeCheck(at: now) ?? false else { return }
@@ -187,7 +191,7 @@ extension HostEngine {
       return false
     }
     let candidate = CandidateToken(times, replacing: present, at: time)
-    guard candidate.publishAt > time else { return false }
+    guard candidate.publishAt > time, times.fault(at: time) == nil else { return false }
     tokens[name]?.candidate = candidate
     push(.received(limit: candidate.limit), name)
     probeCandidate(name, attempt, until: candidate.publishAt)
@@ -213,7 +217,7 @@ extension HostEngine {
         return publishCandidate(name)
       }
       tokens[name]?.candidate?.reject(at: now)
-      follow(name, at: now)
+      push(.woke, name)
     case .unknown: publishCandidate(name)
     }
   }
@@ -242,17 +246,11 @@ extension HostEngine {
       rejected.map { tokens[name]?.reports.handle($0, held: held, at: now) }
       ?? tokens[name]?.reports.handleRefresh(held: held, at: now)
     effects.append(.reply(reply(to: verdict ?? .newerInPlace, token, at: now)))
-    guard rejected != nil, rejected == held else { return follow(name, at: now) }
+    // Whatever is due is done before the next deadline is set.
+    push(.woke, name)
+    guard rejected != nil, rejected == held else { return }
     tokens[name]?.held.isReported = true
     if token.plan.probesAPI { tokens[name]?.held.checkSoon(at: now) }
-    follow(name, at: now)
-  }
-
-  /// Plans what follows from a report or a probe. What is due is done first: after a suspend, the timer fires later.
-  private mutating func follow(_ name: String, at now: BootTime) {
-    guard let token = tokens[name] else { return }
-    let isDue = token.lifecycle.deadline.map { $0 <= now } ?? false
-    if isDue || token.candidate != nil && token.isRejected { push(.woke, name) } else { rearm(name, at: now) }
   }
 
   private mutating func reply(to verdict: RejectionReports.Verdict, _ token: Token, at now: BootTime) -> ReportReply {

@@ -36,6 +36,9 @@ public struct HostEngine: Sendable {
     /// Whether the newest token was requested with settings that are not in effect any more.
     var isOfFormerSettings = false
 
+    /// Whether an attempt was sent, and has brought no token in use.
+    var isUnderWay: Bool { sentTo != nil || candidate != nil }
+
     /// Whether the newest token is known to be of no use.
     var isRejected: Bool { lifecycle.rejection != nil || held.isReported }
   }
@@ -213,7 +216,7 @@ public struct HostEngine: Sendable {
     }
   }
 
-  mutating func rearm(_ name: String, at now: BootTime) {
+  private mutating func rearm(_ name: String, at now: BootTime) {
     guard let token = tokens[name] else { return deadlines.set(nil, for: name) }
     let times = [
       token.lifecycle.nextWake(after: now), token.lane.hangsAt, token.held.deadline, token.candidate?.deadline,
@@ -249,7 +252,7 @@ public struct HostEngine: Sendable {
   private mutating func compareClocks(_ now: Moment) {
     guard let change = clocks.compare(now) else { return }
     effects.append(.report(.clock(change)))
-    for (name, token) in tokens where token.sentTo != nil && change.events.contains(.resumed) {
+    for (name, token) in tokens where token.isUnderWay && change.events.contains(.resumed) {
       // The connection is lost, and a token that was requested before a pause is older than it seems.
       abandon(name)
     }

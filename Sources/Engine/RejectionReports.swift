@@ -7,7 +7,7 @@ package import Base
 ///     a token that is not held any more        a newer one is in place
 ///     the first report of the held token       a request at once
 ///     until the next token arrives             the report joins that request
-///     a report after that                      a request 1, 2, 4, ... s after the last one, up to 30 min
+///     a report after that                      a request 1, 2, 4, ... s after that token arrived, up to 30 min
 ///     the first report after a quiet hour      a request at once
 ///
 /// - It makes no difference whether the successor is another token or the same bytes: both were requested, and the
@@ -51,7 +51,8 @@ package struct RejectionReports: Hashable, Sendable {
   package private(set) var counts = Counts()
   /// How many requests reports caused since the last quiet hour.
   private var seriesLength = 0
-  private var lastRequest: BootTime?
+  /// When the last request was decided on. Since its token arrived: when it did.
+  private var waitBegan: BootTime?
   private var lastReport: BootTime?
   /// Whether a request that a report caused has not brought a token yet.
   private(set) var isAwaitingToken = false
@@ -84,6 +85,8 @@ package struct RejectionReports: Hashable, Sendable {
 
   /// Notes that a verified token arrived, requested for whatever reason, or was restored.
   package mutating func tokenArrived(_ digest: TokenDigest, at now: BootTime) {
+    // A request can wait in the issuer's queue, or be repeated: the next one is as far from the last of them.
+    if isAwaitingToken { waitBegan = now }
     isAwaitingToken = false
     if digest != deferredDigest { isDeferred = false }
   }
@@ -118,7 +121,7 @@ package struct RejectionReports: Hashable, Sendable {
   private mutating func request(at now: BootTime) {
     counts.requested += 1
     seriesLength += 1
-    lastRequest = now
+    waitBegan = now
     isAwaitingToken = true
     isDeferred = false
   }
@@ -126,7 +129,7 @@ package struct RejectionReports: Hashable, Sendable {
   /// When the series allows the next request; `nil` if it allows one at any time.
   private var earliestRequest: BootTime? {
     guard seriesLength > 0 else { return nil }
-    return lastRequest.map { $0 + Self.wait(after: seriesLength) }
+    return waitBegan.map { $0 + Self.wait(after: seriesLength) }
   }
 
   /// The wait after so many requests: it doubles each time.

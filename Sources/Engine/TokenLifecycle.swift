@@ -120,7 +120,10 @@ public struct TokenLifecycle: Sendable {
     case .woke: break
     case .resumed:
       // The connection is lost, and the limit was set without the suspend.
-      if case .requesting = phase { request(at: now, &effects) }
+      switch phase {
+      case .requesting, .probing: request(at: now, &effects)
+      case .unstarted, .waiting, .queued: break
+      }
     case .refresh:
       switch phase {
       case .waiting, .probing: request(at: now, &effects)

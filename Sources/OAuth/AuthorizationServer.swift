@@ -35,7 +35,7 @@ public actor AuthorizationServer {
     let readAt = min(context.readAt ?? now, now)
     if metadata.cached == nil { metadata.cached = Cached(value: context.metadata, readAt: readAt, freshUntil: now) }
     if keys.cached == nil, let known = context.keys {
-      keys.cached = Cached(value: FetchedKeys(keys: known), readAt: readAt, freshUntil: now)
+      keys.cached = Cached(value: FetchedKeys(keys: known, readAt: readAt), readAt: readAt, freshUntil: now)
     }
   }
 
@@ -218,12 +218,12 @@ public actor AuthorizationServer {
     }
     let fetched: FetchedKeys
     if response.status == 304 {
-      guard let confirmed = known?.confirmed(by: response) else {
+      guard let confirmed = known?.confirmed(by: response, readAt: sentAt) else {
         return try await fetchKeys(metadata, attempt, longest: longest, isConditional: false)
       }
       fetched = confirmed
     } else {
-      fetched = try FetchedKeys(parsing: response, from: location)
+      fetched = try FetchedKeys(parsing: response, from: location, readAt: sentAt)
     }
     // A response can be overtaken by that to a later request.
     if sentAt >= keys.cached?.readAt ?? sentAt {

@@ -37,28 +37,34 @@ struct FetchedKeys: Sendable {
   var validators: CacheValidators?
   /// The freshness that the server stated last.
   var freshness: Duration?
+  /// The time at which they were requested.
+  var readAt: BootTime
 }
 
 extension FetchedKeys {
   /// Reads the key set of a response.
   ///
   /// - Throws: `malformedAnswer` if it is none.
-  init(parsing response: HTTPResponse, from location: String) throws(AcquisitionFailure) {
+  init(
+    parsing response: HTTPResponse, from location: String, readAt: BootTime
+  ) throws(AcquisitionFailure) {
     do throws(KeySetFailure) { keys = try KeySet(parsing: response.body) } catch {
       throw AcquisitionFailure(.malformedAnswer, "\(location) answered with no usable key set: \(error)")
     }
     self.location = location
     validators = CacheValidators(response.headers)
     freshness = Freshness.stated(by: response)
+    self.readAt = readAt
   }
 
   /// These keys, after a response with the status 304. Nil if it is about another key set.
   ///
   /// The response's freshness replaces the former one, if it states any (RFC 9111, 3.2 and 4.3.4).
-  func confirmed(by response: HTTPResponse) -> FetchedKeys? {
+  func confirmed(by response: HTTPResponse, readAt: BootTime) -> FetchedKeys? {
     guard validators?.agree(withNotModified: response.headers) ?? false else { return nil }
     var confirmed = self
     confirmed.freshness = Freshness.stated(by: response) ?? freshness
+    confirmed.readAt = readAt
     return confirmed
   }
 }

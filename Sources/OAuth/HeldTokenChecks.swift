@@ -8,13 +8,15 @@ public struct KeySetCheck: Sendable {
   public var isModified: Bool
   /// How long the server calls them fresh; nil if it says nothing. Zero if they must not be stored.
   public var freshness: Duration?
+  /// The time at which they were requested. They say nothing about a token that was requested later.
+  public var readAt: BootTime
 }
 
 /// The key set that the server had last.
 public struct KnownKeySet: Sendable {
   /// The keys.
   public var keys: KeySet
-  /// The time at which they were requested.
+  /// The time at which they were requested, as in `KeySetCheck`.
   public var readAt: BootTime
   /// How long the server called them fresh; nil if it said nothing.
   public var freshness: Duration?
@@ -54,7 +56,8 @@ extension AuthorizationServer {
       fetched = try await readKeys(moved, attempt, longest: nil)
     }
     return KeySetCheck(
-      keys: fetched.keys, isModified: fetched.keys.fingerprint != before, freshness: fetched.freshness)
+      keys: fetched.keys, isModified: fetched.keys.fingerprint != before, freshness: fetched.freshness,
+      readAt: fetched.readAt)
   }
 
   /// Asks the server whether it still calls a held token active (RFC 7662).

@@ -10,14 +10,15 @@ extension BrokerStatus {
   ///
   /// - Parameters:
   ///   - token: the token in this status.
-  ///   - restored: the times of the token that was found in its file and verified; `nil` if there is none. A token that
-  ///     has expired since counts until its expiry.
+  ///   - restored: the token that was found in its file and verified; `nil` if there is none. A token that has expired
+  ///     since counts until its expiry.
   /// - Returns: `nil` if the count must begin anew: another boot, an earlier release, or values that no daemon writes.
-  package func availability(of token: TokenStatus, restored: TokenTimes?, at now: Moment) -> Availability? {
+  package func availability(of token: TokenStatus, restored: RestoredToken?, at now: Moment) -> Availability? {
     guard !bootID.isEmpty, bootID == BootID.current, let monotonic else { return nil }
     let last = token.expiresAtBoot.map(BootTime.init(nanoseconds:))
+    let expiresAt = restored.map { $0.requestedAt + $0.lifetime - RefreshSchedule.rounding }
     return token.availability?.continued(
       writtenAt: monotonic, requestedAt: restored?.requestedAt,
-      expiresAt: restored?.expiresAt ?? last.flatMap { $0 <= now.boot ? $0 : nil }, at: now)
+      expiresAt: expiresAt ?? last.flatMap { $0 <= now.boot ? $0 : nil }, at: now)
   }
 }

@@ -1,5 +1,5 @@
 public import Base
-package import Engine
+public import Engine
 public import Files
 import Glibc
 public import OAuth
@@ -112,7 +112,7 @@ public struct TokenStatus: Hashable, Sendable, Codable {
   /// The reports of applications since the start; `nil` in documents of earlier releases.
   package var reports: RejectionReports.Counts?
   /// How long applications had a valid token, and how long they had none; `nil` in documents of earlier releases.
-  package var availability: Availability?
+  public var availability: Availability?
 
   /// The status of a token without any requests.
   package init(name: String, issuer: String, clientID: String) {

@@ -15,14 +15,17 @@ final class CheckProgress: Sendable {
   }
 
   private let settings: TokenSettings
+  /// Whether the token is sent to an API at the end.
+  private let asksAPI: Bool
   private let report: @Sendable (CheckStep) -> Void
   private let state = Mutex(State())
 
   /// The remaining lifetime of a certificate, in seconds, that gives a warning.
   private static let shortCertificate = 14 * 86_400.0
 
-  init(_ settings: TokenSettings, report: @escaping @Sendable (CheckStep) -> Void) {
+  init(_ settings: TokenSettings, asksAPI: Bool, report: @escaping @Sendable (CheckStep) -> Void) {
     self.settings = settings
+    self.asksAPI = asksAPI
     self.report = report
   }
 
@@ -100,9 +103,10 @@ final class CheckProgress: Sendable {
       reportReached(before: name)
     }
     report(step(name, .failed, failure.message, details: details, remedy: failure.code.remedy))
-    let order: [CheckStep.Name] = [
+    var order: [CheckStep.Name] = [
       .dns, .connection, .tls, .discovery, .clock, .token, .verification, .refresh, .reader,
     ]
+    if asksAPI { order.append(.api) }
     let reported: [CheckStep.Name] =
       state.isDiscovered
       ? [.dns, .connection, .tls, .discovery, .clock] : state.isConnected ? [.dns, .connection, .tls] : []

@@ -1,8 +1,8 @@
-/// A step of a check from the configuration file to the application, with its result.
+/// A step of a check from the configuration file to the application and the API, with its result.
 public struct CheckStep: Sendable, Encodable {
   /// The steps, in their order.
   public enum Name: String, Sendable, Encodable, CaseIterable {
-    case config, unit, output, dns, connection, tls, discovery, clock, token, verification, refresh, reader
+    case config, unit, output, dns, connection, tls, discovery, clock, token, verification, refresh, reader, api
 
     /// The exit code of `konexus-tokend check` if this is the first failed step.
     public var exitCode: Int32 {
@@ -19,6 +19,7 @@ public struct CheckStep: Sendable, Encodable {
       case .unit: 19
       case .refresh: 20
       case .reader: 21
+      case .api: 22
       }
     }
   }

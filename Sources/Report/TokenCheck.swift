@@ -3,13 +3,13 @@ import Broker
 import Engine
 import Files
 import Glibc
-import HTTP
+public import HTTP
 import OAuth
 import Publication
 public import Settings
 
-/// The check of one token: the same steps as the daemon, from request to file. It requests a token and publishes
-/// nothing.
+/// The check of one token: the same steps as the daemon, from request to file, and to the API if there is a URL of it.
+/// It requests a token and publishes nothing.
 public struct TokenCheck: Sendable {
   let settings: TokenSettings
   let daemon: DaemonSettings
@@ -17,14 +17,21 @@ public struct TokenCheck: Sendable {
   let userID: UInt32
   /// The directory that systemd makes when it starts the service.
   let futureDirectory: String?
+  /// The URL of the API that gets the token once; `nil`: none does.
+  let apiURL: Endpoint?
 
   /// A check of `settings`.
   ///
   /// - Parameters:
   ///   - userID: the user that the daemon runs as.
   ///   - futureDirectory: a directory that systemd makes when it starts the service. It need not exist yet.
-  public init(_ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32, futureDirectory: String? = nil) {
+  ///   - apiURL: the URL of the API that gets the token once, in place of the one in `settings`.
+  public init(
+    _ settings: TokenSettings, daemon: DaemonSettings, userID: UInt32, futureDirectory: String? = nil,
+    apiURL: Endpoint? = nil
+  ) {
     self.futureDirectory = futureDirectory
+    self.apiURL = apiURL ?? settings.apiURL
     self.settings = settings
     self.daemon = daemon
     self.userID = userID
@@ -39,7 +46,7 @@ public struct TokenCheck: Sendable {
     if let warning = unprotectedIssuer() { report(warning) }
     for step in outputs() { report(step) }
     guard !isOffline else { return }
-    let progress = CheckProgress(settings, report: report)
+    let progress = CheckProgress(settings, asksAPI: apiURL != nil, report: report)
     do throws(AcquisitionFailure) {
       let request = try await settings.requestWithFiles(as: userID).get()
       let server = AuthorizationServer(
@@ -49,6 +56,7 @@ public struct TokenCheck: Sendable {
       progress.verified(verifiedToken)
       report(refresh(lifetime: verifiedToken.lifetime, jitter: HostJitter.share(of: settings.name)))
       report(reader(verifiedToken))
+      if let apiURL { report(await ask(apiURL, for: verifiedToken.accessToken)) }
     } catch {
       progress.failed(error)
     }

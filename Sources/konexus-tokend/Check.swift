@@ -2,6 +2,7 @@ import ArgumentParser
 import Dispatch
 import Files
 import Glibc
+import HTTP
 import Publication
 import Report
 import Settings
@@ -17,7 +18,7 @@ struct Check: ParsableCommand {
       read the config file.
 
       Exits with the code of the first step that failed: 78 config, 11 dns, 12 connection, 13 tls, 14 discovery, 15 \
-      clock, 16 token, 17 verification, 18 output, 19 unit, 20 refresh; 0 if none did.
+      clock, 16 token, 17 verification, 18 output, 19 unit, 20 refresh, 22 api; 0 if none did.
 
       Examples:
         sudo konexus-tokend check
@@ -33,11 +34,19 @@ struct Check: ParsableCommand {
   @Option(help: ArgumentHelp("Check this token only.", valueName: "name"))
   var token: String?
 
+  @Option(help: ArgumentHelp("Ask the API at this URL whether it accepts the token.", valueName: "url"))
+  var api: String?
+
   @Flag(help: "Leave out everything that needs the network.")
   var offline = false
 
   @Flag(help: "Print one JSON object at the end.")
   var json = false
+
+  func validate() throws {
+    if let api, let fault = APIURLSyntax.fault(in: api) { throw ValidationError("--api \(fault)") }
+    if api != nil, offline { throw ValidationError("--api and --offline do not go together") }
+  }
 
   func run() {
     Task { await perform() }
@@ -110,6 +119,15 @@ struct Check: ParsableCommand {
           remedy: "name one of: \(names)"))
       return
     }
+    // The API of one token must not get the others.
+    guard api == nil || tokens.count == 1 else {
+      let names = tokens.map(\.name).joined(separator: ", ")
+      report(
+        CheckStep(
+          .config, .failed, "--api is for one token, and \(path) has \(tokens.count)",
+          remedy: "add --token with one of: \(names)"))
+      return
+    }
     if let unreadable = service.access?.unreadable(in: settings), !unreadable.isEmpty {
       return report(
         CheckStep(
@@ -129,8 +147,10 @@ struct Check: ParsableCommand {
     report(InstalledService.step())
     let (user, future) = (InstalledService.daemonUser, InstalledService.futureDirectory)
     for step in settings.daemon.pathSteps(userID: user, futureDirectory: future) { report(step) }
+    let apiURL = api.flatMap { try? Endpoint($0) }
     for token in tokens {
-      let check = TokenCheck(token, daemon: settings.daemon, userID: user, futureDirectory: future)
+      let check = TokenCheck(
+        token, daemon: settings.daemon, userID: user, futureDirectory: future, apiURL: apiURL)
       await check.run(isOffline: offline, report: report)
     }
   }

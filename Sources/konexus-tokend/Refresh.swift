@@ -9,7 +9,7 @@ import Report
 /// `konexus-tokend refresh`: for applications whose token the API rejected, and for administrators.
 struct Refresh: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Request a new token, for example after the API rejected one.",
+    abstract: "Request a new token, or report a rejected one.",
     usage: "konexus-tokend refresh [<name>] [--rejected -] [<options>]",
     discussion: """
       For root and members of the group konexus-token. With --rejected, nothing is requested if the file already \

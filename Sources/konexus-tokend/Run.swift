@@ -12,7 +12,7 @@ import Systemd
 /// `konexus-tokend run`: the daemon.
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Run the daemon in the foreground, under systemd or without.",
+    abstract: "Run the daemon, under systemd or without.",
     discussion: """
       SIGHUP reads the config file again, SIGUSR1 gets new tokens now, SIGTERM and SIGINT stop; the token files stay.
 

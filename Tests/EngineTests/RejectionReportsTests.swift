@@ -93,13 +93,23 @@ import Testing
     }
   }
 
+  @Test func theWaitIsThatAfterTheTokenOfASlowServer() {
+    var reports = RejectionReports()
+    _ = reports.handle(one, held: one, at: Self.at(0))
+    reports.tokenArrived(two, at: Self.at(60))
+    #expect(reports.handle(two, held: two, at: Self.at(60.5)) == .rateLimited(until: Self.at(61)))
+    // A token that was requested for another reason changes nothing.
+    reports.tokenArrived(one, at: Self.at(60.7))
+    #expect(reports.handle(one, held: one, at: Self.at(60.8)) == .rateLimited(until: Self.at(61)))
+  }
+
   @Test func aSuccessorThatIsReportedAfterItsWaitIsReplacedAtOnce() {
     var reports = RejectionReports()
     _ = reports.handle(one, held: one, at: Self.at(0))
     reports.tokenArrived(two, at: Self.at(0.2))
     #expect(reports.handle(two, held: two, at: Self.at(600)) == .request)
-    reports.tokenArrived(one, at: Self.at(600.2))
-    #expect(reports.handle(one, held: one, at: Self.at(600.3)) == .rateLimited(until: Self.at(602)))
+    reports.tokenArrived(one, at: Self.at(600.5))
+    #expect(reports.handle(one, held: one, at: Self.at(600.6)) == .rateLimited(until: Self.at(602.5)))
   }
 
   @Test func anHourWithoutReportsEndsTheSeries() {
@@ -137,16 +147,16 @@ import Testing
   @Test func aReportThatMustWaitIsServedWhenItsWaitIsOver() {
     var reports = RejectionReports()
     _ = reports.handle(one, held: one, at: Self.at(0))
-    reports.tokenArrived(two, at: Self.at(0.1))
-    _ = reports.handle(two, held: two, at: Self.at(0.2))
-    #expect(reports.deadline == Self.at(1))
-    var isDue = reports.takeDueRequest(at: Self.at(0.9))
+    reports.tokenArrived(two, at: Self.at(0.25))
+    _ = reports.handle(two, held: two, at: Self.at(0.5))
+    #expect(reports.deadline == Self.at(1.25))
+    var isDue = reports.takeDueRequest(at: Self.at(1.24))
     #expect(!isDue)
-    isDue = reports.takeDueRequest(at: Self.at(1))
+    isDue = reports.takeDueRequest(at: Self.at(1.25))
     #expect(isDue && reports.deadline == nil && reports.counts.requested == 2)
     isDue = reports.takeDueRequest(at: Self.at(50))
     #expect(!isDue, "one report, one request")
-    #expect(reports.handle(two, held: two, at: Self.at(1.1)) == .requestUnderWay)
+    #expect(reports.handle(two, held: two, at: Self.at(1.5)) == .requestUnderWay)
   }
 
   @Test func anotherTokenMakesADeferredRequestNeedlessAndTheSameBytesDoNot() {
@@ -166,9 +176,9 @@ import Testing
     var reports = RejectionReports()
     #expect(reports.handleRefresh(held: one, at: Self.at(0)) == .request)
     #expect(reports.handleRefresh(held: one, at: Self.at(0.1)) == .requestUnderWay)
-    reports.tokenArrived(two, at: Self.at(0.2))
-    #expect(reports.handleRefresh(held: two, at: Self.at(0.3)) == .rateLimited(until: Self.at(1)))
-    #expect(reports.handle(two, held: two, at: Self.at(0.4)) == .rateLimited(until: Self.at(1)))
+    reports.tokenArrived(two, at: Self.at(0.25))
+    #expect(reports.handleRefresh(held: two, at: Self.at(0.3)) == .rateLimited(until: Self.at(1.25)))
+    #expect(reports.handle(two, held: two, at: Self.at(0.4)) == .rateLimited(until: Self.at(1.25)))
     #expect(reports.counts.total == 4 && reports.counts.requested == 1 && reports.counts.limited == 2)
   }
 
@@ -226,7 +236,7 @@ import Testing
       lastReport = now
     }
     let paces: [Double] = [0.0001, 0.1, 3, 400, 2000]
-    let pace = paces.randomElement(using: &random) ?? 1
+    let pace = paces[Int.random(in: 0..<paces.count, using: &random)]
     for _ in 0..<200 {
       now = now + .seconds(Double.random(in: 0...pace, using: &random))
       switch Int.random(in: 0..<10, using: &random) {
@@ -235,6 +245,7 @@ import Testing
         if Bool.random(using: &random) { newest += 1 }
         held = digest(newest)
         reports.tokenArrived(digest(newest), at: now)
+        if isOpen { lastRequest = now }
         isOpen = false
       case 2: held = nil
       case 3:

@@ -98,6 +98,12 @@ import Testing
     var policy = Sample.policy
     policy.scopes = ["content"]
     #expect(try verdict(token, [SigningKey.p256.jwk()], policy: policy) == .valid)
+    policy.scopes = ["elm"]
+    guard case .other(let failure) = try verdict(token, [SigningKey.p256.jwk()], policy: policy) else {
+      Issue.record("accepted")
+      return
+    }
+    #expect(failure.reason == .scope(missing: ["elm"]))
   }
 
   @Test func theServersTime() throws {

@@ -197,12 +197,14 @@ import Testing
           writtenAtMonotonic: clock(3).monotonic.nanoseconds))
       return try #require(StatusFile.left(in: directory))
     }
-    func unavailable(_ previous: BrokerStatus, _ restored: TokenTimes?) -> Duration? {
+    func unavailable(_ previous: BrokerStatus, _ restored: RestoredToken?) -> Duration? {
       previous.availability(of: previous.tokens[0], restored: restored, at: now)?.totals(at: now.monotonic).unavailable
     }
-    let times = TokenTimes(requestedAt: clock(4).boot, refreshAt: now.boot, expiresAt: now.boot + .seconds(60))
+    let times = RestoredToken(requestedAt: clock(4).boot, lifetime: .seconds(60))
+    let ending = RestoredToken(requestedAt: clock(4).boot, lifetime: .seconds(3))
     #expect(unavailable(try left(), times) == .zero)
     #expect(unavailable(try left(), nil) == .seconds(1), "it expired a second ago")
+    #expect(unavailable(try left(), ending) == .seconds(2), "a second is taken off its lifetime")
     #expect(unavailable(try left(bootID: "another boot"), times) == nil)
     #expect(unavailable(try left(bootID: ""), times) == nil)
     token.expiresAtBoot = (now.boot + .seconds(60)).nanoseconds

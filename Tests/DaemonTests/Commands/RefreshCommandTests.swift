@@ -17,7 +17,12 @@ import Testing
     private let socket = Mutex<RejectionSocket?>(nil)
     private let queue = DispatchQueue(label: "rejections")
 
-    init(in workplace: Workplace, answer: @escaping @Sendable () -> RejectionReply) throws {
+    /// - Parameter daemon: a daemon that listens there. It would put its socket back between two steps of this one.
+    init(
+      in workplace: Workplace, replacing daemon: DaemonProcess? = nil, answer: @escaping @Sendable () -> RejectionReply
+    ) throws {
+      daemon?.signal(SIGSTOP)
+      defer { daemon?.signal(SIGCONT) }
       let opened = try RejectionSocket(in: workplace.runtimeDirectory, queue: queue) { [unowned self] request, _ in
         received.withLock { $0.append(request) }
         return answer()
@@ -51,12 +56,12 @@ import Testing
       (.newer, 0, "konexus: a newer token is in place, read the file again\n", ""),
       (
         .limited(seconds: 8), 75, "",
-        "konexus-tokend: the next token konexus is requested in SPAN\n-> see why: konexus-tokend status konexus\n"
+        "konexus-tokend: the next token konexus is requested REL\n-> see why: konexus-tokend status konexus\n"
       ),
       (
         .rejected(seconds: 240, code: "invalid-client"), 77, "",
         """
-        konexus-tokend: the server rejects the client of konexus (invalid-client); the next attempt is in SPAN
+        konexus-tokend: the server rejects the client of konexus (invalid-client); the next attempt is REL
         -> see why: konexus-tokend status konexus
 
         """
@@ -184,7 +189,7 @@ import Testing
       try scene.configure()
       let daemon = try scene.startDaemon()
       try await scene.settled()
-      let listener = try Listener(in: scene.workplace) { .requested }
+      let listener = try Listener(in: scene.workplace, replacing: daemon) { .requested }
       #expect(try await CommandRun(["refresh"], in: scene.workplace).code == 0)
       #expect(listener.requests == [.refresh(name: "konexus")])
       try scene.configure(scene.table("north"), scene.table("south"))
@@ -239,7 +244,7 @@ import Testing
       let daemon = try scene.startDaemon()
       try await scene.settled()
       let first = try #require(scene.token())
-      let listener = try Listener(in: scene.workplace) { .limited(seconds: 1) }
+      let listener = try Listener(in: scene.workplace, replacing: daemon) { .requested }
       let arguments = ["refresh", "--wait", "1m"] + (isReport ? ["--rejected", "-"] : [])
       let run = try await CommandRun(
         arguments, in: scene.workplace, input: isReport ? scene.workplace.tokenFile() : "/dev/null"
@@ -263,12 +268,12 @@ import Testing
   func waitsInVain() async throws {
     try await withScene { scene in
       try scene.configure()
-      try scene.startDaemon()
+      let daemon = try scene.startDaemon()
       try await scene.settled()
       let path = scene.workplace.tokenFile()
-      let replies = [(RejectionReply.requested, ""), (.limited(seconds: 9), "; the next one is requested in SPAN")]
+      let replies = [(RejectionReply.requested, ""), (.limited(seconds: 9), "; the next one is requested REL")]
       for (reply, note) in replies {
-        let listener = try Listener(in: scene.workplace) { reply }
+        let listener = try Listener(in: scene.workplace, replacing: daemon) { reply }
         let run = try await CommandRun(
           ["refresh", "--rejected", "-", "--wait", "1s"], in: scene.workplace, input: path)
         #expect(run.code == 75 && run.output == "")
@@ -281,7 +286,9 @@ import Testing
         withExtendedLifetime(listener) {}
       }
       // A rejected client is not worth a wait.
-      let listener = try Listener(in: scene.workplace) { .rejected(seconds: 60, code: "invalid-client") }
+      let listener = try Listener(in: scene.workplace, replacing: daemon) {
+        .rejected(seconds: 60, code: "invalid-client")
+      }
       let run = try await CommandRun(["refresh", "--wait", "10m"], in: scene.workplace)
       #expect(run.code == 77)
       withExtendedLifetime(listener) {}
@@ -304,7 +311,7 @@ import Testing
       let script = scene.workplace.path + "/replace.py"
       try scene.workplace.write("\(program)\nprint(replace(FILE.read_text()))\n", to: script)
       let first = try #require(scene.token())
-      let listener = try Listener(in: scene.workplace) {
+      let listener = try Listener(in: scene.workplace, replacing: daemon) {
         daemon.signal(SIGUSR1)
         return .requested
       }

@@ -198,7 +198,7 @@ final class Scene: Sendable {
   }
 
   /// What a daemon makes in its runtime directory beside the files of its tokens.
-  static let daemonFiles = ["status.json", "control", ".konexus-tokend.lock"]
+  static let daemonFiles = ["status.json", "control", "reject.sock", ".konexus-tokend.lock"]
 
   static func files(in directory: String) throws -> [String] {
     guard let stream = opendir(directory) else { throw HarnessError("cannot read \(directory)") }
