@@ -52,6 +52,11 @@ extension SimulatedHost {
       hanging.insert(number)
       hungUntil[issuer] = .max
       hadHang = true
+      // Others of the issuer wait for it.
+      for name in names {
+        let by = clocks.boot + second + longestTurn(name)
+        if let must = watches[name]?.mustSend { watches[name]?.mustSend?.by = max(must.by, by) }
+      }
     } else {
       later(length, .exchange(name, number))
     }
