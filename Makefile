@@ -65,6 +65,16 @@ SANITIZERS ?= address thread
 test-sanitize: deps ## The tests of libraries and daemon under SANITIZERS="address thread", each in a build of its own
 	Tests/Sanitizers/run $(SANITIZERS)
 
+LIVES ?= 100000
+.PHONY: simulate mutants
+simulate: deps-build ## Whole hosts in virtual time: LIVES=100000 from random seeds, or the one of SEED= with its history
+	$(SWIFT) build -c release --product konexus-simulate
+	.build/release/konexus-simulate --threads $$(nproc) \
+	  $(if $(SEED),--seed $(SEED),--lives $(LIVES) --base $$(od -An -N8 -tu8 /dev/urandom | tr -d ' '))
+
+mutants: deps-build ## Faults of the engine, one at a time, that `make simulate` must detect: an hour
+	SWIFT="$(SWIFT)" Tests/Simulation/mutants
+
 lint: ## Check the format, the length of lines, and what targets and folders import
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 	@SWIFT="$(SWIFT)" python3 .ci/lint

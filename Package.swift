@@ -178,7 +178,8 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "EngineTests", dependencies: ["Base", "Engine", "FleetSimulation", "HostSimulation"], swiftSettings: settings),
+      name: "EngineTests", dependencies: ["Base", "Engine", "FleetSimulation", "HostSimulation"],
+      swiftSettings: settings),
     .testTarget(
       name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Engine", "Files", "Settings", "TestSupport"],
       swiftSettings: settings),

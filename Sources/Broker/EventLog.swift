@@ -162,12 +162,12 @@ public enum EventID: String, CaseIterable, Sendable {
   case failing = "2570d7b4a8eb43f08488f882d8e3ccdc"
   /// Attempts succeed again.
   case recovered = "9c8380fc366d4d20a00b3682f659add7"
+  /// A token expired without a successor; its file was removed.
+  case expired = "e23881e9f3634a08a924db0400559c84"
   /// The API does not accept the published token any more, as far as known, though it has not expired.
   case rejected = "7d0c1e2b94f34a55b0a7c83f6e19d2a4"
   /// An application reported that the API rejected a token, or wanted a new one.
   case reported = "0f4b7a91c2de4e6f8a35d1b07c96e824"
-  /// A token expired without a successor; its file was removed.
-  case expired = "e23881e9f3634a08a924db0400559c84"
   /// A token cannot be written to its file.
   case publicationFailing = "e690679f8a6144cd922bbad25d1f7f15"
   /// The token is in its file again.

@@ -57,7 +57,10 @@ struct HeldToken: Sendable {
 
   /// New settings want a check within `wait`; `nil`: none.
   mutating func check(within wait: Duration?, at now: BootTime) {
-    checkAt = wait.map { min(checkAt ?? now + $0, max(now + $0, mayProbeAt(now))) }
+    checkAt = wait.map {
+      let time = max(now + $0, mayProbeAt(now))
+      return min(checkAt ?? time, time)
+    }
   }
 
   /// Plans a check as soon as the API may be asked again.

@@ -189,7 +189,7 @@ extension HostEngine {
       return false
     }
     let candidate = CandidateToken(times, replacing: present, at: time)
-    guard candidate.publishAt > time else { return false }
+    guard candidate.publishAt > time, times.fault(at: time) == nil else { return false }
     tokens[name]?.candidate = candidate
     push(.received(limit: candidate.limit), name)
     probeCandidate(name, attempt, until: candidate.publishAt)
@@ -216,7 +216,7 @@ extension HostEngine {
         return publishCandidate(name)
       }
       tokens[name]?.candidate?.reject(at: now)
-      rearm(name, at: now)
+      push(.woke, name)
     case .unknown: publishCandidate(name)
     }
   }
@@ -247,10 +247,11 @@ extension HostEngine {
       rejected.map { tokens[name]?.reports.handle($0, held: held, at: now) }
       ?? tokens[name]?.reports.handleRefresh(held: held, at: now)
     effects.append(.reply(reply(to: verdict ?? .newerInPlace, token, at: now)))
-    guard rejected != nil, rejected == held else { return rearm(name, at: now) }
+    // Whatever is due is done before the next deadline is set.
+    push(.woke, name)
+    guard rejected != nil, rejected == held else { return }
     tokens[name]?.held.isReported = true
     if token.plan.probesAPI { tokens[name]?.held.checkSoon(at: now) }
-    if token.candidate == nil { rearm(name, at: now) } else { push(.woke, name) }
   }
 
   private mutating func reply(to verdict: RejectionReports.Verdict, _ token: Token, at now: BootTime) -> ReportReply {
@@ -258,12 +259,13 @@ extension HostEngine {
     case .newerInPlace: return .newerInPlace
     case .rateLimited(let until): return .rateLimited(until - now)
     case .requestUnderWay, .request:
-      if verdict == .request { push(.wanted, token.plan.name) }
-      // A server that rejects the client, or asks to wait, is obeyed.
+      // A server that rejects the client, or asks to wait, is obeyed, but not for longer.
       if let until = token.lifecycle.heldBackUntil, until > now, let failure = token.lifecycle.failureStreak?.failure {
+        push(.wanted, token.plan.name)
         // A busy server rejects no client.
         return failure.kind == .refused ? .rejectedByServer(until - now, failure.code) : .rateLimited(until - now)
       }
+      if verdict == .request { push(.wanted, token.plan.name) }
       if verdict == .requestUnderWay, case .waiting(let until) = token.lifecycle.phase {
         return .rateLimited(until - now)
       }

@@ -111,7 +111,14 @@ public struct HostEngine: Sendable {
     } else {
       take(event, at: now)
       settle(at: now.boot)
-      if case .idle = event { rest(at: now.boot) }
+      if case .idle = event {
+        // What was due can make more due, such as the first probe of a token.
+        if let due = deadlines.earliest(), due <= now.boot {
+          performDue(at: now.boot)
+          settle(at: now.boot)
+        }
+        rest(at: now.boot)
+      }
     }
     defer { effects = [] }
     return effects
@@ -208,7 +215,7 @@ public struct HostEngine: Sendable {
     }
   }
 
-  mutating func rearm(_ name: String, at now: BootTime) {
+  private mutating func rearm(_ name: String, at now: BootTime) {
     guard let token = tokens[name] else { return deadlines.set(nil, for: name) }
     let times = [
       token.lifecycle.nextWake(after: now), token.lane.hangsAt, token.held.deadline, token.candidate?.deadline,

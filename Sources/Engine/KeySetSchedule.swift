@@ -40,7 +40,7 @@ struct KeySetSchedule: Sendable {
   /// A token wants a shorter interval than the others of its issuer.
   mutating func shorten(to interval: Duration, at now: BootTime, using random: inout SplitMix64) {
     guard let next, !isReading else { return }
-    self.next = min(next, now + interval * Double.random(in: 0.9...1, using: &random))
+    self.next = min(next, now + max(interval * Double.random(in: 0.9...1, using: &random), Self.shortest))
   }
 
   /// The key set could not be read.

@@ -229,7 +229,8 @@ import Testing
         reports.withLock { state in
           let verdict = state.reports.handle(held, held: held, at: Moment.now().boot)
           if verdict == .request { state.requests += 1 }
-          return verdict == .request ? .requested : .limited(seconds: 1)
+          if case .rateLimited = verdict { return .limited(seconds: 1) }
+          return .requested
         }
       }
       func flood(_ count: Int) throws {

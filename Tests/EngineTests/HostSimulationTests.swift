@@ -5,11 +5,11 @@ import Testing
 /// Whole hosts in virtual time. `SIMULATED_LIVES` sets how many; `make simulate` runs more, and replays one.
 @Suite struct HostSimulationTests {
   @Test func everyPromiseHoldsInEveryLife() async {
-    let lives = getenv("SIMULATED_LIVES").flatMap { Int(String(cString: $0)) } ?? 1000
+    let lives = getenv("SIMULATED_LIVES").flatMap { Int(String(cString: $0)) } ?? 300
     let (size, violation) = await Simulation.run(lives: lives, seed: .random(in: .min ... .max), threads: 4)
     if let violation { Issue.record("\(violation)") }
     #expect(violation != nil || size.lives == lives)
-    #expect(lives < 1000 || size.requests > 10 * lives, "the lives are not empty")
+    #expect(lives < 300 || size.requests > 10 * lives, "the lives are not empty")
   }
 
   /// A replay is of use only if a life is the same each time.

@@ -41,7 +41,8 @@ extension SimulatedHost {
     let watch = try watch(name, "a check")
     guard let newest = watch.newest else { throw BrokenPromise(description: "\(name) is checked without a token") }
     try require(
-      isProbe ? watch.table.probesAPI : watch.table.verification == .introspection, "\(name) is checked against its settings")
+      isProbe ? watch.table.probesAPI : watch.table.verification == .introspection,
+      "\(name) is checked against its settings")
     later(random.draw(5 * second), .check(name, newest, isProbe: isProbe))
   }
 
@@ -65,8 +66,7 @@ extension SimulatedHost {
     try require(
       attempts[number]?.token != nil && !abandoned.contains(number), "the API is asked about a token that did not come")
     try require(timeout > 0 && timeout <= 10 * second, "a probe may take \(seconds(timeout)) s")
-    // Sometimes the answer is lost.
-    if !random.chance(20) { later(random.draw(timeout), .probe(name, number)) }
+    later(random.draw(timeout), .probe(name, number))
   }
 
   mutating func endProbe(_ name: String, _ number: UInt64) {

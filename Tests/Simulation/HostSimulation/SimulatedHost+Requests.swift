@@ -136,7 +136,8 @@ extension SimulatedHost {
     }
     // A token that the API does not accept any more counts as none.
     let isRejected = engine.lifecycle(of: name)?.rejection != nil
-    let left = isRejected ? nil : watch.newest.flatMap { $0.expiresAt > clocks.boot ? seconds($0.expiresAt - clocks.boot) : nil }
+    let remaining = watch.newest.map { $0.expiresAt - clocks.boot } ?? 0
+    let left = isRejected || remaining <= 0 ? nil : seconds(remaining)
     let (shortest, longest) = Self.promisedWait(after: failure, count: count, left: left)
     let wait = seconds(until.nanoseconds - clocks.boot)
     try require(

@@ -89,7 +89,8 @@ extension SimulatedHost {
       }
     case .retryFailing:
       for name in names where engine.lifecycle(of: name)?.failureStreak != nil {
-        if watches[name]?.attempt?.sent == nil { expectRequest(name, "failing requests are to be repeated") }
+        guard engine.lifecycle(of: name)?.isWaiting ?? false else { continue }
+        expectRequest(name, "failing requests are to be repeated")
       }
     default: break
     }
@@ -104,7 +105,7 @@ extension SimulatedHost {
       if let must = watch.mustSend { watches[table.name]?.mustSend?.by = max(must.by, by) }
       if watch.table.issuer != table.issuer || watch.table.client != table.client {
         expectRequest(table.name, "its settings have changed")
-      } else if engine.lifecycle(of: table.name)?.failureStreak != nil, watch.attempt?.sent == nil {
+      } else if let life = engine.lifecycle(of: table.name), life.failureStreak != nil, life.isWaiting {
         expectRequest(table.name, "failing requests are repeated at a reload")
       }
     }
@@ -119,7 +120,8 @@ extension SimulatedHost {
       try require(units.isEmpty, "\(units.count) units have no answer at the stop")
     } else {
       for (peer, unit) in units where unit.limit <= clocks.boot && !clocks.areTimersBlind {
-        try require(clocks.boot - unit.limit <= timerRounding && clocks.untilTimer <= timerRounding,
+        try require(
+          clocks.boot - unit.limit <= timerRounding && clocks.untilTimer <= timerRounding,
           "unit \(peer) gets no answer, though it can have one now")
       }
     }
@@ -151,7 +153,8 @@ extension SimulatedHost {
       life.newest.map { [$0.requestedAt.nanoseconds, $0.expiresAt.nanoseconds] }
         == watch.newest.map { [$0.sentAt, $0.expiresAt] },
       "the engine holds another token of \(name) than the one that verified")
-    try require(life.published == nil || life.newest != nil, "the engine shows a token of \(name) that it does not hold")
+    try require(
+      life.published == nil || life.newest != nil, "the engine shows a token of \(name) that it does not hold")
     guard watch.isStarted else { return }
     if case .requesting = life.phase { return }
     // Work on files that is under way ends later.

@@ -139,7 +139,8 @@ struct SimulatedHost {
     let bound = since + 1300 * second + slowest * 2 + names.map { longestTurn($0) }.reduce(0, max)
     try run(until: bound) { $0.hasRecovered() }
     try require(
-      hasRecovered(), "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(illness.values.sorted())")
+      hasRecovered(),
+      "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(illness.values.sorted())")
   }
 
   private mutating func endTroubles() {
@@ -177,6 +178,8 @@ struct SimulatedHost {
     guard let newest = watch.newest, newest.expiresAt > clocks.boot, life.newest != nil else {
       return "\(name) has no token: \(life.phase)"
     }
+    // A new token that the API rejects can be tried for as long as the present one is valid.
+    if case .probing = life.phase { return nil }
     guard life.failureStreak == nil else { return "\(name) fails" }
     guard newest.client == watch.table.client, newest.issuer == watch.table.issuer else {
       return "\(name) has a token of former settings: \(life.phase)"

@@ -12,6 +12,7 @@ public enum Simulation {
     /// What was broken.
     public var promise: String
 
+    /// The promise, and how to replay the life.
     public var description: String { "\(promise)\nReplay it: make simulate SEED=\(seed)" }
   }
 
