@@ -8,7 +8,7 @@ import Testing
 
   /// The shortest and the longest of 500 waits that a change plans at 0 s.
   private static func waits(_ change: (inout KeySetSchedule, inout SplitMix64) -> Void) -> (Double, Double) {
-    let waits = (0..<500).compactMap { seed -> Double? in
+    let waits = (0..<500).compactMap { (seed: UInt64) -> Double? in
       var random = SplitMix64(seed: seed)
       var schedule = KeySetSchedule()
       change(&schedule, &random)

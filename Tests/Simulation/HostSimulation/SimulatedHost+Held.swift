@@ -14,7 +14,8 @@ extension SimulatedHost {
 
   /// A new token is requested at `refresh_at` of the lifetime, and after `max_age`, whichever is earlier.
   private func lookAtAge(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
-    guard watch.lastSend ?? .min <= newest.sentAt, watch.attempt == nil, watch.held.candidate == nil, watch.failures == nil
+    guard watch.lastSend ?? .min <= newest.sentAt, watch.attempt == nil, watch.held.candidate == nil,
+      watch.failures == nil
     else { return }
     let name = watch.table.name
     let by = max(watch.refreshAt, watch.ableSince, disturbedAt) + 2 * second + longestTurn(name)
@@ -182,7 +183,8 @@ extension SimulatedHost {
     }
     try countReports(name)
     switch reply {
-    case .unknownToken, .newerInPlace: throw BrokenPromise(description: "a report of the token of \(name) gets \(reply)")
+    case .unknownToken, .newerInPlace:
+      throw BrokenPromise(description: "a report of the token of \(name) gets \(reply)")
     case .requested:
       let isSent = watches[name]?.attempt != nil || watch.attempt != nil || watch.held.candidate != nil
       if !isSent { expectRequest(name, "a report") }
