@@ -8,7 +8,8 @@ extension HostEngine {
   mutating func followUp(_ event: LifecycleEvent, _ name: String, at now: BootTime) {
     guard let token = tokens[name] else { return }
     switch event {
-    case .acquired(let times), .started(let times?): if token.lifecycle.newest == times { hold(name, at: now) }
+    case .acquired(let times): if token.lifecycle.newest == times { hold(name, false, at: now) }
+    case .started(let times?): if token.lifecycle.newest == times { hold(name, token.isOfFormerSettings, at: now) }
     default: break
     }
     // Neither the present token nor a better one: an untried one may serve.
@@ -17,7 +18,7 @@ extension HostEngine {
     count(name)
   }
 
-  private mutating func hold(_ name: String, at now: BootTime) {
+  private mutating func hold(_ name: String, _ isOfFormerSettings: Bool, at now: BootTime) {
     guard let plan = tokens[name]?.plan else { return }
     let digest = tokens[name]?.received
     tokens[name]?.digest = digest
@@ -26,6 +27,7 @@ extension HostEngine {
     // A token that came without a probe is tried at once: at a cold start it was published first.
     let isUntried = plan.probesAPI && tokens[name]?.isTried != true
     tokens[name]?.isTried = false
+    tokens[name]?.isOfFormerSettings = isOfFormerSettings
     let wait = isUntried ? .zero : interval(of: plan)
     tokens[name]?.held.replace(checkAfter: isChecked ? wait : nil, at: now)
     if plan.verification == .keySet { readKeySet(for: plan, at: now) }
@@ -45,8 +47,8 @@ extension HostEngine {
       tokens[name]?.isAPIProven = false
       tokens[name]?.isAPIDoubtful = false
     }
-    // Another token comes, which is checked by them.
-    guard let token = tokens[name], token.lifecycle.newest != nil, !change.needsNewToken else { return }
+    if change.needsNewToken { tokens[name]?.isOfFormerSettings = true }
+    guard let token = tokens[name], token.lifecycle.newest != nil else { return }
     let plan = token.plan
     let isChecked = plan.verification == .introspection || plan.probesAPI
     let wait = change.movesAPI && plan.probesAPI ? .zero : interval(of: plan)
@@ -82,7 +84,7 @@ extension HostEngine {
     if token.candidate != nil { performCandidate(name, at: now) }
     if tokens[name]?.held.takeRequest(at: now) ?? false, token.lifecycle.rejection != nil { push(.wanted, name) }
     guard tokens[name]?.held.takeCheck(at: now) ?? false else { return }
-    if token.plan.verification == .introspection { effects.append(.introspect(name)) }
+    if token.plan.verification == .introspection, !token.isOfFormerSettings { effects.append(.introspect(name)) }
     if token.plan.probesAPI { effects.append(.probe(name)) }
     let wait = interval(of: token.plan)
     tokens[name]?.held.check(after: wait, at: now)
@@ -140,6 +142,8 @@ extension HostEngine {
   private mutating func invalidate(
     _ name: String, by evidence: HeldToken.Evidence, _ failure: AcquisitionFailure, at now: BootTime
   ) {
+    // Another server, or the same one for another client, says nothing of it. Its successor is requested already.
+    guard evidence == .api || tokens[name]?.isOfFormerSettings == false else { return }
     let isRequested = tokens[name]?.held.invalidate(by: evidence, at: now) ?? false
     push(.rejected(failure, requests: isRequested), name)
   }
@@ -242,7 +246,7 @@ extension HostEngine {
     guard let token = tokens[name] else { return effects.append(.reply(.unknownToken)) }
     // Its counts are part of the status. Ten thousand reports in a second are four reports of the status.
     status.want(after: StatusSchedule.refreshDelay, tokens: tokens.count, at: now)
-    let held = token.lifecycle.newest == nil ? nil : token.digest
+    let held = token.lifecycle.newest.flatMap { $0.expiresAt > now ? token.digest : nil }
     let verdict =
       rejected.map { tokens[name]?.reports.handle($0, held: held, at: now) }
       ?? tokens[name]?.reports.handleRefresh(held: held, at: now)
@@ -266,7 +270,9 @@ extension HostEngine {
         return failure.kind == .refused ? .rejectedByServer(until - now, failure.code) : .rateLimited(until - now)
       }
       if verdict == .request { push(.wanted, token.plan.name) }
-      if verdict == .requestUnderWay, case .waiting(let until) = token.lifecycle.phase {
+      if verdict == .requestUnderWay, token.lifecycle.failureStreak != nil,
+        case .waiting(let until) = token.lifecycle.phase, until > now
+      {
         return .rateLimited(until - now)
       }
       return .requested

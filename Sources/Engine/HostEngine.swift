@@ -31,9 +31,10 @@ public struct HostEngine: Sendable {
     var isAPIProven = false
     /// Whether the API rejects the token without having accepted one before.
     var isAPIDoubtful = false
-
     /// Whether the API accepted the token that comes next.
     var isTried = false
+    /// Whether the newest token was requested with settings that are not in effect any more.
+    var isOfFormerSettings = false
 
     /// Whether an attempt was sent, and has brought no token in use.
     var isUnderWay: Bool { sentTo != nil || candidate != nil }
@@ -408,6 +409,7 @@ public struct HostEngine: Sendable {
     if token?.needsSuccessor ?? false || state.reports.isAwaitingToken { times?.refreshAt = now }
     if times != nil { status.settle(name) }
     tokens[name]?.isAPIProven = token?.wasAcceptedByAPI ?? false
+    tokens[name]?.isOfFormerSettings = token?.needsSuccessor ?? false
     tokens[name]?.availability = availability
     tokens[name]?.received = token?.digest
     push(.started(restored: times), name)

@@ -1,5 +1,3 @@
-import Engine
-
 /// What a reader finds in the files of all tables. File numbers are those of `SimulatedTable.outputs`.
 struct SimulatedFiles {
   struct Content: Hashable {
@@ -28,15 +26,11 @@ struct IssuedToken: Hashable {
   var table: String
   var issuer: Int
   var client: Int
+  /// The key that signed it.
+  var key: Int
   /// When its request was sent, on the boot-time clock.
   var sentAt: Int64
   var lifetime: Int64
-  /// When it was issued, in the server's time.
-  var issuedAt: Int64
-
-  var digest: TokenDigest {
-    TokenDigest(bytes: (0..<32).map { UInt8(truncatingIfNeeded: $0 < 8 ? id >> ($0 * 8) : 0) })
-  }
 
   /// From then on the API can reject it: a second earlier than it says, because it says whole seconds.
   var expiresAt: Int64 { sentAt + lifetime - second }

@@ -92,6 +92,7 @@ extension SimulatedHost {
     guard stop == nil else { return }
     for name in names {
       guard let watch = watches[name], watch.isStarted else { continue }
+      try lookAtChecks(watch, until: next)
       let fault = try readerFault(watch, until: next)
       let since = fault == nil ? nil : watch.wrongSince ?? clocks.boot
       if since != watch.wrongSince { watches[name]?.wrongSince = since }

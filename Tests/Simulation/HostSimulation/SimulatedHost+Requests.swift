@@ -37,6 +37,7 @@ extension SimulatedHost {
     try require(
       timeout > 0 && timeout <= watch.table.timeout && timeout <= max(10 * second, remaining / 3),
       "an exchange of \(name) may take \(seconds(timeout)) s")
+    try noteSend(watch)
     var attempt = Attempt(number: number, table: watch.table)
     attempt.sent = (clocks.boot, clocks.real)
     attempts[number] = attempt
@@ -51,6 +52,11 @@ extension SimulatedHost {
       hanging.insert(number)
       hungUntil[issuer] = .max
       hadHang = true
+      // Others of the issuer wait for it.
+      for name in names {
+        let by = clocks.boot + second + longestTurn(name)
+        if let must = watches[name]?.mustSend { watches[name]?.mustSend?.by = max(must.by, by) }
+      }
     } else {
       later(length, .exchange(name, number))
     }
@@ -58,9 +64,16 @@ extension SimulatedHost {
 
   mutating func abandon(_ name: String, _ number: UInt64) throws(BrokenPromise) {
     let watch = try watch(name, "the end of an attempt")
-    abandoned.insert(number)
+    if watch.held.candidate == number {
+      // Another token is requested, as the API rejects this one, or a newer one is wanted.
+      abandoned.insert(number)
+      watches[name]?.held.candidate = nil
+      watches[name]?.ableSince = clocks.boot
+      return
+    }
     guard let attempt = watch.attempt else { return }
     try require(attempt.number == number, "another attempt of \(name) is abandoned than the one under way")
+    abandoned.insert(number)
     leave(name, attempt)
   }
 
@@ -84,11 +97,13 @@ extension SimulatedHost {
     case .failure(let failure): post(.finished(name, attempt: number, .failure(failure)))
     case .token(let lifetime):
       let token = IssuedToken(
-        id: nextToken(), table: name, issuer: attempt.table.issuer, client: attempt.table.client, sentAt: sent.boot,
-        lifetime: lifetime, issuedAt: clocks.real)
+        id: nextToken(), table: name, issuer: attempt.table.issuer, client: attempt.table.client,
+        key: issuers[attempt.table.issuer].keys.sign(at: clocks.real, &random), sentAt: sent.boot, lifetime: lifetime)
       attempts[number]?.token = token
       let received = ReceivedToken(
         requestedAt: BootTime(nanoseconds: sent.boot), lifetime: .nanoseconds(lifetime), digest: token.digest)
+      // It came with a new key set.
+      if random.chance(3) { later(1_000_000, .keySet(attempt.table.issuer, isShared: true)) }
       post(.finished(name, attempt: number, .success(received)))
     }
   }
@@ -104,7 +119,13 @@ extension SimulatedHost {
       "\(name) takes a token that was not verified under its settings")
     try require(token.lifetime >= 3 * second, "\(name) takes a token that lives for \(seconds(token.lifetime)) s")
     try require(token.expiresAt > clocks.boot, "\(name) takes a token that has expired")
+    try checkReplacement(watch, number, token)
     watch.former = Watch.Course(of: watch, acceptedAt: clocks.boot)
+    if watch.newest?.issuer != token.issuer { watch.held.since = clocks.boot }
+    watch.held.formerInvalid = watch.held.lastInvalid
+    watch.held.candidate = nil
+    watch.held.isFormer = false
+    watch.mustSend = nil
     watch.newest = token
     watch.recentlyAccepted = watch.recentlyAccepted.filter { clocks.boot - $0 < 5 * second } + [clocks.boot]
     watch.lastHeard = (token.sentAt, token.lifetime / 2)
@@ -121,6 +142,7 @@ extension SimulatedHost {
     let watch = try watch(name, "a failure")
     try require(!abandoned.contains(number), "\(name) notes the failure of an abandoned attempt")
     if let attempt = watch.attempt, attempt.sent == nil { leave(name, attempt) }
+    watches[name]?.held.candidate = nil
     let count = watch.failures?.kind == failure.kind ? (watch.failures?.count ?? 0) + 1 : 1
     watches[name]?.failures = (failure.kind, count)
     watches[name]?.mustSend = nil
@@ -134,10 +156,9 @@ extension SimulatedHost {
     guard case .waiting(let until) = engine.lifecycle(of: name)?.phase else {
       throw BrokenPromise(description: "no pause of \(name) after a failure")
     }
-    // A token that the API does not accept any more counts as none.
-    let isRejected = engine.lifecycle(of: name)?.rejection != nil
-    let remaining = watch.newest.map { $0.expiresAt - clocks.boot } ?? 0
-    let left = isRejected || remaining <= 0 ? nil : seconds(remaining)
+    // With a token that is not accepted, as far as known, the backoff is that without one.
+    let valid = watch.held.invalid == nil ? watch.newest : nil
+    let left = valid.flatMap { $0.expiresAt > clocks.boot ? seconds($0.expiresAt - clocks.boot) : nil }
     let (shortest, longest) = Self.promisedWait(after: failure, count: count, left: left)
     let wait = seconds(until.nanoseconds - clocks.boot)
     try require(

@@ -20,13 +20,13 @@ extension SimulatedHost {
     case .reconsider(let peer): try reconsider(peer)
     case .report(let report): try hear(report)
     case .reportStatus: statusOwedSince = nil
+    case .readKeySet(let server): try readKeySet(server.number)
+    case .introspect(let name): try introspect(name)
+    case .probe(let name): try probe(name)
+    case .probeCandidate(let name, let attempt, let timeout): try probe(name, attempt, timeout.nanoseconds)
+    case .reply(let reply): self.reply = reply
     // Units that have not asked for a token yet are of no concern here.
     case .dismissUnits: break
-    case .readKeySet(let server): readKeySet(server.number)
-    case .introspect(let name): try check(name, isProbe: false)
-    case .probe(let name): try check(name, isProbe: true)
-    case .probeCandidate(let name, let attempt, let timeout): try probe(name, attempt, timeout.nanoseconds)
-    case .reply: try hearReply()
     case .arm(let time):
       try require(time.nanoseconds > clocks.boot, "the timer is armed for the past")
       clocks.arm(time)
@@ -64,9 +64,6 @@ extension SimulatedHost {
     case .work(let name, let number): endWork(name, number)
     case .read(let name, let read): endRead(name, read)
     case .restored(let name, let read, let restored, let token): endRestore(name, read, restored, token)
-    case .keySet(let issuer): endKeySet(issuer)
-    case .check(let name, let token, let isProbe): endCheck(name, token, isProbe)
-    case .probe(let name, let number): endProbe(name, number)
     case .withdrawn(let name):
       stop?.withdrawn.insert(name)
       for output in watches[name]?.table.outputs ?? [] { files[output] = nil }
@@ -76,6 +73,7 @@ extension SimulatedHost {
       stop?.revoked.insert(name)
       stop?.revoking[issuer, default: 1] -= 1
       post(.revoked(name))
+    case .keySet, .introspected, .probed, .candidateProbed: endCheck(job)
     }
   }
 
@@ -94,6 +92,7 @@ extension SimulatedHost {
     removeUnclaimed()
     unseen = (0, 0)
     (statusOwedSince, isReady) = (nil, false)
+    (lastReading, lastSuccessfulReading, lastFailedReading, disturbedAt) = ([:], [:], [:], clocks.boot)
     var change = HostChange(maxRequests: inEffect.maxRequests)
     change.added = inEffect.tables.map(\.plan)
     awaited = Set(names)
@@ -122,6 +121,7 @@ extension SimulatedHost {
     let plan = ReloadPlan(from: inEffect.tables, to: configuration.tables, isStorageChanged: isStorageChanged)
     inEffect = configuration
     fewestRequests = min(fewestRequests, inEffect.maxRequests)
+    (lastReading, disturbedAt) = ([:], clocks.boot)
     noteReload()
     var change = HostChange(maxRequests: inEffect.maxRequests)
     change.removed = plan.removed
@@ -138,6 +138,8 @@ extension SimulatedHost {
       throw BrokenPromise(description: "new settings of \(name), which is in no table")
     }
     watches[name]?.table = table
+    if table.change(from: former).needsNewToken { watches[name]?.held.isFormer = true }
+    if table.api != former.api { watches[name]?.held.isProven = false }
     guard table.outputs != former.outputs else { return }
     for output in former.outputs where !table.outputs.contains(output) && files[output]?.token.table == name {
       files[output] = nil
@@ -192,7 +194,7 @@ extension SimulatedHost {
         requestedAt: BootTime(nanoseconds: found.sentAt), lifetime: .nanoseconds(found.lifetime))
       restored?.needsSuccessor = isSuccessorNeeded
       restored?.digest = found.digest
-      restored?.wasAcceptedByAPI = random.chance(2)
+      restored?.wasAcceptedByAPI = table.api != nil && proven[name] == table.api
       let right = SimulatedFiles.Content(token: found)
       restored?.areFilesRight = table.outputs.allSatisfy { files[$0] == right }
     } else {
@@ -212,6 +214,9 @@ extension SimulatedHost {
     // It can expire after it was read.
     watch.newest = token.flatMap { $0.expiresAt > clocks.boot ? $0 : nil }
     watch.ableSince = clocks.boot
+    watch.held.since = clocks.boot
+    watch.held.isFormer = restored?.needsSuccessor ?? false
+    watch.held.isProven = restored?.wasAcceptedByAPI ?? false
     watch.isSettled = token != nil
     let areRight = restored?.areFilesRight ?? false
     if let token, areRight { watch.promisedUntil = token.expiresAt }

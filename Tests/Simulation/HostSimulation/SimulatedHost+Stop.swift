@@ -83,15 +83,19 @@ extension SimulatedHost {
           expectRequest(name, "the host was suspended during its request")
         }
       }
+    case .credentialRequested(_, let name, _), .credentialAwaited(let name):
+      watches[name]?.held.lastCause = clocks.boot
     case .refreshAll:
-      for name in names where engine.lifecycle(of: name)?.isWaiting ?? false {
+      for name in names { watches[name]?.held.lastCause = clocks.boot }
+      for name in names where watches[name]?.attempt?.sent == nil && watches[name]?.isStarted ?? false {
         expectRequest(name, "a refresh of all tokens")
       }
     case .retryFailing:
+      for name in names { watches[name]?.held.lastCause = clocks.boot }
       for name in names where engine.lifecycle(of: name)?.failureStreak != nil {
-        guard engine.lifecycle(of: name)?.isWaiting ?? false else { continue }
-        expectRequest(name, "failing requests are to be repeated")
+        if watches[name]?.attempt?.sent == nil { expectRequest(name, "failing requests are to be repeated") }
       }
+    case .keySetRead, .checked, .probed: learn(event)
     default: break
     }
   }
@@ -105,7 +109,7 @@ extension SimulatedHost {
       if let must = watch.mustSend { watches[table.name]?.mustSend?.by = max(must.by, by) }
       if watch.table.issuer != table.issuer || watch.table.client != table.client {
         expectRequest(table.name, "its settings have changed")
-      } else if let life = engine.lifecycle(of: table.name), life.failureStreak != nil, life.isWaiting {
+      } else if engine.lifecycle(of: table.name)?.failureStreak != nil, watch.attempt?.sent == nil {
         expectRequest(table.name, "failing requests are repeated at a reload")
       }
     }
@@ -115,18 +119,19 @@ extension SimulatedHost {
     // Nothing is due while the files of the previous run are read.
     let isDue = stop != nil || !units.isEmpty || watches.values.contains(where: \.isStarted)
     try require(clocks.isArmed || !isDue, "no timer is armed")
-    try require(unanswered == 0, "a report of an application has no answer")
     if stop != nil {
       try require(units.isEmpty, "\(units.count) units have no answer at the stop")
     } else {
       for (peer, unit) in units where unit.limit <= clocks.boot && !clocks.areTimersBlind {
-        try require(
-          clocks.boot - unit.limit <= timerRounding && clocks.untilTimer <= timerRounding,
+        try require(clocks.boot - unit.limit <= timerRounding && clocks.untilTimer <= timerRounding,
           "unit \(peer) gets no answer, though it can have one now")
       }
     }
     guard stop == nil else { return }
-    for name in names { try checkState(name) }
+    for name in names {
+      try checkState(name)
+      try checkHeld(name)
+    }
     guard wasConfigured else { return }
     wasConfigured = false
     // A request with other settings begins anew.
@@ -153,8 +158,7 @@ extension SimulatedHost {
       life.newest.map { [$0.requestedAt.nanoseconds, $0.expiresAt.nanoseconds] }
         == watch.newest.map { [$0.sentAt, $0.expiresAt] },
       "the engine holds another token of \(name) than the one that verified")
-    try require(
-      life.published == nil || life.newest != nil, "the engine shows a token of \(name) that it does not hold")
+    try require(life.published == nil || life.newest != nil, "the engine shows a token of \(name) that it does not hold")
     guard watch.isStarted else { return }
     if case .requesting = life.phase { return }
     // Work on files that is under way ends later.

@@ -7,7 +7,9 @@ extension SimulatedHost {
     if isPrinted { History.write(trouble, at: clocks.boot) }
     let now = clocks.boot
     switch trouble {
-    case .step(let step): move(step)
+    case .step(let step):
+      disturbedAt = now
+      move(step)
     case .suspend(let length):
       clocks.suspend(length)
       unseen.sleep += length
@@ -38,12 +40,9 @@ extension SimulatedHost {
       if isRunning, stop == nil { ask(name, earlier: earlier) }
     case .unitWaitsInKernel:
       if let name = random.choose(names), stop == nil { post(.credentialAwaited(token: name)) }
-    case .applicationReports:
-      guard isRunning, stop == nil, let name = random.choose(names) else { return }
-      // Of the newest token, of another one, or only the wish for a newer one.
-      let digests = [watches[name]?.newest?.digest, TokenDigest(bytes: [UInt8](repeating: 7, count: 32)), nil]
-      unanswered += 1
-      post(.reported(name, rejected: digests[Int(random.draw(3))]))
+    case .revoked:
+      if let name = random.choose(names), let newest = watches[name]?.newest { revoked[newest.id] = clocks.real }
+    case .reported(let report, let count): if isRunning, stop == nil { self.report(report, times: count) }
     case .statusChanges:
       post(.statusChanged)
       if isRunning, stop == nil { oweStatus() }
@@ -58,6 +57,7 @@ extension SimulatedHost {
 
   /// After a suspend or a pause, no connection works.
   private mutating func loseConnections(after length: Int64) {
+    disturbedAt = clocks.boot
     for name in names {
       watches[name]?.ableSince = clocks.boot
       if watches[name]?.attempt?.sent != nil { watches[name]?.attempt?.isCut = true }

@@ -18,9 +18,7 @@ extension SimulatedHost {
         unit.limit = min(unit.limit, since + (newest.expiresAt - since) / 2)
         if newest.expiresAt - now >= watch.table.minValidity || newest.sentAt >= since {
           unit.limit = now
-        } else if watch.attempt == nil, engine.lifecycle(of: name)?.failureStreak == nil,
-          engine.lifecycle(of: name)?.isWaiting ?? false
-        {
+        } else if watch.attempt == nil, watch.held.candidate == nil, engine.lifecycle(of: name)?.failureStreak == nil {
           expectRequest(name, "a unit waits for a token that is valid for longer")
         }
       }
@@ -66,7 +64,7 @@ extension SimulatedHost {
     for (peer, unit) in units {
       try require(
         next - unit.limit <= timerRounding,
-        "unit \(peer) has no answer \(next - unit.limit) ns after its time")
+        "unit \(peer) has no answer \(next - unit.limit) ns after its time, \(seconds(next - unit.since)) s after it asked")
     }
   }
 
@@ -74,7 +72,10 @@ extension SimulatedHost {
 
   mutating func hear(_ report: HostReport) throws(BrokenPromise) {
     switch report {
-    case .clock, .unprovenAPI: break
+    case .clock: break
+    case .unprovenAPI(let name, _):
+      let isProven = try watch(name, "a report").held.isProven
+      try require(!isProven, "the API of \(name) is doubted, though it has accepted a token")
     case .ready:
       try require(!isReady, "ready twice")
       isReady = true

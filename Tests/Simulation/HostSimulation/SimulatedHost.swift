@@ -14,11 +14,12 @@ struct SimulatedHost {
     case work(String, UInt64)
     case read(String, Int)
     case restored(String, Int, RestoredToken?, IssuedToken?)
-    case keySet(Int)
-    case check(String, IssuedToken, isProbe: Bool)
-    case probe(String, UInt64)
     case withdrawn(String)
     case revoked(String)
+    case keySet(Int, isShared: Bool)
+    case introspected(String, IssuedToken)
+    case probed(String, IssuedToken)
+    case candidateProbed(String, UInt64)
   }
 
   /// A stop that is under way.
@@ -42,6 +43,20 @@ struct SimulatedHost {
   let troublesEnd: Int64
 
   var issuers: [SimulatedIssuer] = []
+  var apis: [SimulatedAPI] = []
+  /// The tokens that were revoked at their server, and when, by the clock of the world.
+  var revoked: [Int: Int64] = [:]
+  /// When the key set of an issuer was last read by the schedule, when it was read for whatever reason, and when a
+  /// reading last brought nothing.
+  var lastReading: [Int: Int64] = [:]
+  var lastSuccessfulReading: [Int: Int64] = [:]
+  var lastFailedReading: [Int: Int64] = [:]
+  /// When the process last started, was suspended, or took new settings.
+  var disturbedAt: Int64 = 0
+  /// The reply to the report that is being handled.
+  var reply: ReportReply?
+  /// The tables whose API has accepted a token, as the status document keeps them over a restart.
+  var proven: [String: Int] = [:]
   var files = SimulatedFiles()
   /// The configuration file, and the settings that the process has taken from it.
   var configuration: SimulatedConfiguration
@@ -74,8 +89,6 @@ struct SimulatedHost {
   /// The tables with which the process began.
   var awaited: Set<String> = []
   var wasConfigured = false
-  /// How many reports of applications have no answer yet.
-  var unanswered = 0
   /// What has not been as it should be since the end of all troubles.
   private var illness: [String: String] = [:]
 
@@ -101,12 +114,14 @@ struct SimulatedHost {
   init(seed: UInt64) {
     var random = SplitMix64(seed: seed)
     let start = clocks.boot
-    let base = (random.chance(30) ? 20_000 : [3, 10, 60, 300, 3600][Int(random.draw(5))]) * second
+    let isLong = random.chance(40)
+    let lifetimes: [Int64] = isLong ? [86_400, 2_629_743, 31_536_000] : [3, 10, 60, 300, 3600]
+    let base = (random.chance(30) ? 20_000 : random.choose(lifetimes) ?? 60) * second
     let issuerCount = random.chance(2) ? 1 : random.pick(2...5)
     for _ in 0..<issuerCount { issuers.append(SimulatedIssuer(lifetime: base, from: start, random: &random)) }
     // Most lives are short: a host with many tokens costs as much as many hosts.
     let count =
-      switch random.draw(100) {
+      switch isLong ? 0 : random.draw(100) {
       case 0..<55: random.pick(1...2)
       case 55..<85: random.pick(3...6)
       case 85..<98: random.pick(7...15)
@@ -116,7 +131,10 @@ struct SimulatedHost {
     inEffect = configuration
     fewestRequests = configuration.maxRequests
     let longest = issuers.map(\.length).max() ?? 0
-    let length = min(longest, max(600 * second, 40_000 * second / count))
+    let length = min(longest, max(600 * second, (isLong ? 120_000 : 40_000) * second / count))
+    for _ in 0..<SimulatedConfiguration.apis {
+      apis.append(SimulatedAPI(from: start, length: length, random: &random))
+    }
     troublesEnd = start + length
     hasWatchdog = random.chance(2)
     troubles = Trouble.all(from: start, length: length, lifetime: longest / 3, &random)
@@ -136,15 +154,15 @@ struct SimulatedHost {
     // At most 60 s without a token, 1000 s with one, 330 s after a rejection; and attempts that began before. A pause
     // of the virtual machine is seen two minutes later.
     let slowest = issuers.map(\.timeout).max() ?? 0
-    let bound = since + 1300 * second + slowest * 2 + names.map { longestTurn($0) }.reduce(0, max)
+    let bound = since + 1370 * second + SimulatedAPI.longestLearning + slowest * 2 + names.map { longestTurn($0) }.reduce(0, max)
     try run(until: bound) { $0.hasRecovered() }
     try require(
-      hasRecovered(),
-      "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(illness.values.sorted())")
+      hasRecovered(), "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(illness.values.sorted())")
   }
 
   private mutating func endTroubles() {
-    for index in issuers.indices { issuers[index].recover() }
+    for index in issuers.indices { issuers[index].recover(at: clocks.real) }
+    for index in apis.indices { apis[index].recover() }
     troubles = []
     (diskFullUntil, readOnlyUntil, diskHangsUntil, secretsHangUntil, secretsBrokenUntil) = (0, 0, 0, 0, 0)
     nextExchangeHangs = false
@@ -178,8 +196,6 @@ struct SimulatedHost {
     guard let newest = watch.newest, newest.expiresAt > clocks.boot, life.newest != nil else {
       return "\(name) has no token: \(life.phase)"
     }
-    // A new token that the API rejects can be tried for as long as the present one is valid.
-    if case .probing = life.phase { return nil }
     guard life.failureStreak == nil else { return "\(name) fails" }
     guard newest.client == watch.table.client, newest.issuer == watch.table.issuer else {
       return "\(name) has a token of former settings: \(life.phase)"
@@ -249,12 +265,14 @@ struct SimulatedHost {
   private mutating func handle(_ event: HostEvent) throws(BrokenPromise) {
     handled += 1
     noteBefore(event)
+    let before = noteReport(event)
     let effects = engine.handle(event, at: clocks.now)
     if isPrinted { History.write(event, effects, at: clocks.boot) }
     for effect in effects {
       guard isRunning else { return }
       try perform(effect)
     }
+    if let before { try checkReply(before) }
     if case .heartbeat = event { try checkHeartbeat() }
   }
 

@@ -25,52 +25,50 @@ struct SimulatedIssuer {
   private var documentsUntil = Int64.min
   private var fetchEndsAt = Int64.min
   private var rotations: [Int64] = []
+  private(set) var keys: SimulatedKeys
+  /// How long it calls its key set fresh.
+  let freshness: Int64?
+  /// Its troubles last as long as with tokens of this lifetime.
+  private let pace: Int64
   /// When an attempt failed though it was available.
   private var hiccups: [Int64] = []
-  /// When it withdrew its keys: tokens that were issued before are not accepted any more.
-  private var withdrawals: [Int64] = []
 
   init(lifetime base: Int64, from start: Int64, random: inout SplitMix64) {
     lifetime = base * (random.chance(2) ? 1 : random.pick(1...3)) + random.draw(second)
-    latency = min(random.pick(1...2000) * 1_000_000, lifetime / 60)
-    timeout = max(latency, min(30 * second, lifetime / 20))
+    pace = min(lifetime, 43_200 * second)
+    latency = min(random.pick(1...2000) * 1_000_000, pace / 60)
+    timeout = max(latency, min(30 * second, pace / 20))
     documentDelay = random.chance(2) ? 0 : random.draw(min(timeout, 10 * second))
-    documentLife = random.draw(lifetime * 2)
+    documentLife = random.draw(pace * 2)
+    let freshnesses: [Int64?] = [nil, nil, 0, 30, 300, 3600]
+    freshness = (random.choose(freshnesses) ?? nil).map { $0 * second }
+    keys = SimulatedKeys(from: start, length: pace * 3, random: &random)
     let end = start + length
     var time = start
     while time < end {
-      time += random.draw(lifetime * 2)
+      time += random.draw(pace * 2)
       parts.append((time, .well))
-      time += random.draw(lifetime * 3 / 2)
+      time += random.draw(pace * 3 / 2)
       let states: [State] = [
         .down, .down, .refusing, .busy(.seconds(random.draw(1001))), .erratic, .forging,
       ]
       parts.append((time, states[Int(random.draw(Int64(states.count)))]))
     }
-    withdrawals = (0..<random.draw(3)).map { _ in start + random.draw(length) }
     rotations = (0..<random.draw(3)).map { _ in start + random.draw(length) }.sorted(by: >)
   }
 
   /// How long it has troubles.
-  var length: Int64 { lifetime * 3 }
+  var length: Int64 { pace * 3 }
 
   /// Makes it available from now on.
-  mutating func recover() {
+  mutating func recover(at time: Int64) {
+    keys.rest(at: time)
     parts = []
     rotations = []
   }
 
-  /// Whether a token that was issued at that time is accepted now.
-  func accepts(_ issuedAt: Int64, at now: Int64) -> Bool { !withdrawals.contains { $0 > issuedAt && $0 <= now } }
-
-  /// What identifies the key set of that time.
-  func keySet(at now: Int64) -> String { "keys \(withdrawals.filter { $0 <= now }.count)" }
-
-  /// Whether a document can be read now.
-  func isReadable(at now: Int64) -> Bool { isWell(at: now) }
-
   private func state(at time: Int64) -> State { parts.first { $0.until > time }?.state ?? .well }
-  private func isWell(at time: Int64) -> Bool { if case .well = state(at: time) { true } else { false } }
+  func isWell(at time: Int64) -> Bool { if case .well = state(at: time) { true } else { false } }
 
   /// The spans between `start` and `end` in which it was available, and every attempt succeeded.
   func wellSpans(from start: Int64, to end: Int64) -> [(start: Int64, end: Int64)] {

@@ -16,12 +16,15 @@ struct SimulatedTable: PlannedSettings, Hashable {
   var minValidity: Int64 = 0
   var revokesOnStop = false
   var verification = HeldTokenVerification.none
-  var probesAPI = false
-  var maxAge: Int64 = 86_400 * second
+  var recheckInterval = 900 * second
+  var maxAge = 86_400 * second
+  /// The number of its API.
+  var api: Int?
 
   func change(from former: Self) -> TokenChange {
     TokenChange(
-      needsNewToken: issuer != former.issuer || client != former.client, movesFiles: outputs != former.outputs)
+      needsNewToken: issuer != former.issuer || client != former.client, movesFiles: outputs != former.outputs,
+      movesAPI: api != former.api)
   }
 
   var mayHang: Bool { outputs.contains(where: SimulatedFiles.isPersistent) }
@@ -39,7 +42,8 @@ struct SimulatedTable: PlannedSettings, Hashable {
     plan.minValidity = .nanoseconds(minValidity)
     plan.revokesOnStop = revokesOnStop
     plan.verification = verification
-    plan.probesAPI = probesAPI
+    plan.recheckInterval = .nanoseconds(recheckInterval)
+    plan.probesAPI = api != nil
     return plan
   }
 }
@@ -51,6 +55,8 @@ struct SimulatedConfiguration {
   private var lastTable = 0
   private var lastClient = 0
   private var lastOutput = 0
+  /// How many APIs there are.
+  static let apis = 3
   private let issuers: Int
   private let timeouts: [Int64]
 
@@ -118,9 +124,10 @@ struct SimulatedConfiguration {
     tables[index].readsFiles = random.chance(4)
     tables[index].minValidity = random.chance(2) ? 0 : random.draw(120 * second)
     tables[index].revokesOnStop = random.chance(3)
-    tables[index].verification = [.none, .keySet, .introspection][Int(random.draw(3))]
-    tables[index].probesAPI = random.chance(4)
-    tables[index].maxAge = random.chance(4) ? random.pick(60 * second...3600 * second) : 86_400 * second
+    tables[index].verification = random.choose([.keySet, .keySet, .introspection, .none]) ?? .none
+    tables[index].recheckInterval = (random.choose([60, 60, 300, 900, 900, 3600, 86_400]) ?? 900) * second
+    tables[index].maxAge = (random.choose([86_400, 86_400, 86_400, 21_600, 3600, 600, 60]) ?? 86_400) * second
+    tables[index].api = random.chance(2) ? Int(random.draw(Int64(Self.apis))) : nil
   }
 
   private mutating func newOutputs(_ random: inout SplitMix64) -> [Int] {

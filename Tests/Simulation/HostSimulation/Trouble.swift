@@ -29,7 +29,14 @@ enum Trouble {
   case unitAsks(earlier: Int64)
   case unitWaitsInKernel
   case statusChanges
-  case applicationReports
+  // Held tokens.
+  /// The server revokes a token.
+  case revoked
+  /// An application reports that the API rejected a token, so many times.
+  case reported(Report, times: Int)
+
+  /// What an application reports.
+  enum Report { case held, former, foreign, wish, unknownTable }
 
   /// One of all troubles, in a life whose tokens live for `lifetime`.
   static func random(lifetime: Int64, _ random: inout SplitMix64) -> Trouble {
@@ -48,8 +55,8 @@ enum Trouble {
       .restart(random.draw(lifetime), losesFiles: false), .restart(0, losesFiles: false),
       .restart(random.draw(lifetime), losesFiles: true), .stop(random.draw(lifetime)), .stop(0),
       .unitAsks(earlier: 0), .unitAsks(earlier: 0), .unitAsks(earlier: 0), .unitAsks(earlier: random.draw(80 * second)),
-      .unitWaitsInKernel, .statusChanges,
-      .applicationReports, .applicationReports,
+      .unitWaitsInKernel, .statusChanges, .revoked, .revoked, .reported(.held, times: 1), .reported(.held, times: 1),
+      .reported(random.choose([.held, .former, .foreign, .wish, .unknownTable]) ?? .held, times: 1),
     ]
     return all[Int(random.draw(Int64(all.count)))]
   }
@@ -65,12 +72,17 @@ enum Trouble {
     // Many of one kind in quick succession.
     if random.chance(10) {
       let at = start + random.draw(length)
-      let step = random.draw(second / 2)
+      let step = random.draw(random.chance(2) ? second / 2 : length / 50)
       let kinds: [Trouble] = [
-        .refreshAll, .deleted(isNoticed: true), .forged(isNoticed: true), .reload, .unitAsks(earlier: 0),
+        .refreshAll, .deleted(isNoticed: true), .forged(isNoticed: true), .reload, .unitAsks(earlier: 0), .revoked,
+        .reported(.held, times: 1), .reported(.held, times: 1),
       ]
       let kind = kinds[Int(random.draw(Int64(kinds.count)))]
       for index in 0..<random.pick(5...40) { troubles.append((at + index * step, kind)) }
+    }
+    if random.chance(40) {
+      let count = random.choose([100, 100, 100, 1000, 10_000]) ?? 100
+      troubles.append((start + random.draw(length), .reported(random.chance(4) ? .wish : .held, times: count)))
     }
     // Several within a second.
     if random.chance(5) {

@@ -16,7 +16,11 @@ struct Watch {
     // With the settings at its arrival: later ones do not change when it is refreshed.
     didSet {
       if let newest, newest != oldValue {
-        refreshAt = newest.sentAt + Int64(Double(newest.lifetime - second) * table.refreshAt)
+        refreshAt = newest.sentAt + max(second, min(Int64(Double(newest.lifetime - second) * table.refreshAt), table.maxAge))
+      }
+      if newest != oldValue {
+        held.invalid = nil
+        held.isReported = false
       }
     }
   }
@@ -48,8 +52,6 @@ struct Watch {
   var wrongSince: Int64?
   /// Another process has modified a file, which the daemon has not examined since.
   var isUnnoticed = false
-  /// The key sets that did not verify one of its tokens.
-  var evidence: Set<String> = []
   /// Until then a request must have been sent.
   var mustSend: (by: Int64, why: String)?
   /// The times at which files that another process modified were written again.
@@ -59,8 +61,12 @@ struct Watch {
   /// Whether the token was published or rejected, so that the daemon can be ready.
   var isSettled = false
 
+  /// The checks of the newest token.
+  var held: HeldWatch
+
   init(_ table: SimulatedTable, at now: Int64) {
     self.table = table
+    held = HeldWatch(at: now)
     ableSince = now
   }
 
@@ -102,6 +108,8 @@ struct Attempt {
   var isCut = false
   /// The token that it brought.
   var token: IssuedToken?
+  /// The probe of it at the API: when the first and the last one began, and what the last one said.
+  var probe: (first: Int64, last: Int64, answer: SimulatedAPI.Answer?)?
 }
 
 /// A unit that waits for its credential.

@@ -1,0 +1,251 @@
+import Base
+import Engine
+
+/// The promises for tokens that are held: to applications, to servers, and to the API.
+extension SimulatedHost {
+  /// Checks what applications and servers see of the checks until the next event.
+  func lookAtChecks(_ watch: Watch, until next: Int64) throws(BrokenPromise) {
+    guard !clocks.areTimersBlind, let newest = watch.newest, newest.expiresAt > clocks.boot else { return }
+    try lookAtAge(watch, newest, until: next)
+    try lookAtCandidate(watch, newest, until: next)
+    try lookAtIntervals(watch, newest, until: next)
+    try lookAtInvalid(watch, newest, until: next)
+  }
+
+  /// A new token is requested at `refresh_at` of the lifetime, and after `max_age`, whichever is earlier.
+  private func lookAtAge(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
+    guard watch.lastSend ?? .min <= newest.sentAt, watch.attempt == nil, watch.held.candidate == nil, watch.failures == nil
+    else { return }
+    let name = watch.table.name
+    let by = max(watch.refreshAt, watch.ableSince, disturbedAt) + 2 * second + longestTurn(name)
+    try require(next <= by, "no request of \(name) \(seconds(next - newest.sentAt)) s after the last one")
+  }
+
+  /// A new token is withheld only while the present one is better, and not for ever.
+  private func lookAtCandidate(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
+    guard let number = watch.held.candidate, let attempt = attempts[number], let token = attempt.token,
+      let probe = attempt.probe
+    else { return }
+    let name = watch.table.name
+    let end = max(newest.expiresAt - (newest.expiresAt - newest.sentAt) / 10, disturbedAt)
+    try require(next <= end + second, "a token of \(name) is withheld \(seconds(next - end)) s too long")
+    let pause = next - max(probe.last, disturbedAt)
+    try require(pause <= 81 * second, "a new token of \(name) is not tried for \(seconds(pause)) s")
+    let refresh = min(Int64(Double(token.lifetime - second) * attempt.table.refreshAt), attempt.table.maxAge)
+    let limit = max(token.sentAt + max(second, refresh), probe.first + 10 * second, disturbedAt)
+    try require(next <= limit + 2 * second, "\(name) has tried the same token since \(seconds(next - probe.first)) s")
+  }
+
+  /// Key sets are read, and tokens are checked, at least once in each interval.
+  private func lookAtIntervals(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
+    let (table, held) = (watch.table, watch.held)
+    let start = max(disturbedAt, held.since)
+    if table.verification == .keySet, newest.issuer == table.issuer {
+      // A reading whose result is lost is repeated after two minutes.
+      let wait = next - max(start, lastReading[table.issuer] ?? .min, lastSuccessfulReading[table.issuer] ?? .min)
+      let longest = max(table.recheckInterval, 120 * second) + 2 * issuers[table.issuer].timeout + second
+      try require(wait <= longest, "the key set of \(table.name) is not read for \(seconds(wait)) s")
+    }
+    let longest = max(table.recheckInterval, 60 * second) + second
+    if table.verification == .introspection, !held.isFormer {
+      let wait = next - max(start, watch.ableSince, held.lastIntrospection ?? .min)
+      try require(wait <= longest, "\(table.name) is not introspected for \(seconds(wait)) s")
+    }
+    if table.api != nil {
+      let wait = next - max(start, watch.ableSince, held.lastProbe ?? .min)
+      try require(wait <= longest, "the API is not asked about \(table.name) for \(seconds(wait)) s")
+    }
+  }
+
+  /// An application has a token that is accepted at most an interval, and one attempt, after the present one ceased to
+  /// be, if its server was available.
+  private func lookAtInvalid(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
+    let (table, held) = (watch.table, watch.held)
+    guard newest.issuer == table.issuer, !held.isFormer else { return }
+    let server = issuers[table.issuer]
+    let offset = clocks.real - clocks.boot
+    var end: Int64?
+    switch table.verification {
+    case .keySet where !server.keys.isBalanced: end = server.keys.withdrawal(of: newest.key, at: clocks.real)
+    case .introspection: end = revoked[newest.id]
+    default: break
+    }
+    guard let end else { return }
+    var start = max(end - offset, watch.ableSince, disturbedAt)
+    start = max(start, table.verification == .keySet ? lastFailedReading[table.issuer] ?? .min : held.lastLoss)
+    if table.readsFiles { start = max(start, secretsHangUntil + 61 * second, secretsBrokenUntil) }
+    start = max(start, hungUntil[table.issuer] ?? .min)
+    guard start < next, let span = server.wellSpans(from: start + offset, to: next + offset).last,
+      span.end == next + offset
+    else { return }
+    var longest = max(table.recheckInterval, 60 * second) + 65 * second + 2 * longestTurn(table.name)
+    longest += 6 * server.timeout + 2 * server.documentDelay
+    if watch.wasRefused || watch.wasAskedToWait { longest += 330 * second }
+    // Requests for tokens that become invalid again and again are rarer.
+    if let former = held.formerInvalid, start - former < 7200 * second { longest += 1800 * second }
+    try require(
+      span.end - span.start <= longest,
+      "an application of \(table.name) has had a token that is not accepted for \(seconds(span.end - span.start)) s")
+  }
+
+  /// A valid token that the API accepts is not replaced by one that it rejects, unless it is about to expire.
+  func checkReplacement(_ watch: Watch, _ number: UInt64, _ token: IssuedToken) throws(BrokenPromise) {
+    let now = clocks.boot
+    guard watch.table.api != nil, let present = watch.newest, present.expiresAt > now, !watch.held.isBad,
+      now < present.expiresAt - (present.expiresAt - present.sentAt) / 10
+    else { return }
+    let name = watch.table.name
+    guard let probe = attempts[number]?.probe else {
+      throw BrokenPromise(description: "a valid token of \(name) is replaced by one that was not tried")
+    }
+    switch probe.answer {
+    case .rejected:
+      try require(!watch.held.isProven, "a valid token of \(name) is replaced by one that the API rejects")
+    case nil:
+      try require(now - probe.last >= 20 * second, "a token of \(name) is replaced before the API has answered")
+    case .accepted, .unknown: break
+    }
+  }
+
+  /// Two key sets that alternate cause a request each, and then fewer and fewer.
+  mutating func noteSend(_ watch: Watch) throws(BrokenPromise) {
+    let (name, held) = (watch.table.name, watch.held)
+    guard watch.table.api == nil, held.invalid == .keyWithdrawn, watch.failures == nil, watch.mustSend == nil,
+      let newest = watch.newest, clocks.boot < newest.sentAt + (watch.refreshAt - newest.sentAt) / 10 * 9,
+      clocks.boot - max(held.lastCause, disturbedAt) > 70 * second + longestTurn(name),
+      clocks.boot - (held.lastReport ?? 0) > 1900 * second
+    else { return }
+    var sends = held.sends
+    if let last = sends.last, clocks.boot - last >= 3600 * second { sends = [] }
+    sends.append(clocks.boot)
+    watches[name]?.held.sends = sends
+    guard issuers[watch.table.issuer].keys.isBalanced, sends.count > 2 else { return }
+    let shortest = (0..<sends.count - 2).reduce(0) { $0 + min(60 << Int64(min($1, 10)), 1800) * second }
+    let span = clocks.boot - sends[0]
+    try require(
+      span >= shortest, "two key sets of \(name) cause \(sends.count) requests in \(seconds(span)) s")
+  }
+
+  // MARK: Reports
+
+  /// An application reports a token, or wants a new one.
+  mutating func report(_ report: Trouble.Report, times: Int) {
+    let name = if case .unknownTable = report { "other" } else { random.choose(names) ?? "" }
+    let newest = watches[name]?.newest
+    let digest: TokenDigest? =
+      switch report {
+      case .wish: nil
+      case .held: newest?.digest ?? TokenDigest(bytes: [UInt8](repeating: 1, count: 32))
+      case .former: TokenDigest(bytes: [UInt8](repeating: 2, count: 32))
+      case .foreign, .unknownTable: TokenDigest(bytes: [UInt8](repeating: 3, count: 32))
+      }
+    for _ in 0..<times { post(.reported(name, rejected: digest)) }
+  }
+
+  /// A report, and what was known before it.
+  struct ReportBefore {
+    var name: String
+    var watch: Watch?
+    /// Whether the application has not seen the newest token.
+    var isOutdated: Bool
+    /// Whether nothing was reported for an hour.
+    var isFirst: Bool
+  }
+
+  mutating func noteReport(_ event: HostEvent) -> ReportBefore? {
+    guard case .reported(let name, let digest) = event, stop == nil else { return nil }
+    reply = nil
+    let now = clocks.boot
+    guard let watch = watches[name] else {
+      return ReportBefore(name: name, watch: nil, isOutdated: false, isFirst: false)
+    }
+    let newest = watch.newest.flatMap { $0.expiresAt > now ? $0 : nil }
+    let isOutdated = digest != nil && newest != nil && newest?.digest != digest
+    let isFirst = watch.held.lastReport.map { now - $0 >= 3600 * second } ?? true
+    if !isOutdated {
+      if isFirst { watches[name]?.held.series = 0 }
+      watches[name]?.held.lastReport = now
+      watches[name]?.held.lastCause = now
+      if digest != nil, newest != nil { watches[name]?.held.isReported = true }
+    }
+    return ReportBefore(name: name, watch: watch, isOutdated: isOutdated, isFirst: isFirst)
+  }
+
+  mutating func checkReply(_ before: ReportBefore) throws(BrokenPromise) {
+    let name = before.name
+    guard let reply else { throw BrokenPromise(description: "a report of \(name) gets no reply") }
+    guard let watch = before.watch else {
+      return try require(reply == .unknownToken, "a report of a table that does not exist gets \(reply)")
+    }
+    guard !before.isOutdated else {
+      return try require(reply == .newerInPlace, "a report of a former token of \(name) gets \(reply)")
+    }
+    try countReports(name)
+    switch reply {
+    case .unknownToken, .newerInPlace: throw BrokenPromise(description: "a report of the token of \(name) gets \(reply)")
+    case .requested:
+      let isSent = watches[name]?.attempt != nil || watch.attempt != nil || watch.held.candidate != nil
+      if !isSent { expectRequest(name, "a report") }
+    case .rateLimited(let wait):
+      let series = watches[name]?.held.series ?? 0
+      let longest = watch.failures == nil ? min(1 << max(0, series - 1), 1800) : 1100
+      try require(
+        wait > .zero && wait <= .seconds(longest), "a report of \(name) waits \(wait.seconds) s, not \(longest) s")
+      try require(!before.isFirst, "the first report of \(name) for an hour has to wait")
+      expectRequest(name, "a report that had to wait", after: wait.nanoseconds)
+    case .rejectedByServer(let wait, _):
+      try require(watch.wasRefused || watch.wasAskedToWait, "a report of \(name) is kept back by no server")
+      try require(wait > .zero && wait <= .seconds(331), "a report of \(name) is kept back for \(wait.seconds) s")
+      expectRequest(name, "a report that the server keeps back", after: wait.nanoseconds)
+    }
+  }
+
+  /// The requests that reports cause wait longer each time.
+  private mutating func countReports(_ name: String) throws(BrokenPromise) {
+    guard let held = watches[name]?.held, let requested = engine.reports(of: name)?.requested,
+      requested != held.requested
+    else { return }
+    try require(requested == held.requested + 1, "reports of \(name) cause several requests at once")
+    if let last = held.lastRequested, held.series > 0 {
+      let shortest = min(1 << Int64(min(held.series - 1, 20)), 1800) * second
+      try require(
+        clocks.boot - last >= shortest,
+        "reports of \(name) cause request \(held.series + 1) after \(seconds(clocks.boot - last)) s")
+    }
+    watches[name]?.held.requested = requested
+    watches[name]?.held.lastRequested = clocks.boot
+    watches[name]?.held.series += 1
+  }
+
+  // MARK: After each event
+
+  mutating func checkHeld(_ name: String) throws(BrokenPromise) {
+    guard let life = engine.lifecycle(of: name), let watch = watches[name], watch.isStarted else { return }
+    let held = watch.held
+    try require(
+      life.rejection?.code == held.invalid,
+      "the status says \(life.rejection?.code.rawValue ?? "nothing") of \(name), and \(held.invalid?.rawValue ?? "nothing") "
+        + "is known")
+    if held.candidate != nil {
+      try require(watch.newest != nil, "a token of \(name) is withheld, and there is no other one")
+      try require(!held.isBad, "a token of \(name) is withheld, and the present one is not accepted")
+    }
+    try countReports(name)
+    try checkAvailability(name, hasToken: life.published != nil && held.invalid == nil)
+  }
+
+  private mutating func checkAvailability(_ name: String, hasToken: Bool) throws(BrokenPromise) {
+    guard let totals = engine.availability(of: name)?.totals(at: clocks.now.monotonic) else {
+      throw BrokenPromise(description: "the availability of \(name) is not counted")
+    }
+    var count = watches[name]?.held.availability ?? (0, 0, hasToken, clocks.mono)
+    let passed = clocks.mono - count.since
+    if count.hasToken { count.available += passed } else { count.unavailable += passed }
+    (count.hasToken, count.since) = (hasToken, clocks.mono)
+    watches[name]?.held.availability = count
+    try require(
+      totals.available.nanoseconds == count.available && totals.unavailable.nanoseconds == count.unavailable,
+      "\(name) was available for \(seconds(count.available)) s of \(seconds(count.available + count.unavailable)) s, not "
+        + "\(totals.available.seconds) s of \(totals.elapsed.seconds) s")
+  }
+}
