@@ -151,7 +151,9 @@ struct APIProbeTests {
       daemon.signal(signal)
       _ = try await scene.ending(of: daemon)
       daemon = try scene.startDaemon()
-      try await scene.wait(for: "the status of the new run") { daemon.status?.pid == daemon.process.pid }
+      try await scene.wait(for: "the new run") {
+        daemon.status?.pid == daemon.process.pid && daemon.status?.isReady == true
+      }
       #expect(token(daemon)?.apiAcceptedAt ?? 0 >= accepted)
       #expect(scene.token() == first)
       let rejections = scene.sandbox.counts.apiRefusals["unknownKey", default: 0]
