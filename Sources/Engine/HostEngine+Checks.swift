@@ -259,24 +259,25 @@ extension HostEngine {
   }
 
   private mutating func reply(to verdict: RejectionReports.Verdict, _ token: Token, at now: BootTime) -> ReportReply {
+    guard verdict != .newerInPlace else { return .newerInPlace }
+    var earliest = now
+    if case .rateLimited(let until) = verdict { earliest = until }
+    // A server that rejects the client, or asks to wait, is obeyed, but not for longer.
+    if let until = token.lifecycle.heldBackUntil, until > earliest, let failure = token.lifecycle.failureStreak?.failure {
+      push(.wanted, token.plan.name)
+      // A busy server rejects no client.
+      return failure.kind == .refused ? .rejectedByServer(until - now, failure.code) : .rateLimited(until - now)
+    }
     switch verdict {
-    case .newerInPlace: return .newerInPlace
-    case .rateLimited(let until): return .rateLimited(until - now)
-    case .requestUnderWay, .request:
-      // A server that rejects the client, or asks to wait, is obeyed, but not for longer.
-      if let until = token.lifecycle.heldBackUntil, until > now, let failure = token.lifecycle.failureStreak?.failure {
-        push(.wanted, token.plan.name)
-        // A busy server rejects no client.
-        return failure.kind == .refused ? .rejectedByServer(until - now, failure.code) : .rateLimited(until - now)
-      }
-      if verdict == .request { push(.wanted, token.plan.name) }
-      if verdict == .requestUnderWay, token.lifecycle.failureStreak != nil,
-        case .waiting(let until) = token.lifecycle.phase, until > now
-      {
+    case .request: push(.wanted, token.plan.name)
+    case .requestUnderWay:
+      if token.lifecycle.failureStreak != nil, case .waiting(let until) = token.lifecycle.phase, until > now {
         return .rateLimited(until - now)
       }
-      return .requested
+    case .rateLimited: return .rateLimited(earliest - now)
+    case .newerInPlace: break
     }
+    return .requested
   }
 
   // MARK: Facts for the status

@@ -175,7 +175,8 @@ extension SimulatedHost {
   }
 
   private mutating func validate(_ name: String, _ sentAt: BootTime, _ code: FailureCode) {
-    guard let watch = watches[name], watch.newest?.sentAt == sentAt.nanoseconds, watch.held.invalid == code else { return }
+    guard let watch = watches[name], watch.newest?.sentAt == sentAt.nanoseconds, watch.held.invalid == code
+    else { return }
     watches[name]?.held.invalid = nil
   }
 

@@ -123,7 +123,8 @@ extension SimulatedHost {
       try require(units.isEmpty, "\(units.count) units have no answer at the stop")
     } else {
       for (peer, unit) in units where unit.limit <= clocks.boot && !clocks.areTimersBlind {
-        try require(clocks.boot - unit.limit <= timerRounding && clocks.untilTimer <= timerRounding,
+        try require(
+          clocks.boot - unit.limit <= timerRounding && clocks.untilTimer <= timerRounding,
           "unit \(peer) gets no answer, though it can have one now")
       }
     }
@@ -158,7 +159,8 @@ extension SimulatedHost {
       life.newest.map { [$0.requestedAt.nanoseconds, $0.expiresAt.nanoseconds] }
         == watch.newest.map { [$0.sentAt, $0.expiresAt] },
       "the engine holds another token of \(name) than the one that verified")
-    try require(life.published == nil || life.newest != nil, "the engine shows a token of \(name) that it does not hold")
+    try require(
+      life.published == nil || life.newest != nil, "the engine shows a token of \(name) that it does not hold")
     guard watch.isStarted else { return }
     if case .requesting = life.phase { return }
     // Work on files that is under way ends later.

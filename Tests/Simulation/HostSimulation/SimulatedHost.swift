@@ -154,10 +154,12 @@ struct SimulatedHost {
     // At most 60 s without a token, 1000 s with one, 330 s after a rejection; and attempts that began before. A pause
     // of the virtual machine is seen two minutes later.
     let slowest = issuers.map(\.timeout).max() ?? 0
-    let bound = since + 1370 * second + SimulatedAPI.longestLearning + slowest * 2 + names.map { longestTurn($0) }.reduce(0, max)
+    let bound =
+      since + 1370 * second + SimulatedAPI.longestLearning + slowest * 2 + names.map { longestTurn($0) }.reduce(0, max)
     try run(until: bound) { $0.hasRecovered() }
     try require(
-      hasRecovered(), "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(illness.values.sorted())")
+      hasRecovered(),
+      "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(illness.values.sorted())")
   }
 
   private mutating func endTroubles() {

@@ -16,7 +16,8 @@ struct Watch {
     // With the settings at its arrival: later ones do not change when it is refreshed.
     didSet {
       if let newest, newest != oldValue {
-        refreshAt = newest.sentAt + max(second, min(Int64(Double(newest.lifetime - second) * table.refreshAt), table.maxAge))
+        let share = Int64(Double(newest.lifetime - second) * table.refreshAt)
+        refreshAt = newest.sentAt + max(second, min(share, table.maxAge))
       }
       if newest != oldValue {
         held.invalid = nil
@@ -82,6 +83,8 @@ struct Watch {
     var wasRefused: Bool
     var wasAskedToWait: Bool
     var lastHeard: (sentAt: Int64, halfLife: Int64)?
+    /// Whether it was not accepted at some time, as far as known.
+    var wasInvalid: Bool
     var acceptedAt: Int64
 
     init(of watch: Watch, acceptedAt: Int64) {
@@ -92,6 +95,7 @@ struct Watch {
       wasRefused = watch.wasRefused
       wasAskedToWait = watch.wasAskedToWait
       lastHeard = watch.lastHeard
+      wasInvalid = watch.held.lastInvalid != watch.held.formerInvalid
       self.acceptedAt = acceptedAt
     }
   }
