@@ -181,6 +181,7 @@ public struct HostEngine: Sendable {
   }
 
   private mutating func step(_ event: LifecycleEvent, _ name: String, _ attempt: UInt64, at now: BootTime) {
+    let before = tokens[name]?.lifecycle.phase
     guard let following = tokens[name]?.lifecycle.handle(event, at: now) else { return }
     note(event, name, attempt)
     for effect in following {
@@ -199,9 +200,11 @@ public struct HostEngine: Sendable {
     }
     // The token that came may have been requested before a unit began to wait for a newer one.
     if case .acquired = event { refreshForWaiting(name) }
+    rearm(name, at: now)
+    // Each report of an application wakes the token, mostly for nothing.
+    if event.mayChangeNothing, following.isEmpty, token.lifecycle.phase == before { return }
     let isRefreshing = token.lifecycle.published != nil && !token.lifecycle.isWaiting
     status.want(after: isRefreshing ? StatusSchedule.refreshDelay : .zero, tokens: tokens.count, at: now)
-    rearm(name, at: now)
   }
 
   /// Tells the shell what became of an attempt.

@@ -35,6 +35,9 @@ public enum LifecycleEvent: Hashable, Sendable {
   case wanted
   /// The token was requested with settings, or a secret, that are not in effect any more.
   case settingsChanged
+
+  /// Whether it asks for what is due, so that nothing may follow from it.
+  var mayChangeNothing: Bool { self == .woke || self == .wanted }
 }
 
 /// What the shell must do, in the given order.

@@ -148,8 +148,8 @@ extension TokenStatus {
       && PlausibleNumbers.areNatural(
         reports?.total ?? 0, reports?.requested ?? 0, reports?.newer ?? 0, reports?.limited ?? 0)
       && PlausibleNumbers.areNatural(
-        requests, successes, failure?.count ?? 0, lastFailure?.count ?? 0, rejection?.count ?? 0, tally.successes, tally.transientFailures,
-        tally.refusals, durations.total)
+        requests, successes, failure?.count ?? 0, lastFailure?.count ?? 0, rejection?.count ?? 0, tally.successes,
+        tally.transientFailures, tally.refusals, durations.total)
       && durations.counts.count == DurationHistogram.bounds.count && durations.counts.allSatisfy { $0 >= 0 }
   }
 }

@@ -48,6 +48,8 @@ struct RejectedTokenTests {
       // The burst takes minutes on a busy machine.
       let daemon = try await start(in: scene, ["timeout": "\"300s\""])
       let first = try #require(scene.token())
+      // All requests for one token are a second apart.
+      try await scene.pass(1.2)
       // The successor comes after the burst.
       scene.sandbox.inject(.hang, at: [.token])
       func memory() throws -> Int {

@@ -56,7 +56,8 @@ struct APIProbeTests {
       #expect(rejections.keys.sorted() == ["unknownKey"], "the daemon saw it: \(rejections)")
       #expect(scene.sandbox.counts[.token] == 2)
       #expect(daemon.status?.tokens.first?.failure == nil)
-      #expect(try await CommandRun(["status"], in: scene.workplace).output.contains("subscriptions accepted a token TIME (REL)"))
+      let run = try await CommandRun(["status"], in: scene.workplace)
+      #expect(run.output.contains("subscriptions accepted a token TIME (REL)"), "\(run.output)")
     }
   }
 
@@ -134,7 +135,8 @@ struct APIProbeTests {
     }
   }
 
-  @Test("a restart knows that the API accepted tokens before: the next rejection counts", arguments: [SIGTERM, SIGKILL])
+  @Test(
+    "a restart knows that the API accepted tokens before: the next rejection counts", arguments: [SIGTERM, SIGKILL])
   func restart(_ signal: Int32) async throws {
     try await withScene { scene in
       var daemon = try await start(in: scene)
@@ -149,7 +151,9 @@ struct APIProbeTests {
       daemon.signal(signal)
       _ = try await scene.ending(of: daemon)
       daemon = try scene.startDaemon()
-      try await scene.wait(for: "the status of the new run") { daemon.status?.pid == daemon.process.pid }
+      try await scene.wait(for: "the new run") {
+        daemon.status?.pid == daemon.process.pid && daemon.status?.isReady == true
+      }
       #expect(token(daemon)?.apiAcceptedAt ?? 0 >= accepted)
       #expect(scene.token() == first)
       let rejections = scene.sandbox.counts.apiRefusals["unknownKey", default: 0]

@@ -1,3 +1,5 @@
+import Base
+import Broker
 import Glibc
 import KonexusSandbox
 import Publication
@@ -77,6 +79,29 @@ struct ReportedTokenTests {
       let run = try await report(first, in: scene, "--wait", "10s")
       #expect(try run.code == 0 && scene.sandbox.refusal(of: #require(scene.token())) == nil, "\(run)")
       #expect(scene.sandbox.counts[.token] == 2)
+    }
+  }
+
+  @Test("a storm of late reports is a few reports of the status, not one each")
+  func storm() async throws {
+    try await withScene { scene in
+      let daemon = try await start(in: scene)
+      func inode() -> ino_t {
+        var status = stat()
+        return lstat(scene.workplace.runtimeDirectory + "/status.json", &status) == 0 ? status.st_ino : 0
+      }
+      var seen: Set<ino_t> = []
+      let start = Clock.monotonic
+      let request = RejectionRequest.rejected(name: "konexus", token: Secret("a.former.token"))
+      for _ in 0..<2000 {
+        let reply = try RejectionClient.send(request, in: scene.workplace.runtimeDirectory, limit: .seconds(30))
+        #expect(reply == .newer)
+        seen.insert(inode())
+      }
+      let elapsed = Clock.monotonic - start
+      #expect(Double(seen.count) <= elapsed * 5 + 3, "\(seen.count) in \(elapsed) s")
+      try await scene.wait(for: "the counts") { daemon.status?.tokens.first?.reports?.total == 2000 }
+      #expect(scene.sandbox.counts[.token] == 1)
     }
   }
 

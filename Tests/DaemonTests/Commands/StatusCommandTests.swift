@@ -228,6 +228,8 @@ import Testing
                     "path" : "DIR/run/konexus.token"
                   }
                 ],
+                "reports" : 0,
+                "reports_requested" : 0,
                 "requests" : 2,
                 "scope" : [
                   "tamarack"
