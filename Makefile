@@ -99,6 +99,7 @@ bench-build:
 
 bench-availability: build bench-build ## The share of reads that the API accepts, through a compressed day of faults
 	Benchmarks/availability
+	Benchmarks/acceptance
 
 fleet: deps-build ## What up to a million hosts ask of one server, in virtual time; plot in .build/bench/fleet.svg
 	$(SWIFT) build $(RELEASE) konexus-fleet

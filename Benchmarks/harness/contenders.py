@@ -33,19 +33,20 @@ class Contender:
 
 
 class Daemon(Contender):
-    """konexus-tokend, with one table or many."""
+    """konexus-tokend, with one table or many. `settings`: further lines of each table."""
 
-    def __init__(self):
-        super().__init__("konexus-tokend", [stage.DAEMON, "run"])
+    def __init__(self, name="konexus-tokend", settings=""):
+        super().__init__(name, [stage.DAEMON, "run"])
+        self.settings = settings
 
     def start(self, place, directory, tokens=1, max_requests=4, timeout=30, extra=None, **streams):
-        config = place.path("config.toml")
+        config = place.path(f"config-{os.path.basename(directory)}.toml")
         with open(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(f"[daemon]\nmax_requests = {max_requests}\nlog_level = \"warning\"\n")
             for number in range(tokens):
                 name = "konexus" if number == 0 else f"konexus-{number}"
                 file.write(f'[token.{name}]\nissuer = "{place.issuer}"\nclient_id = "ext-1741-sample-client"\n'
-                           f'client_secret_file = "{place.secret_file}"\ntimeout = "{timeout}s"\n')
+                           f'client_secret_file = "{place.secret_file}"\ntimeout = "{timeout}s"\n{self.settings}')
         environment = {"RUNTIME_DIRECTORY": directory, "LIBDISPATCH_LOG": "NO", **(extra or {})}
         for name in ("refresh", "retry"):
             streams.pop(name, None)

@@ -90,8 +90,8 @@ class Stage:
         if process in self.processes:
             self.processes.remove(process)
 
-    def control(self, method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
+    def control(self, method, path, body=None, text=None):
+        data = text.encode() if text else None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.control_url + path, data=data, method=method)
         with urllib.request.urlopen(request) as answer:
             return answer.read().decode()

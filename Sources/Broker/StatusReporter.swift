@@ -116,8 +116,9 @@ extension TokenStatus {
       nextAttempt = unix(until)
     }
     self.failure = lifecycle.failureStreak.map { failure($0.failure, count: $0.count, since: unix($0.since)) }
-    if self.failure == nil, let rejection = lifecycle.rejection, let since = lifecycle.rejectedSince {
-      self.failure = failure(rejection, count: 1, since: unix(since))
+    if let cause = lifecycle.rejection, let since = lifecycle.rejectedSince {
+      rejection = failure(cause, count: 1, since: unix(since))
+      self.failure = self.failure ?? rejection
     }
     if case .failing(let reason, _, _) = lifecycle.publication { publicationFailure = reason }
     condition =

@@ -84,6 +84,7 @@ import Settings
     if let past, past.issuer == token.settings.issuer, past.apiURL == token.settings.apiURL?.url {
       token.apiAcceptedAt = past.apiAcceptedAt
       restored?.wasAcceptedByAPI = past.apiAcceptedAt != nil
+      if let times = restored { restored?.rejection = past.rejection(of: times) }
     }
     let availability = past.flatMap { previous?.status.availability(of: $0, restored: restored, at: .now()) }
     loop.post(.restored(token.name, restored, availability))
@@ -128,6 +129,27 @@ import Settings
       log.write(.debug, "no token to take over: \(error.reason)", of: token)
       await publisher.removeFiles(of: token)
       return nil
+    }
+  }
+}
+
+extension RestoredToken {
+  fileprivate var expiresAt: BootTime { requestedAt + lifetime - RefreshSchedule.rounding }
+}
+
+extension TokenStatus {
+  /// Why this token is not accepted any more, by this status of the previous run.
+  ///
+  /// The text is made anew: that of the previous run is not trusted.
+  fileprivate func rejection(of token: RestoredToken) -> AcquisitionFailure? {
+    guard let rejection, expiresAtBoot == token.expiresAt.nanoseconds else { return nil }
+    switch FailureCode(rawValue: rejection.code) {
+    case .keyWithdrawn?:
+      return AcquisitionFailure(
+        .keyWithdrawn, "the keys of \(issuer) do not verify the published token any more, as the previous run found")
+    case .tokenRevoked?: return .tokenRevoked(issuer: issuer)
+    case .apiProbe?: return apiURL.map { .apiRejection(of: $0, error: nil) }
+    default: return nil
     }
   }
 }

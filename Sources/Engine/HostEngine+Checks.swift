@@ -152,6 +152,8 @@ extension HostEngine {
 
   /// Takes what the server or the API says of a held token.
   mutating func takeCheck(_ name: String, _ requestedAt: BootTime, _ verdict: HeldTokenVerdict, at now: BootTime) {
+    // The API's last verdict is part of the status.
+    status.want(tokens: tokens.count, at: now)
     guard isNewest(name, requestedAt) else { return }
     switch verdict {
     case .active: validate(name, .tokenRevoked)
@@ -205,6 +207,7 @@ extension HostEngine {
 
   /// Takes what the API says of a new token.
   mutating func takeProbe(_ name: String, _ attempt: UInt64, _ verdict: ProbeVerdict, at now: BootTime) {
+    status.want(tokens: tokens.count, at: now)
     guard let token = tokens[name], token.attempt == attempt, token.candidate != nil else { return }
     switch verdict {
     case .accepted:
@@ -241,6 +244,8 @@ extension HostEngine {
   /// Takes the report of an application that the API rejected a token.
   mutating func takeReport(_ name: String, _ rejected: TokenDigest?, at now: BootTime) {
     guard let token = tokens[name] else { return effects.append(.reply(.unknownToken)) }
+    // Its counts are part of the status. Ten thousand reports in a second are four reports of the status.
+    status.want(after: StatusSchedule.refreshDelay, tokens: tokens.count, at: now)
     let held = token.lifecycle.newest.flatMap { $0.expiresAt > now ? token.digest : nil }
     let verdict =
       rejected.map { tokens[name]?.reports.handle($0, held: held, at: now) }
@@ -260,12 +265,15 @@ extension HostEngine {
     // A server that rejects the client, or asks to wait, is obeyed, but not for longer.
     if let until = token.lifecycle.heldBackUntil, until > earliest, let failure = token.lifecycle.failureStreak?.failure {
       push(.wanted, token.plan.name)
-      return .rejectedByServer(until - now, failure.code)
+      // A busy server rejects no client.
+      return failure.kind == .refused ? .rejectedByServer(until - now, failure.code) : .rateLimited(until - now)
     }
     switch verdict {
     case .request: push(.wanted, token.plan.name)
     case .requestUnderWay:
-      if case .waiting(let until) = token.lifecycle.phase, until > now { return .rateLimited(until - now) }
+      if token.lifecycle.failureStreak != nil, case .waiting(let until) = token.lifecycle.phase, until > now {
+        return .rateLimited(until - now)
+      }
     case .rateLimited: return .rateLimited(earliest - now)
     case .newerInPlace: break
     }

@@ -413,6 +413,8 @@ public struct HostEngine: Sendable {
     tokens[name]?.availability = availability
     tokens[name]?.received = token?.digest
     push(.started(restored: times), name)
+    // A restart ends no gap, and does not wait for the next check.
+    if let rejection = token?.rejection { push(.rejected(rejection, requests: true), name) }
     if let token, !token.areFilesRight { push(.modifiedExternally, name) }
     refreshForWaiting(name)
   }

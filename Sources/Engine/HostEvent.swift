@@ -100,6 +100,8 @@ public struct RestoredToken: Hashable, Sendable {
   public var areFilesRight = true
   /// Whether the API accepted a token before.
   public var wasAcceptedByAPI = false
+  /// Why it is not accepted any more, as the previous run found; `nil` as far as known.
+  public var rejection: AcquisitionFailure?
 
   /// A token with the given times.
   public init(requestedAt: BootTime, lifetime: Duration) {

@@ -79,6 +79,10 @@ enum MetricsText {
     }
     gauge("token_obtained_timestamp_seconds", "When the last good token was asked for, in Unix time.", \.lastSuccess)
     gauge("token_next_request_timestamp_seconds", "When the next request is due, in Unix time.", \.nextAttempt)
+    gauge("token_accepted", "Whether the token in the file is accepted, as far as is known.") {
+      $0.condition == .absent || $0.rejection != nil ? 0 : 1
+    }
+    gauge("api_accepted_timestamp_seconds", "When the API accepted a token last, in Unix time.", \.apiAcceptedAt)
     gauge("clock_skew_seconds", "How far the authorization server's clock is ahead of this host's.", \.clockSkew)
     /// Adds a counter with one sample per token, of the times until the status was written.
     func timeCounter(_ name: String, _ help: String, _ value: (Availability.Totals) -> Duration) {
@@ -102,6 +106,12 @@ enum MetricsText {
         ] {
           samples += "\(name){token=\"\(token.name)\",result=\"\(result)\"} \(count)\n"
         }
+      }
+    }
+    family("rejection_reports_total", "counter", "Reports of applications that the API rejected a token.") {
+      name, samples in
+      for token in status.tokens {
+        if let reports = token.reports { samples += "\(name){token=\"\(token.name)\"} \(reports.total)\n" }
       }
     }
     let bounds = DurationHistogram.bounds.map(number)

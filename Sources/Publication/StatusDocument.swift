@@ -143,12 +143,12 @@ extension TokenStatus {
     return expiresAtBoot ?? 0 >= 0 && dueAtBoot ?? 0 >= 0
       && PlausibleNumbers.areSeconds(
         expiresAt, nextAttempt, obtainedAt, clockSkew, lastSuccess, failure?.since, lastFailure?.since,
-        tally.lastSuccess, durations.sum)
+        rejection?.since, tally.lastSuccess, durations.sum)
       && PlausibleNumbers.areSeconds(apiAcceptedAt) && PlausibleNumbers.areSeconds(availability?.times ?? [])
       && PlausibleNumbers.areNatural(
         reports?.total ?? 0, reports?.requested ?? 0, reports?.newer ?? 0, reports?.limited ?? 0)
       && PlausibleNumbers.areNatural(
-        requests, successes, failure?.count ?? 0, lastFailure?.count ?? 0, tally.successes, tally.transientFailures,
+        requests, successes, failure?.count ?? 0, lastFailure?.count ?? 0, rejection?.count ?? 0, tally.successes, tally.transientFailures,
         tally.refusals, durations.total)
       && durations.counts.count == DurationHistogram.bounds.count && durations.counts.allSatisfy { $0 >= 0 }
   }

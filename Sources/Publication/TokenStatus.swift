@@ -77,6 +77,8 @@ public struct TokenStatus: Hashable, Sendable, Codable {
   public var obtainedAt: Double?
   /// The failure, while attempts fail.
   public var failure: Failure?
+  /// Why the token in the file is not accepted any more, though it has not expired; `nil` as far as known.
+  public var rejection: Failure?
   /// Why the newest token is not in its file; `nil` if it is.
   public var publicationFailure: String?
   /// How far the server's clock is ahead of this host's, in seconds.

@@ -62,6 +62,7 @@ extension StatusReport {
       var nextAttempt: Double?
       var lastSuccess: Double?
       var failure: TokenStatus.Failure?
+      var rejection: TokenStatus.Failure?
       var lastFailure: TokenStatus.Failure?
       var publicationFailure: String?
       var requests: Int
@@ -71,6 +72,10 @@ extension StatusReport {
       var scope: [String]
       var clockSkewSeconds: Double?
       var availability: Availability?
+      var apiUrl: String?
+      var apiAcceptedAt: Double?
+      var reports: Int
+      var reportsRequested: Int
       var outputs: [Output]
       var notes: [String]
 
@@ -84,6 +89,7 @@ extension StatusReport {
         nextAttempt = status.nextAttempt
         lastSuccess = status.lastSuccess
         failure = status.failure
+        rejection = status.rejection
         lastFailure = status.lastFailure
         publicationFailure = status.publicationFailure
         requests = status.requests
@@ -93,6 +99,10 @@ extension StatusReport {
         scope = status.scope
         clockSkewSeconds = status.clockSkew
         availability = token.availability.map(Availability.init)
+        apiUrl = status.apiURL
+        apiAcceptedAt = status.apiAcceptedAt
+        reports = status.reports?.total ?? 0
+        reportsRequested = status.reports?.requested ?? 0
         outputs = zip(status.outputs, token.files).map {
           Output(path: $0.path, format: $0.format, mode: $0.mode, file: $1)
         }

@@ -170,6 +170,13 @@ extension StatusReport.Token {
     facts += failures.isEmpty ? [("last failure", "none")] : failures
     facts.append(("requests", "\(status.requests) sent, \(status.successes) brought a token"))
     if let availability { facts.append(("availability", availability.sentence)) }
+    if let url = status.apiURL {
+      let accepted = status.apiAcceptedAt.map { "accepted a token \(Timestamp.full($0, now: now))" }
+      facts.append(("api", "\(url) \(accepted ?? "has not accepted a token yet")"))
+    }
+    if let reports = status.reports, reports.total > 0 {
+      facts.append(("reports", "\(reports.total) by applications, which caused \(reports.requested) requests"))
+    }
     for (output, file) in zip(status.outputs, files) {
       let seen =
         switch file.exists {
@@ -206,6 +213,9 @@ extension TokenStatus {
         ))
     } else if let lastFailure {
       failures.append(("last failure", "\(Timestamp.full(lastFailure.since, now: now)): \(lastFailure.message)"))
+    }
+    if let rejection, rejection != failure {
+      failures.append(("not accepted since", "\(Timestamp.full(rejection.since, now: now)): \(rejection.message)"))
     }
     if let publicationFailure { failures.append(("cannot publish", publicationFailure)) }
     return failures

@@ -146,7 +146,7 @@ import Testing
     host.fail(AcquisitionFailure(.tooManyRequests, "429", retryAfter: .seconds(20)), at: 2010)
     let sends = host.sends
     let reply = host.report(1, at: 2011)
-    guard case .rejectedByServer(let wait, .tooManyRequests) = reply else {
+    guard case .rateLimited(let wait) = reply else {
       Issue.record("\(String(describing: reply))")
       return
     }

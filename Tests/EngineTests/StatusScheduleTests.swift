@@ -18,11 +18,11 @@ import Testing
   }
 
   @Test(arguments: [(20, 0), (21, 121), (1000, 1100), (100_000, 5000)]) func manyTokensAreReportedTogether(
-    _ tokens: Int, _ delay: Int
+    _ tokens: Int, _ milliseconds: Int
   ) {
     var status = StatusSchedule()
     status.want(tokens: tokens, at: Self.at(0))
-    #expect(status.due == Self.at(0) + .milliseconds(delay))
+    #expect(status.due == Self.at(0) + .milliseconds(milliseconds))
   }
 
   @Test func itIsReadyOnceWhenAllAreSettledAndOneIsPublished() {

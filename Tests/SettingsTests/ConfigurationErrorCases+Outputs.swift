@@ -151,7 +151,7 @@ extension ConfigurationErrorCase {
            |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
     ConfigurationErrorCase(
-      "file over the daemon's socket and locks",
+      "file over the daemon's sockets and locks",
       token(
         """
         file = "/run/konexus-tokend/control"
@@ -167,6 +167,12 @@ extension ConfigurationErrorCase {
         client_id = "c"
         client_secret = "s3cr3t-value"
         file = "/run/elsewhere/.konexus-tokend.lock"
+
+        [token.d]
+        issuer = "https://auth.alertsense.com"
+        client_id = "d"
+        client_secret = "s3cr3t-value"
+        file = "/run/konexus-tokend/reject.sock"
         """),
       """
       /etc/k.toml:5:8: error: [token.konexus] writes to '/run/konexus-tokend/control', \
@@ -181,6 +187,10 @@ extension ConfigurationErrorCase {
       where the daemon keeps its lock on the directory; give another path
         17 | file = "/run/elsewhere/.konexus-tokend.lock"
            |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+      /etc/k.toml:23:8: error: [token.d] writes to '/run/konexus-tokend/reject.sock', \
+      where the daemon keeps its socket for rejected tokens; give another path
+        23 | file = "/run/konexus-tokend/reject.sock"
+           |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
     ConfigurationErrorCase(
       "output single brackets",
