@@ -20,8 +20,8 @@ actor Daemon {
   private let environment: RuntimeEnvironment
   private let configPath: String
   private var logger: Logger
-  private nonisolated let outbox: Outbox
-  private let manager: ServiceManager
+  nonisolated let outbox: Outbox
+  let manager: ServiceManager
   private let files: StatusFiles
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
@@ -272,40 +272,13 @@ actor Daemon {
     broker.queue.asyncAfter(deadline: .now() + Self.startupCodeDelay) { linux_unmap_code() }
   }
 
-  private func heartbeat() -> ServiceManager.Heartbeat {
+  func heartbeat() -> ServiceManager.Heartbeat {
     compareConfiguration()
     let heartbeat = manager.heartbeat(ifAlive: { broker.assumeIsolated { $0.beat() } })
     if !heartbeat.isAlive {
       logger.critical("a request hangs beyond its limit: no heartbeat, so that systemd restarts the daemon")
     }
     return heartbeat
-  }
-
-  /// Checks files and clocks, and sends heartbeats while the broker's queue answers. It never returns and uses the main
-  /// thread.
-  ///
-  /// An idle queue runs a `sync` block on the calling thread: one wake-up per heartbeat, where a timer takes several
-  /// threads. If the queue hangs, this thread waits for it and sends no heartbeats.
-  nonisolated func runHeartbeat() -> Never {
-    // dispatchMain() unblocks all signals in this thread on Linux, and the signal sources then lose some of them.
-    let heartbeatInterval = broker.queue.sync { assumeIsolated { $0.manager.heartbeatInterval } }
-    var next = Moment.now().monotonic
-    while true {
-      // The checks are needed without a watchdog too: in a container, or if the kernel does not report changes of
-      // files.
-      let look = broker.queue.sync { broker.assumeIsolated { $0.lookPeriod } }
-      let period = min(heartbeatInterval ?? look, look)
-      next = next + period
-      var end = timespec(tv_sec: Int(next.nanoseconds / 1_000_000_000), tv_nsec: Int(next.nanoseconds % 1_000_000_000))
-      while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, nil) == EINTR {}
-      let heartbeat = broker.queue.sync { assumeIsolated { $0.heartbeat() } }
-      if heartbeatInterval != nil {
-        outbox.sendAndWait { notifier throws(SystemCallFailure) in try heartbeat.send(by: notifier) }
-      }
-      // If the process was suspended, one heartbeat replaces those that were missed.
-      let now = Moment.now().monotonic
-      if now > next + period { next = now }
-    }
   }
 
   /// Reloads the configuration, unless the daemon has only systemd's copy. The copy is from the start, so a stray

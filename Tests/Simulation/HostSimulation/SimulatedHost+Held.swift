@@ -226,8 +226,8 @@ extension SimulatedHost {
     let held = watch.held
     try require(
       life.rejection?.code == held.invalid,
-      "the status says \(life.rejection?.code.rawValue ?? "nothing") of \(name), and \(held.invalid?.rawValue ?? "nothing") "
-        + "is known")
+      "the status says \(life.rejection?.code.rawValue ?? "nothing") of \(name), "
+        + "and \(held.invalid?.rawValue ?? "nothing") is known")
     if held.candidate != nil {
       try require(watch.newest != nil, "a token of \(name) is withheld, and there is no other one")
       try require(!held.isBad, "a token of \(name) is withheld, and the present one is not accepted")
@@ -247,7 +247,7 @@ extension SimulatedHost {
     watches[name]?.held.availability = count
     try require(
       totals.available.nanoseconds == count.available && totals.unavailable.nanoseconds == count.unavailable,
-      "\(name) was available for \(seconds(count.available)) s of \(seconds(count.available + count.unavailable)) s, not "
-        + "\(totals.available.seconds) s of \(totals.elapsed.seconds) s")
+      "\(name) was available for \(seconds(count.available)) s of \(seconds(count.available + count.unavailable)) s, "
+        + "not \(totals.available.seconds) s of \(totals.elapsed.seconds) s")
   }
 }
