@@ -101,10 +101,11 @@ bench-availability: build bench-build ## The share of reads that the API accepts
 	Benchmarks/availability
 	Benchmarks/acceptance
 
-fleet: deps-build ## What up to a million hosts ask of one server, in virtual time; plot in .build/bench/fleet.svg
+HOSTS ?= 1,100,10000
+fleet: deps-build ## What HOSTS=1,100,10000 hosts ask of one server, in virtual time; plot in .build/bench/fleet.svg
 	$(SWIFT) build $(RELEASE) konexus-fleet
 	@mkdir -p .build/bench
-	.build/release/konexus-fleet --plot .build/bench/fleet.svg
+	.build/release/konexus-fleet --hosts $(HOSTS) --plot .build/bench/fleet.svg
 
 ##@ Installing
 .PHONY: install uninstall deb

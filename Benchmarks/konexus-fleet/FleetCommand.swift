@@ -9,14 +9,14 @@ struct FleetCommand: AsyncParsableCommand {
     commandName: "konexus-fleet",
     abstract: "A fleet of konexus-tokend on one authorization server, in virtual time.",
     discussion: """
-      It runs the daemon's own code for when to refresh and when to retry. Exits with 1 if a bar is missed: peak over \
+      It runs the daemon's own engine. Exits with 1 if a bar is missed: peak over \
       mean at most 1.3 on a day on which nothing happens, at most 5 after a 20 min outage, and no host without a token \
       that it could have had. A bar on the mean is held where a window has enough requests for chance to leave it \
       alone: a second of a million hosts, a minute of ten thousand.
       """)
 
   @Option(help: "The sizes of fleets.")
-  var hosts = "1,100,10000,100000,1000000"
+  var hosts = "1,100,10000"
 
   @Option(help: "The life of a token, in seconds.")
   var lifetime = 3600.0
