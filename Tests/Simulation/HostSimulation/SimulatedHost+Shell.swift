@@ -87,6 +87,9 @@ extension SimulatedHost {
     inEffect = configuration
     fewestRequests = min(fewestRequests, inEffect.maxRequests)
     engine = HostEngine(seed: random.next(), at: clocks.now)
+    for watch in watches.values {
+      if let newest = watch.newest { rejections[newest.id] = watch.held.invalid }
+    }
     watches = [:]
     for table in inEffect.tables { watches[table.name] = Watch(table, at: clocks.boot) }
     removeUnclaimed()
@@ -194,6 +197,7 @@ extension SimulatedHost {
         requestedAt: BootTime(nanoseconds: found.sentAt), lifetime: .nanoseconds(found.lifetime))
       restored?.needsSuccessor = isSuccessorNeeded
       restored?.digest = found.digest
+      restored?.rejection = rejections[found.id].map { AcquisitionFailure($0, "found by the previous run") }
       restored?.wasAcceptedByAPI = table.api != nil && proven[name] == table.api
       let right = SimulatedFiles.Content(token: found)
       restored?.areFilesRight = table.outputs.allSatisfy { files[$0] == right }
@@ -225,6 +229,11 @@ extension SimulatedHost {
       watch.written[output] = areRight ? token.map { SimulatedFiles.Content(token: $0) } : files[output]
     }
     watches[name] = watch
+    if let rejection = restored?.rejection, watch.newest != nil {
+      watches[name]?.held.invalid = rejection.code
+      watches[name]?.held.lastInvalid = clocks.boot
+      expectRequest(name, "the restored token is not accepted")
+    }
     if restored?.needsSuccessor ?? false { expectRequest(name, "a successor of the restored token") }
     post(.restored(name, restored, nil))
   }

@@ -55,6 +55,8 @@ struct SimulatedHost {
   var disturbedAt: Int64 = 0
   /// The reply to the report that is being handled.
   var reply: ReportReply?
+  /// Why tokens are not accepted any more, as the status document keeps it over a restart.
+  var rejections: [Int: FailureCode] = [:]
   /// The tables whose API has accepted a token, as the status document keeps them over a restart.
   var proven: [String: Int] = [:]
   var files = SimulatedFiles()
