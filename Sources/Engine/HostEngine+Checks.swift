@@ -263,7 +263,8 @@ extension HostEngine {
     var earliest = now
     if case .rateLimited(let until) = verdict { earliest = until }
     // A server that rejects the client, or asks to wait, is obeyed, but not for longer.
-    if let until = token.lifecycle.heldBackUntil, until > earliest, let failure = token.lifecycle.failureStreak?.failure {
+    let failure = token.lifecycle.failureStreak?.failure
+    if let until = token.lifecycle.heldBackUntil, until > earliest, let failure {
       push(.wanted, token.plan.name)
       // A busy server rejects no client.
       return failure.kind == .refused ? .rejectedByServer(until - now, failure.code) : .rateLimited(until - now)
