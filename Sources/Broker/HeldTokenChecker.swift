@@ -54,9 +54,10 @@ import OAuth
   private func verify(_ id: ServerID, _ keys: KeySet, freshness: Duration?, readAt: BootTime) {
     self.readAt[id] = readAt
     let subjects = tokens.all.compactMap { token -> Subject? in
-      // A token that was requested later can be signed by a key that the set does not have yet.
+      // A token that was requested later can be signed by a key that the set does not have yet. One of former
+      // settings can be of another issuer.
       guard let record = token.record, token.settings.verification == .jwt, sender.serverID(of: token) == id,
-        record.verifiedToken.requestedAt.boot <= readAt
+        record.policy.issuer == token.settings.issuer, record.verifiedToken.requestedAt.boot <= readAt
       else { return nil }
       return Subject(name: token.name, token: record.verifiedToken, policy: record.policy)
     }
@@ -123,6 +124,8 @@ import OAuth
   private func finish(
     _ name: String, _ verified: VerifiedToken, _ outcome: ResourceProbe.Outcome, _ url: String
   ) {
+    // A reload may have named another API.
+    guard tokens[name]?.settings.apiURL?.url == url else { return }
     let verdict = note(outcome, name, url)
     loop.post(.checked(name, requestedAt: verified.requestedAt.boot, .api(verdict)))
   }
