@@ -21,8 +21,10 @@ CLOCK = "/etc/konexus-tokend.clock"
 
 # What keeps new tokens away ends this long before the token in the file expires: the daemon must be able to recover.
 MARGIN = 15
-# No restart and no reload takes longer.
+# No restart and no reload takes longer while new tokens can come.
 COMMAND_LIMIT = 15
+# The longest wait between two attempts for the first token of a table, after as long as new tokens are kept away.
+LONGEST_BACKOFF = 16
 # A removed file must be back within this time. The action ends as soon as it is back.
 RESTORE_LIMIT = 3
 
@@ -190,10 +192,15 @@ class Administrator:
 
     # --- The service
 
+    def start_limit(self):
+        """A start waits for the first token of each table, and so for the end of what keeps new tokens away."""
+        away = self.blocked_until + LONGEST_BACKOFF - time.monotonic()
+        return COMMAND_LIMIT + max(0, away)
+
     def restart(self, random):
         """A restart succeeds with any file: the previous configuration stays in effect if the file is broken."""
         self.outcome += "; restart"
-        status, output = self.run("systemctl", "restart", SERVICE, limit=COMMAND_LIMIT)
+        status, output = self.run("systemctl", "restart", SERVICE, limit=self.start_limit())
         self.say(status)
         if status != 0:
             self.fault(f"restart ended with {status}:\n{output}")
