@@ -141,6 +141,8 @@ extension SimulatedHost {
       throw BrokenPromise(description: "new settings of \(name), which is in no table")
     }
     watches[name]?.table = table
+    // The other server was not asked before.
+    if table.issuer != former.issuer { watches[name]?.ableSince = clocks.boot }
     if table.change(from: former).needsNewToken { watches[name]?.held.isFormer = true }
     if table.api != former.api { watches[name]?.held.isProven = false }
     guard table.outputs != former.outputs else { return }
