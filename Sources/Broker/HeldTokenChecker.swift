@@ -1,5 +1,4 @@
 import Base
-import Cryptography
 import Engine
 import HTTP
 import OAuth
@@ -124,8 +123,6 @@ import OAuth
   private func finish(
     _ name: String, _ verified: VerifiedToken, _ outcome: ResourceProbe.Outcome, _ url: String
   ) {
-    // A reload may have named another API.
-    guard tokens[name]?.settings.apiURL?.url == url else { return }
     let verdict = note(outcome, name, url)
     loop.post(.checked(name, requestedAt: verified.requestedAt.boot, .api(verdict)))
   }
@@ -150,6 +147,8 @@ import OAuth
   }
 
   private func note(_ outcome: ResourceProbe.Outcome, _ name: String, _ url: String) -> ProbeVerdict {
+    // A reload may have named another API.
+    guard tokens[name]?.settings.apiURL?.url == url else { return .unknown }
     switch outcome {
     case .accepted:
       tokens[name]?.apiAcceptedAt = Moment.now().unix

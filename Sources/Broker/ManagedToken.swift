@@ -65,7 +65,6 @@ import Settings
 
   var names: [String] { Array(tokens.keys) }
   var all: [ManagedToken] { Array(tokens.values) }
-  var count: Int { tokens.count }
 
   /// Holds a token until the engine manages it.
   func stage(_ token: ManagedToken) { staged[token.name] = token }
