@@ -75,13 +75,17 @@ simulate: deps-build ## Whole hosts in virtual time: LIVES=100000 from random se
 mutants: deps-build ## Faults of the engine, one at a time, that `make simulate` must detect: an hour
 	SWIFT="$(SWIFT)" Tests/Simulation/mutants
 
-lint: ## Check the format, the length of lines, and what targets and folders import
+lint: ## Check the format, the length of lines, what targets and folders import, and the documents' English
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 	@SWIFT="$(SWIFT)" python3 .ci/lint
 
 demo: ## Watch it work: daemon, authorization server and a shell script that reads the token, for under a minute
 	@.ci/deps build demo
 	@Tests/Demo/run
+
+.PHONY: pictures
+pictures: ## Make the pictures in docs/pictures anew, except demo.svg: PLOT=docs/pictures/demo.svg make demo
+	@SWIFT="$(SWIFT)" python3 .ci/lint/pictures.py
 
 .PHONY: test-fresh
 test-fresh: ## make demo on a minimal Debian with only the Swift toolchain unpacked: as root, half an hour

@@ -6,6 +6,7 @@ import unittest
 
 import layers
 import lines
+import prose
 import swift_code
 
 TOOLCHAIN = {"Glibc", "Testing"}
@@ -101,8 +102,41 @@ class Lines(unittest.TestCase):
         self.assertEqual(lines.faults_in("x.test", "\n" * 401), [])
 
 
+class Prose(unittest.TestCase):
+    def faults(self, text, blocks=prose.markdown):
+        return prose.faults_in("x", text, blocks)
+
+    def test_a_long_sentence(self):
+        self.assertEqual(self.faults("One " * 24 + "end. " + "Two `a b` " * 12 + "end."), [])
+        (found,) = self.faults("# Title\nShort. "  + "one\n" * 26)
+        self.assertTrue(found.startswith("x:2: 26 words in a sentence, more than 25: one one"), found)
+        self.assertEqual(len(self.faults("**One" + " one" * 25 + ".** Two.")), 1)
+
+    def test_items_and_cells_end_a_sentence(self):
+        item = "one " * 20
+        self.assertEqual(self.faults(f"{item}\n- {item}\n  {item[:16]}\n1. {item}\n\n| {item} | {item} |\n"), [])
+
+    def test_code_is_left_out(self):
+        self.assertEqual(self.faults("Type:\n\n```\nnobody: tells; " + "one " * 30 + "\n```\n    nobody\n"), [])
+        self.assertEqual(self.faults("`nobody: tells; it`"), [])
+
+    def test_colons(self):
+        self.assertEqual(self.faults("One: two at 10:15, a::b. Three; four."), [])
+        self.assertEqual(self.faults("One: two; three."), ["x:1: 2 colons and semicolons: One: two; three."])
+
+    def test_words(self):
+        (found,) = self.faults("First.\n\nFine\nNobody knows.")
+        self.assertEqual(found, "x:4: 'Nobody': name the user, group or program")
+        self.assertEqual(self.faults("A [link](docs/nobody.md)."), [])
+
+    def test_a_sentence_in_parentheses(self):
+        self.assertEqual(self.faults("Do it. (Check first.)"), ["x:1: a sentence in parentheses"])
+        self.assertEqual(self.faults("Do it (after a check)."), [])
+
+
 def faults():
-    suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, (Layers, Code, Lines)))
+    cases = (Layers, Code, Lines, Prose)
+    suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, cases))
     result = unittest.TestResult()
     suite.run(result)
     return [f"{test}: {text}" for test, text in result.failures + result.errors]
