@@ -35,13 +35,14 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     .systemLibrary(
       name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "Base", dependencies: ["CLinux"], exclude: ["README.md"], swiftSettings: settings),
     .target(name: "Cryptography", dependencies: ["Base", "CCrypto"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Files", dependencies: ["Base", "CLinux"], exclude: ["README.md"], swiftSettings: settings),
     .target(name: "TOML", dependencies: ["Base"], exclude: ["README.md"], swiftSettings: settings),
     .target(
-      name: "HTTP", dependencies: ["Base", "CCurl", "Files"], exclude: ["README.md"], swiftSettings: settings),
+      name: "HTTP", dependencies: ["Base", "CCurl", "CZlib", "Files"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Systemd",
       dependencies: ["Base", "CSystemd", "Files", .product(name: "Logging", package: "swift-log")],
@@ -89,6 +90,7 @@ let package = Package(
     .target(
       name: "KonexusSandbox",
       dependencies: [
+        "CZlib",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -153,7 +155,7 @@ let package = Package(
     .testTarget(
       name: "HTTPTests",
       dependencies: [
-        "Base", "Files", "HTTP", "OAuth", "TestSupport",
+        "Base", "CZlib", "Files", "HTTP", "OAuth", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

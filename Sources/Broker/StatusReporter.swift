@@ -148,6 +148,7 @@ extension TokenStatus {
       notes.append("the server takes \(clientAuthentication.description)")
     }
     if settings.verification == .none { notes.append("tokens are NOT VERIFIED (verify = \"none\")") }
+    notes += settings.exceptions
     if let failure = token.stateFailure {
       notes.append("a restart will need a new token, as the state file was not written: \(failure)")
     }

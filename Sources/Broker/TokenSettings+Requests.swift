@@ -25,7 +25,7 @@ extension TokenSettings {
     return TokenRequest(
       clientID: clientID, credentials: try credentials(preferring: preferred, environment), scope: scope,
       parameters: parameters,
-      confidential: confidential, verification: verification, policy: policy, timeout: timeout)
+      confidential: confidential, tokenTypes: tokenTypes, verification: verification, policy: policy, timeout: timeout)
   }
 
   /// Whether a request needs secrets or keys in files of their own.

@@ -3,8 +3,8 @@ import Synchronization
 
 /// An HTTP/1.1 client over TLS 1.2 or newer, by libcurl.
 ///
-/// It returns redirects and does not follow them. It takes the content as it is and never decompresses it. Header
-/// fields are limited to 64 KiB, the content to `maximumBodyBytes`.
+/// It returns redirects and does not follow them. It asks for content without a coding, and decodes gzip and deflate.
+/// Header fields are limited to 64 KiB, the content to `maximumBodyBytes`, encoded and decoded.
 /// While exchanges are under way, one thread of the client drives them all: a slow server delays no other exchange, and
 /// connections are reused. About a second after the last exchange, the thread ends and the connections are closed. An
 /// idle client costs nothing.
@@ -94,7 +94,7 @@ public final class HTTPClient: Sendable {
     } onCancel: {
       loop.cancel(id)
     }
-    return try result.get()
+    return try result.get().decoded(limit: limits.bodyBytes, from: prepared.endpoint)
   }
 }
 

@@ -324,6 +324,7 @@ final class HeaderLines {
     append("Expect:")
     let names = Set(request.headers.map { $0.name.lowercased() })
     if !names.contains("accept") { append("Accept: application/json") }
+    if !names.contains("accept-encoding") { append("Accept-Encoding: identity") }
     if request.method == .post, !names.contains("content-type") { append("Content-Type: \(request.contentType)") }
     for header in request.headers {
       // A semicolon makes libcurl send the field without a value.

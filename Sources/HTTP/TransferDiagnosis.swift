@@ -158,11 +158,11 @@ struct TransferDiagnosis {
   }
 
   private func excess(_ reason: HTTPFailure.Reason) -> HTTPFailure {
-    let what =
-      if case .bodyTooLarge(let limit) = reason { "content of more than \(limit) bytes" } else {
-        "more than \(prepared.limits.headerBytes) bytes of header fields"
-      }
-    return HTTPFailure(reason: reason, message: "\(prepared.endpoint.place) sends \(what): its answer is not taken")
+    if case .bodyTooLarge(let limit) = reason { return .bodyTooLarge(limit, at: prepared.endpoint) }
+    return HTTPFailure(
+      reason: reason,
+      message: "\(prepared.endpoint.place) sends more than \(prepared.limits.headerBytes) bytes of header fields: "
+        + "its answer is not taken")
   }
 
   /// The remote address in parentheses, unless the host is an address itself.

@@ -37,6 +37,17 @@ struct ControlEndpoint: Sendable {
     POST   /client-certificate?name=  a certificate of the sandbox's CA for a client, and its key, in PEM
     A fault: {"kind": "status", "status": 503, "at": ["token"], "requests": 3, "seconds": 10}
     Kinds: \(Fault.Kind.names.joined(separator: ", "))
+    Servers as they are in practice, each for one request:
+      {"kind": "contentEncoding", "coding": "gzip", "at": ["token"], "requests": 1}
+        coding: \(ContentCoding.allCases.map(\.rawValue).joined(separator: ", "))
+      {"kind": "header", "name": "Content-Encoding", "value": "utf-8", "at": ["discovery"], "requests": 1}
+      {"kind": "otherStatus", "status": 201, "at": ["token"], "requests": 1}
+      {"kind": "otherStatus", "status": 204, "at": ["token"], "requests": 1}
+      {"kind": "removeMembers", "names": ["token_type"], "at": ["token"], "requests": 1}
+      {"kind": "setMembers", "members": {"token_type": "BearerToken"}, "at": ["token"], "requests": 1}
+      {"kind": "removeClaims", "names": ["aud"], "requests": 1}
+      {"kind": "replaceToken", "token": "42|opaque!token", "requests": 1}
+      {"kind": "setClaims", "members": {"sub": 1741, "jti": 42, "client_id": 7}, "requests": 1}
 
     """
 

@@ -11,7 +11,7 @@ package enum RenderedToken {
     switch output.format {
     case .raw: return token
     case .header: return Secret("Authorization: Bearer \(token.exposed)\n")
-    case .env: return Secret("\(output.variable ?? "")=\(token.exposed)\n")
+    case .env: return Secret("\(output.variable ?? "")=\(assigned(token.exposed))\n")
     case .json: return Secret(json(verifiedToken))
     }
   }
@@ -22,7 +22,7 @@ package enum RenderedToken {
     switch output.format {
     case .raw: return content
     case .header: return line(text, after: "Authorization: Bearer ")
-    case .env: return line(text, after: "\(output.variable ?? "")=")
+    case .env: return line(text, after: "\(output.variable ?? "")=").map { Secret(unassigned($0.exposed)) }
     case .json:
       let document = try? JSONDecoder().decode(Document.self, from: Data(text.utf8))
       return document.map { Secret($0.accessToken) }
@@ -33,6 +33,26 @@ package enum RenderedToken {
     guard text.hasPrefix(prefix), text.hasSuffix("\n") else { return nil }
     return Secret(String(text.dropFirst(prefix.count).dropLast()))
   }
+
+  /// The token as the value of a variable. Other characters than those of a `b64token` are special to shells or to
+  /// systemd: both read a value in double quotes with these escapes alike.
+  private static func assigned(_ token: String) -> String {
+    guard !token.utf8.allSatisfy(BearerToken.isPlain) else { return token }
+    return "\"" + token.map { escaped.contains($0) ? "\\\($0)" : "\($0)" }.joined() + "\""
+  }
+
+  private static func unassigned(_ value: String) -> String {
+    guard value.hasPrefix("\""), value.hasSuffix("\""), value.utf8.count > 1 else { return value }
+    var token = ""
+    var isEscaped = false
+    for character in value.dropFirst().dropLast() {
+      isEscaped = character == "\\" && !isEscaped
+      if !isEscaped { token.append(character) }
+    }
+    return token
+  }
+
+  private static let escaped: Set<Character> = ["\"", "\\", "$", "`"]
 
   private struct Document: Codable {
     var accessToken: String

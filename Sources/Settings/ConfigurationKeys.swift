@@ -54,8 +54,9 @@ public enum ConfigurationKeys {
     ConfigurationKey("ca_file", .inputPath, sets: \.settings.caFile),
     ConfigurationKey("pinned_public_key", .publicKeyPins, sets: \.settings.pinnedPublicKey),
     ConfigurationKey("proxy", .proxy, isSecret: true, sets: \.settings.proxy),
-    ConfigurationKey("audience", .texts, default: "\"tamarack\"", sets: \.settings.audience),
+    ConfigurationKey("audience", .textsOrNone, default: "\"tamarack\"", sets: \.settings.audience),
     ConfigurationKey("verify", .choice(), default: "\"jwt\"", sets: \.settings.verification),
+    ConfigurationKey("token_type", .tokenTypes, default: "\"Bearer\"", sets: \.settings.tokenTypes),
     ConfigurationKey("require_at_jwt", .boolean, default: "false", sets: \.settings.requiresAccessTokenType),
     ConfigurationKey("refresh_at", .fraction(0.1...0.9), default: "0.5", sets: \.settings.refreshAt),
     ConfigurationKey(

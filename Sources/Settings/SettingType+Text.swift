@@ -1,3 +1,4 @@
+import OAuth
 import TOML
 
 extension SettingType<String> {
@@ -114,6 +115,23 @@ extension SettingType<[String]> {
       }
     }
     return names
+  }
+
+  /// One string or several, or an empty array. No string can be empty.
+  static let textsOrNone = SettingType(name: texts.name) { node, context throws(SettingFault) in
+    if case .array(let elements) = node.content, elements.isEmpty { return [] }
+    return try texts.read(node, context)
+  }
+
+  /// Accepted values of `token_type` (RFC 6749, 7.1), beside `Bearer`.
+  static let tokenTypes = SettingType(name: texts.name) { node, context throws(SettingFault) in
+    let types = try textsOrNone.read(node, context)
+    for element in try node.strings(texts.name, context) where TokenType.isUnusable(element.text) {
+      throw SettingFault(
+        message: "holds \(element.text.shown), a type of tokens that applications cannot use; only Bearer tokens can "
+          + "be published", range: element.range)
+    }
+    return types
   }
 
   /// One string or several. None can be empty.
