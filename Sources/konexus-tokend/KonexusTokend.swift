@@ -1,7 +1,9 @@
 import ArgumentParser
 import Base
 import Glibc
+import HTTP
 import Report
+import Systemd
 
 /// The command line, with one file for each subcommand.
 @main
@@ -29,6 +31,14 @@ enum CommandLineError {
     if let next { lines.append(StyledLine("-> ", .strong) + StyledLine(next)) }
     StandardError.write(lines.rendered(Terminal.style(of: STDERR_FILENO)))
     Glibc.exit(code)
+  }
+
+  /// Ends the process if the loaded libcurl is too old. systemd does not start the service again after this status.
+  static func requireLibcurl() {
+    guard let fault = LibcurlVersion.fault else { return }
+    try? Notifier().status(fault)
+    exit(
+      fault, next: "upgrade libcurl: the package libcurl4 (Debian, Ubuntu) or libcurl (Fedora, RHEL)", code: EX_CONFIG)
   }
 
   /// Writes why a command got no token, and ends the process.
