@@ -1,5 +1,6 @@
 import ArgumentParser
 import Base
+import CRelease
 import Glibc
 import HTTP
 import Report
@@ -17,10 +18,16 @@ struct KonexusTokend: ParsableCommand {
         sudo konexus-tokend check
         man konexus-tokend    (exit codes, what happens when)
       """,
-    version: konexusTokendVersion,
+    version: versionText,
     subcommands: [
       Run.self, Reload.self, Status.self, Wait.self, Refresh.self, Show.self, Inspect.self, Check.self,
     ])
+
+  /// The version, and the commit if the build knew it: `0.1.0 (commit 9fceb02d0ae5)`.
+  private static var versionText: String {
+    let commit = String(cString: konexus_commit())
+    return konexusTokendVersion + (commit.isEmpty ? "" : " (commit \(commit))")
+  }
 }
 
 /// Errors of commands: the problem and the next command, on standard error.
