@@ -70,10 +70,11 @@ public final class HTTPClient: Sendable {
   private func files(for request: HTTPRequest) async throws(HTTPFailure) -> TransportFiles {
     let transport = request.transport
     guard let lane = transport.fileLane, try Endpoint(request.url).isSecure else { return .none }
+    let authorities = loop.authorities
     let result: Result<TransportFiles, HTTPFailure>
     do throws(FileCalls.Overdue) {
       result = try await FileCalls.run(lane, limit: min(request.timeout, FileCalls.usualLimit)) {
-        Result { () throws(HTTPFailure) in try TransportFiles(transport) }
+        Result { () throws(HTTPFailure) in try TransportFiles(transport, authorities) }
       }
     } catch {
       throw HTTPFailure(reason: .tls(transport.fault(ofOverdue: error.path)), message: "\(error)")
