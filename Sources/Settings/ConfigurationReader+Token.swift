@@ -171,6 +171,13 @@ extension ConfigurationReader {
       guard misspelt.isDisjoint(with: keys) else { return }
       report("[\(table)] has no \(what)", entry, table: table, at: .name)
     }
+    if settings.clientID == Placeholder.sampleClientID, IssuerSyntax.isOfKonexus(settings.issuer),
+      let clientID = map["client_id"]
+    {
+      report(
+        "'client_id' is the sample's; \(Placeholder.remedy(in: source.path))", clientID, table: table,
+        at: .value(clientID.value.range), showsValue: true)
+    }
     let secrets = ["client_secret", "client_secret_file"]
     if map["issuer"] == nil {
       missing(["issuer"], "'issuer'; name the authorization server, as in issuer = \"https://auth.alertsense.com\"")
