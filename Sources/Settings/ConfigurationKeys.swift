@@ -78,6 +78,7 @@ public enum ConfigurationKeys {
     ConfigurationKey("path", .outputPath, sets: \.path),
     ConfigurationKey("mode", .fileMode, sets: \.mode),
     ConfigurationKey("variable", .environmentVariable, sets: \.variable),
+    ConfigurationKey("template", .template, sets: \.template),
   ]
 
   /// The keys of `signal = { ... }` in `[token.NAME]`.
@@ -150,6 +151,7 @@ struct OutputDraft {
   var path: String?
   var mode: UInt32?
   var variable: String?
+  var template: OutputTemplate?
 }
 
 /// The values of a `signal` table.
