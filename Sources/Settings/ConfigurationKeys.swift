@@ -33,7 +33,7 @@ public enum ConfigurationKeys {
   /// The keys of `[token.NAME]`.
   static let token: [ConfigurationKey<TokenDraft>] = [
     ConfigurationKey("issuer", .issuer, sets: \.settings.issuer),
-    ConfigurationKey("client_id", .visibleText, sets: \.settings.clientID),
+    ConfigurationKey("client_id", .clientID, sets: \.settings.clientID),
     ConfigurationKey(
       "client_auth", .choice(), default: "\"client_secret_post\"", sets: \.settings.clientAuthentication),
     ConfigurationKey("client_secret", .secrets, isSecret: true, sets: \.literalSecrets),
@@ -79,6 +79,7 @@ public enum ConfigurationKeys {
     ConfigurationKey("path", .outputPath, sets: \.path),
     ConfigurationKey("mode", .fileMode, sets: \.mode),
     ConfigurationKey("variable", .environmentVariable, sets: \.variable),
+    ConfigurationKey("template", .template, sets: \.template),
   ]
 
   /// The keys of `signal = { ... }` in `[token.NAME]`.
@@ -127,9 +128,11 @@ struct ConfigurationKey<Settings>: Sendable {
 
   /// Reads `node` into `settings`.
   func apply(
-    _ node: TOMLNode, directory: String, credentialSources: [String: String] = [:], to settings: inout Settings
+    _ node: TOMLNode, file: String, directory: String, credentialSources: [String: String] = [:],
+    to settings: inout Settings
   ) throws(SettingFault) {
-    let context = SettingContext(directory: directory, isSecret: isSecret, credentialSources: credentialSources)
+    let context = SettingContext(
+      file: file, directory: directory, isSecret: isSecret, credentialSources: credentialSources)
     try assign(node, context, &settings)
   }
 }
@@ -149,6 +152,7 @@ struct OutputDraft {
   var path: String?
   var mode: UInt32?
   var variable: String?
+  var template: OutputTemplate?
 }
 
 /// The values of a `signal` table.

@@ -109,9 +109,17 @@ public struct TokenOutput: Hashable, Sendable {
     case json
     /// One line, `VARIABLE=TOKEN`, for `EnvironmentFile=`.
     case env
+    /// A text of the administrator's own with placeholders, for the configuration files of other programs.
+    case template
 
     /// The extension of the default file name.
-    package var fileExtension: String { self == .raw ? "token" : rawValue }
+    package var fileExtension: String {
+      switch self {
+      case .raw: "token"
+      case .template: "conf"
+      case .header, .json, .env: rawValue
+      }
+    }
   }
 
   /// The absolute path, without `.`, `..` and double slashes.
@@ -122,13 +130,18 @@ public struct TokenOutput: Hashable, Sendable {
   public var format: Format
   /// The variable's name for `.env`; `nil` for other formats.
   public var variable: String?
+  /// The text for `.template`; `nil` for other formats.
+  public var template: OutputTemplate?
 
   /// An output of the given values.
-  public init(path: String, mode: UInt32 = 0o640, format: Format = .raw, variable: String? = nil) {
+  public init(
+    path: String, mode: UInt32 = 0o640, format: Format = .raw, variable: String? = nil, template: OutputTemplate? = nil
+  ) {
     self.path = path
     self.mode = mode
     self.format = format
     self.variable = variable
+    self.template = template
   }
 }
 
