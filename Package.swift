@@ -7,6 +7,9 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+// The commit for `--version`: `make build` sets it.
+let commit = (Context.environment["KONEXUS_COMMIT"] ?? "").filter { "0123456789abcdef-dirty".contains($0) }
+
 let package = Package(
   name: "konexus-tokend",
   products: [
@@ -33,15 +36,17 @@ let package = Package(
     .systemLibrary(
       name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CLinux"),
+    .target(name: "CRelease", cSettings: [.define("KONEXUS_COMMIT", to: "\"\(commit)\"")]),
     .systemLibrary(
       name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "Base", dependencies: ["CLinux"], exclude: ["README.md"], swiftSettings: settings),
     .target(name: "Cryptography", dependencies: ["Base", "CCrypto"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Files", dependencies: ["Base", "CLinux"], exclude: ["README.md"], swiftSettings: settings),
     .target(name: "TOML", dependencies: ["Base"], exclude: ["README.md"], swiftSettings: settings),
     .target(
-      name: "HTTP", dependencies: ["Base", "CCurl", "Files"], exclude: ["README.md"], swiftSettings: settings),
+      name: "HTTP", dependencies: ["Base", "CCurl", "CZlib", "Files"], exclude: ["README.md"], swiftSettings: settings),
     .target(
       name: "Systemd",
       dependencies: ["Base", "CSystemd", "Files", .product(name: "Logging", package: "swift-log")],
@@ -81,7 +86,8 @@ let package = Package(
     .executableTarget(
       name: "konexus-tokend",
       dependencies: [
-        "Base", "Broker", "CLinux", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "Systemd",
+        "Base", "Broker", "CLinux", "CRelease", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings",
+        "Systemd",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -89,6 +95,7 @@ let package = Package(
     .target(
       name: "KonexusSandbox",
       dependencies: [
+        "CZlib",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -153,7 +160,7 @@ let package = Package(
     .testTarget(
       name: "HTTPTests",
       dependencies: [
-        "Base", "Files", "HTTP", "OAuth", "TestSupport",
+        "Base", "CZlib", "Files", "HTTP", "OAuth", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

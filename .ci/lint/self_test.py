@@ -134,7 +134,7 @@ class Prose(unittest.TestCase):
         self.assertEqual(self.faults("Do it (after a check)."), [])
 
     def test_manual(self):
-        text = "# NAME\n\n*key* = *a: b*\n\tFirst *c: d; e*.\n\tNobody.\n\n|  One: two\n:< Three: four\n\nfive: six: s++\n"
+        text = "# NAME\n\n*key* = *a: b*\n\tA *c: d; e*.\n\tNobody.\n\n|  One: two\n:< Three: four\n\nfive: six: s++\n"
         self.assertEqual(self.faults(text, prose.manual), ["x:5: 'Nobody': name the user, group or program"])
         self.assertEqual(self.faults("```\nnobody\n```\n", prose.manual), [])
 

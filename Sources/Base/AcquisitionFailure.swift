@@ -39,6 +39,7 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   // The response as HTTP.
   case brokenResponse = "broken-response"
   case tooLarge = "too-large"
+  case contentEncoding = "content-encoding"
   case serverError = "server-error"
   case tooManyRequests = "too-many-requests"
   case redirect = "redirect"
@@ -59,6 +60,7 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   // The token response (RFC 6749, 5.1).
   case tokenType = "token-type"
   case lifetime = "lifetime"
+  case unsendableToken = "unsendable-token"
   // The token (RFC 7519, RFC 8725, RFC 9068).
   case malformedToken = "malformed-token"
   case algorithm = "algorithm"
@@ -92,10 +94,10 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   public var kind: Kind {
     switch self {
     case .nameResolution, .connection, .proxy, .tlsUnknownAuthority, .tlsExpired, .tlsNotYetValid, .tlsHostName,
-      .tlsCAFile, .tlsClientCertificate, .tlsPin, .tlsOther, .timeout, .brokenResponse, .tooLarge, .serverError,
-      .tooManyRequests, .malformedAnswer,
-      .serverBusy, .lifetime, .malformedToken, .unknownKey, .signature, .tokenExpired, .tokenNotYetValid,
-      .tokenInactive, .keyWithdrawn, .tokenRevoked, .credentials:
+      .tlsCAFile, .tlsClientCertificate, .tlsPin, .tlsOther, .timeout, .brokenResponse, .tooLarge, .contentEncoding,
+      .serverError, .tooManyRequests, .malformedAnswer,
+      .serverBusy, .lifetime, .unsendableToken, .malformedToken, .unknownKey, .signature, .tokenExpired,
+      .tokenNotYetValid, .tokenInactive, .keyWithdrawn, .tokenRevoked, .credentials:
       .transient
     case .redirect, .rejected, .documentRejected, .discoveryIncomplete, .issuerMismatch, .insecureEndpoint,
       .invalidClient, .unauthorizedClient, .invalidScope, .oauthError, .tokenType, .algorithm, .wrongIssuer,
@@ -126,6 +128,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .timeout: "the server is slow or unreachable; raise timeout if it is only slow"
     case .brokenResponse: "the server or something on the way cut the answer short"
     case .tooLarge: "the answer is larger than any token answer: is issuer the right server?"
+    case .contentEncoding:
+      "the server, or a proxy before it, must send its answers without a content coding, or in gzip or deflate"
     case .serverError: "the authorization server is in trouble; nothing to do on this host"
     case .tooManyRequests: "the authorization server limits requests; are there many hosts with one client_id?"
     case .redirect: "redirects are not followed: set issuer to the final address"
@@ -145,8 +149,10 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .invalidScope: "scope names something this client may not have"
     case .oauthError: "see the error the server gave"
     case .serverBusy: "the authorization server is in trouble; nothing to do on this host"
-    case .tokenType: "only Bearer tokens (RFC 6750) can be published"
+    case .tokenType: "only Bearer tokens (RFC 6750) can be published: see token_type in konexus-tokend.toml(5)"
     case .lifetime: "the server must issue tokens that live for at least 3 s, and tell how long"
+    case .unsendableToken:
+      "the server must issue tokens of at most 65536 visible ASCII characters, and without punctuation for a template"
     case .malformedToken: "the access token is not a JWT: see verify in konexus-tokend.toml(5)"
     case .algorithm: "the token must be signed with RS, PS, ES 256 to 512 or EdDSA"
     case .unknownKey: "the server signed with a key that it does not publish (yet)"

@@ -214,13 +214,15 @@ public struct InheritedSocket: Hashable, Sendable {
   }
 
   /// The token and the form that a credential's name requests: `NAME` or `NAME.token` for the token alone, and
-  /// `NAME.header`, `NAME.json` and `NAME.env` for the other forms. Names of tokens contain no dots.
+  /// `NAME.header`, `NAME.json`, `NAME.env` and `NAME.conf` for the other forms. Names of tokens contain no dots. A
+  /// template must be in the settings; of several, the first one is taken.
   private func requested(_ credential: String) -> (ManagedToken, TokenOutput)? {
     let parts = credential.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     guard let token = tokens[String(parts[0])] else { return nil }
     guard parts.count == 2 else { return (token, TokenOutput(path: "", format: .raw)) }
     guard let format = TokenOutput.Format.allCases.first(where: { $0.fileExtension == parts[1] }) else { return nil }
     if let output = token.settings.outputs.first(where: { $0.format == format }) { return (token, output) }
+    guard format != .template else { return nil }
     let variable = format == .env ? ConfigurationReader.defaultVariable(token.name) : nil
     return (token, TokenOutput(path: "", format: format, variable: variable))
   }

@@ -20,6 +20,12 @@ struct RequestHistory {
   var skew: Duration?
   /// The method and secret that the server accepted last.
   var clientAuthentication: ClientAuthentication?
+  /// What is unusual about the secret that was read last.
+  fileprivate(set) var secretDoubt: String?
+  /// What was unusual about the secrets that the server accepted last. It is no fault.
+  fileprivate var acceptedDoubt: String?
+  /// What is unusual about a secret that the server has not accepted yet.
+  var openDoubt: String? { secretDoubt == acceptedDoubt ? nil : secretDoubt }
 
   fileprivate mutating func note(_ failure: AcquisitionFailure, sentAt: Moment) {
     let now = Moment.now()
@@ -139,6 +145,7 @@ struct RequestHistory {
       }
       request.timeout = timeout
       attempt.request = nil
+      note(doubt: request.credentials.secretDoubt, token)
       token.history.requests += 1
       log.write(.debug, "asking for a token", of: token)
       let (id, server) = (serverID(of: token), server(of: token))
@@ -191,6 +198,7 @@ struct RequestHistory {
         verifiedToken: verified, fingerprint: token.settings.requestFingerprint, policy: token.settings.policy,
         context: encode(verified.context, for: token)))
     note(skew: verified.skew, token)
+    token.history.acceptedDoubt = token.history.secretDoubt
     note(verified.clientAuthentication, token)
   }
 
@@ -216,6 +224,14 @@ struct RequestHistory {
     {
       log.write(.notice, "\(token.name): the server takes \(clientAuthentication.description)", of: token)
     }
+  }
+
+  /// Reports an unusual secret once, before the server may reject the client.
+  private func note(doubt: String?, _ token: ManagedToken) {
+    let before = token.history.secretDoubt
+    token.history.secretDoubt = doubt
+    guard let doubt, doubt != before, token.history.openDoubt != nil else { return }
+    log.write(.warning, "\(doubt); remove that if the server rejects the client", of: token)
   }
 
   private func note(skew: Duration?, _ token: ManagedToken) {

@@ -144,10 +144,12 @@ extension TokenStatus {
       let secret = clientAuthentication?.secretIndex ?? 0 == 0 ? "first" : "second"
       notes.append("the \(secret) of the two secrets is in use")
     }
+    if let doubt = history.openDoubt { notes.append("\(doubt): remove that if the server rejects the client") }
     if settings.leavesClientAuthenticationOpen, let clientAuthentication {
       notes.append("the server takes \(clientAuthentication.description)")
     }
     if settings.verification == .none { notes.append("tokens are NOT VERIFIED (verify = \"none\")") }
+    notes += settings.exceptions
     if let failure = token.stateFailure {
       notes.append("a restart will need a new token, as the state file was not written: \(failure)")
     }

@@ -24,8 +24,8 @@ extension TokenSettings {
     let environment = environment(of: userID)
     return TokenRequest(
       clientID: clientID, credentials: try credentials(preferring: preferred, environment), scope: scope,
-      parameters: parameters,
-      confidential: confidential, verification: verification, policy: policy, timeout: timeout)
+      parameters: parameters, confidential: confidential, tokenTypes: tokenTypes,
+      requiresPlainToken: fillsTemplate, verification: verification, policy: policy, timeout: timeout)
   }
 
   /// Whether a request needs secrets or keys in files of their own.
@@ -53,10 +53,15 @@ extension TokenSettings {
     preferring preferred: ClientAuthentication?, _ environment: RuntimeEnvironment
   ) throws(AcquisitionFailure) -> ClientCredentials {
     var read: [Secret?] = []
+    var doubt: String?
     var refusal: FileRefusal?
     for secret in secrets {
       // Of two secrets, the next one may not exist yet, or the former one not any more.
-      do throws(FileRefusal) { read.append(try secret.read(in: environment)) } catch {
+      do throws(FileRefusal) {
+        let examined = try secret.examine(in: environment)
+        read.append(examined.secret)
+        doubt = doubt ?? examined.doubt
+      } catch {
         read.append(nil)
         refusal = refusal ?? error
       }
@@ -69,9 +74,21 @@ extension TokenSettings {
       // If the method is open, a secret is enough.
       guard clientAuthentication == .auto, read.contains(where: { $0 != nil }) else { throw error }
     }
-    return ClientCredentials(
+    var credentials = ClientCredentials(
       method: clientAuthentication, secrets: read, basicEncoding: basicEncoding, key: key,
       assertionAudience: assertionAudience, hasCertificate: clientCertificateFile != nil, preferred: preferred)
+    credentials.secretDoubt = doubt
+    return credentials
+  }
+
+  /// What is unusual about the secrets that can be read; `nil` if nothing is, or the file system does not answer.
+  package func secretDoubt(as userID: UInt32?) async -> String? {
+    let environment = environment(of: userID)
+    let secrets = secrets
+    let found = try? await FileCalls.run("secrets \(name)") {
+      secrets.lazy.compactMap { try? $0.examine(in: environment).doubt }.first
+    }
+    return found ?? nil
   }
 
   private func key(_ environment: RuntimeEnvironment) throws(AcquisitionFailure) -> ClientAssertionKey? {

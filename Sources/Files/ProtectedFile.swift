@@ -83,16 +83,22 @@ struct OpenedFile {
     return stat(directory, &status) == 0 && status.st_dev == parent.st_dev && status.st_ino == parent.st_ino
   }
 
-  /// The whole content.
+  /// The whole content, which is text, without a byte order mark.
   func read(path: String, limit: Int) throws(FileRefusal) -> Secret {
+    let content: Secret
     do throws(FileContent.Failure) {
-      return try FileContent.read(descriptor, size: Int(status.st_size), limit: limit)
+      content = try FileContent.read(descriptor, size: Int(status.st_size), limit: limit)
     } catch {
       switch error {
       case .system(let code): throw FileRefusal(path: path, errno: code, userID: geteuid())
       case .tooLarge:
         throw FileRefusal(path: path, problem: "is larger than \(limit / 1024) KiB", remedy: "name the right file")
       }
+    }
+    return try content.withBytes { (bytes) throws(FileRefusal) in
+      guard !TextEncoding.isUTF16(bytes) else { throw FileRefusal(ofUTF16: path) }
+      let mark = TextEncoding.mark
+      return bytes.starts(with: mark) ? Secret(bytes.dropFirst(mark.count)) : content
     }
   }
 }
@@ -142,6 +148,14 @@ public struct FileRefusal: Error, Hashable, Sendable, CustomStringConvertible {
       problem:
         "may be \(excess & 0o044 == 0 ? "changed" : "read") by other users (mode \(FileMode.octal(mode)))",
       remedy: "run: chmod \(allowed & 0o004 == 0 ? "0600" : "go-w") \(path.shellQuoted)")
+  }
+
+  /// A refusal of a text in UTF-16. The command replaces the content and keeps owner and mode.
+  package init(ofUTF16 path: String) {
+    self.init(
+      path: path, problem: "is in UTF-16, and must be in UTF-8",
+      remedy: #"run: sudo sh -c 't=$(iconv -f UTF-16 -t UTF-8 "$0") && printf "%s\n" "$t" >"$0"' "#
+        + path.shellQuoted)
   }
 
   /// Problem and remedy in one line, with the path.

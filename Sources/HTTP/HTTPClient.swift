@@ -3,8 +3,8 @@ import Synchronization
 
 /// An HTTP/1.1 client over TLS 1.2 or newer, by libcurl.
 ///
-/// It returns redirects and does not follow them. It takes the content as it is and never decompresses it. Header
-/// fields are limited to 64 KiB, the content to `maximumBodyBytes`.
+/// It returns redirects and does not follow them. It asks for content without a coding, and decodes gzip and deflate.
+/// Header fields are limited to 64 KiB, the content to `maximumBodyBytes`, encoded and decoded.
 /// While exchanges are under way, one thread of the client drives them all: a slow server delays no other exchange, and
 /// connections are reused. About a second after the last exchange, the thread ends and the connections are closed. An
 /// idle client costs nothing.
@@ -70,10 +70,11 @@ public final class HTTPClient: Sendable {
   private func files(for request: HTTPRequest) async throws(HTTPFailure) -> TransportFiles {
     let transport = request.transport
     guard let lane = transport.fileLane, try Endpoint(request.url).isSecure else { return .none }
+    let authorities = loop.authorities
     let result: Result<TransportFiles, HTTPFailure>
     do throws(FileCalls.Overdue) {
       result = try await FileCalls.run(lane, limit: min(request.timeout, FileCalls.usualLimit)) {
-        Result { () throws(HTTPFailure) in try TransportFiles(transport) }
+        Result { () throws(HTTPFailure) in try TransportFiles(transport, authorities) }
       }
     } catch {
       throw HTTPFailure(reason: .tls(transport.fault(ofOverdue: error.path)), message: "\(error)")
@@ -94,7 +95,7 @@ public final class HTTPClient: Sendable {
     } onCancel: {
       loop.cancel(id)
     }
-    return try result.get()
+    return try result.get().decoded(limit: limits.bodyBytes, from: prepared.endpoint)
   }
 }
 

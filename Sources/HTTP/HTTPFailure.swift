@@ -92,6 +92,15 @@ public struct HTTPFailure: Error, Hashable, Sendable {
   }
 }
 
+extension HTTPFailure {
+  /// The failure of a response with more than `limit` bytes of content.
+  static func bodyTooLarge(_ limit: Int, at endpoint: Endpoint) -> HTTPFailure {
+    HTTPFailure(
+      reason: .bodyTooLarge(limit: limit),
+      message: "\(endpoint.place) sends content of more than \(limit) bytes: its answer is not taken")
+  }
+}
+
 extension HTTPFailure: CustomStringConvertible {
   /// The message.
   public var description: String { message }

@@ -17,7 +17,8 @@ public struct HTTPRequest: Sendable {
   public var method: Method
   /// An absolute https URL, or http for a loopback host (see `Endpoint`).
   public var url: String
-  /// Further header fields. `Accept: application/json` is sent unless one of these replaces it.
+  /// Further header fields. `Accept: application/json` and `Accept-Encoding: identity` are sent unless one of these
+  /// replaces them.
   public var headers: [HTTPHeader]
   /// The whole value of the `Authorization` field, such as `Basic Zm9v...`.
   public var authorization: Secret?
@@ -64,8 +65,11 @@ public struct HTTPResponse: Sendable {
   public var status: Int
   /// The header fields of the final response, without trailers and without those of a proxy.
   public var headers: HTTPHeaders
-  /// The content, within the client's limit. Empty if the request discards it.
+  /// The content, decoded, within the client's limit. Empty if the request discards it.
   public var body: [UInt8]
+  /// The content coding of `body` if it could not be decoded, as the server names it (RFC 9110, 8.4). The name can also
+  /// be wrong, and the content usable. Nil otherwise.
+  public var undecodedCoding: String?
   /// The durations of the phases.
   public var timings: HTTPTimings
   /// The remote IP address, of the proxy if there is one; nil if unknown.

@@ -7,7 +7,7 @@ struct TransferDiagnosis {
   let code: CURLcode
   let easy: UnsafeMutableRawPointer
   let prepared: PreparedRequest
-  /// The limit at which this client ended the transfer.
+  /// Why this client ended the transfer.
   let exceeded: HTTPFailure.Reason?
   /// Whether a TLS handshake has begun.
   let hasBegunHandshake: Bool
@@ -18,6 +18,10 @@ struct TransferDiagnosis {
   /// The failure to report.
   var failure: HTTPFailure {
     let place = prepared.endpoint.place
+    if exceeded == .malformedResponse {
+      return HTTPFailure(
+        reason: .malformedResponse, message: "what \(place) sends is not a proper HTTP answer: a malformed header line")
+    }
     if let exceeded { return excess(exceeded) }
     if connectCode >= 300 {
       return HTTPFailure(
@@ -121,8 +125,11 @@ struct TransferDiagnosis {
   private var connection: HTTPFailure {
     let place = prepared.endpoint.place
     // libcurl names the host that it tried to reach. Another host than the server is a proxy.
-    let target = "Failed to connect to \(prepared.endpoint.host) port \(prepared.endpoint.port) "
-    if text.hasPrefix("Failed to connect to "), !text.lowercased().hasPrefix(target.lowercased()) {
+    let target = "Failed to connect to \(prepared.endpoint.host) port \(prepared.endpoint.port)".lowercased()
+    let text = text.lowercased()
+    // After the port, libcurl 7.76 has a colon and newer versions have a space.
+    let isServer = text.hasPrefix(target) && text.dropFirst(target.count).first.map { " :".contains($0) } != false
+    if text.hasPrefix("failed to connect to "), !isServer {
       return HTTPFailure(reason: .proxy, message: "the proxy on the way to \(place) cannot be reached: \(systemWords)")
     }
     switch systemError {
@@ -158,11 +165,11 @@ struct TransferDiagnosis {
   }
 
   private func excess(_ reason: HTTPFailure.Reason) -> HTTPFailure {
-    let what =
-      if case .bodyTooLarge(let limit) = reason { "content of more than \(limit) bytes" } else {
-        "more than \(prepared.limits.headerBytes) bytes of header fields"
-      }
-    return HTTPFailure(reason: reason, message: "\(prepared.endpoint.place) sends \(what): its answer is not taken")
+    if case .bodyTooLarge(let limit) = reason { return .bodyTooLarge(limit, at: prepared.endpoint) }
+    return HTTPFailure(
+      reason: reason,
+      message: "\(prepared.endpoint.place) sends more than \(prepared.limits.headerBytes) bytes of header fields: "
+        + "its answer is not taken")
   }
 
   /// The remote address in parentheses, unless the host is an address itself.

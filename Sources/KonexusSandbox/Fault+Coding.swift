@@ -5,7 +5,7 @@
 extension Fault: Codable {
   fileprivate enum Key: String, CodingKey {
     case kind, at, requests, seconds
-    case status, headers, body, code, location, type, name, value, members, names, keys, mebibytes, fields
+    case status, headers, body, code, location, type, name, value, members, names, keys, mebibytes, fields, coding
     case delay, bytes, every, shift, signature, token, after, afterDate, afterText, message
   }
 
@@ -33,7 +33,8 @@ extension Fault.Kind {
   /// The names of all kinds, for messages.
   static let names = [
     "resetOnAccept", "hangOnAccept", "reset", "close", "hang", "rawBytes", "status", "retryAfter", "oauthError",
-    "redirect", "html", "empty", "body", "huge", "endless", "gzipBomb", "headerFlood", "contentType", "header", "torn",
+    "redirect", "html", "empty", "body", "huge", "endless", "gzipBomb", "headerFlood", "contentType", "header",
+    "otherStatus", "contentEncoding", "torn",
     "setMembers", "removeMembers", "insecureEndpoints", "setKeyMembers", "removeKeyMembers", "extraKeys", "delay",
     "drip", "dripAll", "halfBody", "unsuccessful", "lostResponse",
     "setTokenHeader", "removeTokenHeader", "setClaims", "removeClaims", "shiftTimes", "signature", "replaceToken",
@@ -79,6 +80,8 @@ extension Fault.Kind {
     case "headerFlood": self = .headerFlood(fields: try value(.fields))
     case "contentType": self = .contentType(try value(.type))
     case "header": self = .header(try value(.name), try value(.value))
+    case "otherStatus": self = .otherStatus(try value(.status))
+    case "contentEncoding": self = .contentEncoding(try value(.coding))
     case "torn": self = .torn
     case "setMembers": self = .setMembers(try value(.members))
     case "removeMembers": self = .removeMembers(try value(.names))
@@ -149,6 +152,8 @@ extension Fault.Kind {
     case .headerFlood(let fields): try put("headerFlood", [.fields: fields])
     case .contentType(let type): try put("contentType", [.type: type])
     case .header(let name, let value): try put("header", [.name: name, .value: value])
+    case .otherStatus(let status): try put("otherStatus", [.status: status])
+    case .contentEncoding(let coding): try put("contentEncoding", [.coding: coding])
     case .torn: try put("torn")
     case .setMembers(let members): try put("setMembers", [.members: members])
     case .removeMembers(let names): try put("removeMembers", [.names: names])

@@ -74,6 +74,10 @@ public struct Fault: Sendable, Hashable {
     case contentType(String)
     /// One more header field.
     case header(String, String)
+    /// Another status for the same answer. 204, 205 and 304 have no body.
+    case otherStatus(Int)
+    /// The body in a content coding that the client did not ask for.
+    case contentEncoding(ContentCoding)
     /// The body cut in half, and Content-Length to match: torn JSON.
     case torn
     /// Members of the JSON answer set to other values, or added.

@@ -69,6 +69,12 @@ struct FaultyAnswer: Sendable {
       headers += (0..<fields).map { ("X-Flood-\($0)", filling) }
     case .contentType(let type): set("Content-Type", type)
     case .header(let name, let value): set(name, value)
+    case .otherStatus(let status):
+      self.status = status
+      if [204, 205, 304].contains(status) { body = [] }
+    case .contentEncoding(let coding):
+      body = coding.encode(body)
+      set("Content-Encoding", coding.field)
     case .torn: body = [UInt8](body.prefix(body.count / 2))
     case .delay(let seconds): delay += seconds
     case .drip(let bytes, let seconds): delivery = .drip(bytes: max(1, bytes), seconds: seconds)

@@ -6,18 +6,17 @@ extension AccessTokenPolicy {
     _ body: ClaimsBody, header: TokenHeader, grantedScope: [String]?, unixTime: Double
   ) throws(VerificationFailure) -> AccessTokenClaims {
     guard let issuer = body.iss else { throw .missing("iss") }
-    guard let audience = body.aud else { throw .missing("aud") }
     guard let expiry = body.exp else { throw .missing("exp") }
     try checkIssuer(issuer)
-    try checkAudience(audience)
+    try checkAudience(body.aud)
     try checkClient(body.clientID, claim: "client_id")
     try checkClient(body.azp, claim: "azp")
     try checkTimes(expiry: expiry, notBefore: body.nbf, issuedAt: body.iat, now: unixTime)
     let granted = try body.grantedScopes() ?? grantedScope ?? scopes
     try checkScopes(granted)
     return AccessTokenClaims(
-      issuer: issuer, subject: body.sub, audience: audience, scopes: granted, clientID: body.clientID ?? body.azp,
-      issuedAt: body.iat, notBefore: body.nbf, expiry: expiry, tokenID: body.jti,
+      issuer: issuer, subject: body.sub, audience: body.aud ?? [], scopes: granted,
+      clientID: body.clientID ?? body.azp, issuedAt: body.iat, notBefore: body.nbf, expiry: expiry, tokenID: body.jti,
       keyID: header.keyID, algorithm: header.algorithm, type: header.type)
   }
 
@@ -65,7 +64,20 @@ extension AccessTokenPolicy {
     }
   }
 
-  private func checkAudience(_ audience: [String]) throws(VerificationFailure) {
+  private func checkAudience(_ audience: [String]?) throws(VerificationFailure) {
+    guard let audience, !audience.isEmpty else {
+      guard !self.audience.isEmpty else { return }
+      throw VerificationFailure(
+        audience == nil ? .missingClaim("aud") : .audience,
+        "the token has \(audience == nil ? "no" : "an empty") \"aud\" claim. "
+          + "If the server's operator confirms this, set audience = []")
+    }
+    guard !self.audience.isEmpty else {
+      throw VerificationFailure(
+        .audience,
+        "the token is for the audience \(audience.listedForMessage), and audience = [] accepts only tokens without "
+          + "\"aud\": set `audience` to the API's name")
+    }
     guard audience.contains(where: { named in self.audience.contains { $0.isExactly(named) } }) else {
       throw VerificationFailure(
         .audience,
@@ -166,16 +178,16 @@ struct ClaimsBody {
 
   init(_ part: TokenPart) throws(VerificationFailure) {
     iss = try part.text("iss")
-    sub = try part.text("sub")
+    sub = part.label("sub")
     aud = try part.texts("aud")
     exp = try part.time("exp")
     nbf = try part.time("nbf")
     iat = try part.time("iat")
-    jti = try part.text("jti")
+    jti = part.label("jti")
     scope = try part.texts("scope")
     scp = try part.texts("scp")
-    clientID = try part.text("client_id")
-    azp = try part.text("azp")
+    clientID = try part.identifier("client_id")
+    azp = try part.identifier("azp")
   }
 
   /// The scopes of `scope`, else of `scp`: names separated by spaces (RFC 6749 section 3.3), or an array of names.

@@ -7,6 +7,8 @@ public struct ClientCredentials: Sendable {
   public var method: ClientAuthenticationMethod
   /// The secrets in the order of the settings; nil for a secret that cannot be read at present.
   public var secrets: [Secret?]
+  /// What is unusual about a secret, for the administrator. It shows nothing of the secret.
+  public var secretDoubt: String?
   /// The encoding with HTTP Basic.
   public var basicEncoding: BasicEncoding
   /// The key that signs assertions.

@@ -88,6 +88,22 @@ struct TokenPart {
   /// One text or an array of texts, as `aud` and `scope` can be.
   func texts(_ member: String) throws(VerificationFailure) -> [String]? { try read(member, \.texts) }
 
+  /// A text, or a number as it is written; nil for any other value. For members that no decision depends on.
+  func label(_ member: String) -> String? { json[member]?.text ?? number(member) }
+
+  /// A text, or a whole number as it is written: some servers have numbers as identifiers.
+  func identifier(_ member: String) throws(VerificationFailure) -> String? {
+    if let number = number(member), number.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { return number }
+    return try text(member)
+  }
+
+  private func number(_ member: String) -> String? {
+    guard json[member]?.number != nil, let member = json.members.first(where: { $0.name.isExactly(member) }) else {
+      return nil
+    }
+    return String(decoding: member.source, as: UTF8.self)
+  }
+
   /// Seconds since 1970 (RFC 7519 section 2), between 1970 and the end of the year 9999, fractions cut off.
   func time(_ member: String) throws(VerificationFailure) -> Int64? {
     try read(member) { value in

@@ -14,7 +14,7 @@ struct ServerConnection: Sendable {
   /// Fetches a JSON document. `what` names it in messages.
   ///
   /// - Parameter conditions: The conditions under which it is wanted. The server may answer 304 to them.
-  /// - Throws: Unless the status is 200, or 304 to a conditional request.
+  /// - Throws: Unless the response has content and a 2xx status, or 304 to a conditional request.
   func get(
     _ url: String, _ what: String, timeout: Duration, conditions: [HTTPHeader] = [], collectsCertificates: Bool = false
   ) async throws(AcquisitionFailure) -> HTTPResponse {
@@ -31,9 +31,9 @@ struct ServerConnection: Sendable {
       }
       observe(.fetched(AcquisitionStep.Document(url: url, response: response, skew: skew)))
     }
-    guard response.status == 200 || (response.status == 304 && !conditions.isEmpty) else {
-      throw Self.failure(of: response, what, url, isDocument: true)
-    }
+    if response.status == 304, !conditions.isEmpty { return response }
+    guard response.isSuccess else { throw Self.failure(of: response, what, url, isDocument: true) }
+    try Self.requireContent(of: response, what, url)
     return response
   }
 
@@ -48,7 +48,30 @@ struct ServerConnection: Sendable {
     }
   }
 
-  /// The failure that a response other than 200 without an OAuth error means.
+  /// Checks that a successful response has content that can be read.
+  ///
+  /// - Throws: `malformedAnswer` if there is none, `contentEncoding` if its content coding is not supported.
+  static func requireContent(
+    of response: HTTPResponse, _ what: String, _ url: String
+  ) throws(AcquisitionFailure) {
+    guard !response.body.isEmpty else {
+      throw AcquisitionFailure(
+        .malformedAnswer, "the \(what) endpoint \(url) answered \(response.status) without content")
+    }
+    // Some servers name a coding that the content does not have, such as utf-8.
+    if response.undecodedCoding != nil, (try? StrictJSON(document: response.body)) == nil {
+      throw AcquisitionFailure(
+        .contentEncoding, "the \(what) endpoint \(url) answered \(response.status)\(codingHint(response))")
+    }
+  }
+
+  /// The end of a message about a response whose content is in an unsupported coding.
+  private static func codingHint(_ response: HTTPResponse) -> String {
+    guard let name = response.undecodedCoding else { return "" }
+    return " with the content coding \(Printable.quoted(name)), which cannot be decoded here"
+  }
+
+  /// The failure that a response without success and without an OAuth error means.
   static func failure(
     of response: HTTPResponse, _ what: String, _ url: String, isDocument: Bool = false
   ) -> AcquisitionFailure {
@@ -63,8 +86,14 @@ struct ServerConnection: Sendable {
       case 500...: .serverError
       default: .malformedAnswer
       }
-    return AcquisitionFailure(code, "the \(what) endpoint \(url) answered \(response.status)", retryAfter: retryAfter)
+    return AcquisitionFailure(
+      code, "the \(what) endpoint \(url) answered \(response.status)\(codingHint(response))", retryAfter: retryAfter)
   }
+}
+
+extension HTTPResponse {
+  /// Whether the request was successful (RFC 9110, 15.3).
+  var isSuccess: Bool { (200..<300).contains(status) }
 }
 
 /// The clock of a server, read from its responses. Safe to use from any thread.

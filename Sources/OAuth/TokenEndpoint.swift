@@ -45,9 +45,13 @@ struct TokenEndpoint: Sendable {
     let posted = try await post(
       fields, to: url, "token", request, by: clientAuthentication, at: metadata, timeout: timeout)
     let answer: TokenAnswer
+    let status = posted.response.status
     do throws(AcquisitionFailure) {
+      try ServerConnection.requireContent(of: posted.response, "token", url)
       answer = TokenAnswer(
-        response: try TokenResponse(parsing: posted.response.body), sentAt: posted.sentAt,
+        response: try TokenResponse(
+          parsing: posted.response.body, status: status, tokenTypes: request.tokenTypes,
+          requiresPlainToken: request.requiresPlainToken), sentAt: posted.sentAt,
         receivedAt: posted.receivedAt, serverTime: ClockSkew.serverTime(of: posted.response),
         clientAuthentication: clientAuthentication)
     } catch {
@@ -55,8 +59,8 @@ struct TokenEndpoint: Sendable {
       // A response with a token is none: its other texts could quote the token.
       let hasToken = (try? StrictJSON(document: posted.response.body))?["access_token"] != nil
       if !hasToken, let rejection = TokenErrorResponse(parsing: posted.response.body) {
-        let failure = rejection.failure(status: 200, retryAfter: nil, secrets: posted.sensitive)
-        throw PostFailure(failure.without(posted.sensitive), status: 200)
+        let failure = rejection.failure(status: status, retryAfter: nil, secrets: posted.sensitive)
+        throw PostFailure(failure.without(posted.sensitive), status: status)
       }
       throw PostFailure(error.without(posted.sensitive))
     }
@@ -96,10 +100,16 @@ struct TokenEndpoint: Sendable {
     _ token: Secret, like clientAuthentication: ClientAuthentication, _ request: TokenRequest,
     _ metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> Posted {
-    try await postToken(
-      token, to: metadata.introspectionEndpoint(byCertificate: request.credentials.hasCertificate), "introspection",
-      supported: metadata.introspectionEndpointAuthMethodsSupported, like: clientAuthentication, request,
-      metadata, try attempt.allowance(at: Moment.now().boot))
+    let url = metadata.introspectionEndpoint(byCertificate: request.credentials.hasCertificate)
+    let posted = try await postToken(
+      token, to: url, "introspection", supported: metadata.introspectionEndpointAuthMethodsSupported,
+      like: clientAuthentication, request, metadata, try attempt.allowance(at: Moment.now().boot))
+    do throws(AcquisitionFailure) {
+      try ServerConnection.requireContent(of: posted.response, "introspection", url ?? "")
+    } catch {
+      throw error.without(posted.sensitive)
+    }
+    return posted
   }
 
   /// Reads an introspection response (RFC 7662, 2.2).
@@ -116,7 +126,8 @@ struct TokenEndpoint: Sendable {
     guard let isActive = part.json["active"]?.bool else {
       throw AcquisitionFailure(
         .malformedAnswer,
-        "the introspection endpoint answered 200 with a body that does not say whether the token is active")
+        "the introspection endpoint answered \(response.status) with a body that does not say whether the token is "
+          + "active")
     }
     return (part, isActive)
   }
@@ -197,7 +208,7 @@ struct TokenEndpoint: Sendable {
 
   /// Sends a form with one client authentication.
   ///
-  /// - Throws: Unless the status is 200.
+  /// - Throws: Unless the status is 2xx. RFC 6749, 5.1 requires 200; some servers answer 201 (RFC 9110, 15.3.2).
   private func post(
     _ fields: [(String, FormValue)], to url: String, _ what: String, _ request: TokenRequest,
     by clientAuthentication: ClientAuthentication, at metadata: ServerMetadata, timeout: Duration
@@ -218,7 +229,7 @@ struct TokenEndpoint: Sendable {
       throw PostFailure(error)
     }
     let receivedAt = Moment.now()
-    guard response.status != 200 else {
+    guard !response.isSuccess else {
       return Posted(response: response, sentAt: sentAt, receivedAt: receivedAt, sensitive: form.sensitive)
     }
     let retryAfter = RetryAfter.parse(response.headers, unixTime: Int64(receivedAt.unix))
@@ -227,10 +238,11 @@ struct TokenEndpoint: Sendable {
         from: what, status: response.status, retryAfter: retryAfter, secrets: form.sensitive)
       throw PostFailure(failure.without(form.sensitive), status: response.status)
     }
-    throw PostFailure(ServerConnection.failure(of: response, what, url), status: response.status)
+    let failure = ServerConnection.failure(of: response, what, url)
+    throw PostFailure(failure.without(form.sensitive), status: response.status)
   }
 
-  /// A response with the status 200 to a form, and its times.
+  /// A successful response to a form, and its times.
   private struct Posted {
     var response: HTTPResponse
     var sentAt: Moment

@@ -13,6 +13,12 @@ public struct TokenRequest: Sendable {
   public var parameters: [(name: String, value: String)]
   /// Values of `parameters` that no message can show.
   public var confidential: [Secret]
+  /// The accepted values of `token_type` in the token response, beside `Bearer`. An empty list accepts a response
+  /// without it, or with an empty one.
+  public var tokenTypes: [String]
+  /// Whether the token must be a `b64token` (RFC 6750, 2.1). Other visible characters have a meaning in the syntax of
+  /// many programs, so that the server could add settings to a file that such a program reads.
+  public var requiresPlainToken: Bool
   /// The verification of the token.
   public var verification: TokenVerification
   /// The requirements for the token.
@@ -23,13 +29,16 @@ public struct TokenRequest: Sendable {
   /// Makes a request.
   public init(
     clientID: String, credentials: ClientCredentials, scope: [String], parameters: [(name: String, value: String)] = [],
-    confidential: [Secret] = [], verification: TokenVerification = .jwt, policy: AccessTokenPolicy, timeout: Duration
+    confidential: [Secret] = [], tokenTypes: [String] = [TokenType.bearer], requiresPlainToken: Bool = false,
+    verification: TokenVerification = .jwt, policy: AccessTokenPolicy, timeout: Duration
   ) {
     self.clientID = clientID
     self.credentials = credentials
     self.scope = scope
     self.parameters = parameters
     self.confidential = confidential
+    self.tokenTypes = tokenTypes
+    self.requiresPlainToken = requiresPlainToken
     self.verification = verification
     self.policy = policy
     self.timeout = timeout
@@ -53,7 +62,8 @@ public enum TokenVerification: String, CaseIterable, Hashable, Sendable, Codable
 public struct AccessTokenPolicy: Hashable, Sendable, Codable {
   /// The issuer. `iss` must equal it, code point by code point (RFC 8414 section 2, RFC 9068 section 4).
   public var issuer: String
-  /// At least one of these must be in `aud`. An empty list accepts no token.
+  /// At least one of these must be in `aud`. An empty list accepts only a token without `aud`: one for a named audience
+  /// is for another API, or the audience must be set.
   public var audience: [String]
   /// The client identifier. `client_id` and `azp` must equal it if the token has them.
   public var clientID: String

@@ -10,34 +10,35 @@ struct TokenResponse {
   /// The granted scope; nil means "as requested" (RFC 6749, 5.1).
   var scope: [String]?
 
-  /// - Throws: `malformedAnswer` if it is not a token response. `tokenType` for a token that is no bearer token.
-  ///   `lifetime` for a token whose `expires_in` is not positive.
-  init(parsing body: [UInt8]) throws(AcquisitionFailure) {
-    guard !body.isEmpty else {
-      throw AcquisitionFailure(.malformedAnswer, "the token endpoint answered 200 with an empty body")
+  /// - Parameters:
+  ///   - status: The status of the response, for messages.
+  ///   - tokenTypes: As in `TokenRequest.tokenTypes`.
+  ///   - requiresPlainToken: As in `TokenRequest.requiresPlainToken`.
+  /// - Throws: `malformedAnswer` if it is not a token response. `unsendableToken` for a token that no header field, or
+  ///   no template, can have. `tokenType` for a token that is no Bearer token. `lifetime` for a token whose
+  ///   `expires_in` is not positive.
+  init(
+    parsing body: [UInt8], status: Int = 200, tokenTypes: [String] = [TokenType.bearer],
+    requiresPlainToken: Bool = false
+  ) throws(AcquisitionFailure) {
+    func malformed(_ fault: String) -> AcquisitionFailure {
+      AcquisitionFailure(.malformedAnswer, "the token endpoint answered \(status) \(fault)")
     }
-    guard let json = try? StrictJSON(document: body) else {
-      throw AcquisitionFailure(
-        .malformedAnswer, "the token endpoint answered 200 with a body that is not a JSON object")
-    }
+    guard let json = try? StrictJSON(document: body) else { throw malformed("with a body that is not a JSON object") }
     // The name is not shown: it is a text of the server, and can quote the token.
-    guard json.duplicate == nil else {
+    guard json.duplicate == nil else { throw malformed("with a member that occurs twice in one object") }
+    guard let token = json["access_token"]?.text, !token.isEmpty else { throw malformed("without an access_token") }
+    if let fault = BearerToken.fault(in: token.utf8) {
+      throw AcquisitionFailure(.unsendableToken, "the access_token cannot be sent in a header field: it \(fault)")
+    }
+    if requiresPlainToken, let (offset, _) = token.utf8.enumerated().first(where: { !BearerToken.isPlain($1) }) {
       throw AcquisitionFailure(
-        .malformedAnswer, "the token endpoint answered 200 with a member that occurs twice in one object")
+        .unsendableToken,
+        "the access_token has a character at byte \(offset + 1) that RFC 6750 does not allow, and that a template can "
+          + "give a meaning")
     }
-    guard let token = json["access_token"]?.text, !token.isEmpty else {
-      throw AcquisitionFailure(.malformedAnswer, "the token endpoint answered 200 without an access_token")
-    }
-    guard BearerToken.isValid(token.utf8) else {
-      throw AcquisitionFailure(
-        .malformedToken, "the access_token is too long or has characters that RFC 6750 does not allow")
-    }
-    guard let type = json["token_type"]?.text else {
-      throw AcquisitionFailure(.tokenType, "the token endpoint's answer has no token_type")
-    }
-    guard type.lowercased() == "bearer" else {
-      throw AcquisitionFailure(.tokenType, "the token_type is \(Printable.quoted(type)), not Bearer")
-        .without([Secret(token)])
+    do throws(AcquisitionFailure) { try TokenType.check(json["token_type"], accepted: tokenTypes) } catch {
+      throw error.without([Secret(token)])
     }
     if let lifetime = json["expires_in"] {
       // Some servers send the number as a string.
@@ -52,9 +53,7 @@ struct TokenResponse {
     }
     if let texts = json["scope"]?.texts {
       scope = ScopeNames.parse(texts)
-      guard scope != nil else {
-        throw AcquisitionFailure(.malformedAnswer, "the token endpoint answered 200 with \(ScopeNames.fault)")
-      }
+      guard scope != nil else { throw malformed("with \(ScopeNames.fault)") }
     }
     accessToken = Secret(token)
   }
@@ -150,16 +149,35 @@ enum ScopeNames {
 }
 
 /// The syntax of an access token. Applications put the token into a header line.
+///
+/// RFC 6750, 2.1 requires a `b64token`. Some servers use other visible ASCII characters, which a header field can have
+/// too (RFC 9110, 5.5).
 public enum BearerToken {
   /// The maximum length in bytes.
   public static let longest = 65_536
 
-  /// Whether these bytes are a `b64token` (RFC 6750, 2.1) of acceptable length.
-  public static func isValid(_ bytes: some Collection<UInt8>) -> Bool {
-    !bytes.isEmpty && bytes.count <= longest && bytes.allSatisfy(isAllowed)
+  /// Whether these bytes are visible ASCII characters of acceptable length.
+  public static func isValid(_ bytes: some Collection<UInt8>) -> Bool { fault(in: bytes) == nil }
+
+  /// Why these bytes cannot be sent, as the end of a sentence about the token; nil if they can. It does not show them.
+  static func fault(in bytes: some Collection<UInt8>) -> String? {
+    if bytes.isEmpty { return "is empty" }
+    if bytes.count > longest { return "is \(bytes.count) bytes long; at most \(longest) are accepted" }
+    for (offset, byte) in bytes.enumerated() where !(0x21...0x7e).contains(byte) {
+      let character =
+        switch byte {
+        case 0x20: "a space"
+        case 0x0a, 0x0d: "a line break"
+        case 0x80...: "a character outside ASCII"
+        default: "a control character"
+        }
+      return "has \(character) at byte \(offset + 1)"
+    }
+    return nil
   }
 
-  private static func isAllowed(_ byte: UInt8) -> Bool {
+  /// Whether this byte can be part of a `b64token`: it means the same to shells, systemd and file formats.
+  public static func isPlain(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
       UInt8(ascii: "0")...UInt8(ascii: "9"),

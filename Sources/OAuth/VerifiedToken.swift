@@ -57,9 +57,9 @@ public struct VerificationContext: Hashable, Sendable, Codable {
 public struct AccessTokenClaims: Hashable, Sendable, Codable {
   /// `iss`.
   public let issuer: String
-  /// `sub`.
+  /// `sub`. A number as it is written.
   public let subject: String?
-  /// `aud`, a single text as an array of one. Empty if an introspection response has none.
+  /// `aud`, a single text as an array of one. Empty if there is none.
   public let audience: [String]
   /// The granted scopes: the claim `scope` or `scp`, else the `scope` of the token response, else the requested scopes
   /// (RFC 6749 section 5.1).
@@ -72,7 +72,7 @@ public struct AccessTokenClaims: Hashable, Sendable, Codable {
   public let notBefore: Int64?
   /// `exp` in seconds since 1970. For an opaque token without a known `exp`, the result of `expires_in`.
   public let expiry: Int64
-  /// `jti`.
+  /// `jti`. A number as it is written.
   public let tokenID: String?
   /// The header's `kid`.
   public let keyID: String?

@@ -11,30 +11,42 @@ package enum RenderedToken {
     switch output.format {
     case .raw: return token
     case .header: return Secret("Authorization: Bearer \(token.exposed)\n")
-    case .env: return Secret("\(output.variable ?? "")=\(token.exposed)\n")
+    case .env: return Secret("\(output.variable ?? "")=\(assigned(token.exposed))\n")
     case .json: return Secret(json(verifiedToken))
+    case .template: return filled(output.template?.parts ?? [], with: verifiedToken)
     }
   }
 
-  /// The token in the content of a file; `nil` if the content has another format.
-  package static func token(in content: Secret, as output: TokenOutput) -> Secret? {
-    let text = content.exposed
-    switch output.format {
-    case .raw: return content
-    case .header: return line(text, after: "Authorization: Bearer ")
-    case .env: return line(text, after: "\(output.variable ?? "")=")
-    case .json:
-      let document = try? JSONDecoder().decode(Document.self, from: Data(text.utf8))
-      return document.map { Secret($0.accessToken) }
+  /// A template with values in place of its placeholders. Only the result is a copy of the token.
+  private static func filled(_ parts: [OutputTemplate.Part], with verifiedToken: VerifiedToken) -> Secret {
+    let expiry = verifiedToken.claims.expiry
+    let values = parts.map { part in
+      switch part {
+      case .literal(let text): Secret(text)
+      case .placeholder(.token): verifiedToken.accessToken
+      case .placeholder(.expiresAt): Secret(Timestamp.rfc3339(Double(expiry)))
+      case .placeholder(.expiresAtUnix): Secret("\(expiry)")
+      }
+    }
+    return Secret(capacity: values.reduce(0) { $0 + $1.count }) { memory, _ in
+      var offset = 0
+      for value in values {
+        value.withBytes { UnsafeMutableRawBufferPointer(rebasing: memory[offset...]).copyMemory(from: $0) }
+        offset += value.count
+      }
     }
   }
 
-  private static func line(_ text: String, after prefix: String) -> Secret? {
-    guard text.hasPrefix(prefix), text.hasSuffix("\n") else { return nil }
-    return Secret(String(text.dropFirst(prefix.count).dropLast()))
+  /// The token as the value of a variable. Other characters than those of a `b64token` are special to shells or to
+  /// systemd: both read a value in double quotes with these escapes alike.
+  private static func assigned(_ token: String) -> String {
+    guard !token.utf8.allSatisfy(BearerToken.isPlain) else { return token }
+    return "\"" + token.map { escaped.contains($0) ? "\\\($0)" : "\($0)" }.joined() + "\""
   }
 
-  private struct Document: Codable {
+  private static let escaped: Set<Character> = ["\"", "\\", "$", "`"]
+
+  private struct Document: Encodable {
     var accessToken: String
     var tokenType: String
     var scope: String

@@ -72,18 +72,20 @@ final class CheckProgress: Sendable {
         step(
           .verification, isBound ? .warning : .ok,
           "the token is what it should be, by one of the issuer's \(keys) keys",
-          details: ClaimList.lines(answer?.token, failing: nil),
+          details: ClaimList.lines(answer?.token, failing: nil) + settings.exceptions,
           remedy: isBound
             ? "the token is bound to a key (cnf; RFC 8705, 3): an API takes it only from who shows that it has the "
               + "key; ask for one that is not bound, or give readers the certificate"
             : nil))
     case .introspection:
       report(
-        step(.verification, .ok, "the server's introspection calls the token active, and what it tells of it is right"))
+        step(
+          .verification, .ok, "the server's introspection calls the token active, and what it tells of it is right",
+          details: settings.exceptions))
     case .none:
       report(
         step(
-          .verification, .warning, "the token is NOT VERIFIED: verify = \"none\"",
+          .verification, .warning, "the token is NOT VERIFIED: verify = \"none\"", details: settings.exceptions,
           remedy: "set verify to \"jwt\" or \"introspection\" if the server can do with it"))
     }
   }

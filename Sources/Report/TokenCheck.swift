@@ -44,6 +44,9 @@ public struct TokenCheck: Sendable {
   ///   - report: receives each step when it is complete.
   public func run(isOffline: Bool, report: @escaping @Sendable (CheckStep) -> Void) async {
     if let warning = unprotectedIssuer() { report(warning) }
+    if let doubt = await settings.secretDoubt(as: userID) {
+      report(step(.config, .warning, doubt, remedy: "remove that if the server rejects the client"))
+    }
     for step in outputs() { report(step) }
     guard !isOffline else { return }
     let progress = CheckProgress(settings, asksAPI: apiURL != nil, report: report)

@@ -33,7 +33,7 @@ public enum ConfigurationKeys {
   /// The keys of `[token.NAME]`.
   static let token: [ConfigurationKey<TokenDraft>] = [
     ConfigurationKey("issuer", .issuer, sets: \.settings.issuer),
-    ConfigurationKey("client_id", .visibleText, sets: \.settings.clientID),
+    ConfigurationKey("client_id", .clientID, sets: \.settings.clientID),
     ConfigurationKey(
       "client_auth", .choice(), default: "\"client_secret_post\"", sets: \.settings.clientAuthentication),
     ConfigurationKey("client_secret", .secrets, isSecret: true, sets: \.literalSecrets),
@@ -54,8 +54,9 @@ public enum ConfigurationKeys {
     ConfigurationKey("ca_file", .inputPath, sets: \.settings.caFile),
     ConfigurationKey("pinned_public_key", .publicKeyPins, sets: \.settings.pinnedPublicKey),
     ConfigurationKey("proxy", .proxy, isSecret: true, sets: \.settings.proxy),
-    ConfigurationKey("audience", .texts, default: "\"tamarack\"", sets: \.settings.audience),
+    ConfigurationKey("audience", .textsOrNone, default: "\"tamarack\"", sets: \.settings.audience),
     ConfigurationKey("verify", .choice(), default: "\"jwt\"", sets: \.settings.verification),
+    ConfigurationKey("token_type", .tokenTypes, default: "\"Bearer\"", sets: \.settings.tokenTypes),
     ConfigurationKey("require_at_jwt", .boolean, default: "false", sets: \.settings.requiresAccessTokenType),
     ConfigurationKey("refresh_at", .fraction(0.1...0.9), default: "0.5", sets: \.settings.refreshAt),
     ConfigurationKey(
@@ -78,6 +79,7 @@ public enum ConfigurationKeys {
     ConfigurationKey("path", .outputPath, sets: \.path),
     ConfigurationKey("mode", .fileMode, sets: \.mode),
     ConfigurationKey("variable", .environmentVariable, sets: \.variable),
+    ConfigurationKey("template", .template, sets: \.template),
   ]
 
   /// The keys of `signal = { ... }` in `[token.NAME]`.
@@ -126,9 +128,11 @@ struct ConfigurationKey<Settings>: Sendable {
 
   /// Reads `node` into `settings`.
   func apply(
-    _ node: TOMLNode, directory: String, credentialSources: [String: String] = [:], to settings: inout Settings
+    _ node: TOMLNode, file: String, directory: String, credentialSources: [String: String] = [:],
+    to settings: inout Settings
   ) throws(SettingFault) {
-    let context = SettingContext(directory: directory, isSecret: isSecret, credentialSources: credentialSources)
+    let context = SettingContext(
+      file: file, directory: directory, isSecret: isSecret, credentialSources: credentialSources)
     try assign(node, context, &settings)
   }
 }
@@ -148,6 +152,7 @@ struct OutputDraft {
   var path: String?
   var mode: UInt32?
   var variable: String?
+  var template: OutputTemplate?
 }
 
 /// The values of a `signal` table.

@@ -171,6 +171,13 @@ extension ConfigurationReader {
       guard misspelt.isDisjoint(with: keys) else { return }
       report("[\(table)] has no \(what)", entry, table: table, at: .name)
     }
+    if settings.clientID == Placeholder.sampleClientID, IssuerSyntax.isOfKonexus(settings.issuer),
+      let clientID = map["client_id"]
+    {
+      report(
+        "'client_id' is the sample's; \(Placeholder.remedy(in: source.path))", clientID, table: table,
+        at: .value(clientID.value.range), showsValue: true)
+    }
     let secrets = ["client_secret", "client_secret_file"]
     if map["issuer"] == nil {
       missing(["issuer"], "'issuer'; name the authorization server, as in issuer = \"https://auth.alertsense.com\"")
@@ -289,6 +296,7 @@ extension ConfigurationReader {
       report(
         "'variable' is for format = \"env\" alone; add that, or remove it", variable, table: table, at: .name)
     }
+    checkTemplate(of: output, map, entry, table: table)
     let name = draft.settings.name
     let path = output.path ?? "\(environment.tokenDirectory)/\(name).\(output.format.fileExtension)"
     if let given = map["path"], output.path != nil {
@@ -298,7 +306,22 @@ extension ConfigurationReader {
     }
     let variable = output.format == .env ? output.variable ?? Self.defaultVariable(name) : nil
     draft.settings.outputs.append(
-      TokenOutput(path: path, mode: output.mode ?? draft.mode, format: output.format, variable: variable))
+      TokenOutput(
+        path: path, mode: output.mode ?? draft.mode, format: output.format, variable: variable,
+        template: output.template))
+  }
+
+  private mutating func checkTemplate(of output: OutputDraft, _ map: TOMLMap, _ entry: TOMLEntry, table: String) {
+    guard map["format"].isValidOrAbsent, !map.isDamaged else { return }
+    if output.format == .template, map["template"] == nil {
+      report(
+        "[\(table)] has no 'template', which format = \"template\" needs; write one, as in template = "
+          + "\"Authorization: Bearer {token}\"",
+        entry, table: table, at: .name)
+    } else if output.format != .template, let template = map["template"] {
+      report(
+        "'template' is for format = \"template\" alone; add that, or remove it", template, table: table, at: .name)
+    }
   }
 
   /// The default name of a variable: `KONEXUS_TOKEN` for `konexus`.

@@ -75,10 +75,13 @@ package struct ConfigurationReader {
       }
       do throws(SettingFault) {
         try key.apply(
-          entry.value, directory: directory, credentialSources: environment.credentialSources, to: &settings)
+          entry.value, file: source.path, directory: directory, credentialSources: environment.credentialSources,
+          to: &settings)
       } catch {
+        let range = error.range ?? entry.value.range
+        let place = error.part.map { TOMLParser.place(of: $0, inString: range, of: source.bytes) } ?? range
         report(
-          "'\(entry.name)' \(error.message)", entry, table: table, at: .value(error.range ?? entry.value.range),
+          "'\(entry.name)' \(error.message)", entry, table: table, at: .value(place),
           showsValue: !key.isSecret && !error.hidesValue)
       }
     }
@@ -167,6 +170,7 @@ extension ConfigurationReader {
 
   /// Reports a syntax error. The excerpt shows known keys only: text in the place of a key can be a part of a secret.
   mutating func report(_ error: TOMLSyntaxError) {
+    let error = error.naming(in: source.bytes)
     var excerpt: [String] = []
     if let key = error.key, let name = key.names.last, ConfigurationKeys.all.contains(where: { $0.name == name }) {
       excerpt = source.excerpt(unreadableValueOf: key.range)

@@ -1,4 +1,5 @@
 import Cryptography
+import OAuth
 
 /// The effect of a changed key of `[token.NAME]` on the token that is in the file.
 ///
@@ -29,7 +30,7 @@ enum TokenKeyEffect: CaseIterable {
         "assertion_audience",
       ]
     case .connection: ["client_certificate_file", "client_key_file", "ca_file", "pinned_public_key", "proxy"]
-    case .requirement: ["require_at_jwt"]
+    case .requirement: ["require_at_jwt", "token_type"]
     case .none:
       [
         "timeout", "refresh_at", "max_age", "recheck_interval", "api_url", "revoke_on_stop", "file", "mode",
@@ -44,6 +45,7 @@ extension TokenSettings {
   package func asks(differentlyFrom other: TokenSettings) -> Bool {
     requestFingerprint != other.requestFingerprint || authenticates(differentlyFrom: other)
       || connects(differentlyFrom: other) || (requiresAccessTokenType && !other.requiresAccessTokenType)
+      || (fillsTemplate && !other.fillsTemplate) || !TokenType.includes(tokenTypes, allOf: other.tokenTypes)
   }
 
   /// Whether the client authenticates with another method, secret or key.

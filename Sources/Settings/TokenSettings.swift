@@ -57,10 +57,12 @@ public struct TokenSettings: Hashable, Sendable {
 
   // MARK: The token
 
-  /// The accepted audiences: `aud` must contain one of them. Never empty.
+  /// The accepted audiences: `aud` must contain one of them. If there are none, only a token without `aud` is accepted.
   public var audience: [String] = ["tamarack"]
   /// How the token is verified.
   public var verification: TokenVerification = .jwt
+  /// The accepted values of `token_type`, beside `Bearer`. If there are none, it can be missing.
+  public var tokenTypes: [String] = [TokenType.bearer]
   /// Whether its `typ` must be `at+jwt` (RFC 9068, 2.1).
   public var requiresAccessTokenType = false
   /// The fraction of a token's lifetime after which it is refreshed, 0.1 ... 0.9.
@@ -107,9 +109,17 @@ public struct TokenOutput: Hashable, Sendable {
     case json
     /// One line, `VARIABLE=TOKEN`, for `EnvironmentFile=`.
     case env
+    /// A text of the administrator's own with placeholders, for the configuration files of other programs.
+    case template
 
     /// The extension of the default file name.
-    package var fileExtension: String { self == .raw ? "token" : rawValue }
+    package var fileExtension: String {
+      switch self {
+      case .raw: "token"
+      case .template: "conf"
+      case .header, .json, .env: rawValue
+      }
+    }
   }
 
   /// The absolute path, without `.`, `..` and double slashes.
@@ -120,13 +130,18 @@ public struct TokenOutput: Hashable, Sendable {
   public var format: Format
   /// The variable's name for `.env`; `nil` for other formats.
   public var variable: String?
+  /// The text for `.template`; `nil` for other formats.
+  public var template: OutputTemplate?
 
   /// An output of the given values.
-  public init(path: String, mode: UInt32 = 0o640, format: Format = .raw, variable: String? = nil) {
+  public init(
+    path: String, mode: UInt32 = 0o640, format: Format = .raw, variable: String? = nil, template: OutputTemplate? = nil
+  ) {
     self.path = path
     self.mode = mode
     self.format = format
     self.variable = variable
+    self.template = template
   }
 }
 
@@ -154,6 +169,24 @@ public struct ReaderSignal: Hashable, Sendable {
 }
 
 extension TokenSettings {
+  /// Whether the token becomes part of a text in another program's syntax.
+  package var fillsTemplate: Bool { outputs.contains { $0.format == .template } }
+
+  /// What these settings accept that is not accepted by default, each with its setting, for the status.
+  package var exceptions: [String] {
+    func quoted(_ values: [String]) -> String {
+      let quoted = values.map(Printable.quotedJSON)
+      return quoted.count == 1 ? quoted[0] : "[\(quoted.joined(separator: ", "))]"
+    }
+    var exceptions: [String] = []
+    if audience.isEmpty { exceptions.append("tokens without \"aud\" are accepted (audience = [])") }
+    if !TokenType.includes([TokenType.bearer], allOf: tokenTypes) {
+      let what = tokenTypes.isEmpty ? "responses without token_type are" : "another token_type than Bearer is"
+      exceptions.append("\(what) accepted (token_type = \(quoted(tokenTypes)))")
+    }
+    return exceptions
+  }
+
   /// The files that a request needs.
   package var inputFiles: [String] {
     let secretFiles = secrets.compactMap { if case .file(let path) = $0 { path } else { nil } }

@@ -49,6 +49,7 @@ struct Check: ParsableCommand {
   }
 
   func run() {
+    CommandLineError.requireLibcurl()
     Task { await perform() }
     dispatchMain()
   }

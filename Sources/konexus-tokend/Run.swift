@@ -47,6 +47,7 @@ struct Run: ParsableCommand {
   }
 
   func run() throws {
+    CommandLineError.requireLibcurl()
     linux_share_heap()
     // The signals must be blocked before other threads start, and before the configuration is read: until then, a
     // signal would end the process by its default action.

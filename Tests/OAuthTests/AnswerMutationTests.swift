@@ -52,7 +52,7 @@ import Testing
   @Test(arguments: [UInt64.random(in: .min ... .max)]) func tokenAnswer(_ seed: UInt64) {
     run(Self.token, seed) { bytes, round in
       do throws(AcquisitionFailure) {
-        let parsed = try TokenResponse(parsing: bytes)
+        let parsed = try TokenResponse(parsing: bytes, tokenTypes: round.isMultiple(of: 2) ? ["Bearer"] : [])
         // It goes into a header line, as it is.
         #expect(
           parsed.accessToken.withBytes { $0.allSatisfy { (0x21...0x7e).contains($0) } }, "seed \(seed), round \(round)")
@@ -72,13 +72,16 @@ import Testing
   }
 
   @Test(arguments: [UInt64.random(in: .min ... .max)]) func introspections(_ seed: UInt64) {
-    let policy = AccessTokenPolicy(issuer: Self.issuer, audience: ["tamarack"], clientID: "c", scopes: ["tamarack"])
+    var policy = AccessTokenPolicy(issuer: Self.issuer, audience: ["tamarack"], clientID: "c", scopes: ["tamarack"])
     run(Self.introspection, seed) { bytes, round in
+      policy.audience = round.isMultiple(of: 2) ? ["tamarack"] : []
       do throws(VerificationFailure) {
         let body = try ClaimsBody(TokenPart("introspection", bytes))
         guard let expiry = body.exp else { return }
         let claims = try policy.check(introspected: body, grantedScope: nil, expiry: expiry, unixTime: 1_800_000_000)
         #expect(claims.scopes.contains("tamarack") && claims.expiry > 1_799_999_940, "seed \(seed), round \(round)")
+        #expect(claims.audience.isEmpty || claims.audience.contains("tamarack"), "seed \(seed), round \(round)")
+        #expect(!policy.audience.isEmpty || claims.audience.isEmpty, "seed \(seed), round \(round)")
       } catch {
         expectPlain(error.message, seed, round)
       }
@@ -125,14 +128,56 @@ import Testing
     }
   }
 
+  /// The content `{"keys":[],"x":"xxxxxxxxxxxxxxxx"}` in gzip and in both formats of deflate, by Python's zlib.
+  private static let encoded: [(String, [UInt8])] = [
+    (
+      "gzip",
+      [
+        0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xab, 0x56, 0xca, 0x4e, 0xad, 0x2c, 0x56,
+        0xb2, 0x8a, 0x8e, 0xd5, 0x51, 0xaa, 0x50, 0xb2, 0x52, 0xaa, 0x40, 0x03, 0x4a, 0xb5, 0x00, 0xc9, 0x77,
+        0x1c, 0xa7, 0x22, 0x00, 0x00, 0x00,
+      ]
+    ),
+    (
+      "deflate",
+      [
+        0x78, 0x9c, 0xab, 0x56, 0xca, 0x4e, 0xad, 0x2c, 0x56, 0xb2, 0x8a, 0x8e, 0xd5, 0x51, 0xaa, 0x50, 0xb2,
+        0x52, 0xaa, 0x40, 0x03, 0x4a, 0xb5, 0x00, 0xd0, 0xaa, 0x0c, 0xd1,
+      ]
+    ),
+    (
+      "deflate",
+      [
+        0xab, 0x56, 0xca, 0x4e, 0xad, 0x2c, 0x56, 0xb2, 0x8a, 0x8e, 0xd5, 0x51, 0xaa, 0x50, 0xb2, 0x52, 0xaa,
+        0x40, 0x03, 0x4a, 0xb5, 0x00,
+      ]
+    ),
+  ]
+
+  @Test(arguments: [UInt64.random(in: .min ... .max)]) func contentCodings(_ seed: UInt64) {
+    let content = Array(#"{"keys":[],"x":"xxxxxxxxxxxxxxxx"}"#.utf8)
+    for (name, encoded) in Self.encoded {
+      let coding = ContentCoding(HTTPHeaders([HTTPHeader("Content-Encoding", name)]))
+      #expect(coding.decode(encoded, limit: 100) == .content(content))
+      run(encoded, seed, share: 2) { bytes, round in
+        guard case .content(let decoded) = coding.decode(bytes, limit: 100) else { return }
+        #expect(decoded.count <= 100, "\(name), seed \(seed), round \(round)")
+      }
+    }
+  }
+
   private func expectPlain(_ message: String, _ seed: UInt64, _ round: Int) {
     #expect(message.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f }, "seed \(seed), round \(round)")
     #expect(message.utf8.count < 4000, "seed \(seed), round \(round)")
   }
 
   private func run(_ valid: String, _ seed: UInt64, share: Int = 1, _ body: ([UInt8], Int) -> Void) {
+    run(Array(valid.utf8), seed, share: share, body)
+  }
+
+  private func run(_ valid: [UInt8], _ seed: UInt64, share: Int = 1, _ body: ([UInt8], Int) -> Void) {
     var generator = SplitMix64(seed: seed)
-    for round in 0..<(Self.count / share) { body(Self.mutated(Array(valid.utf8), &generator), round) }
+    for round in 0..<(Self.count / share) { body(Self.mutated(valid, &generator), round) }
   }
 
   private static let pieces: [[UInt8]] = [

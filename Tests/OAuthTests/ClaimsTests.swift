@@ -57,6 +57,7 @@ import Testing
     Case(["aud": #""other""#], .audience), Case(["aud": "[]"], .audience), Case(["aud": #"["a","b"]"#], .audience),
     Case(["aud": #""tamarack ""#], .audience), Case(["aud": #""Tamarack""#], .audience),
     Case(["aud": #""tamarack other""#], .audience),
+    Case(["client_id": "1741"], .clientID), Case(["azp": "1741"], .clientID),
     Case(["client_id": #""other""#], .clientID), Case(["client_id": #""""#], .clientID),
     Case(["azp": #""other""#], .clientID), Case(["client_id": nil, "azp": #""other""#], .clientID),
   ]
@@ -69,7 +70,8 @@ import Testing
   static let ofWrongType: [Case] = [
     ["iss": "{}"], ["iss": #"["https://auth.alertsense.com"]"#], ["iss": "1"],
     ["aud": "{}"], ["aud": #"["tamarack",1]"#], ["aud": #"[["tamarack"]]"#], ["aud": "1"],
-    ["client_id": "1741"], ["azp": "[]"], ["sub": "1"], ["jti": "[]"],
+    ["client_id": "1741.5"], ["client_id": "-1741"], ["client_id": "1e3"], ["client_id": "[1741]"],
+    ["client_id": "true"], ["azp": "[]"], ["azp": "{}"],
     ["scope": "{}"], ["scope": "[1]"], ["scope": "true"], ["scp": "1"],
   ].map { (changes: [String: String?]) -> Case in Case(changes, .malformed) }
 
@@ -164,10 +166,13 @@ import Testing
     }
   }
 
-  @Test func aPolicyWithoutAudienceAcceptsNothing() throws {
+  @Test(arguments: [#""tamarack""#, #"["tamarack"]"#, #""""#, #"[""]"#, #"["a","b"]"#])
+  func aPolicyWithoutAudienceAcceptsNoTokenForAnAudience(_ audience: String) throws {
     var policy = Sample.policy
     policy.audience = []
-    #expect(Sample.refusal(try SigningKey.p256.token(), policy: policy)?.reason == .audience)
+    let refusal = Sample.refusal(try SigningKey.p256.token(claims: ["aud": audience]), policy: policy)
+    #expect(refusal?.reason == .audience)
+    #expect(refusal?.message.contains("audience = [] accepts only tokens without \"aud\"") == true)
   }
 
   @Test func allAskedScopesMustBeGranted() throws {
@@ -203,6 +208,14 @@ import Testing
     (
       ["client_id": #""\u202Eevil\u0007""#],
       #"the token was issued to the client "\u{202e}evil\u{7}" (claim client_id), not to "ext-1741-sample-client""#
+    ),
+    (
+      ["aud": nil],
+      #"the token has no "aud" claim. If the server's operator confirms this, set audience = []"#
+    ),
+    (
+      ["aud": "[]"],
+      #"the token has an empty "aud" claim. If the server's operator confirms this, set audience = []"#
     ),
     (["exp": #""soon""#], #"in the token's claims set "exp" is of the wrong type or out of range"#),
   ]

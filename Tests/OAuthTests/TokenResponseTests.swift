@@ -44,7 +44,7 @@ import Testing
   @Test(arguments: [
     ("", FailureCode.malformedAnswer), ("[]", .malformedAnswer), ("<html>", .malformedAnswer),
     (#"{"token_type":"Bearer"}"#, .malformedAnswer), (#"{"access_token":7,"token_type":"Bearer"}"#, .malformedAnswer),
-    (#"{"access_token":"a b","token_type":"Bearer"}"#, .malformedToken), (#"{"access_token":"a"}"#, .tokenType),
+    (#"{"access_token":"a b","token_type":"Bearer"}"#, .unsendableToken), (#"{"access_token":"a"}"#, .tokenType),
     (#"{"access_token":"a","token_type":"mac"}"#, .tokenType),
     (#"{"access_token":"a","token_type":"Bearer","expires_in":0}"#, .lifetime),
     (#"{"access_token":"a","token_type":"Bearer","expires_in":1e400}"#, .lifetime),

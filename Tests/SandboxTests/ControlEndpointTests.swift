@@ -36,6 +36,23 @@ struct ControlEndpointTests {
     }
   }
 
+  @Test("each response of a server in practice that the help has comes on request")
+  func helpHasFaults() async throws {
+    try await withControl { sandbox, curl, control in
+      let help = await curl(control + "/").body
+      let faults = help.split(separator: "\n").map { $0.drop { $0 == " " } }.filter { $0.hasPrefix("{\"kind\"") }
+      #expect(faults.count == 9)
+      for fault in faults {
+        #expect(await curl(control + "/faults", "--data", String(fault)).status == 200, "\(fault)")
+      }
+      #expect(sandbox.faults.count == faults.count && sandbox.faults.allSatisfy { $0.requests == 1 })
+      // They are written as they are read.
+      let written = await curl(control + "/faults").body
+      #expect(await curl(control + "/faults", "--request", "PUT", "--data", written).status == 200)
+      #expect(await curl(control + "/faults").body == written)
+    }
+  }
+
   @Test("counts, requests and tokens are told, and reset")
   func counts() async throws {
     try await withControl { sandbox, curl, control in

@@ -31,6 +31,8 @@ struct FaultTests {
     Case(kind: .headerFlood(fields: 50)),
     Case(kind: .headerFlood(fields: 2000), exit: 56),
     Case(kind: .torn),
+    Case(kind: .otherStatus(201), status: 201),
+    Case(kind: .otherStatus(204), status: 204),
     Case(kind: .delay(seconds: 0.2)),
     Case(kind: .dripAll(bytes: 100, every: 0.001)),
     Case(kind: .halfBody, exit: 18),
@@ -61,6 +63,8 @@ struct FaultTests {
       case .torn:
         #expect(answer.json == nil && !answer.body.isEmpty)
         #expect(answer.headers["content-length"] == "\(answer.body.utf8.count)")
+      case .otherStatus(201): #expect(answer.json == honest.json)
+      case .otherStatus(204): #expect(answer.body.isEmpty)
       case .delay where test.exit == 0: #expect(ContinuousClock.now - start >= .seconds(0.2))
       case .dripAll where test.exit == 0: #expect(answer.json == honest.json)
       case .halfBody: #expect(answer.body.utf8.count == honest.body.utf8.count / 2)
@@ -168,6 +172,21 @@ struct FaultTests {
       let unpacked = await curl(url, "--compressed")
       #expect(unpacked.exit == 0)
       #expect(unpacked.body.utf8.count == 3 << 20 && unpacked.body.utf8.allSatisfy { $0 == 0x20 })
+    }
+  }
+
+  @Test("content comes in a coding that was not asked for", arguments: ContentCoding.allCases)
+  func contentEncoding(coding: ContentCoding) async throws {
+    try await withSandbox { sandbox, curl in
+      let url = sandbox.issuer + "/.well-known/openid-configuration"
+      let honest = await curl(url)
+      sandbox.inject(.contentEncoding(coding), requests: 2)
+      let encoded = await curl(url)
+      let name = [.rawDeflate: "deflate", .gzipTwice: "gzip, gzip"][coding] ?? coding.rawValue
+      #expect(encoded.headers["content-encoding"] == name)
+      #expect(encoded.status == 200 && encoded.json == nil)
+      let decoded = await curl(url, "--compressed")
+      #expect(decoded.exit == 0 && decoded.json == honest.json && honest.json != nil)
     }
   }
 

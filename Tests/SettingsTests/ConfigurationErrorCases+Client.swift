@@ -240,8 +240,8 @@ extension ConfigurationErrorCase {
       """
       """#,
       """
-      /etc/k.toml:4:17: error: 'client_secret' contains a line break; give the secret as the authorization server's \
-      operator handed it out
+      /etc/k.toml:4:17: error: 'client_secret' contains a line break at character 13; give the secret as the \
+      authorization server's operator handed it out
         4 | client_secret = …
           |                 ^
       """),
@@ -254,8 +254,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t\u0000value"
       """#,
       """
-      /etc/k.toml:4:17: error: 'client_secret' contains a NUL byte; give the secret as the authorization server's \
-      operator handed it out
+      /etc/k.toml:4:24: error: 'client_secret' contains a NUL byte at character 7; give the secret as the \
+      authorization server's operator handed it out
         4 | client_secret = …
           |                 ^
       """),

@@ -40,12 +40,37 @@ extension ConfigurationErrorCase {
           | ^
       """),
     ConfigurationErrorCase(
-      "audience empty",
-      token("audience = []"),
+      "audience an empty string",
+      token(#"audience = """#),
       """
-      /etc/k.toml:5:12: error: 'audience' is empty; give at least one, or leave the key out
-        5 | audience = []
+      /etc/k.toml:5:12: error: 'audience' holds an empty string; remove it
+        5 | audience = ""
           |            ^~
+      """),
+    ConfigurationErrorCase(
+      "token_type of tokens that are of no use",
+      token(#"token_type = ["BearerToken", "dpop"]"#),
+      """
+      /etc/k.toml:5:30: error: 'token_type' holds 'dpop', a type of tokens that applications cannot use; only Bearer \
+      tokens can be published
+        5 | token_type = ["BearerToken", "dpop"]
+          |                              ^~~~~~
+      """),
+    ConfigurationErrorCase(
+      "token_type of another type",
+      token("token_type = true"),
+      """
+      /etc/k.toml:5:14: error: 'token_type' takes a string or an array of strings, not true
+        5 | token_type = true
+          |              ^~~~
+      """),
+    ConfigurationErrorCase(
+      "token_type with a string that cannot be one",
+      token(#"token_type = "Bearer ""#),
+      """
+      /etc/k.toml:5:14: error: 'token_type' is 'Bearer ', with a space at its beginning or end; remove it
+        5 | token_type = "Bearer "
+          |              ^~~~~~~~~
       """),
     ConfigurationErrorCase(
       "audience with an empty string",

@@ -76,8 +76,9 @@ extension ConfigurationErrorCase {
       /etc/k.toml:5:1: error: unknown key 'colour' in [token.konexus]; known are issuer, client_id, client_auth, \
       client_secret, client_secret_file, basic_encoding, private_key_file, key_id, assertion_algorithm, \
       assertion_audience, client_certificate_file, client_key_file, scope, resource, request_audience, \
-      extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, require_at_jwt, refresh_at, \
-      max_age, recheck_interval, api_url, revoke_on_stop, file, mode, allow_units, min_validity, output, signal
+      extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, token_type, require_at_jwt, \
+      refresh_at, max_age, recheck_interval, api_url, revoke_on_stop, file, mode, allow_units, min_validity, output, \
+      signal
         5 | colour = …
           | ^~~~~~
       """),
@@ -89,8 +90,8 @@ extension ConfigurationErrorCase {
       client_auth, client_secret, client_secret_file, basic_encoding, private_key_file, key_id, \#
       assertion_algorithm, assertion_audience, client_certificate_file, client_key_file, scope, resource, \#
       request_audience, extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, \#
-      require_at_jwt, refresh_at, max_age, recheck_interval, api_url, revoke_on_stop, file, mode, allow_units, \#
-      min_validity, output, signal
+      token_type, require_at_jwt, refresh_at, max_age, recheck_interval, api_url, revoke_on_stop, file, mode, \#
+      allow_units, min_validity, output, signal
         5 | "\u001b[31m" = …
           | ^~~~~~~~~~~~
       """#),

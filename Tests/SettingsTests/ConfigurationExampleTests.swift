@@ -87,7 +87,8 @@ import Testing
     #expect(TokenSettings(name: "k").clientAuthentication == .post)
   }
 
-  /// The installed file has no token and is not valid. Without the `#` before the first settings, it is valid.
+  /// The installed file has no token and is not valid. Without the `#` before the first settings, and with a client of
+  /// one's own, it is valid.
   @Test func theFileWorksOnceItIsFilledIn() throws {
     let text = try Self.fileText()
     #expect(ConfigurationText.errors(text).contains("there is no [token.NAME] table"))
@@ -95,7 +96,11 @@ import Testing
     let filled = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       first.contains { line.hasPrefix("#\($0)") } ? String(line.dropFirst()) : String(line)
     }
-    #expect(ConfigurationText.errors(filled.joined(separator: "\n")) == "")
+    let uncommented = filled.joined(separator: "\n")
+    let errors = ConfigurationText.errors(uncommented)
+    #expect(errors.contains("'client_id' is the sample's") && errors.contains("'client_secret' is a placeholder"))
+    let own = uncommented.replacing("\"SECRET\"", with: "\"s3cr3t\"").replacing("ext-1741-sample-client", with: "c")
+    #expect(ConfigurationText.errors(own) == "")
     // Together they contradict each other: there are two sources of the secret. The files do not exist.
     let everything = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       line.hasPrefix("#") && !line.hasPrefix("# ") ? String(line.dropFirst()) : String(line)
@@ -110,6 +115,8 @@ import Testing
       let alternatives = [
         "client_secret_file", "basic_encoding", "private_key_file", "key_id", "assertion_algorithm",
         "assertion_audience",
+        // The placeholders, and a template for another format.
+        "client_id", "client_secret", "output.template",
       ]
       let allowed = Set((files + alternatives).map { "token.konexus.\($0)" })
       #expect(error.diagnostics.allSatisfy { $0.key.map(allowed.contains) == true }, "\(error)")

@@ -26,10 +26,11 @@ import TestSupport
 
   @Test(
     arguments: [
-      ("", "is empty"), ("\n", "is empty"), ("s3cr3t\n\n", "contains a line break"),
-      ("s3\ncr3t", "contains a line break"),
-      ("s3\u{0}cr3t", "contains a NUL byte"), ("s3\u{1b}cr3t", "contains a control character"),
-      ("s3cr3t\t", "contains a control character"),
+      ("", "is empty"), ("\n", "is empty"), ("s3cr3t\n\n", "contains a line break at character 7"),
+      ("s3\ncr3t", "contains a line break at character 3"),
+      ("s3\u{0}cr3t", "contains a NUL byte at character 3"),
+      ("s3\u{1b}cr3t", "contains a control character (U+001B) at character 3"),
+      ("s3cr3t\t", "contains a tab at character 7"),
     ])
   func whatIsNoSecretIsRefusedWithoutBeingShown(_ content: String, _ problem: String) throws {
     let directory = try ConfigurationDirectory()

@@ -116,6 +116,24 @@ import Testing
       ])
   }
 
+  @Test func acceptanceOfServersInPractice() throws {
+    #expect(try Self.token("").exceptions == [])
+    #expect(try Self.token("audience = 'a'\ntoken_type = 'bearer'").exceptions == [])
+    let bare = try Self.token("audience = []\ntoken_type = []")
+    #expect(bare.audience == [] && bare.tokenTypes == [])
+    #expect(
+      bare.exceptions == [
+        "tokens without \"aud\" are accepted (audience = [])",
+        "responses without token_type are accepted (token_type = [])",
+      ])
+    #expect(
+      try Self.token("token_type = 'BearerToken'").exceptions
+        == ["another token_type than Bearer is accepted (token_type = \"BearerToken\")"])
+    #expect(
+      try Self.token(#"token_type = ["x", "a\"b"]"#).exceptions
+        == [#"another token_type than Bearer is accepted (token_type = ["x", "a\"b"])"#])
+  }
+
   @Test func everySettingOfTheSecondKindIsRead() throws {
     let settings = try Self.token(
       """

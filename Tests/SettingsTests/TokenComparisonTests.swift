@@ -18,6 +18,7 @@ import Testing
   static let relevant: [(String, Change)] = [
     ("issuer", { $0.issuer = "https://a/" }), ("client_id", { $0.clientID = "d" }), ("scope", { $0.scope = ["a"] }),
     ("scope split otherwise", { $0.scope = ["ab"] }), ("audience", { $0.audience = ["x"] }),
+    ("no audience", { $0.audience = [] }),
     ("scope and audience swapped", { ($0.scope, $0.audience) = ($0.audience, $0.scope) }),
     ("client_auth", { $0.clientAuthentication = .basic }), ("resource", { $0.resource = ["https://r"] }),
     ("request_audience", { $0.requestAudience = "x" }), ("empty request_audience", { $0.requestAudience = "" }),
@@ -89,6 +90,7 @@ import Testing
     "proxy": (#""none""#, #""http://proxy.example:3128""#),
     "audience": (#""t""#, #""u""#),
     "verify": (#""jwt""#, #""introspection""#),
+    "token_type": (#""BearerToken""#, #""Bearer""#),
     "require_at_jwt": ("false", "true"),
     "refresh_at": ("0.5", "0.6"),
     "max_age": (#""1d""#, #""2d""#),

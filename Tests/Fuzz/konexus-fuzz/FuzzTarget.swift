@@ -10,7 +10,7 @@ import FoundationEssentials
 ///
 /// Whatever the bytes, it returns a value that keeps its invariants, or throws an error whose lines are printable.
 enum FuzzTarget: String, CaseIterable {
-  case configuration, discovery, token, jwt, jwks, peer
+  case configuration, discovery, token, jwt, jwks, peer, content
 
   /// Set once, before the first input, and only read by the one thread that reads inputs.
   nonisolated(unsafe) static var chosen = FuzzTarget.configuration
@@ -29,6 +29,7 @@ enum FuzzTarget: String, CaseIterable {
     case .jwt: Self.readToken(bytes)
     case .jwks: Self.readKeys(bytes)
     case .peer: Self.readAddress(bytes)
+    case .content: Self.readContent(bytes)
     }
   }
 
@@ -63,12 +64,14 @@ enum FuzzTarget: String, CaseIterable {
 
   /// What the token endpoint and the introspection endpoint answer.
   private static func readAnswer(_ bytes: [UInt8]) {
-    do throws(AcquisitionFailure) {
-      let parsed = try TokenResponse(parsing: bytes)
-      precondition(parsed.accessToken.withBytes { $0.allSatisfy { (0x21...0x7e).contains($0) } })
-      precondition(parsed.expiresIn.map { $0 > 0 && $0 <= 1e9 } ?? true)
-    } catch {
-      expectPrintable(error.message)
+    for tokenTypes in [["Bearer"], []] {
+      do throws(AcquisitionFailure) {
+        let parsed = try TokenResponse(parsing: bytes, tokenTypes: tokenTypes)
+        precondition(parsed.accessToken.withBytes { $0.allSatisfy { (0x21...0x7e).contains($0) } })
+        precondition(parsed.expiresIn.map { $0 > 0 && $0 <= 1e9 } ?? true)
+      } catch {
+        expectPrintable(error.message)
+      }
     }
     let secret = "no such"
     if let refusal = TokenErrorResponse(parsing: bytes)?.failure(
@@ -98,9 +101,11 @@ enum FuzzTarget: String, CaseIterable {
       try part.checkUnique()
       let claims = try policy.check(ClaimsBody(part), header: header, grantedScope: nil, unixTime: time)
       precondition(claims.scopes.contains("tamarack") && Double(claims.expiry) > time - 60)
+      precondition(claims.audience.contains("tamarack"))
     } catch {
       expectPrintable(error.message)
     }
+    readWithoutAudience(first, second)
     let encoded = [first, second, [1]].map { Base64URL.encode($0) }.joined(separator: ".")
     for token in [bytes, Array(encoded.utf8)] {
       do throws(VerificationFailure) {
@@ -112,6 +117,29 @@ enum FuzzTarget: String, CaseIterable {
       } catch {
         expectPrintable(error.message)
       }
+    }
+  }
+
+  /// The same if the settings expect no audience.
+  private static func readWithoutAudience(_ header: [UInt8], _ claims: [UInt8]) {
+    var policy = policy
+    policy.audience = []
+    do throws(VerificationFailure) {
+      let body = try ClaimsBody(TokenPart("claims set", claims))
+      let claims = try policy.check(body, header: TokenHeader(json: header), grantedScope: nil, unixTime: time)
+      precondition(claims.audience.isEmpty)
+    } catch {
+      expectPrintable(error.message)
+    }
+  }
+
+  /// Content in a coding that the first byte selects.
+  private static func readContent(_ bytes: [UInt8]) {
+    let name = bytes.first == UInt8(ascii: "g") ? "gzip" : "deflate"
+    let coding = ContentCoding(HTTPHeaders([HTTPHeader("Content-Encoding", name)]))
+    let limit = 1 << 16
+    if case .content(let content) = coding.decode(Array(bytes.dropFirst()), limit: limit) {
+      precondition(content.count <= limit)
     }
   }
 
