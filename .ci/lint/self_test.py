@@ -6,6 +6,7 @@ import unittest
 
 import layers
 import lines
+import links
 import prose
 import swift_code
 
@@ -152,8 +153,21 @@ class Prose(unittest.TestCase):
         self.assertEqual(self.faults(text, prose.newest), ["x:5: 'Nobody': name the user, group or program"])
 
 
+class Links(unittest.TestCase):
+    def test_links(self):
+        with tempfile.TemporaryDirectory() as name:
+            root = pathlib.Path(name)
+            (root / "b.md").write_text("# First, `code`\n", encoding="utf-8")
+            good = "[1](b.md) [2](#top) [3](b.md#first-code) ![4](https://example.org/x)\n"
+            (root / "a.md").write_text(f"# Top\n{good}[5](c.md)\n[6](b.md#second)\n", encoding="utf-8")
+            self.assertEqual(
+                links.faults_in(root, "a.md"),
+                ["a.md:3: c.md: there is no such file", "a.md:4: b.md#second: there is no such heading"],
+            )
+
+
 def faults():
-    cases = (Layers, Code, Lines, Prose)
+    cases = (Layers, Code, Lines, Prose, Links)
     suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, cases))
     result = unittest.TestResult()
     suite.run(result)
