@@ -187,18 +187,19 @@ enum TokenRestoration {
     _ leftovers: Leftovers, for settings: TokenSettings, now: Moment
   ) async throws(PrivateFile.Unreadable) -> Restored {
     let stored = leftovers.state
+    let file = leftovers.file
     guard let state = try? JSONDecoder().decode(TokenState.self, from: stored.withBytes { Data($0) }),
       state.version == TokenState.currentVersion
     else { throw .init(reason: "the state file is of another version") }
     guard !state.bootID.isEmpty, state.bootID == BootID.current else {
       throw .init(reason: "it is from before this boot")
     }
-    // The first output holds the token and nothing else.
-    let token = leftovers.file
-    let digest = TokenState.digest(token)
-    guard let known = state.tokens.first(where: { $0.digest == digest }) else {
+    guard let output = settings.outputs.first else { throw .init(reason: "there is no output") }
+    let content = RenderedToken.token(in: file, as: output).map { (token: $0, digest: TokenState.digest($0)) }
+    guard let content, let known = state.tokens.first(where: { $0.digest == content.digest }) else {
       throw .init(reason: "the file does not hold a token that was put there")
     }
+    let token = content.token
     guard let context = EncodedContext.decode(known.context) else {
       throw .init(reason: "the state file does not tell what vouches for it")
     }

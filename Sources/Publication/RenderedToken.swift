@@ -17,6 +17,18 @@ package enum RenderedToken {
     }
   }
 
+  /// Why a file of this format cannot hold the token, as a sentence; `nil` if it can.
+  ///
+  /// Only the program that reads a template knows which characters end a value. Those of a `b64token` (RFC 6750,
+  /// section 2.1) do so in no common format. With others, a server could write settings of that program.
+  package static func fault(of token: Secret, as output: TokenOutput) -> String? {
+    func isPlain(_ byte: UInt8) -> Bool {
+      (0x30...0x39).contains(byte) || (0x61...0x7a).contains(byte | 0x20) || "-._~+/=".utf8.contains(byte)
+    }
+    guard output.format == .template, !token.withBytes({ $0.allSatisfy(isPlain) }) else { return nil }
+    return "the token has characters that RFC 6750 does not allow, and a template cannot hold them; use another format"
+  }
+
   /// A template with values in place of its placeholders. Only the result is a copy of the token.
   private static func filled(_ parts: [OutputTemplate.Part], with verifiedToken: VerifiedToken) -> Secret {
     let expiry = verifiedToken.claims.expiry
@@ -37,7 +49,26 @@ package enum RenderedToken {
     }
   }
 
-  private struct Document: Encodable {
+  /// The token in the content of a file; `nil` if the content has another format.
+  package static func token(in content: Secret, as output: TokenOutput) -> Secret? {
+    let text = content.exposed
+    switch output.format {
+    case .raw: return content
+    case .header: return line(text, after: "Authorization: Bearer ")
+    case .env: return line(text, after: "\(output.variable ?? "")=")
+    case .json:
+      let document = try? JSONDecoder().decode(Document.self, from: Data(text.utf8))
+      return document.map { Secret($0.accessToken) }
+    case .template: return nil  // The first output is raw, and the next run reads no other.
+    }
+  }
+
+  private static func line(_ text: String, after prefix: String) -> Secret? {
+    guard text.hasPrefix(prefix), text.hasSuffix("\n") else { return nil }
+    return Secret(String(text.dropFirst(prefix.count).dropLast()))
+  }
+
+  private struct Document: Codable {
     var accessToken: String
     var tokenType: String
     var scope: String
