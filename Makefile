@@ -102,6 +102,10 @@ test-container: build ## The image of config/Containerfile on a fresh Debian, an
 test-fresh: ## make demo on a minimal Debian with only the Swift toolchain unpacked: as root, half an hour
 	@Tests/Fresh/run
 
+.PHONY: walkthrough
+walkthrough: ## README.md's commands in a minimal Debian, from the package to an alert: as root, some minutes
+	@Tests/Walkthrough/run
+
 ##@ Measuring
 .PHONY: bench bench-build bench-availability fleet
 bench: build bench-build ## Side by side with curl and jq, Python, Go, oidc-agent and Envoy: ratios, a few minutes

@@ -62,6 +62,61 @@ def markdown(text):
     yield block
 
 
+def newest(text):
+    """The newest section of a changelog, read as Markdown."""
+    lines = text.split("\n")
+    sections = [number for number, line in enumerate(lines) if line.startswith("## ")]
+    return markdown("\n".join(lines[: sections[1]] if len(sections) > 1 else lines))
+
+
+# A span of bold or underlined text in scdoc.
+_SPAN = re.compile(r"\*[^*]+\*|(?<![\\\w])_[^*]+?(?<!\\)_(?!\w)")
+_MANUAL_ITEM = re.compile(r"\s*[-.] |[\[|\]:][\[|\]<\-]? |#+ ")
+
+
+def manual(text):
+    """The blocks of a man page in scdoc. What is bold or underlined is read as code."""
+    block, is_code = [], False
+    for number, line in enumerate([*text.split("\n"), ""], 1):
+        item = _MANUAL_ITEM.match(line)
+        if line.startswith(("```", "*")) or item or is_code or not line.strip():
+            # ++ breaks a line: it is a synopsis or an example.
+            if not any(text.endswith("++") for _, text in block):
+                yield block
+            block = []
+        if line.startswith("```"):
+            is_code = not is_code
+        elif not is_code:
+            block.append((number, _SPAN.sub(lambda span: f"`{span.group()}`", line[item.end() :] if item else line)))
+
+
+def comments(text):
+    """The blocks of comments that begin with # and a space. What is indented further is code."""
+    block = []
+    for number, line in enumerate([*text.split("\n"), ""], 1):
+        comment = re.match(r"\s*# (\d+\. |- )?(?! )(.*)", line)
+        if not comment or comment[1]:
+            yield block
+            block = []
+        if comment:
+            block.append((number, comment[2]))
+
+
+def help_texts(text):
+    """The texts of --help in Swift: abstracts, the help of options, discussions. What is indented there is code."""
+    for found in re.finditer(r'(?:abstract: |help: |ArgumentHelp\(\s*)"([^"\n]+)"', text):
+        yield [(text.count("\n", 0, found.start(1)) + 1, found[1])]
+    for found in re.finditer(r'discussion: """\n(.*?\n)( *)"""', text, re.DOTALL):
+        first = text.count("\n", 0, found.start(1)) + 1
+        block = []
+        for number, line in enumerate(found[1].split("\n"), first):
+            if not line.strip() or line.startswith(found[2] + " "):
+                yield block
+                block = []
+            else:
+                block.append((number, line.rstrip("\\ ")))
+
+
 def masked(text):
     """The text with code and the targets of links crossed out. Its length stays, and so do offsets."""
     text = re.sub(r"`[^`]*`", lambda code: "x" * len(code.group()), text)
@@ -99,6 +154,7 @@ def faults_in(name, text, blocks):
 # What is checked, and how it is read.
 DOCUMENTS = [
     (markdown, re.compile(r"(README|CONTRIBUTING|SECURITY|docs/[^/]+|config/examples/README)\.md")),
+    (comments, re.compile(r"systemd/(examples/.*|[^/]*\.(service|socket))|config/([^/]*\.ya?ml|Containerfile)")),
 ]
 
 

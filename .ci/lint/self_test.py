@@ -6,6 +6,7 @@ import unittest
 
 import layers
 import lines
+import links
 import prose
 import swift_code
 
@@ -133,9 +134,40 @@ class Prose(unittest.TestCase):
         self.assertEqual(self.faults("Do it. (Check first.)"), ["x:1: a sentence in parentheses"])
         self.assertEqual(self.faults("Do it (after a check)."), [])
 
+    def test_manual(self):
+        text = "# NAME\n\n*key* = *a: b*\n\tA *c: d; e*.\n\tNobody.\n\n|  One: two\n:< Three: four\n\nfive: six: s++\n"
+        self.assertEqual(self.faults(text, prose.manual), ["x:5: 'Nobody': name the user, group or program"])
+        self.assertEqual(self.faults("```\nnobody\n```\n", prose.manual), [])
+
+    def test_comments(self):
+        text = "#!/bin/sh\n# One: two\n#   nobody\n# three; four.\nnobody # nobody\n#nobody = 1\n  # Nobody\n"
+        self.assertEqual(self.faults(text, prose.comments), ["x:7: 'Nobody': name the user, group or program"])
+
+    def test_help(self):
+        text = 'abstract: "One: two; three.",\ndiscussion: """\n  Nobody\n    nobody\n  """,\n@Flag(help: "Whoever")\n'
+        found = [fault.split(":")[1] for fault in self.faults(text, prose.help_texts)]
+        self.assertEqual(found, ["1", "6", "3"])
+
+    def test_newest(self):
+        text = "# Changelog\n\n## 2\n\nNobody.\n\n## 1\n\nNobody.\n"
+        self.assertEqual(self.faults(text, prose.newest), ["x:5: 'Nobody': name the user, group or program"])
+
+
+class Links(unittest.TestCase):
+    def test_links(self):
+        with tempfile.TemporaryDirectory() as name:
+            root = pathlib.Path(name)
+            (root / "b.md").write_text("# First, `code`\n", encoding="utf-8")
+            good = "[1](b.md) [2](#top) [3](b.md#first-code) ![4](https://example.org/x)\n"
+            (root / "a.md").write_text(f"# Top\n{good}[5](c.md)\n[6](b.md#second)\n", encoding="utf-8")
+            self.assertEqual(
+                links.faults_in(root, "a.md"),
+                ["a.md:3: c.md: there is no such file", "a.md:4: b.md#second: there is no such heading"],
+            )
+
 
 def faults():
-    cases = (Layers, Code, Lines, Prose)
+    cases = (Layers, Code, Lines, Prose, Links)
     suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, cases))
     result = unittest.TestResult()
     suite.run(result)

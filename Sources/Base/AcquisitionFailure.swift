@@ -152,7 +152,7 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .tokenType: "only Bearer tokens (RFC 6750) can be published: see token_type in konexus-tokend.toml(5)"
     case .lifetime: "the server must issue tokens that live for at least 3 s, and tell how long"
     case .unsendableToken:
-      "the server must issue tokens of at most 65536 visible ASCII characters: ask its operator"
+      "the server must issue tokens of at most 65536 visible ASCII characters, and without punctuation for a template"
     case .malformedToken: "the access token is not a JWT: see verify in konexus-tokend.toml(5)"
     case .algorithm: "the token must be signed with RS, PS, ES 256 to 512 or EdDSA"
     case .unknownKey: "the server signed with a key that it does not publish (yet)"

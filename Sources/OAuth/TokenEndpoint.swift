@@ -50,7 +50,8 @@ struct TokenEndpoint: Sendable {
       try ServerConnection.requireContent(of: posted.response, "token", url)
       answer = TokenAnswer(
         response: try TokenResponse(
-          parsing: posted.response.body, status: status, tokenTypes: request.tokenTypes), sentAt: posted.sentAt,
+          parsing: posted.response.body, status: status, tokenTypes: request.tokenTypes,
+          requiresPlainToken: request.requiresPlainToken), sentAt: posted.sentAt,
         receivedAt: posted.receivedAt, serverTime: ClockSkew.serverTime(of: posted.response),
         clientAuthentication: clientAuthentication)
     } catch {

@@ -6,6 +6,7 @@ pictures` makes the picture; `make lint` compares it with Package.swift.
 
 import json
 import math
+import re
 import sys
 
 from svg import Picture
@@ -21,8 +22,8 @@ PURPOSE = {
 
 
 def uses(manifest):
-    """The direct dependencies of each target of the daemon. Module maps of C libraries are left out."""
-    targets = {target["name"]: target for target in manifest["targets"] if target["type"] != "system"}
+    """The direct dependencies of each target of the daemon. Targets of C, such as CCurl, are left out."""
+    targets = {target["name"]: target for target in manifest["targets"] if not re.match("C[A-Z]", target["name"])}
     found, pending = {}, [ROOT]
     while pending:
         name = pending.pop()
