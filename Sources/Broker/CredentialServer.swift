@@ -179,6 +179,9 @@ public struct InheritedSocket: Hashable, Sendable {
 
   private func send(_ request: Request, _ token: ManagedToken?, isShort: Bool) {
     guard let token, let verifiedToken = token.verifiedToken else { return request.connection.refuse() }
+    if let fault = RenderedToken.fault(of: verifiedToken.accessToken, as: request.output) {
+      return refuse(request.connection, fault, of: token)
+    }
     request.connection.send(RenderedToken.content(of: verifiedToken, as: request.output))
     let left = loop.engine.lifecycle(of: token.name)?.newest.map { $0.expiresAt - Moment.now().boot } ?? .zero
     let peer = request.connection.peer

@@ -17,6 +17,15 @@ package enum RenderedToken {
     }
   }
 
+  /// Why a file of this format cannot hold the token, as a sentence; `nil` if it can.
+  ///
+  /// Only the program that reads a template knows which characters end a value. Those of a `b64token` (RFC 6750,
+  /// section 2.1) do so in no common format. With others, a server could write settings of that program.
+  package static func fault(of token: Secret, as output: TokenOutput) -> String? {
+    guard output.format == .template, !token.withBytes({ $0.allSatisfy(BearerToken.isPlain) }) else { return nil }
+    return "the token has characters that RFC 6750 does not allow, and a template cannot hold them; use another format"
+  }
+
   /// A template with values in place of its placeholders. Only the result is a copy of the token.
   private static func filled(_ parts: [OutputTemplate.Part], with verifiedToken: VerifiedToken) -> Secret {
     let expiry = verifiedToken.claims.expiry

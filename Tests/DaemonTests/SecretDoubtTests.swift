@@ -50,9 +50,8 @@ struct SecretDoubtTests {
       #expect(daemon.status?.tokens.first?.notes == [note])
       let status = try await CommandRun(["status"], in: scene.workplace)
       #expect(status.output.contains("ends with a space (character \(secret.count + 1))"), "\(status.output)")
-      let requests = scene.sandbox.counts[.token]
       daemon.signal(SIGUSR1)
-      try await scene.sandbox.waitForRequests(requests + 1, at: .token)
+      try await scene.wait(for: "the second rejection") { daemon.status?.tokens.first?.failure?.count == 2 }
       try Self.configure(scene, secret)
       daemon.signal(SIGUSR1)
       try await scene.wait(for: "the token") { scene.token() != nil }
