@@ -157,6 +157,7 @@ def faults_in(name, text, blocks):
 DOCUMENTS = [
     (markdown, re.compile(r"(README|CONTRIBUTING|SECURITY|docs/[^/]+|config/examples/README)\.md")),
     (comments, re.compile(r"systemd/(examples/.*|[^/]*\.(service|socket))|config/([^/]*\.ya?ml|Containerfile)")),
+    (newest, re.compile(r"CHANGELOG\.md")),
 ]
 
 
