@@ -32,24 +32,34 @@ struct ServerConnection: Sendable {
       observe(.fetched(AcquisitionStep.Document(url: url, response: response, skew: skew)))
     }
     guard response.status == 200 || (response.status == 304 && !conditions.isEmpty) else {
-      throw Self.failure(of: response, what, url, isDocument: true)
+      throw failure(of: response, what, url, isDocument: true)
     }
     return response
   }
 
   /// Sends a request, and reads the server's clock from the response, whatever its status.
   func send(_ request: HTTPRequest, _ what: String) async throws(AcquisitionFailure) -> HTTPResponse {
+    observe?(.requested(url: request.url))
     do {
       let response = try await http.send(request)
       clock.note(response)
       return response
     } catch {
-      throw AcquisitionFailure(error, while: what)
+      throw located(AcquisitionFailure(error, while: what), at: request.url)
     }
   }
 
+  /// The failure with a request that shows its cause: for `url`, otherwise for the discovery document.
+  func located(_ failure: AcquisitionFailure, at url: String? = nil) -> AcquisitionFailure {
+    guard failure.request == nil else { return failure }
+    var located = failure
+    let url = url ?? ServerMetadata.locations(of: issuer).first ?? issuer
+    located.request = FailedRequest(url: url, options: transport.curlOptions)
+    return located
+  }
+
   /// The failure that a response other than 200 without an OAuth error means.
-  static func failure(
+  func failure(
     of response: HTTPResponse, _ what: String, _ url: String, isDocument: Bool = false
   ) -> AcquisitionFailure {
     let retryAfter = RetryAfter.parse(response.headers, unixTime: Int64(Moment.now().unix))
@@ -63,7 +73,9 @@ struct ServerConnection: Sendable {
       case 500...: .serverError
       default: .malformedAnswer
       }
-    return AcquisitionFailure(code, "the \(what) endpoint \(url) answered \(response.status)", retryAfter: retryAfter)
+    let failure = AcquisitionFailure(
+      code, "the \(what) endpoint \(url) answered \(response.status)", retryAfter: retryAfter)
+    return located(failure, at: url)
   }
 }
 

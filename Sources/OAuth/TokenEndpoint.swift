@@ -159,7 +159,7 @@ struct TokenEndpoint: Sendable {
         supported: metadata.revocationEndpointAuthMethodsSupported, like: verifiedToken.clientAuthentication, request,
         metadata, timeout)
     } catch {
-      throw error.without(request.sensitive + [verifiedToken.accessToken])
+      throw server.located(error).without(request.sensitive + [verifiedToken.accessToken])
     }
   }
 
@@ -227,7 +227,7 @@ struct TokenEndpoint: Sendable {
         from: what, status: response.status, retryAfter: retryAfter, secrets: form.sensitive)
       throw PostFailure(failure.without(form.sensitive), status: response.status)
     }
-    throw PostFailure(ServerConnection.failure(of: response, what, url), status: response.status)
+    throw PostFailure(server.failure(of: response, what, url), status: response.status)
   }
 
   /// A response with the status 200 to a form, and its times.
