@@ -222,7 +222,7 @@ struct RequestHistory {
     if token.settings.leavesClientAuthenticationOpen,
       clientAuthentication.method != before?.method || clientAuthentication.encoding != before?.encoding
     {
-      log.write(.notice, "\(token.name): the server takes \(clientAuthentication.description)", of: token)
+      log.write(.notice, "\(token.name): the server accepts \(clientAuthentication.description)", of: token)
     }
   }
 

@@ -67,7 +67,7 @@ extension TokenSettings {
       }
     }
     if let refusal, read.allSatisfy({ $0 == nil }), clientAuthentication != .auto || privateKeyFile == nil {
-      throw AcquisitionFailure(.credentials, "\(refusal)")
+      throw AcquisitionFailure(refusal)
     }
     var key: ClientAssertionKey?
     do throws(AcquisitionFailure) { key = try self.key(environment) } catch {
@@ -97,7 +97,7 @@ extension TokenSettings {
     do throws(FileRefusal) {
       pem = try ProtectedFile.read(privateKeyFile, rules: environment.fileRules, limit: Self.longestKeyFile)
     } catch {
-      throw AcquisitionFailure(.credentials, "\(error)")
+      throw AcquisitionFailure(error)
     }
     do throws(ClientAssertionFailure) {
       return try ClientAssertionKey(pem: pem, algorithm: assertionAlgorithm, keyID: keyID)
@@ -144,5 +144,12 @@ extension TokenSettings {
     environment.allowsGroupRead = allowsGroupRead
     if let userID { environment.userID = userID }
     return environment
+  }
+}
+
+extension AcquisitionFailure {
+  /// The failure of a file with the client's secret or key.
+  fileprivate init(_ refusal: FileRefusal) {
+    self.init(.credentials, "'\(refusal.path.printable)' \(refusal.problem)", remedy: refusal.remedy)
   }
 }

@@ -47,7 +47,7 @@ public actor AuthorizationServer {
     let answer: TokenAnswer
     let metadata: ServerMetadata
     do throws(AcquisitionFailure) { (answer, metadata) = try await requestToken(request, attempt) } catch {
-      throw error.without(request.sensitive)
+      throw server.located(error).without(request.sensitive)
     }
     do throws(AcquisitionFailure) {
       var token =
@@ -59,7 +59,7 @@ public actor AuthorizationServer {
       token.context.readAt = documentsReadAt
       return token
     } catch {
-      throw error.without(request.sensitive + [answer.response.accessToken])
+      throw server.located(error).without(request.sensitive + [answer.response.accessToken])
     }
   }
 
@@ -85,7 +85,11 @@ public actor AuthorizationServer {
   /// - Throws: `AcquisitionFailure` if they cannot be read in time.
   public func fetchKeys(timeout: Duration = .seconds(10)) async throws(AcquisitionFailure) -> KeySet {
     let attempt = Attempt(timeout: timeout, at: Moment.now().boot)
-    return try await fetchKeys(try await fetchMetadata(attempt, longest: nil), attempt, longest: nil).keys
+    do throws(AcquisitionFailure) {
+      return try await fetchKeys(try await fetchMetadata(attempt, longest: nil), attempt, longest: nil).keys
+    } catch {
+      throw server.located(error)
+    }
   }
 
   /// Requests a token, if necessary at an endpoint that has moved.

@@ -101,7 +101,7 @@ extension AccessTokenPolicy {
     throw VerificationFailure(
       .scope(missing: missing),
       "the token lacks the scope \(missing.listedForMessage); granted is \(granted.listedForMessage): "
-        + "have the client be allowed that scope at the server, or take it out of `scope`")
+        + "allow the client that scope at the server, or remove it from `scope`")
   }
 
   private func checkTimes(

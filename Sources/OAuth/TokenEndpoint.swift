@@ -47,7 +47,7 @@ struct TokenEndpoint: Sendable {
     let answer: TokenAnswer
     let status = posted.response.status
     do throws(AcquisitionFailure) {
-      try ServerConnection.requireContent(of: posted.response, "token", url)
+      try server.requireContent(of: posted.response, "token", url)
       answer = TokenAnswer(
         response: try TokenResponse(
           parsing: posted.response.body, status: status, tokenTypes: request.tokenTypes,
@@ -105,7 +105,7 @@ struct TokenEndpoint: Sendable {
       token, to: url, "introspection", supported: metadata.introspectionEndpointAuthMethodsSupported,
       like: clientAuthentication, request, metadata, try attempt.allowance(at: Moment.now().boot))
     do throws(AcquisitionFailure) {
-      try ServerConnection.requireContent(of: posted.response, "introspection", url ?? "")
+      try server.requireContent(of: posted.response, "introspection", url ?? "")
     } catch {
       throw error.without(posted.sensitive)
     }
@@ -170,7 +170,7 @@ struct TokenEndpoint: Sendable {
         supported: metadata.revocationEndpointAuthMethodsSupported, like: verifiedToken.clientAuthentication, request,
         metadata, timeout)
     } catch {
-      throw error.without(request.sensitive + [verifiedToken.accessToken])
+      throw server.located(error).without(request.sensitive + [verifiedToken.accessToken])
     }
   }
 
@@ -238,8 +238,7 @@ struct TokenEndpoint: Sendable {
         from: what, status: response.status, retryAfter: retryAfter, secrets: form.sensitive)
       throw PostFailure(failure.without(form.sensitive), status: response.status)
     }
-    let failure = ServerConnection.failure(of: response, what, url)
-    throw PostFailure(failure.without(form.sensitive), status: response.status)
+    throw PostFailure(server.failure(of: response, what, url).without(form.sensitive), status: response.status)
   }
 
   /// A successful response to a form, and its times.

@@ -45,24 +45,24 @@ public enum TokenValidation: Sendable {
     let command = "konexus-tokend inspect \(status.name.shellQuoted) --issuer \(status.issuer.shellQuoted)"
     return .unknown(
       "only \(file) names the issuer, and user \(loaded.owner) can write that file",
-      remedy: "if this issuer is right, type: \(command)")
+      remedy: "if this issuer is right: \(command)")
   }
 
   /// The result if the issuer is unknown.
   public static let withoutIssuer = TokenValidation.unknown(
-    "it is of none of the daemon's issuers", remedy: "name the issuer that it must be of: --issuer URL")
+    "its issuer is none of the daemon's", remedy: "name the expected issuer with --issuer")
 
   /// Verifies a token.
   public static func validate(_ token: Secret, by requirements: TokenRequirements) async -> TokenValidation {
     let issuer = requirements.policy.issuer
-    var source = "\(issuer) (kept by the daemon)"
+    var source = "\(issuer) (stored by the daemon)"
     let keys: KeySet
     if let kept = requirements.keys {
       keys = kept
     } else {
       let server = AuthorizationServer(issuer: issuer, transport: requirements.transport, http: HTTPClient())
       do throws(AcquisitionFailure) { keys = try await server.fetchKeys() } catch {
-        return .unknown("the issuer's keys cannot be had: \(error.message)", remedy: error.code.remedy)
+        return .unknown("the issuer's keys are not available: \(error.message)", remedy: error.remedy)
       }
       source = "\(issuer) (fetched now)"
     }

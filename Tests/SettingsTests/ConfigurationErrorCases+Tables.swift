@@ -309,7 +309,8 @@ extension ConfigurationErrorCase {
       /etc/k.toml:6:1: error: 'client_key_file' goes with a 'client_certificate_file', which is missing; add it
         6 | client_key_file = …
           | ^~~~~~~~~~~~~~~
-      /etc/k.toml:6:19: error: 'client_key_file': '/nonexistent/key.pem' does not exist; create it, or correct the path
+      /etc/k.toml:6:19: error: 'client_key_file': '/nonexistent/key.pem' does not exist \
+      -> create it, or correct the path
         6 | client_key_file = "/nonexistent/key.pem"
           |                   ^~~~~~~~~~~~~~~~~~~~~~
       """),
