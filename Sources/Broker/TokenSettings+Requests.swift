@@ -24,8 +24,8 @@ extension TokenSettings {
     let environment = environment(of: userID)
     return TokenRequest(
       clientID: clientID, credentials: try credentials(preferring: preferred, environment), scope: scope,
-      parameters: parameters, confidential: confidential, tokenTypes: tokenTypes,
-      requiresPlainToken: fillsTemplate, verification: verification, policy: policy, timeout: timeout)
+      parameters: parameters,
+      confidential: confidential, tokenTypes: tokenTypes, verification: verification, policy: policy, timeout: timeout)
   }
 
   /// Whether a request needs secrets or keys in files of their own.

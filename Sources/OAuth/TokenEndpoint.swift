@@ -50,8 +50,7 @@ struct TokenEndpoint: Sendable {
       try server.requireContent(of: posted.response, "token", url)
       answer = TokenAnswer(
         response: try TokenResponse(
-          parsing: posted.response.body, status: status, tokenTypes: request.tokenTypes,
-          requiresPlainToken: request.requiresPlainToken), sentAt: posted.sentAt,
+          parsing: posted.response.body, status: status, tokenTypes: request.tokenTypes), sentAt: posted.sentAt,
         receivedAt: posted.receivedAt, serverTime: ClockSkew.serverTime(of: posted.response),
         clientAuthentication: clientAuthentication)
     } catch {

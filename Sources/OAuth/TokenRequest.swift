@@ -16,9 +16,6 @@ public struct TokenRequest: Sendable {
   /// The accepted values of `token_type` in the token response, beside `Bearer`. An empty list accepts a response
   /// without it, or with an empty one.
   public var tokenTypes: [String]
-  /// Whether the token must be a `b64token` (RFC 6750, 2.1). Other visible characters have a meaning in the syntax of
-  /// many programs, so that the server could add settings to a file that such a program reads.
-  public var requiresPlainToken: Bool
   /// The verification of the token.
   public var verification: TokenVerification
   /// The requirements for the token.
@@ -29,8 +26,8 @@ public struct TokenRequest: Sendable {
   /// Makes a request.
   public init(
     clientID: String, credentials: ClientCredentials, scope: [String], parameters: [(name: String, value: String)] = [],
-    confidential: [Secret] = [], tokenTypes: [String] = [TokenType.bearer], requiresPlainToken: Bool = false,
-    verification: TokenVerification = .jwt, policy: AccessTokenPolicy, timeout: Duration
+    confidential: [Secret] = [], tokenTypes: [String] = [TokenType.bearer], verification: TokenVerification = .jwt,
+    policy: AccessTokenPolicy, timeout: Duration
   ) {
     self.clientID = clientID
     self.credentials = credentials
@@ -38,7 +35,6 @@ public struct TokenRequest: Sendable {
     self.parameters = parameters
     self.confidential = confidential
     self.tokenTypes = tokenTypes
-    self.requiresPlainToken = requiresPlainToken
     self.verification = verification
     self.policy = policy
     self.timeout = timeout

@@ -45,7 +45,7 @@ extension TokenSettings {
   package func asks(differentlyFrom other: TokenSettings) -> Bool {
     requestFingerprint != other.requestFingerprint || authenticates(differentlyFrom: other)
       || connects(differentlyFrom: other) || (requiresAccessTokenType && !other.requiresAccessTokenType)
-      || (fillsTemplate && !other.fillsTemplate) || !TokenType.includes(tokenTypes, allOf: other.tokenTypes)
+      || !TokenType.includes(tokenTypes, allOf: other.tokenTypes)
   }
 
   /// Whether the client authenticates with another method, secret or key.

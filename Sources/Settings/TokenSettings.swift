@@ -169,9 +169,6 @@ public struct ReaderSignal: Hashable, Sendable {
 }
 
 extension TokenSettings {
-  /// Whether the token becomes part of a text in another program's syntax.
-  package var fillsTemplate: Bool { outputs.contains { $0.format == .template } }
-
   /// What these settings accept that is not accepted by default, each with its setting, for the status.
   package var exceptions: [String] {
     func quoted(_ values: [String]) -> String {
