@@ -101,7 +101,7 @@ extension HTTPFailure {
   static func bodyTooLarge(_ limit: Int, at endpoint: Endpoint) -> HTTPFailure {
     HTTPFailure(
       reason: .bodyTooLarge(limit: limit),
-      message: "\(endpoint.place) sends content of more than \(limit) bytes: its answer is not taken")
+      message: "response from \(endpoint.place) too large: content of more than \(limit) bytes")
   }
 }
 
