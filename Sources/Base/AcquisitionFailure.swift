@@ -136,7 +136,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
         + "is issuer right, is the server being deployed?"
     case .malformedAnswer:
       "the answer breaks the protocol: a captive portal, a proxy's error page, or a fault of the server?"
-    case .discoveryIncomplete: "issuer must publish in its discovery document what the message names"
+    case .discoveryIncomplete:
+      "issuer must publish in its discovery document what the message names, unless a setting gives it"
     case .issuerMismatch: "issuer in the config file must be exactly what the server calls itself"
     case .insecureEndpoint: "the server must publish https endpoints"
     case .invalidClient:
@@ -151,7 +152,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .algorithm: "the token must be signed with RS, PS, ES 256 to 512 or EdDSA"
     case .unknownKey: "the server signed with a key that it does not publish (yet)"
     case .signature: "the token was not signed by the key it names"
-    case .wrongIssuer: "the token was issued by another server than issuer"
+    case .wrongIssuer:
+      "the token was issued by another server than issuer: see access_token_issuer in konexus-tokend.toml(5)"
     case .wrongAudience: "set audience to what the API expects, or ask for the right scope"
     case .wrongType: "the server must issue access tokens (typ at+jwt or JWT)"
     case .wrongClient: "the token belongs to another client_id"
