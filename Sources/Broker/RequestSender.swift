@@ -8,6 +8,7 @@ import Settings
 /// An authorization server and the way to it.
 struct ServerKey: Hashable {
   var issuer: String
+  var locations: ServerLocations
   var transport: TransportSettings
 }
 
@@ -20,6 +21,8 @@ struct RequestHistory {
   var skew: Duration?
   /// The method and secret that the server accepted last.
   var clientAuthentication: ClientAuthentication?
+  /// The warnings about certificates that the last request used.
+  fileprivate(set) var certificateWarnings: [String] = []
 
   fileprivate mutating func note(_ failure: AcquisitionFailure, sentAt: Moment) {
     let now = Moment.now()
@@ -89,7 +92,8 @@ struct RequestHistory {
     let issuer = Issuer(
       id: ServerID(lastServer),
       server: AuthorizationServer(
-        issuer: key.issuer, transport: key.transport, http: http, executor: BrokerActor.requests))
+        issuer: key.issuer, locations: key.locations, transport: key.transport, http: http,
+        executor: BrokerActor.requests))
     issuers[key] = issuer
     return issuer
   }
@@ -140,6 +144,7 @@ struct RequestHistory {
       request.timeout = timeout
       attempt.request = nil
       token.history.requests += 1
+      note(request.certificateWarnings(unixTime: Moment.now().unix), token)
       log.write(.debug, "asking for a token", of: token)
       let (id, server) = (serverID(of: token), server(of: token))
       attempt.task = Task(executorPreference: BrokerActor.requests) { [request] in
@@ -216,6 +221,16 @@ struct RequestHistory {
     {
       log.write(.notice, "\(token.name): the server takes \(clientAuthentication.description)", of: token)
     }
+  }
+
+  private func note(_ certificateWarnings: [String], _ token: ManagedToken) {
+    for warning in certificateWarnings where !token.history.certificateWarnings.contains(warning) {
+      log.write(
+        .warning,
+        "\(token.name): \(warning); register a new one at the server, then replace "
+          + "assertion_certificate_file and private_key_file", of: token)
+    }
+    token.history.certificateWarnings = certificateWarnings
   }
 
   private func note(skew: Duration?, _ token: ManagedToken) {

@@ -27,7 +27,7 @@ struct ConfigurationErrorCase: CustomTestStringConvertible, Sendable {
     """
   }
 
-  static let all = tables + client + request + acceptance + outputs + syntax
+  static let all = tables + client + server + request + acceptance + outputs + syntax
 }
 
 @Suite struct ConfigurationErrorTests {
