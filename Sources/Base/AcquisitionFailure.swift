@@ -156,7 +156,7 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .documentRejected: request.remedy("check issuer") { $0.curl("-i") }
     case .malformedAnswer: request.remedy("see whether a captive portal or a proxy responds") { $0.curl("-i") }
     case .discoveryIncomplete:
-      request.remedy("the server must publish in its discovery document what is missing") { $0.curl("-i") }
+      request.remedy("the server must publish what is missing, unless a setting has it") { $0.curl("-i") }
     case .issuerMismatch:
       request.remedy("set issuer to exactly the issuer of the discovery document") { $0.curl("-i") }
     case .insecureEndpoint: request.remedy("the server must publish https endpoints") { $0.curl("-i") }
@@ -174,7 +174,8 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
     case .algorithm: "the token must be signed with RS, PS, ES 256 to 512 or EdDSA"
     case .unknownKey: "the server must publish the key that it signs with"
     case .signature: "the server must sign with the key that the token names"
-    case .wrongIssuer: "the token was issued by another server than issuer"
+    case .wrongIssuer:
+      "the token was issued by another server than issuer: see access_token_issuer in konexus-tokend.toml(5)"
     case .wrongAudience: "set audience to what the API expects, or ask for the right scope"
     case .wrongType: "the server must issue access tokens (typ at+jwt or JWT)"
     case .wrongClient: "check client_id: the token was issued to another client"

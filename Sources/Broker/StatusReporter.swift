@@ -139,6 +139,8 @@ extension TokenStatus {
     audience = settings.audience
     verification = settings.verification
     caFile = settings.caFile
+    accessTokenIssuer = settings.accessTokenIssuer
+    locations = settings.locations.named.isEmpty ? nil : settings.locations
     let clientAuthentication = history.clientAuthentication
     if settings.secrets.count > 1, successes > 0 {
       let secret = clientAuthentication?.secretIndex ?? 0 == 0 ? "first" : "second"
@@ -149,7 +151,7 @@ extension TokenStatus {
       notes.append("the server accepts \(clientAuthentication.description)")
     }
     if settings.verification == .none { notes.append("tokens are NOT VERIFIED (verify = \"none\")") }
-    notes += settings.exceptions
+    notes += settings.exceptions + settings.replacements + history.certificateWarnings
     if let failure = token.stateFailure {
       notes.append("a restart will need a new token, as the state file was not written: \(failure)")
     }

@@ -54,12 +54,14 @@ extension AccessTokenPolicy {
   }
 
   private func checkIssuer(_ issuer: String) throws(VerificationFailure) {
-    guard issuer.isExactly(self.issuer) else {
+    let expected = accessTokenIssuer ?? self.issuer
+    guard issuer.isExactly(expected) else {
+      let setting = accessTokenIssuer == nil ? "issuer" : "access_token_issuer"
       throw VerificationFailure(
         .issuer,
-        "the token's issuer is \(issuer.quotedForMessage), not \(self.issuer.quotedForMessage): "
+        "the token's issuer is \(issuer.quotedForMessage), not \(expected.quotedForMessage): "
           + "they must be the same to the letter; "
-          + "compare `issuer` in the configuration with the server's discovery document"
+          + "compare `\(setting)` in the configuration with the server's discovery document"
       )
     }
   }

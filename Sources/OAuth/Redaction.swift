@@ -59,15 +59,22 @@ extension AcquisitionFailure {
 }
 
 extension TokenRequest {
-  /// All forms of the client's secrets, and of other confidential values, in requests.
+  /// All forms of the clients' secrets, and of other confidential values, in requests.
   var sensitive: [Secret] {
-    confidential.flatMap { [$0, FormEncoding.encoded(.secret($0))] }
-      + credentials.secrets.compactMap { $0 }.flatMap { secret in
-        [secret, FormEncoding.encoded(.secret(secret))]
-          + [BasicEncoding.rfc6749, .raw].map { encoding in
-            BasicCredentials.authorization(clientID: clientID, secret: secret, encoding: encoding)
-              .withBytes { Secret($0.dropFirst("Basic ".utf8.count)) }
-          }
-      }
+    confidential.flatMap { [$0, FormEncoding.encoded(.secret($0))] } + client.sensitive
+      + (introspectionClient?.sensitive ?? [])
+  }
+}
+
+extension AuthenticatedClient {
+  /// All forms of the client's secrets in requests.
+  fileprivate var sensitive: [Secret] {
+    credentials.secrets.compactMap { $0 }.flatMap { secret in
+      [secret, FormEncoding.encoded(.secret(secret))]
+        + [BasicEncoding.rfc6749, .raw].map { encoding in
+          BasicCredentials.authorization(clientID: id, secret: secret, encoding: encoding)
+            .withBytes { Secret($0.dropFirst("Basic ".utf8.count)) }
+        }
+    }
   }
 }

@@ -128,14 +128,14 @@ final class CheckProgress: Sendable {
   /// Reports the steps that succeeded before a connection failed.
   private func reportReached(before name: CheckStep.Name) {
     guard !state.withLock({ $0.isConnected }) else { return }
-    let address = Self.address(of: settings.issuer)
+    let address = Self.address(of: settings.locations.discovery ?? settings.issuer)
     if name != .dns { report(step(.dns, .ok, "\(address.host) has an address")) }
     if name == .tls { report(step(.connection, .ok, "\(address.host) port \(address.port) answers")) }
   }
 
   private func connected(_ document: AcquisitionStep.Document) {
     let response = document.response
-    let address = Self.address(of: settings.issuer)
+    let address = Self.address(of: settings.locations.discovery ?? settings.issuer)
     let remote = response.remoteAddress ?? "an address"
     report(step(.dns, .ok, "\(address.host) is \(remote)", took: response.timings.nameLookup))
     report(step(.connection, .ok, "\(remote) port \(address.port) answers", took: response.timings.connect))
@@ -157,7 +157,12 @@ final class CheckProgress: Sendable {
   }
 
   private func discovered(_ metadata: ServerMetadata, _ document: AcquisitionStep.Document?) {
-    var details = ["token_endpoint: \(metadata.tokenEndpoint)", "jwks_uri: \(metadata.jwksURI ?? "none")"]
+    // A setting replaces what the document has.
+    func detail(_ name: String, _ url: String?) -> String {
+      let isSet = settings.locations.named.contains { $0.name == name }
+      return "\(name): \(url ?? "none")" + (isSet ? " (set in the config file)" : "")
+    }
+    var details = [detail("token_endpoint", metadata.tokenEndpoint), detail("jwks_uri", metadata.jwksURI)]
     if let methods = metadata.tokenEndpointAuthMethodsSupported {
       details.append("client authentication: \(methods.map { Printable.quoted($0) }.joined(separator: ", "))")
     }
@@ -165,16 +170,16 @@ final class CheckProgress: Sendable {
       details.append("scopes: \(scopes.prefix(10).map { Printable.quoted($0) }.joined(separator: ", "))")
     }
     if settings.verification == .introspection {
-      details.append("introspection_endpoint: \(metadata.introspectionEndpoint ?? "none")")
+      details.append(detail("introspection_endpoint", metadata.introspectionEndpoint))
     }
-    if settings.revokesOnStop { details.append("revocation_endpoint: \(metadata.revocationEndpoint ?? "none")") }
+    if settings.revokesOnStop { details.append(detail("revocation_endpoint", metadata.revocationEndpoint)) }
     let cannotRevoke = settings.revokesOnStop && metadata.revocationEndpoint == nil
     report(
       step(
         .discovery, cannotRevoke ? .warning : .ok, "\(document?.url ?? settings.issuer) is \(settings.issuer)'s",
         details: details,
         remedy: cannotRevoke
-          ? "remove revoke_on_stop: the server has no revocation_endpoint" : nil,
+          ? "set revocation_endpoint if the server has one, or remove revoke_on_stop" : nil,
         took: document.map { $0.response.timings.firstByte }))
     reportForeignEndpoints(metadata)
     guard let document, let skew = document.skew else {
@@ -207,7 +212,8 @@ final class CheckProgress: Sendable {
       ),
     ]
     let issuer = Self.address(of: settings.issuer).host
-    for case let (name, url?) in endpoints where Self.address(of: url).host != issuer {
+    let set = settings.locations.named.map(\.name)
+    for case let (name, url?) in endpoints where Self.address(of: url).host != issuer && !set.contains(name) {
       let host = Self.address(of: url).host
       let problem = "\(name) is on \(host), not on the issuer's host \(issuer): the client secret goes there"
       report(

@@ -56,9 +56,16 @@ public struct TokenCheck: Sendable {
     let progress = CheckProgress(settings, asksAPI: apiURL != nil, onRequest: onRequest, report: report)
     do throws(AcquisitionFailure) {
       let request = try await settings.requestWithFiles(as: userID).get()
+      for warning in request.certificateWarnings(unixTime: Moment.now().unix) {
+        report(
+          step(
+            .config, .warning, warning,
+            remedy: "register a new certificate at the server, then replace assertion_certificate_file and "
+              + "private_key_file"))
+      }
       let server = AuthorizationServer(
-        issuer: settings.issuer, transport: settings.transport(as: userID), http: HTTPClient(),
-        observe: { progress.receive($0) })
+        issuer: settings.issuer, locations: settings.locations, transport: settings.transport(as: userID),
+        http: HTTPClient(), observe: { progress.receive($0) })
       let verifiedToken = try await server.acquire(request)
       progress.verified(verifiedToken)
       report(refresh(lifetime: verifiedToken.lifetime, jitter: HostJitter.share(of: settings.name)))

@@ -76,7 +76,9 @@ struct Inspect: ParsableCommand {
     StandardOutput.write(InspectionText.text(inspection, now: Moment.now().unix, StandardOutput.style))
     // A token from standard input is compared with the daemon's token of the same issuer.
     if chosen == nil, issuer == nil {
-      chosen = report?.status.tokens.first { TokenValidation.isIssuer($0.issuer, of: inspection) }
+      chosen = report?.status.tokens.first {
+        TokenValidation.isIssuer($0.issuer, or: $0.accessTokenIssuer, of: inspection)
+      }
     }
     let verdict = await validate(token, inspection, chosen, report?.loaded)
     StandardOutput.write([""] + verdict.lines)
@@ -113,7 +115,8 @@ struct Inspect: ParsableCommand {
     do throws(ConfigurationErrors) {
       let configuration = try service.load()
       let settings = configuration.tokens.first {
-        name == "-" ? TokenValidation.isIssuer($0.issuer, of: inspection) : $0.name == token
+        name == "-"
+          ? TokenValidation.isIssuer($0.issuer, or: $0.accessTokenIssuer, of: inspection) : $0.name == token
       }
       if let settings { return (settings, service.path) }
       guard config != nil else { return nil }
