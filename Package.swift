@@ -175,6 +175,7 @@ let package = Package(
         "Base", "Cryptography", "HTTP", "OAuth", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "X509", package: "swift-certificates"),
       ],
       swiftSettings: settings),
     .testTarget(

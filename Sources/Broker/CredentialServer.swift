@@ -185,8 +185,8 @@ public struct InheritedSocket: Hashable, Sendable {
     request.connection.send(RenderedToken.content(of: verifiedToken, as: request.output))
     let left = loop.engine.lifecycle(of: token.name)?.newest.map { $0.expiresAt - Moment.now().boot } ?? .zero
     let peer = request.connection.peer
-    let shortfall = isShort ? ", which is less than min_validity, for want of a newer one" : ""
-    let credential = "\(peer.credential), good for \(Timestamp.span(left))\(shortfall)"
+    let shortfall = isShort ? ", less than min_validity, because there is no newer one" : ""
+    let credential = "\(peer.credential), valid for \(Timestamp.span(left))\(shortfall)"
     log.write(
       isShort ? .warning : .info, "\(token.name): \(peer.unit) got the token as its credential \(credential)",
       .credentialServed, of: token, ["consumer_unit": "\(peer.unit)"])

@@ -8,6 +8,7 @@ import Settings
 /// An authorization server and the way to it.
 struct ServerKey: Hashable {
   var issuer: String
+  var locations: ServerLocations
   var transport: TransportSettings
 }
 
@@ -26,6 +27,8 @@ struct RequestHistory {
   fileprivate var acceptedDoubt: String?
   /// What is unusual about a secret that the server has not accepted yet.
   var openDoubt: String? { secretDoubt == acceptedDoubt ? nil : secretDoubt }
+  /// The warnings about certificates that the last request used.
+  fileprivate(set) var certificateWarnings: [String] = []
 
   fileprivate mutating func note(_ failure: AcquisitionFailure, sentAt: Moment) {
     let now = Moment.now()
@@ -95,7 +98,8 @@ struct RequestHistory {
     let issuer = Issuer(
       id: ServerID(lastServer),
       server: AuthorizationServer(
-        issuer: key.issuer, transport: key.transport, http: http, executor: BrokerActor.requests))
+        issuer: key.issuer, locations: key.locations, transport: key.transport, http: http,
+        executor: BrokerActor.requests))
     issuers[key] = issuer
     return issuer
   }
@@ -147,6 +151,7 @@ struct RequestHistory {
       attempt.request = nil
       note(doubt: request.credentials.secretDoubt, token)
       token.history.requests += 1
+      note(request.certificateWarnings(unixTime: Moment.now().unix), token)
       log.write(.debug, "asking for a token", of: token)
       let (id, server) = (serverID(of: token), server(of: token))
       attempt.task = Task(executorPreference: BrokerActor.requests) { [request] in
@@ -222,7 +227,7 @@ struct RequestHistory {
     if token.settings.leavesClientAuthenticationOpen,
       clientAuthentication.method != before?.method || clientAuthentication.encoding != before?.encoding
     {
-      log.write(.notice, "\(token.name): the server takes \(clientAuthentication.description)", of: token)
+      log.write(.notice, "\(token.name): the server accepts \(clientAuthentication.description)", of: token)
     }
   }
 
@@ -232,6 +237,16 @@ struct RequestHistory {
     token.history.secretDoubt = doubt
     guard let doubt, doubt != before, token.history.openDoubt != nil else { return }
     log.write(.warning, "\(doubt); remove that if the server rejects the client", of: token)
+  }
+
+  private func note(_ certificateWarnings: [String], _ token: ManagedToken) {
+    for warning in certificateWarnings where !token.history.certificateWarnings.contains(warning) {
+      log.write(
+        .warning,
+        "\(token.name): \(warning); register a new one at the server, then replace "
+          + "assertion_certificate_file and private_key_file", of: token)
+    }
+    token.history.certificateWarnings = certificateWarnings
   }
 
   private func note(skew: Duration?, _ token: ManagedToken) {

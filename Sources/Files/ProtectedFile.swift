@@ -56,7 +56,7 @@ package enum ProtectedFile {
       let right = mode & 0o004 != 0 || rules.userID == 0 ? "root" : "\(rules.userID)"
       throw FileRefusal(
         path: path, problem: "belongs to another user (uid \(owner))",
-        remedy: "run: chown \(right) \(path.shellQuoted)")
+        remedy: "chown \(right) \(path.shellQuoted)")
     }
     return file
   }
@@ -124,7 +124,7 @@ public struct FileRules: Hashable, Sendable {
 public struct FileRefusal: Error, Hashable, Sendable, CustomStringConvertible {
   /// The file.
   public var path: String
-  /// The problem, to follow the file's name: "may be read by others (mode 0644)".
+  /// The problem, to follow the file's name: "is readable by other users (mode 0644)".
   public var problem: String
   /// The remedy: a command, or a sentence.
   public var remedy: String
@@ -146,8 +146,8 @@ public struct FileRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     self.init(
       path: path,
       problem:
-        "may be \(excess & 0o044 == 0 ? "changed" : "read") by other users (mode \(FileMode.octal(mode)))",
-      remedy: "run: chmod \(allowed & 0o004 == 0 ? "0600" : "go-w") \(path.shellQuoted)")
+        "is \(excess & 0o044 == 0 ? "writable" : "readable") by other users (mode \(FileMode.octal(mode)))",
+      remedy: "chmod \(allowed & 0o004 == 0 ? "0600" : "go-w") \(path.shellQuoted)")
   }
 
   /// A refusal of a text in UTF-16. The command replaces the content and keeps owner and mode.
@@ -159,7 +159,7 @@ public struct FileRefusal: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Problem and remedy in one line, with the path.
-  public var description: String { "'\(path.printable)' \(problem); \(remedy)" }
+  public var description: String { "'\(path.printable)' \(problem) -> \(remedy)" }
 }
 
 extension FileRefusal {
@@ -167,18 +167,15 @@ extension FileRefusal {
   package init(path: String, errno code: Int32, userID: UInt32) {
     let remedy =
       switch code {
-      case ENOENT: "create it, or correct the path"
-      case EACCES: "use sudo; for the service, sudo konexus-tokend check names the LoadCredential= that is missing"
-      case ELOOP: "name the file itself"
-      case ENOTDIR: "correct the path"
-      default: "see to it that uid \(userID) can read it"
+      case EACCES, EPERM: "run as root, to see which access is missing: sudo konexus-tokend check"
+      default: SystemError.remedy(code, at: path)
       }
     let problem =
       switch code {
       case ENOENT: "does not exist"
-      case EACCES: "may not be read by uid \(userID)"
+      case EACCES: "is not readable for uid \(userID)"
       case ELOOP: "is reached through too many symbolic links, or a link that changed meanwhile"
-      case ENOTDIR: "leads through something that is no directory"
+      case ENOTDIR: "leads through a file that is no directory"
       default: "cannot be read (\(SystemError.text(code)))"
       }
     self.init(

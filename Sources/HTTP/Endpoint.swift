@@ -77,7 +77,7 @@ public struct Endpoint: Hashable, Sendable {
   }
 
   /// The host and port for messages.
-  var place: String { "\(host) port \(port)" }
+  package var place: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
   /// Refuses forms that parsers read differently, before libcurl's lenient parser reads them.
   private static func checkForm(_ url: String) throws(HTTPFailure) {

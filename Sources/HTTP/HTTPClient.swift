@@ -135,13 +135,13 @@ struct PreparedRequest: Sendable {
       guard Self.isToken(header.name), Self.isFieldValue(header.value.utf8) else {
         throw HTTPFailure(
           reason: .other,
-          message: "the header field \(Self.shown(header.name)) cannot be sent: it has characters that end a line")
+          message: "request failed: the header field \(Self.shown(header.name)) has characters that end a line")
       }
     }
     if let authorization = request.authorization {
       guard authorization.withBytes({ Self.isFieldValue($0) }) else {
         throw HTTPFailure(
-          reason: .other, message: "the authorization for \(endpoint.place) cannot be sent: it has control characters")
+          reason: .other, message: "request to \(endpoint.place) failed: the authorization has control characters")
       }
     }
     try Self.checkProxy(request.transport.proxy)
@@ -166,7 +166,7 @@ struct PreparedRequest: Sendable {
 
   /// The failure of a request whose task was cancelled.
   var cancellation: HTTPFailure {
-    HTTPFailure(reason: .cancelled, message: "the request to \(endpoint.place) was cancelled")
+    HTTPFailure(reason: .cancelled, message: "request to \(endpoint.place) cancelled")
   }
 
   private static func checkProxy(_ proxy: ProxySetting) throws(HTTPFailure) {
@@ -176,7 +176,7 @@ struct PreparedRequest: Sendable {
       url.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
     else {
       // The URL can hold a password: the message does not repeat it.
-      throw HTTPFailure(reason: .proxy, message: "the proxy is not given as http://HOST:PORT or https://HOST:PORT")
+      throw HTTPFailure(reason: .proxy, message: "the proxy is not of the form http://HOST:PORT or https://HOST:PORT")
     }
   }
 

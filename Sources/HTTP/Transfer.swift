@@ -185,7 +185,7 @@ struct TransferOptions {
     let name = curl_easy_option_by_id(refusal.option).map { String(cString: $0.pointee.name) } ?? "?"
     let why = String(cString: curl_easy_strerror(refusal.code))
     throw HTTPFailure(
-      reason: .other, message: "the request to \(endpoint.place) cannot be made: libcurl refuses \(name): \(why)")
+      reason: .other, message: "request to \(endpoint.place) failed: libcurl rejects \(name): \(why)")
   }
 
   /// Sets all options except the callbacks. The body, the client's key and `headerLines` must outlive the handle.

@@ -37,6 +37,25 @@ public struct TransportSettings: Hashable, Sendable {
 }
 
 extension TransportSettings {
+  /// The options of curl(1) for the same connection. A user and a password of the proxy are left out.
+  package var curlOptions: [String] {
+    var options: [String] = []
+    if let caFile { options += ["--cacert", caFile] }
+    if let clientCertificateFile { options += ["--cert", clientCertificateFile] }
+    if let clientKeyFile { options += ["--key", clientKeyFile] }
+    if let pinnedPublicKey { options += ["--pinnedpubkey", pinnedPublicKey] }
+    switch proxy {
+    case .environment: break
+    case .none: options += ["--noproxy", "*"]
+    case .url(let url):
+      let scheme = url.prefix { $0 != "/" } + "//"
+      // A password can hold any character; host and port follow the last @.
+      let place = url.dropFirst(scheme.count).split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+      options += ["--proxy", "\(scheme)\(place.prefix { $0 != "/" })"]
+    }
+    return options
+  }
+
   /// The lane of ``FileCalls`` that reads its files; nil if it names none.
   package var fileLane: String? {
     let paths = [caFile, clientCertificateFile, clientKeyFile].compactMap(\.self)
@@ -108,7 +127,8 @@ struct TransportFiles: Sendable {
   ) throws(HTTPFailure) -> Secret? {
     guard let path else { return nil }
     do throws(FileRefusal) { return try body(path) } catch {
-      throw HTTPFailure(reason: .tls(fault), message: "the \(role) \(error)")
+      throw HTTPFailure(
+        reason: .tls(fault), message: "the \(role) '\(error.path.printable)' \(error.problem)", remedy: error.remedy)
     }
   }
 }

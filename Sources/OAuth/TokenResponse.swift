@@ -13,13 +13,11 @@ struct TokenResponse {
   /// - Parameters:
   ///   - status: The status of the response, for messages.
   ///   - tokenTypes: As in `TokenRequest.tokenTypes`.
-  ///   - requiresPlainToken: As in `TokenRequest.requiresPlainToken`.
-  /// - Throws: `malformedAnswer` if it is not a token response. `unsendableToken` for a token that no header field, or
-  ///   no template, can have. `tokenType` for a token that is no Bearer token. `lifetime` for a token whose
-  ///   `expires_in` is not positive.
+  /// - Throws: `malformedAnswer` if it is not a token response. `unsendableToken` for a token that no header field can
+  ///   have. `tokenType` for a token that is no Bearer token. `lifetime` for a token whose `expires_in` is not
+  ///   positive.
   init(
-    parsing body: [UInt8], status: Int = 200, tokenTypes: [String] = [TokenType.bearer],
-    requiresPlainToken: Bool = false
+    parsing body: [UInt8], status: Int = 200, tokenTypes: [String] = [TokenType.bearer]
   ) throws(AcquisitionFailure) {
     func malformed(_ fault: String) -> AcquisitionFailure {
       AcquisitionFailure(.malformedAnswer, "the token endpoint answered \(status) \(fault)")
@@ -31,12 +29,6 @@ struct TokenResponse {
     if let fault = BearerToken.fault(in: token.utf8) {
       throw AcquisitionFailure(.unsendableToken, "the access_token cannot be sent in a header field: it \(fault)")
     }
-    if requiresPlainToken, let (offset, _) = token.utf8.enumerated().first(where: { !BearerToken.isPlain($1) }) {
-      throw AcquisitionFailure(
-        .unsendableToken,
-        "the access_token has a character at byte \(offset + 1) that RFC 6750 does not allow, and that a template can "
-          + "give a meaning")
-    }
     do throws(AcquisitionFailure) { try TokenType.check(json["token_type"], accepted: tokenTypes) } catch {
       throw error.without([Secret(token)])
     }
@@ -47,7 +39,7 @@ struct TokenResponse {
       }
       guard seconds > 0 else {
         throw AcquisitionFailure(
-          .lifetime, "the token endpoint says that its token lives for \(Int(max(seconds, -1e9))) s")
+          .lifetime, "the token endpoint answered 200 with expires_in \(Int(max(seconds, -1e9)))")
       }
       expiresIn = min(seconds, 1e9)
     }

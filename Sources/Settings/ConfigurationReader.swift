@@ -116,7 +116,7 @@ package struct ConfigurationReader {
       daemonFiles[path] = "its lock on the directory"
     }
     for token in configuration.tokens where !token.outputs.isEmpty {
-      daemonFiles[token.statePath] = "what it needs to take [token.\(token.name)] over after a restart"
+      daemonFiles[token.statePath] = "the state of [token.\(token.name)] for a restart"
     }
     for (path, what) in daemonFiles.sorted(by: { $0.key < $1.key }) {
       guard let reservation = reservedPaths[path] else { continue }

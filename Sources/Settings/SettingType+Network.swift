@@ -175,6 +175,19 @@ extension IssuerSyntax {
   }
 }
 
+extension SettingType<String> {
+  /// The URL of a document or endpoint of the server: as an issuer's, with a query if it has one.
+  static let serverURL = SettingType(name: "an https URL, as a string") { node, context throws(SettingFault) in
+    guard let text = node.string else { throw mismatch("an https URL, as a string", node, context) }
+    guard !text.isEmpty else { throw SettingFault(message: "is empty; give the https URL, or leave it out") }
+    let fault = URLSyntax.fault(in: text, sends: "request") { rest in
+      rest.contains("#") ? "has a fragment; remove it from the '#' on" : nil
+    }
+    if let fault { throw SettingFault(message: "is \(text.shown), which \(fault)") }
+    return text
+  }
+}
+
 /// The syntax of the URL of an API: as an issuer's, with a query if it needs one.
 package enum APIURLSyntax {
   /// Why `text` is no such URL, as the end of a sentence after the name of the setting; `nil` if it is one.

@@ -152,7 +152,7 @@ extension SettingType<UInt32> {
     guard mode & 0o002 == 0 else {
       throw SettingFault(
         message:
-          "is \(text.shown), with which anybody on this host could replace the token; clear the others' write bit, as "
+          "is \(text.shown), with which any user on this host could replace the token; clear the others' write bit, as "
           + "in \"0640\""
       )
     }

@@ -28,6 +28,28 @@ struct KonexusTokend: ParsableCommand {
     let commit = String(cString: konexus_commit())
     return konexusTokendVersion + (commit.isEmpty ? "" : " (commit \(commit))")
   }
+
+  /// Parses the arguments and runs the command. An unknown command is reported here: the parser suggests only options,
+  /// and its `help` ignores an unknown command.
+  static func main() {
+    if let unknown = unknownCommand(in: CommandLine.arguments.dropFirst()) {
+      let nearest = NearestName.to(unknown, among: commandNames)
+      CommandLineError.exit(
+        "there is no command \(CommandLineError.quoted(unknown))"
+          + (nearest.map { "; did you mean '\($0)'?" } ?? ""),
+        next: nearest.map { "konexus-tokend \($0) --help" } ?? "konexus-tokend --help", code: EX_USAGE)
+    }
+    main(nil)
+  }
+
+  private static let commandNames = configuration.subcommands.compactMap { $0._commandName } + ["help"]
+
+  /// The first argument, or the one after `help`, if it is neither an option nor a command.
+  private static func unknownCommand(in arguments: ArraySlice<String>) -> String? {
+    let named = arguments.first == "help" ? arguments.dropFirst() : arguments
+    guard let name = named.first, !name.hasPrefix("-"), !commandNames.contains(name) else { return nil }
+    return name
+  }
 }
 
 /// Errors of commands: the problem and the next command, on standard error.

@@ -255,19 +255,6 @@ import Testing
     #expect(failure.message == "the access_token cannot be sent in a header field: \(fault)")
   }
 
-  @Test(arguments: [("a;b", 2), ("\"a", 1), ("ab{", 3), ("a|b", 2), ("a\\b", 2)])
-  func aTemplateGetsNoTokenThatCanEndItsValue(_ token: String, _ position: Int) async throws {
-    let body = json(["access_token": Printable.quotedJSON(token), "token_type": #""Bearer""#, "expires_in": "60"])
-    issuer.answer("/token", body)
-    var request = issuer.request(.none)
-    request.requiresPlainToken = true
-    let failure = try await failure(request)
-    #expect(failure.code == .unsendableToken)
-    #expect(failure.message.contains("a character at byte \(position) that RFC 6750 does not allow"))
-    issuer.answer("/token", #"{"access_token":"a-._~+/b=","token_type":"Bearer","expires_in":60}"#)
-    #expect(try await issuer.client().acquire(request).accessToken == Secret("a-._~+/b="))
-  }
-
   // MARK: Claims that nothing depends on
 
   @Test(arguments: ["1741", "0", "-1", "1e400", "12345678901234567890123", "1.50", "true", "[]", #"{"a":1}"#, "null"])
