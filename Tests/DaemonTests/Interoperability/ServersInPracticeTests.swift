@@ -199,8 +199,8 @@ struct ServersInPracticeTests {
     }
   }
 
-  @Test("a file of a variable alone is reused after a restart")
-  func variableIsReused() async throws {
+  @Test("a file of a variable in double quotes stays over a restart")
+  func variableStays() async throws {
     let token = #"a"b\c$d`e"#
     try await withScene { scene in
       scene.sandbox.inject(.replaceToken(token))
