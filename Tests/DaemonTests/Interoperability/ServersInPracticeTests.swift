@@ -247,6 +247,9 @@ struct ServersInPracticeTests {
       testDescription: "gzip in gzip", fault: Fault(.contentEncoding(.gzipTwice), at: [.token]),
       code: .contentEncoding, word: "with the content coding 'gzip, gzip'"),
     Refusal(
+      testDescription: "gzip that decodes to 8 MiB", fault: Fault(.gzipBomb(mebibytes: 8), at: [.token]),
+      code: .tooLarge, word: "sends content of more than 1048576 bytes"),
+    Refusal(
       testDescription: "DPoP", fault: Fault(.setMembers(["token_type": "DPoP"]), at: [.token]), code: .tokenType,
       word: "the token_type is \"DPoP\", not \"Bearer\": applications cannot use such a token"),
   ]
