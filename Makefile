@@ -21,10 +21,14 @@ FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 SWIFT ?= swift
 # The release build is one file that needs no Swift on the machine; what is never called is left out of it.
 RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections --product
+# `--version` shows the commit.
+export KONEXUS_COMMIT := $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
 # The binary that `make install` and `make deb` take.
 BINARY ?= .build/release/konexus-tokend
-# Where `make deb` leaves the package.
+# Where `make deb`, `make rpm` and `make release` leave their files.
 DEBDIR ?= .build/deb
+RPMDIR ?= .build/rpm
+RELEASEDIR ?= .build/release-files
 
 ##@ Building
 .PHONY: help deps deps-build build
@@ -75,7 +79,7 @@ simulate: deps-build ## Whole hosts in virtual time: LIVES=100000 from random se
 mutants: deps-build ## Faults of the engine, one at a time, that `make simulate` must detect: an hour
 	SWIFT="$(SWIFT)" Tests/Simulation/mutants
 
-lint: ## Check the format, the length of lines, and what targets and folders import
+lint: ## Check the format, the length of lines, what targets and folders import, and the documents' English
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 	@SWIFT="$(SWIFT)" python3 .ci/lint
 
@@ -83,9 +87,24 @@ demo: ## Watch it work: daemon, authorization server and a shell script that rea
 	@.ci/deps build demo
 	@Tests/Demo/run
 
-.PHONY: test-fresh
+.PHONY: pictures
+pictures: ## Make the pictures in docs/pictures anew, except demo.svg: PLOT=docs/pictures/demo.svg make demo
+	@SWIFT="$(SWIFT)" python3 .ci/lint/pictures.py
+
+.PHONY: test-debian13 test-container test-fresh
+test-debian13: build ## The systemd tests with the systemd, OpenSSL and libcurl of Debian 13: as root, half an hour
+	@tree=$$(Tests/Debian/tree trixie package test) || { echo "$$tree"; exit 1; }; \
+	TOKEND=.build/release/konexus-tokend Tests/Systemd/run --root "$$tree"
+
+test-container: build ## The image of config/Containerfile on a fresh Debian, and the sidecar tests in it: as root
+	@Tests/Container/run
+
 test-fresh: ## make demo on a minimal Debian with only the Swift toolchain unpacked: as root, half an hour
 	@Tests/Fresh/run
+
+.PHONY: walkthrough
+walkthrough: ## README.md's commands in a minimal Debian, from the package to an alert: as root, some minutes
+	@Tests/Walkthrough/run
 
 ##@ Measuring
 .PHONY: bench bench-build bench-availability fleet
@@ -108,7 +127,7 @@ fleet: deps-build ## What HOSTS=1,100,10000 hosts ask of one server, in virtual 
 	.build/release/konexus-fleet --hosts $(HOSTS) --plot .build/bench/fleet.svg
 
 ##@ Installing
-.PHONY: install uninstall deb
+.PHONY: install uninstall deb rpm release changelog
 install: ## Install what `make build` built: PREFIX=/usr/local, DESTDIR=
 	@systemd/install "$(BINARY)"
 
@@ -119,5 +138,19 @@ deb: ## Build the Debian package (into .build/deb)
 	@.ci/deps build package
 	@if [[ "$(origin BINARY)" == file ]]; then $(MAKE) build; fi
 	@systemd/debian/build "$(BINARY)" "$(DEBDIR)"
+
+rpm: ## Build the package for Fedora and RHEL (into .build/rpm)
+	@.ci/deps build package
+	@if [[ "$(origin BINARY)" == file ]]; then $(MAKE) build; fi
+	@systemd/rpm/build "$(BINARY)" "$(RPMDIR)"
+
+changelog: ## Make the CHANGELOG's unreleased changes the section of this version, with today's date
+	@systemd/release/changelog
+
+release: ## All files of a release, from a clean tree: packages, archive, SHA256SUMS (into .build/release-files)
+	@.ci/deps build package
+	@systemd/release/check
+	@$(MAKE) build
+	@systemd/release/build .build/release/konexus-tokend "$(RELEASEDIR)"
 
 export PREFIX DESTDIR SYSCONFDIR UNITDIR SYSUSERSDIR MANDIR DATADIR DOCDIR BASHDIR ZSHDIR FISHDIR

@@ -7,6 +7,9 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+// The commit for `--version`: `make build` sets it.
+let commit = (Context.environment["KONEXUS_COMMIT"] ?? "").filter { "0123456789abcdef-dirty".contains($0) }
+
 let package = Package(
   name: "konexus-tokend",
   products: [
@@ -33,6 +36,7 @@ let package = Package(
     .systemLibrary(
       name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CLinux"),
+    .target(name: "CRelease", cSettings: [.define("KONEXUS_COMMIT", to: "\"\(commit)\"")]),
     .systemLibrary(
       name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -82,7 +86,8 @@ let package = Package(
     .executableTarget(
       name: "konexus-tokend",
       dependencies: [
-        "Base", "Broker", "CLinux", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings", "Systemd",
+        "Base", "Broker", "CLinux", "CRelease", "Files", "HTTP", "OAuth", "Publication", "Report", "Settings",
+        "Systemd",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -170,6 +175,7 @@ let package = Package(
         "Base", "Cryptography", "HTTP", "OAuth", "TestSupport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "X509", package: "swift-certificates"),
       ],
       swiftSettings: settings),
     .testTarget(

@@ -2,6 +2,9 @@
 
 lines      no line of Swift, shell, C or Python over 120 columns, no Swift file over 400 lines
 layers     Package.swift declares what each target imports; no cycles between the folders of a target
+prose      plain English in documents: the length of sentences, and words to avoid
+links      links between documents lead to a file and a heading
+pictures   the pictures that are made from sources are up to date
 self-test  the checks find what they should
 """
 
@@ -9,9 +12,19 @@ import sys
 
 import layers
 import lines
+import links
+import pictures
+import prose
 import self_test
 
-CHECKS = {"lines": lines.faults, "layers": layers.faults, "self-test": self_test.faults}
+CHECKS = {
+    "lines": lines.faults,
+    "layers": layers.faults,
+    "prose": prose.faults,
+    "links": links.faults,
+    "pictures": pictures.faults,
+    "self-test": self_test.faults,
+}
 
 
 def main(names):

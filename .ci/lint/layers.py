@@ -19,16 +19,19 @@ import swift_code
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def faults():
-    swift = os.environ.get("SWIFT", "swift")
+def manifest():
     # With this variable, Package.swift has the target of make fuzz too.
     everything = {**os.environ, "KONEXUS_LIBFUZZER": "none"}
-    dump = [swift, "package", "dump-package"]
-    manifest = subprocess.run(dump, cwd=ROOT, env=everything, capture_output=True, check=True)
+    dump = [os.environ.get("SWIFT", "swift"), "package", "dump-package"]
+    return json.loads(subprocess.run(dump, cwd=ROOT, env=everything, capture_output=True, check=True).stdout)
+
+
+def faults():
+    swift = os.environ.get("SWIFT", "swift")
     info = subprocess.run([swift, "-print-target-info"], capture_output=True, check=True)
     libraries = pathlib.Path(json.loads(info.stdout)["paths"]["runtimeLibraryPaths"][0])
     toolchain = {path.stem for path in libraries.glob("*.swiftmodule")}
-    return faults_in(ROOT, json.loads(manifest.stdout), toolchain)
+    return faults_in(ROOT, manifest(), toolchain)
 
 
 def faults_in(root, manifest, toolchain):

@@ -6,6 +6,8 @@ import unittest
 
 import layers
 import lines
+import links
+import prose
 import swift_code
 
 TOOLCHAIN = {"Glibc", "Testing"}
@@ -101,8 +103,72 @@ class Lines(unittest.TestCase):
         self.assertEqual(lines.faults_in("x.test", "\n" * 401), [])
 
 
+class Prose(unittest.TestCase):
+    def faults(self, text, blocks=prose.markdown):
+        return prose.faults_in("x", text, blocks)
+
+    def test_a_long_sentence(self):
+        self.assertEqual(self.faults("One " * 24 + "end. " + "Two `a b` " * 12 + "end."), [])
+        (found,) = self.faults("# Title\nShort. "  + "one\n" * 26)
+        self.assertTrue(found.startswith("x:2: 26 words in a sentence, more than 25: one one"), found)
+        self.assertEqual(len(self.faults("**One" + " one" * 25 + ".** Two.")), 1)
+
+    def test_items_and_cells_end_a_sentence(self):
+        item = "one " * 20
+        self.assertEqual(self.faults(f"{item}\n- {item}\n  {item[:16]}\n1. {item}\n\n| {item} | {item} |\n"), [])
+
+    def test_code_is_left_out(self):
+        self.assertEqual(self.faults("Type:\n\n```\nnobody: tells; " + "one " * 30 + "\n```\n    nobody\n"), [])
+        self.assertEqual(self.faults("`nobody: tells; it`"), [])
+
+    def test_colons(self):
+        self.assertEqual(self.faults("One: two at 10:15, a::b. Three; four."), [])
+        self.assertEqual(self.faults("One: two; three."), ["x:1: 2 colons and semicolons: One: two; three."])
+
+    def test_words(self):
+        (found,) = self.faults("First.\n\nFine\nNobody knows.")
+        self.assertEqual(found, "x:4: 'Nobody': name the user, group or program")
+        self.assertEqual(self.faults("A [link](docs/nobody.md)."), [])
+
+    def test_a_sentence_in_parentheses(self):
+        self.assertEqual(self.faults("Do it. (Check first.)"), ["x:1: a sentence in parentheses"])
+        self.assertEqual(self.faults("Do it (after a check)."), [])
+
+    def test_manual(self):
+        text = "# NAME\n\n*key* = *a: b*\n\tA *c: d; e*.\n\tNobody.\n\n|  One: two\n:< Three: four\n\nfive: six: s++\n"
+        self.assertEqual(self.faults(text, prose.manual), ["x:5: 'Nobody': name the user, group or program"])
+        self.assertEqual(self.faults("```\nnobody\n```\n", prose.manual), [])
+
+    def test_comments(self):
+        text = "#!/bin/sh\n# One: two\n#   nobody\n# three; four.\nnobody # nobody\n#nobody = 1\n  # Nobody\n"
+        self.assertEqual(self.faults(text, prose.comments), ["x:7: 'Nobody': name the user, group or program"])
+
+    def test_help(self):
+        text = 'abstract: "One: two; three.",\ndiscussion: """\n  Nobody\n    nobody\n  """,\n@Flag(help: "Whoever")\n'
+        found = [fault.split(":")[1] for fault in self.faults(text, prose.help_texts)]
+        self.assertEqual(found, ["1", "6", "3"])
+
+    def test_newest(self):
+        text = "# Changelog\n\n## 2\n\nNobody.\n\n## 1\n\nNobody.\n"
+        self.assertEqual(self.faults(text, prose.newest), ["x:5: 'Nobody': name the user, group or program"])
+
+
+class Links(unittest.TestCase):
+    def test_links(self):
+        with tempfile.TemporaryDirectory() as name:
+            root = pathlib.Path(name)
+            (root / "b.md").write_text("# First, `code`\n", encoding="utf-8")
+            good = "[1](b.md) [2](#top) [3](b.md#first-code) ![4](https://example.org/x)\n"
+            (root / "a.md").write_text(f"# Top\n{good}[5](c.md)\n[6](b.md#second)\n", encoding="utf-8")
+            self.assertEqual(
+                links.faults_in(root, "a.md"),
+                ["a.md:3: c.md: there is no such file", "a.md:4: b.md#second: there is no such heading"],
+            )
+
+
 def faults():
-    suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, (Layers, Code, Lines)))
+    cases = (Layers, Code, Lines, Prose, Links)
+    suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, cases))
     result = unittest.TestResult()
     suite.run(result)
     return [f"{test}: {text}" for test, text in result.failures + result.errors]

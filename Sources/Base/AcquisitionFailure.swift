@@ -9,12 +9,22 @@ public struct AcquisitionFailure: Error, Hashable, Sendable {
   /// How long the server asked to wait (RFC 9110, 10.2.3).
   public var retryAfter: Duration?
 
+  /// The request that failed, or one that shows the cause; `nil` if there is none.
+  public var request: FailedRequest?
+
+  /// A remedy for this very failure; `nil` if that of its code fits.
+  public var ownRemedy: String?
+
   /// A failure of this code.
-  public init(_ code: FailureCode, _ message: String, retryAfter: Duration? = nil) {
+  public init(_ code: FailureCode, _ message: String, retryAfter: Duration? = nil, remedy: String? = nil) {
     self.code = code
     self.message = message
     self.retryAfter = retryAfter
+    ownRemedy = remedy
   }
+
+  /// What an administrator can do, in one line. A command is at its end, with the values of this failure.
+  public var remedy: String { ownRemedy ?? code.remedy(for: request) }
 
   /// The kind of failure, which decides when the next attempt is made.
   public var kind: FailureCode.Kind { code.kind }
@@ -107,70 +117,79 @@ public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
   }
 
   /// What an administrator can do, in one line.
-  public var remedy: String {
+  public var remedy: String { remedy(for: nil) }
+
+  /// What an administrator can do, in one line. A command is at its end.
+  ///
+  /// - Parameter request: the request for the command; `nil` leaves out the commands that need one.
+  public func remedy(for request: FailedRequest?) -> String {
     switch self {
-    case .nameResolution: "check the host name in issuer and this host's resolver (resolvectl query HOST)"
-    case .connection: "check that the server is up and that no firewall stands between (curl -v ISSUER)"
-    case .proxy: "check proxy, HTTPS_PROXY and NO_PROXY, and that the proxy lets this host through"
+    case .nameResolution: request.remedy("check issuer and this host's resolver") { $0.resolve }
+    case .connection: request?.curl("-v") ?? "check that the server runs and that no firewall blocks it"
+    case .proxy: request.remedy("check proxy, HTTPS_PROXY and NO_PROXY") { $0.curl("-v") }
     case .tlsUnknownAuthority:
-      "set ca_file to the authority that signed the server's certificate, or install it with update-ca-certificates"
-    case .tlsExpired: "the server's certificate must be renewed; check this host's clock as well (timedatectl)"
-    case .tlsNotYetValid: "check this host's clock (timedatectl)"
-    case .tlsHostName: "issuer must name the host as the server's certificate does"
+      "set ca_file to the CA certificate of the server, or install it with update-ca-certificates"
+    case .tlsExpired: "have the server's certificate renewed, and check this host's clock: date -u"
+    case .tlsNotYetValid: "check this host's clock: date -u"
+    case .tlsHostName: request.remedy("set issuer to a name that the server's certificate has") { $0.curl("-v") }
     case .tlsCAFile:
-      "ca_file and the client certificate must be PEM files that the daemon can read, and others cannot change"
+      "ca_file and client_certificate_file must be PEM files that the daemon can read and other users cannot change"
     case .tlsClientCertificate:
-      "the server must know the client's certificate: "
-        + "is client_certificate_file set, still valid, and registered for this client?"
+      request.remedy("set client_certificate_file to a certificate that the server accepts") { $0.curl("-v") }
     case .tlsPin:
-      "if the server has a new key, set pinned_public_key to it as its operator tells; else somebody stands between"
-    case .tlsOther: "the server must speak TLS 1.2 or newer with a certificate this host trusts"
-    case .timeout: "the server is slow or unreachable; raise timeout if it is only slow"
-    case .brokenResponse: "the server or something on the way cut the answer short"
-    case .tooLarge: "the answer is larger than any token answer: is issuer the right server?"
+      "ask the server's operator whether its key changed; if it did, set pinned_public_key to the new key"
+    case .tlsOther:
+      request.remedy("the server must support TLS 1.2 or newer, with a certificate that this host trusts") {
+        $0.curl("-v")
+      }
+    case .timeout: request.remedy("raise timeout if the server is only slow") { $0.curl("-v") }
+    case .brokenResponse: request.remedy("see where the response ends") { $0.curl("-v") }
+    case .tooLarge: request.remedy("check that issuer is the right server") { $0.curl("-v") }
     case .contentEncoding:
-      "the server, or a proxy before it, must send its answers without a content coding, or in gzip or deflate"
-    case .serverError: "the authorization server is in trouble; nothing to do on this host"
-    case .tooManyRequests: "the authorization server limits requests; are there many hosts with one client_id?"
+      request.remedy("the server, or a proxy before it, must send no content coding, or gzip or deflate") {
+        $0.curl("-v")
+      }
+    case .serverError: "no action on this host: the authorization server has a fault"
+    case .tooManyRequests: "the authorization server limits requests: give each host its own client_id"
     case .redirect: "redirects are not followed: set issuer to the final address"
-    case .rejected:
-      "the authorization server turned the request down without an OAuth error: check client_id and secret"
-    case .documentRejected:
-      "the server must have its discovery document and keys there, without redirects (curl -i): "
-        + "is issuer right, is the server being deployed?"
-    case .malformedAnswer:
-      "the answer breaks the protocol: a captive portal, a proxy's error page, or a fault of the server?"
-    case .discoveryIncomplete: "issuer must publish in its discovery document what the message names"
-    case .issuerMismatch: "issuer in the config file must be exactly what the server calls itself"
-    case .insecureEndpoint: "the server must publish https endpoints"
+    case .rejected: "check client_id and the client secret: the server rejected them without an OAuth error"
+    case .documentRejected: request.remedy("check issuer") { $0.curl("-i") }
+    case .malformedAnswer: request.remedy("see whether a captive portal or a proxy responds") { $0.curl("-i") }
+    case .discoveryIncomplete:
+      request.remedy("the server must publish what is missing, unless a setting has it") { $0.curl("-i") }
+    case .issuerMismatch:
+      request.remedy("set issuer to exactly the issuer of the discovery document") { $0.curl("-i") }
+    case .insecureEndpoint: request.remedy("the server must publish https endpoints") { $0.curl("-i") }
     case .invalidClient:
-      "client_id or its secret, key or certificate is wrong, expired or disabled: ask Konexus, then systemctl reload"
-    case .unauthorizedClient: "the client must be allowed the client_credentials grant"
-    case .invalidScope: "scope names something this client may not have"
-    case .oauthError: "see the error the server gave"
-    case .serverBusy: "the authorization server is in trouble; nothing to do on this host"
+      "ask Konexus whether client_id and its secret, key or certificate are valid, and apply a correction: "
+        + "konexus-tokend reload"
+    case .unauthorizedClient: "ask the server's operator to allow this client the client_credentials grant"
+    case .invalidScope: "set scope to what the server allows for this client"
+    case .oauthError: "ask the server's operator what this error means"
+    case .serverBusy: "no action on this host: the authorization server has a fault"
     case .tokenType: "only Bearer tokens (RFC 6750) can be published: see token_type in konexus-tokend.toml(5)"
-    case .lifetime: "the server must issue tokens that live for at least 3 s, and tell how long"
-    case .unsendableToken:
-      "the server must issue tokens of at most 65536 visible ASCII characters: ask its operator"
+    case .lifetime: "the server must issue tokens that are valid for at least 3 s, with expires_in"
+    case .unsendableToken: "the server must issue tokens of at most 65536 visible ASCII characters: ask its operator"
     case .malformedToken: "the access token is not a JWT: see verify in konexus-tokend.toml(5)"
     case .algorithm: "the token must be signed with RS, PS, ES 256 to 512 or EdDSA"
-    case .unknownKey: "the server signed with a key that it does not publish (yet)"
-    case .signature: "the token was not signed by the key it names"
-    case .wrongIssuer: "the token was issued by another server than issuer"
+    case .unknownKey: "the server must publish the key that it signs with"
+    case .signature: "the server must sign with the key that the token names"
+    case .wrongIssuer:
+      "the token was issued by another server than issuer: see access_token_issuer in konexus-tokend.toml(5)"
     case .wrongAudience: "set audience to what the API expects, or ask for the right scope"
     case .wrongType: "the server must issue access tokens (typ at+jwt or JWT)"
-    case .wrongClient: "the token belongs to another client_id"
-    case .missingScope: "the server granted less than scope asks for"
-    case .tokenExpired: "the token came dead: check this host's clock (timedatectl) and the server's"
-    case .tokenNotYetValid: "the token is from the future: check this host's clock (timedatectl) and the server's"
-    case .tokenInactive: "the server's introspection calls its own token inactive"
-    case .keyWithdrawn:
-      "the server withdrew the key of a token that it issued: a new token is requested, nothing to do on this host"
-    case .tokenRevoked: "the server revoked the token, and a new one is requested: ask its operator why"
+    case .wrongClient: "check client_id: the token was issued to another client"
+    case .missingScope: "ask the server's operator to grant the whole scope, or remove the rest from scope"
+    case .tokenExpired: "check this host's clock, as the token was expired on receipt: date -u"
+    case .tokenNotYetValid: "check this host's clock, as the token is not valid yet: date -u"
+    case .tokenInactive: "ask the server's operator why introspection reports a new token as inactive"
+    case .keyWithdrawn: "no action on this host: the server withdrew a key, and a new token is requested"
+    case .tokenRevoked: "a new token is requested; ask the server's operator why it revoked the token"
     case .apiProbe:
-      "the API at api_url answers 401 to tokens that verify: check api_url, then scope and audience with its operator"
-    case .credentials: "the file with the client's secret or key must be readable, and nobody else's"
+      request.remedy("check api_url, then ask the API's operator which scope and audience it requires") {
+        $0.curl("-i")
+      }
+    case .credentials: "the daemon must be able to read the file of the client's secret or key, and no other user"
     }
   }
 }

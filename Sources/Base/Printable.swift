@@ -74,7 +74,8 @@ public enum Printable {
     }
   }
 
-  private static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
+  /// Whether the character has no shape of its own, or controls a terminal.
+  static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
     // The common case. The properties below need a search in tables.
     if (0x20..<0x7f).contains(scalar.value) { return false }
     return switch scalar.properties.generalCategory {

@@ -72,4 +72,19 @@ package enum SystemError {
     guard let words = strerrordesc_np(code) else { return "error \(code)" }
     return String(cString: words)
   }
+
+  /// What an administrator can do about a call on `path` that failed: each class of errors has a remedy of its own.
+  package static func remedy(_ code: Int32, at path: String) -> String {
+    let place = path.shellQuoted
+    switch code {
+    case ENOENT: return "create it, or correct the path"
+    case ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG: return "correct the path: namei -l \(place)"
+    case EACCES, EPERM: return "see who has access: namei -l \(place)"
+    case ENOSPC, EDQUOT: return "make room: df -h \(FilePath.directory(of: path).shellQuoted)"
+    case EROFS: return "see why the file system is read-only: findmnt -T \(place)"
+    case EMFILE, ENFILE: return "raise the limit of open files: ulimit -n"
+    case ENOMEM: return "free memory: free -m"
+    default: return "check the file system: findmnt -T \(place)"
+    }
+  }
 }

@@ -179,11 +179,14 @@ public struct InheritedSocket: Hashable, Sendable {
 
   private func send(_ request: Request, _ token: ManagedToken?, isShort: Bool) {
     guard let token, let verifiedToken = token.verifiedToken else { return request.connection.refuse() }
+    if let fault = RenderedToken.fault(of: verifiedToken.accessToken, as: request.output) {
+      return refuse(request.connection, fault, of: token)
+    }
     request.connection.send(RenderedToken.content(of: verifiedToken, as: request.output))
     let left = loop.engine.lifecycle(of: token.name)?.newest.map { $0.expiresAt - Moment.now().boot } ?? .zero
     let peer = request.connection.peer
-    let shortfall = isShort ? ", which is less than min_validity, for want of a newer one" : ""
-    let credential = "\(peer.credential), good for \(Timestamp.span(left))\(shortfall)"
+    let shortfall = isShort ? ", less than min_validity, because there is no newer one" : ""
+    let credential = "\(peer.credential), valid for \(Timestamp.span(left))\(shortfall)"
     log.write(
       isShort ? .warning : .info, "\(token.name): \(peer.unit) got the token as its credential \(credential)",
       .credentialServed, of: token, ["consumer_unit": "\(peer.unit)"])
@@ -214,13 +217,15 @@ public struct InheritedSocket: Hashable, Sendable {
   }
 
   /// The token and the form that a credential's name requests: `NAME` or `NAME.token` for the token alone, and
-  /// `NAME.header`, `NAME.json` and `NAME.env` for the other forms. Names of tokens contain no dots.
+  /// `NAME.header`, `NAME.json`, `NAME.env` and `NAME.conf` for the other forms. Names of tokens contain no dots. A
+  /// template must be in the settings; of several, the first one is taken.
   private func requested(_ credential: String) -> (ManagedToken, TokenOutput)? {
     let parts = credential.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     guard let token = tokens[String(parts[0])] else { return nil }
     guard parts.count == 2 else { return (token, TokenOutput(path: "", format: .raw)) }
     guard let format = TokenOutput.Format.allCases.first(where: { $0.fileExtension == parts[1] }) else { return nil }
     if let output = token.settings.outputs.first(where: { $0.format == format }) { return (token, output) }
+    guard format != .template else { return nil }
     let variable = format == .env ? ConfigurationReader.defaultVariable(token.name) : nil
     return (token, TokenOutput(path: "", format: format, variable: variable))
   }

@@ -37,7 +37,7 @@ import Logging
       return write(.notice, "the host was suspended for \(Timestamp.span(.seconds(sleep)))", .clockStepped)
     }
     let direction = change.step > 0 ? "forward" : "back"
-    let consequence = change.mayHavePaused ? "; new tokens are asked for, in case the whole host had stood still" : ""
+    let consequence = change.mayHavePaused ? ". New tokens are requested, in case the host was paused" : ""
     write(
       .notice,
       "the host's clock was stepped \(direction) by \(Timestamp.span(.seconds(abs(change.step))))\(consequence)",
@@ -66,7 +66,7 @@ import Logging
       let left = Timestamp.span(times.expiresAt - now.boot)
       write(
         .notice,
-        "\(name): the token of the former run serves on for \(left), next refresh \(clock(times.refreshAt))",
+        "\(name): reusing the token of the previous run, valid for \(left), next refresh \(clock(times.refreshAt))",
         .adopted, of: token, fields(times))
     case .acquired(let times, let failureStreak):
       let text = "valid for \(Timestamp.span(times.expiresAt - now.boot)), next refresh \(clock(times.refreshAt))"
@@ -79,35 +79,33 @@ import Logging
         write(.info, "\(name): got a token: \(text)", .acquired, of: token, fields(times))
       }
     case .failing(let cause, let next):
-      let left = published.map {
-        "the token in its file is good for \(Timestamp.span($0.expiresAt - now.boot)) more"
-      }
-      let file = left ?? "there is NO token in its file"
+      let file = published.map { "The token in its file is valid for \(Timestamp.span($0.expiresAt - now.boot))" }
       write(
         cause.kind == .refused ? .error : .warning,
-        "\(name): no new token: \(cause.message); \(file); next attempt \(clock(next)); \(cause.code.remedy)",
+        "\(name): refresh failed: \(cause.message). \(file ?? "No valid token"). Retrying at \(clock(next)). "
+          + "-> \(cause.remedy)",
         .failing, of: token, failure(cause, next))
     case .stillFailing(let cause, let next):
       write(
-        .debug, "\(name): still no new token: \(cause.message); next attempt \(clock(next))", of: token,
+        .debug, "\(name): refresh failed again: \(cause.message). Retrying at \(clock(next))", of: token,
         failure(cause, next))
     case .rejected(let cause):
       write(
-        .error, "\(name): \(cause.message); another token is requested; \(cause.code.remedy)", .rejected, of: token,
-        ["failure": "\(cause.code.rawValue)"])
+        .error, "\(name): token rejected: \(cause.message). Requesting another one. -> \(cause.remedy)", .rejected,
+        of: token, ["failure": "\(cause.code.rawValue)"])
     case .expired:
       write(
-        .critical, "\(name): the token has ended and no other is to be had; its file was removed", .expired, of: token)
+        .critical, "\(name): the token expired and could not be refreshed. Its file was removed", .expired, of: token)
     case .publicationFailing(let reason):
       write(.error, "\(name): \(reason)", .publicationFailing, of: token)
     case .removalFailing(let reason):
       write(
-        .critical, "\(name): the token has ended and is still in its file: \(reason)", .publicationFailing, of: token)
+        .critical, "\(name): the token expired and is still in its file: \(reason)", .publicationFailing, of: token)
     case .publicationRecovered:
       write(.notice, "\(name): the token is in its file again", .publicationRecovered, of: token)
     case .republished:
       write(
-        .warning, "\(name): somebody changed or deleted the token's file; it was put back", .restored, of: token)
+        .warning, "\(name): another process changed or deleted the token's file. It was restored", .restored, of: token)
     }
   }
 }
@@ -129,7 +127,7 @@ struct ReportLog {
     unreported = 0
     let user = peer.userID.map { " of user \($0)" } ?? ""
     let process = peer.process.map { "process \($0)\(user)" } ?? "a process"
-    let what = isRejection ? "reports that the API rejected the token" : "wants a new token"
+    let what = isRejection ? "reports that the API rejected the token" : "requests a new token"
     log.write(.notice, "\(token.name): \(process) \(what): \(reply.text)\(count)", .reported, of: token)
   }
 }

@@ -148,12 +148,12 @@ import OAuth
 
   private func note(_ outcome: ResourceProbe.Outcome, _ name: String, _ url: String) -> ProbeVerdict {
     // A reload may have named another API.
-    guard tokens[name]?.settings.apiURL?.url == url else { return .unknown }
+    guard let settings = tokens[name]?.settings, settings.apiURL?.url == url else { return .unknown }
     switch outcome {
     case .accepted:
       tokens[name]?.apiAcceptedAt = Moment.now().unix
       return .accepted
-    case .rejected(let error): return .rejected(.apiRejection(of: url, error: error))
+    case .rejected(let error): return .rejected(.apiRejection(of: url, error: error, transport: settings.transport))
     case .unknown: return .unknown
     }
   }

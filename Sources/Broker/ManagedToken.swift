@@ -32,7 +32,9 @@ import Settings
   }
 
   var name: String { settings.name }
-  var server: ServerKey { ServerKey(issuer: settings.issuer, transport: settings.transport) }
+  var server: ServerKey {
+    ServerKey(issuer: settings.issuer, locations: settings.locations, transport: settings.transport)
+  }
   var verifiedToken: VerifiedToken? { record?.verifiedToken }
 
   /// Makes `record` the newest token.

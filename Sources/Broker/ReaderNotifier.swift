@@ -63,7 +63,7 @@ struct ReaderNotification {
       // An application that does not run yet reads the new token when it starts.
       log.write(
         error.isAbsence || !isNews ? .debug : .warning,
-        "\(name): the reader was not told of the new token: \(error.problem)", .signalFailing, of: token)
+        "\(name): the application was not signalled for the new token: \(error.problem)", .signalFailing, of: token)
     }
   }
 }
@@ -105,7 +105,7 @@ extension ReaderSignal {
       throw Failure(problem: "\(pidFile) is no regular file")
     }
     guard status.st_mode & 0o022 == 0 else {
-      throw Failure(problem: "\(pidFile) may be changed by others than its owner; type: chmod go-w \(pidFile)")
+      throw Failure(problem: "\(pidFile) is writable by others than its owner -> chmod go-w \(pidFile.shellQuoted)")
     }
     var buffer = [UInt8](repeating: 0, count: 32)
     let count = read(descriptor, &buffer, buffer.count)

@@ -113,7 +113,7 @@ package final class RejectionSocket: @unchecked Sendable {
       fstatat(directory.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0
     else { throw .system("set the mode of", path, errno) }
     guard status.st_mode & S_IFMT == S_IFSOCK, status.st_mode & 0o7777 == mode else {
-      throw PublicationFailure("\(path) was replaced while it was made; reload or restart the daemon")
+      throw PublicationFailure("\(path) was replaced while it was made", remedy: ServiceCommands.current.reload)
     }
   }
 

@@ -8,6 +8,7 @@ import Settings
 /// An authorization server and the way to it.
 struct ServerKey: Hashable {
   var issuer: String
+  var locations: ServerLocations
   var transport: TransportSettings
 }
 
@@ -20,6 +21,14 @@ struct RequestHistory {
   var skew: Duration?
   /// The method and secret that the server accepted last.
   var clientAuthentication: ClientAuthentication?
+  /// What is unusual about the secret that was read last.
+  fileprivate(set) var secretDoubt: String?
+  /// What was unusual about the secrets that the server accepted last. It is no fault.
+  fileprivate var acceptedDoubt: String?
+  /// What is unusual about a secret that the server has not accepted yet.
+  var openDoubt: String? { secretDoubt == acceptedDoubt ? nil : secretDoubt }
+  /// The warnings about certificates that the last request used.
+  fileprivate(set) var certificateWarnings: [String] = []
 
   fileprivate mutating func note(_ failure: AcquisitionFailure, sentAt: Moment) {
     let now = Moment.now()
@@ -89,7 +98,8 @@ struct RequestHistory {
     let issuer = Issuer(
       id: ServerID(lastServer),
       server: AuthorizationServer(
-        issuer: key.issuer, transport: key.transport, http: http, executor: BrokerActor.requests))
+        issuer: key.issuer, locations: key.locations, transport: key.transport, http: http,
+        executor: BrokerActor.requests))
     issuers[key] = issuer
     return issuer
   }
@@ -139,7 +149,9 @@ struct RequestHistory {
       }
       request.timeout = timeout
       attempt.request = nil
+      note(doubt: request.credentials.secretDoubt, token)
       token.history.requests += 1
+      note(request.certificateWarnings(unixTime: Moment.now().unix), token)
       log.write(.debug, "asking for a token", of: token)
       let (id, server) = (serverID(of: token), server(of: token))
       attempt.task = Task(executorPreference: BrokerActor.requests) { [request] in
@@ -191,6 +203,7 @@ struct RequestHistory {
         verifiedToken: verified, fingerprint: token.settings.requestFingerprint, policy: token.settings.policy,
         context: encode(verified.context, for: token)))
     note(skew: verified.skew, token)
+    token.history.acceptedDoubt = token.history.secretDoubt
     note(verified.clientAuthentication, token)
   }
 
@@ -214,8 +227,26 @@ struct RequestHistory {
     if token.settings.leavesClientAuthenticationOpen,
       clientAuthentication.method != before?.method || clientAuthentication.encoding != before?.encoding
     {
-      log.write(.notice, "\(token.name): the server takes \(clientAuthentication.description)", of: token)
+      log.write(.notice, "\(token.name): the server accepts \(clientAuthentication.description)", of: token)
     }
+  }
+
+  /// Reports an unusual secret once, before the server may reject the client.
+  private func note(doubt: String?, _ token: ManagedToken) {
+    let before = token.history.secretDoubt
+    token.history.secretDoubt = doubt
+    guard let doubt, doubt != before, token.history.openDoubt != nil else { return }
+    log.write(.warning, "\(doubt); remove that if the server rejects the client", of: token)
+  }
+
+  private func note(_ certificateWarnings: [String], _ token: ManagedToken) {
+    for warning in certificateWarnings where !token.history.certificateWarnings.contains(warning) {
+      log.write(
+        .warning,
+        "\(token.name): \(warning); register a new one at the server, then replace "
+          + "assertion_certificate_file and private_key_file", of: token)
+    }
+    token.history.certificateWarnings = certificateWarnings
   }
 
   private func note(skew: Duration?, _ token: ManagedToken) {

@@ -68,16 +68,12 @@ public final class StoredConfiguration: Sendable {
 
   /// Stores `text`; `nil` if the kernel rejects that.
   public init?(_ text: Secret) {
-    let file = linux_memory_file(Self.name)
-    guard file >= 0 else { return nil }
-    descriptor = file
-    do {
+    let file = SealedFile.make(Self.name) { file in
       try FileContent.write(Self.header, to: file)
       try text.withBytes { try FileContent.write($0, to: file) }
-    } catch {
-      return nil
     }
-    guard linux_seal(file) == 0 else { return nil }
+    guard let file else { return nil }
+    descriptor = file
   }
 
   /// Owns a descriptor that systemd stored.

@@ -101,7 +101,7 @@ extension TokenStatus {
     func unix(_ time: BootTime) -> Double { ((now.unix + (time - now.boot).seconds) * 1000).rounded() / 1000 }
     func failure(_ failure: AcquisitionFailure, count: Int, since: Double) -> Failure {
       Failure(
-        code: failure.code.rawValue, message: failure.message, remedy: failure.code.remedy, kind: failure.kind,
+        code: failure.code.rawValue, message: failure.message, remedy: failure.remedy, kind: failure.kind,
         count: count, since: since)
     }
     let published = token.isRevokedAtStop ? nil : lifecycle.published
@@ -139,21 +139,24 @@ extension TokenStatus {
     audience = settings.audience
     verification = settings.verification
     caFile = settings.caFile
+    accessTokenIssuer = settings.accessTokenIssuer
+    locations = settings.locations.named.isEmpty ? nil : settings.locations
     let clientAuthentication = history.clientAuthentication
     if settings.secrets.count > 1, successes > 0 {
       let secret = clientAuthentication?.secretIndex ?? 0 == 0 ? "first" : "second"
       notes.append("the \(secret) of the two secrets is in use")
     }
+    if let doubt = history.openDoubt { notes.append("\(doubt): remove that if the server rejects the client") }
     if settings.leavesClientAuthenticationOpen, let clientAuthentication {
-      notes.append("the server takes \(clientAuthentication.description)")
+      notes.append("the server accepts \(clientAuthentication.description)")
     }
     if settings.verification == .none { notes.append("tokens are NOT VERIFIED (verify = \"none\")") }
-    notes += settings.exceptions
+    notes += settings.exceptions + settings.replacements + history.certificateWarnings
     if let failure = token.stateFailure {
       notes.append("a restart will need a new token, as the state file was not written: \(failure)")
     }
     if let failure = token.notification.failure, !failure.isAbsence {
-      notes.append("the reader was not told of the new token: \(failure.problem)")
+      notes.append("the application was not signalled for the new token: \(failure.problem)")
     }
   }
 }

@@ -178,7 +178,7 @@ public import Settings
 
   /// Requests a new token for each table now (SIGUSR1).
   public func refreshAll() {
-    log.write(.notice, "a refresh of all tokens was asked for")
+    log.write(.notice, "a refresh of all tokens was requested")
     loop.post(.refreshAll)
   }
 
@@ -248,8 +248,7 @@ public import Settings
       guard let token = tokens[name] else { return }
       log.write(
         .warning,
-        "\(name): \(failure.message), and has never accepted a token, so that this does not count; "
-          + "\(failure.code.remedy)",
+        "\(name): \(failure.message), but it has never accepted a token. The token stays in use. -> \(failure.remedy)",
         of: token, ["failure": "\(failure.code.rawValue)"])
     case .ready: log.write(.notice, "ready: \(status().line)", .ready)
     }

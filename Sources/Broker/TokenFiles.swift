@@ -147,8 +147,11 @@ struct TokenFiles: Sendable {
   private mutating func write(_ verifiedToken: VerifiedToken) -> PublicationFailure? {
     var failure: PublicationFailure?
     for index in files.indices {
-      let content = RenderedToken.content(of: verifiedToken, as: outputs[index])
       do throws(PublicationFailure) {
+        if let fault = RenderedToken.fault(of: verifiedToken.accessToken, as: outputs[index]) {
+          throw PublicationFailure("cannot write \(files[index].path): \(fault)")
+        }
+        let content = RenderedToken.content(of: verifiedToken, as: outputs[index])
         try content.withBytes { bytes throws(PublicationFailure) in try files[index].replace(with: bytes) }
       } catch {
         failure = failure ?? error

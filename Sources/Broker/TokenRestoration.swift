@@ -84,7 +84,7 @@ import Settings
     if let past, past.issuer == token.settings.issuer, past.apiURL == token.settings.apiURL?.url {
       token.apiAcceptedAt = past.apiAcceptedAt
       restored?.wasAcceptedByAPI = past.apiAcceptedAt != nil
-      if let times = restored { restored?.rejection = past.rejection(of: times) }
+      if let times = restored { restored?.rejection = past.rejection(of: times, token.settings) }
     }
     let availability = past.flatMap { previous?.status.availability(of: $0, restored: restored, at: .now()) }
     loop.post(.restored(token.name, restored, availability))
@@ -126,7 +126,7 @@ import Settings
       return times
     } catch {
       guard isUnstarted(token) else { return nil }
-      log.write(.debug, "no token to take over: \(error.reason)", of: token)
+      log.write(.debug, "no token of the previous run is reused: \(error.reason)", of: token)
       await publisher.removeFiles(of: token)
       return nil
     }
@@ -141,14 +141,14 @@ extension TokenStatus {
   /// Why this token is not accepted any more, by this status of the previous run.
   ///
   /// The text is made anew: that of the previous run is not trusted.
-  fileprivate func rejection(of token: RestoredToken) -> AcquisitionFailure? {
+  fileprivate func rejection(of token: RestoredToken, _ settings: TokenSettings) -> AcquisitionFailure? {
     guard let rejection, expiresAtBoot == token.expiresAt.nanoseconds else { return nil }
     switch FailureCode(rawValue: rejection.code) {
     case .keyWithdrawn?:
       return AcquisitionFailure(
-        .keyWithdrawn, "the keys of \(issuer) do not verify the published token any more, as the previous run found")
+        .keyWithdrawn, "the keys of \(issuer) no longer verify the published token, as the previous run found")
     case .tokenRevoked?: return .tokenRevoked(issuer: issuer)
-    case .apiProbe?: return apiURL.map { .apiRejection(of: $0, error: nil) }
+    case .apiProbe?: return apiURL.map { .apiRejection(of: $0, error: nil, transport: settings.transport) }
     default: return nil
     }
   }
@@ -187,25 +187,24 @@ enum TokenRestoration {
     _ leftovers: Leftovers, for settings: TokenSettings, now: Moment
   ) async throws(PrivateFile.Unreadable) -> Restored {
     let stored = leftovers.state
-    let file = leftovers.file
     guard let state = try? JSONDecoder().decode(TokenState.self, from: stored.withBytes { Data($0) }),
       state.version == TokenState.currentVersion
     else { throw .init(reason: "the state file is of another version") }
     guard !state.bootID.isEmpty, state.bootID == BootID.current else {
       throw .init(reason: "it is from before this boot")
     }
-    guard let output = settings.outputs.first else { throw .init(reason: "there is no output") }
-    let content = RenderedToken.token(in: file, as: output).map { (token: $0, digest: TokenState.digest($0)) }
-    guard let content, let known = state.tokens.first(where: { $0.digest == content.digest }) else {
+    // The first output holds the token and nothing else.
+    let token = leftovers.file
+    let digest = TokenState.digest(token)
+    guard let known = state.tokens.first(where: { $0.digest == digest }) else {
       throw .init(reason: "the file does not hold a token that was put there")
     }
-    let token = content.token
     guard let context = EncodedContext.decode(known.context) else {
-      throw .init(reason: "the state file does not tell what vouches for it")
+      throw .init(reason: "the state file does not say how it was verified")
     }
     let age = now.boot - known.requestedAt
     guard age >= .zero, age < known.lifetime - RefreshSchedule.rounding else {
-      throw .init(reason: "it has ended")
+      throw .init(reason: "it has expired")
     }
     // As at a reload, a token of former settings stays until its successor comes. It must be what those settings
     // requested.
@@ -233,7 +232,7 @@ enum TokenRestoration {
     _ policy: AccessTokenPolicy, unixTime: Double
   ) throws(PrivateFile.Unreadable) -> AccessTokenClaims {
     guard verification == .jwt else {
-      guard let claims = known.claims else { throw .init(reason: "its state does not tell what is known of it") }
+      guard let claims = known.claims else { throw .init(reason: "the state file lacks its claims") }
       return claims
     }
     guard let keys = context.keys else { throw .init(reason: "there are no keys to verify it with") }

@@ -8,7 +8,7 @@ extension TokenSettings {
   /// The requirements on a token.
   package var policy: AccessTokenPolicy {
     AccessTokenPolicy(
-      issuer: issuer, audience: audience, clientID: clientID, scopes: scope,
+      issuer: issuer, accessTokenIssuer: accessTokenIssuer, audience: audience, clientID: clientID, scopes: scope,
       requiresAccessTokenType: requiresAccessTokenType)
   }
 
@@ -22,16 +22,33 @@ extension TokenSettings {
     preferring preferred: ClientAuthentication? = nil, as userID: UInt32? = nil
   ) throws(AcquisitionFailure) -> TokenRequest {
     let environment = environment(of: userID)
-    return TokenRequest(
+    var request = TokenRequest(
       clientID: clientID, credentials: try credentials(preferring: preferred, environment), scope: scope,
       parameters: parameters,
       confidential: confidential, tokenTypes: tokenTypes, verification: verification, policy: policy, timeout: timeout)
+    request.introspectionClient = try introspectionClient(environment)
+    return request
+  }
+
+  private func introspectionClient(
+    _ environment: RuntimeEnvironment
+  ) throws(AcquisitionFailure) -> AuthenticatedClient? {
+    guard let introspectionClient else { return nil }
+    var settings = self
+    settings.client = introspectionClient
+    // The certificate is the credential of the client that requests the token.
+    settings.clientCertificateFile = nil
+    do throws(AcquisitionFailure) {
+      return AuthenticatedClient(
+        id: introspectionClient.id, credentials: try settings.credentials(preferring: nil, environment))
+    } catch {
+      throw AcquisitionFailure(error.code, "[token.\(name).introspection]: \(error.message)")
+    }
   }
 
   /// Whether a request needs secrets or keys in files of their own.
   var readsFiles: Bool {
-    let hasSecretFile = secrets.contains { if case .file = $0 { true } else { false } }
-    return hasSecretFile || privateKeyFile != nil || clientCertificateFile != nil
+    !client.inputFiles.isEmpty || clientCertificateFile != nil || introspectionClient?.inputFiles.isEmpty == false
   }
 
   /// The token request, for files on a file system that may hang.
@@ -53,39 +70,62 @@ extension TokenSettings {
     preferring preferred: ClientAuthentication?, _ environment: RuntimeEnvironment
   ) throws(AcquisitionFailure) -> ClientCredentials {
     var read: [Secret?] = []
+    var doubt: String?
     var refusal: FileRefusal?
     for secret in secrets {
       // Of two secrets, the next one may not exist yet, or the former one not any more.
-      do throws(FileRefusal) { read.append(try secret.read(in: environment)) } catch {
+      do throws(FileRefusal) {
+        let examined = try secret.examine(in: environment)
+        read.append(examined.secret)
+        doubt = doubt ?? examined.doubt
+      } catch {
         read.append(nil)
         refusal = refusal ?? error
       }
     }
     if let refusal, read.allSatisfy({ $0 == nil }), clientAuthentication != .auto || privateKeyFile == nil {
-      throw AcquisitionFailure(.credentials, "\(refusal)")
+      throw AcquisitionFailure(refusal)
     }
     var key: ClientAssertionKey?
     do throws(AcquisitionFailure) { key = try self.key(environment) } catch {
       // If the method is open, a secret is enough.
       guard clientAuthentication == .auto, read.contains(where: { $0 != nil }) else { throw error }
     }
-    return ClientCredentials(
+    var credentials = ClientCredentials(
       method: clientAuthentication, secrets: read, basicEncoding: basicEncoding, key: key,
       assertionAudience: assertionAudience, hasCertificate: clientCertificateFile != nil, preferred: preferred)
+    credentials.secretDoubt = doubt
+    return credentials
+  }
+
+  /// What is unusual about the secrets that can be read; `nil` if nothing is, or the file system does not answer.
+  package func secretDoubt(as userID: UInt32?) async -> String? {
+    let environment = environment(of: userID)
+    let secrets = secrets
+    let found = try? await FileCalls.run("secrets \(name)") {
+      secrets.lazy.compactMap { try? $0.examine(in: environment).doubt }.first
+    }
+    return found ?? nil
   }
 
   private func key(_ environment: RuntimeEnvironment) throws(AcquisitionFailure) -> ClientAssertionKey? {
     guard let privateKeyFile else { return nil }
     let pem: Secret
+    var certificate: Secret?
     do throws(FileRefusal) {
       pem = try ProtectedFile.read(privateKeyFile, rules: environment.fileRules, limit: Self.longestKeyFile)
+      if let file = assertionCertificateFile {
+        certificate = try PEMFile.readClientCertificates(file, needsKey: false, rules: environment.fileRules)
+      }
     } catch {
-      throw AcquisitionFailure(.credentials, "\(error)")
+      throw AcquisitionFailure(error)
     }
     do throws(ClientAssertionFailure) {
-      return try ClientAssertionKey(pem: pem, algorithm: assertionAlgorithm, keyID: keyID)
+      return try ClientAssertionKey(pem: pem, algorithm: assertionAlgorithm, keyID: keyID, certificate: certificate)
     } catch {
-      throw AcquisitionFailure(.credentials, "\(privateKeyFile): \(error.message)")
+      let isCertificate = [.notACertificate, .otherCertificate].contains(error.reason)
+      let file = isCertificate ? assertionCertificateFile : nil
+      throw AcquisitionFailure(.credentials, "\(file ?? privateKeyFile): \(error.message)")
     }
   }
 
@@ -127,5 +167,12 @@ extension TokenSettings {
     environment.allowsGroupRead = allowsGroupRead
     if let userID { environment.userID = userID }
     return environment
+  }
+}
+
+extension AcquisitionFailure {
+  /// The failure of a file with the client's secret or key.
+  fileprivate init(_ refusal: FileRefusal) {
+    self.init(.credentials, "'\(refusal.path.printable)' \(refusal.problem)", remedy: refusal.remedy)
   }
 }

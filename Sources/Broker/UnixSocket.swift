@@ -18,7 +18,7 @@ enum UnixSocket {
     var status = stat()
     if fstatat(directory.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
       guard status.st_mode & S_IFMT == S_IFSOCK else {
-        throw PublicationFailure("\(path) is there and is no socket; \(remedy)")
+        throw PublicationFailure("\(path) is there and is no socket", remedy: remedy)
       }
       unlinkat(directory.descriptor, name, 0)
     }
@@ -34,7 +34,8 @@ enum UnixSocket {
       guard fstatat(directory.descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
         status.st_mode & S_IFMT == S_IFSOCK, status.st_mode & 0o177 == 0, status.st_uid == geteuid()
       else {
-        throw PublicationFailure("\(directory.path) was replaced while \(path) was made; reload or restart the daemon")
+        throw PublicationFailure(
+          "\(directory.path) was replaced while \(path) was made", remedy: ServiceCommands.current.reload)
       }
       guard Glibc.listen(descriptor, SOMAXCONN) == 0 else { throw .system("listen at", path, errno) }
     } catch {

@@ -1,8 +1,8 @@
-// libcrypto (OpenSSL 3) for Swift: what consists of macros, and SHA-256 without a provider.
+// libcrypto (OpenSSL 3) for Swift: what consists of macros, and SHA-1 and SHA-256 without a provider.
 #ifndef CCRYPTO_SHIM_H
 #define CCRYPTO_SHIM_H
 
-// The functions SHA256_* are marked as deprecated. They stay in use here because they cannot fail.
+// The functions SHA1_* and SHA256_* are marked as deprecated. They stay in use here because they cannot fail.
 #define OPENSSL_SUPPRESS_DEPRECATED 1
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -17,6 +17,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/sha.h>
+#include <openssl/x509.h>
 
 // Readies libcrypto without the atexit handler that frees its tables: another thread may still be in a TLS call then.
 // The first call in the process decides, whether it is this one or ccurl_global_init.
@@ -29,6 +30,14 @@ static inline void ccrypto_sha256(const void *bytes, size_t count, unsigned char
   SHA256_Update(&context, bytes, count);
   SHA256_Final(digest, &context);
   OPENSSL_cleanse(&context, sizeof context);
+}
+
+// SHA-1, for the names of certificates alone. Like SHA-256, it cannot fail.
+static inline void ccrypto_sha1(const void *bytes, size_t count, unsigned char digest[SHA_DIGEST_LENGTH]) {
+  SHA_CTX context;
+  SHA1_Init(&context);
+  SHA1_Update(&context, bytes, count);
+  SHA1_Final(digest, &context);
 }
 
 // Makes a public key of parameters, or NULL if it is impossible. It takes over the builder, which may be NULL.

@@ -2,6 +2,8 @@
 #ifndef CCURL_SHIM_H
 #define CCURL_SHIM_H
 
+// Every name that is used is in libcurl 7.76, so some are deprecated in newer versions. Tests/Release checks the names.
+#define CURL_DISABLE_DEPRECATION 1
 #define CURL_DISABLE_TYPECHECK 1
 #include <curl/curl.h>
 #include <dlfcn.h>
@@ -65,6 +67,9 @@ static const CURLcode ccurl_too_large = CURLE_TOO_LARGE;
 #else
 static const CURLcode ccurl_too_large = (CURLcode)100;
 #endif
+
+// What the loaded libcurl says of itself. It never ends.
+static inline const curl_version_info_data *ccurl_loaded(void) { return curl_version_info(CURLVERSION_NOW); }
 
 // Readies libcurl for all threads. Call it once, before anything else.
 //

@@ -128,7 +128,10 @@ static inline int linux_is_held(int descriptor) {
 // Returns -1 and sets errno if that fails.
 static inline int linux_memory_file(const char *name) {
   extern int memfd_create(const char *, unsigned);
-  return memfd_create(name, 1 /* MFD_CLOEXEC */ | 2 /* MFD_ALLOW_SEALING */);
+  const unsigned flags = 1 /* MFD_CLOEXEC */ | 2 /* MFD_ALLOW_SEALING */;
+  // MFD_NOEXEC_SEAL is of Linux 6.3. With vm.memfd_noexec=2, newer kernels require it.
+  const int file = memfd_create(name, flags | 8);
+  return file >= 0 || errno != EINVAL ? file : memfd_create(name, flags);
 }
 
 // Seals such a file against every change (F_ADD_SEALS in fcntl(2)); -1 and errno if that fails.

@@ -101,6 +101,11 @@ package final class PrivateKey: Sendable {
       && qInverse < p && qInverse.isInverse(of: q, modulo: p)
   }
 
+  /// Whether `certificate` is of this key.
+  package func isKey(of certificate: Certificate) -> Bool {
+    LibCrypto.call { certificate.withPointer { X509_check_private_key($0, key) == 1 } ?? false }
+  }
+
   /// The signature over `message`. Nil if the key is not of the scheme's kind, or libcrypto cannot sign.
   package func signature(over message: [UInt8], by scheme: SignatureScheme) -> [UInt8]? {
     guard scheme.keyType == type else { return nil }

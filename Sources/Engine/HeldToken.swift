@@ -37,7 +37,7 @@ struct HeldToken: Sendable {
   private var lastInvalid: BootTime?
 
   /// When something is due.
-  var deadline: BootTime? { [checkAt, requestAt].compactMap(\.self).min() }
+  var deadline: BootTime? { earlier(checkAt, requestAt) }
 
   /// A new token is in place: it is checked after `wait`; `nil`: never.
   mutating func replace(checkAfter wait: Duration?, at now: BootTime) {

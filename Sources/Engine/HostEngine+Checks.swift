@@ -5,31 +5,31 @@ extension HostEngine {
   // MARK: Plans
 
   /// Plans the checks of a token after an event of its life, and counts how long applications had one.
-  mutating func followUp(_ event: LifecycleEvent, _ name: String, at now: BootTime) {
-    guard let token = tokens[name] else { return }
+  mutating func followUp(_ event: LifecycleEvent, _ index: Int, at now: BootTime) {
+    let newest = tokens[index].lifecycle.newest
     switch event {
-    case .acquired(let times): if token.lifecycle.newest == times { hold(name, false, at: now) }
-    case .started(let times?): if token.lifecycle.newest == times { hold(name, token.isOfFormerSettings, at: now) }
+    case .acquired(let times): if newest == times { hold(index, false, at: now) }
+    case .started(let times?): if newest == times { hold(index, tokens[index].isOfFormerSettings, at: now) }
     default: break
     }
     // Neither the present token nor a better one: an untried one may serve.
-    if token.candidate != nil, token.isRejected || token.lifecycle.newest == nil { publishCandidate(name) }
-    if tokens[name]?.lifecycle.newest == nil { tokens[name]?.held.end() }
-    count(name)
+    if tokens[index].candidate != nil, tokens[index].isRejected || newest == nil { publishCandidate(index) }
+    if newest == nil { tokens[index].held.end() }
+    count(index)
   }
 
-  private mutating func hold(_ name: String, _ isOfFormerSettings: Bool, at now: BootTime) {
-    guard let plan = tokens[name]?.plan else { return }
-    let digest = tokens[name]?.received
-    tokens[name]?.digest = digest
-    if let digest { tokens[name]?.reports.tokenArrived(digest, at: now) }
+  private mutating func hold(_ index: Int, _ isOfFormerSettings: Bool, at now: BootTime) {
+    let plan = tokens[index].plan
+    let digest = tokens[index].received
+    tokens[index].digest = digest
+    if let digest { tokens[index].reports.tokenArrived(digest, at: now) }
     let isChecked = plan.verification == .introspection || plan.probesAPI
     // A token that came without a probe is tried at once: at a cold start it was published first.
-    let isUntried = plan.probesAPI && tokens[name]?.isTried != true
-    tokens[name]?.isTried = false
-    tokens[name]?.isOfFormerSettings = isOfFormerSettings
+    let isUntried = plan.probesAPI && !tokens[index].isTried
+    tokens[index].isTried = false
+    tokens[index].isOfFormerSettings = isOfFormerSettings
     let wait = isUntried ? .zero : interval(of: plan)
-    tokens[name]?.held.replace(checkAfter: isChecked ? wait : nil, at: now)
+    tokens[index].held.replace(checkAfter: isChecked ? wait : nil, at: now)
     if plan.verification == .keySet { readKeySet(for: plan, at: now) }
   }
 
@@ -42,17 +42,17 @@ extension HostEngine {
   }
 
   /// Plans the checks of a held token by new settings.
-  mutating func replan(_ name: String, _ change: TokenChange, at now: BootTime) {
+  mutating func replan(_ index: Int, _ change: TokenChange, at now: BootTime) {
     if change.movesAPI {
-      tokens[name]?.isAPIProven = false
-      tokens[name]?.isAPIDoubtful = false
+      tokens[index].isAPIProven = false
+      tokens[index].isAPIDoubtful = false
     }
-    if change.needsNewToken { tokens[name]?.isOfFormerSettings = true }
-    guard let token = tokens[name], token.lifecycle.newest != nil else { return }
-    let plan = token.plan
+    if change.needsNewToken { tokens[index].isOfFormerSettings = true }
+    guard tokens[index].lifecycle.newest != nil else { return }
+    let plan = tokens[index].plan
     let isChecked = plan.verification == .introspection || plan.probesAPI
     let wait = change.movesAPI && plan.probesAPI ? .zero : interval(of: plan)
-    tokens[name]?.held.check(within: isChecked ? wait : nil, at: now)
+    tokens[index].held.check(within: isChecked ? wait : nil, at: now)
     if plan.verification == .keySet { readKeySet(for: plan, at: now) }
   }
 
@@ -62,32 +62,34 @@ extension HostEngine {
   }
 
   /// Counts how long applications had a token that is accepted, as far as known. Reports alone do not count against it.
-  private mutating func count(_ name: String) {
-    guard let lifecycle = tokens[name]?.lifecycle, lifecycle.phase != .unstarted else { return }
-    let hasToken = lifecycle.published != nil && lifecycle.rejection == nil
-    let cause = hasToken ? nil : lifecycle.rejection?.code ?? lifecycle.failureStreak?.failure.code
-    if tokens[name]?.availability == nil {
-      tokens[name]?.availability = Availability(hasToken: hasToken, cause: cause, at: now)
+  private mutating func count(_ index: Int) {
+    guard tokens[index].lifecycle.phase != .unstarted else { return }
+    let rejection = tokens[index].lifecycle.rejection?.code
+    let hasToken = tokens[index].lifecycle.published != nil && rejection == nil
+    let cause = hasToken ? nil : rejection ?? tokens[index].lifecycle.failureStreak?.failure.code
+    if tokens[index].availability == nil {
+      tokens[index].availability = Availability(hasToken: hasToken, cause: cause, at: now)
     } else {
-      tokens[name]?.availability?.record(hasToken: hasToken, cause: cause, at: now)
+      tokens[index].availability?.record(hasToken: hasToken, cause: cause, at: now)
     }
   }
 
   /// Does what is due for a held token.
-  mutating func performChecks(_ name: String, at now: BootTime) {
-    if tokens[name]?.reports.takeDueRequest(at: now) ?? false { push(.wanted, name) }
-    guard let token = tokens[name], let newest = token.lifecycle.newest, newest.expiresAt > now else {
+  mutating func performChecks(_ index: Int, at now: BootTime) {
+    if tokens[index].reports.takeDueRequest(at: now) { push(.wanted, index) }
+    guard let newest = tokens[index].lifecycle.newest, newest.expiresAt > now else {
       // Nothing is held, and another token is requested already.
-      tokens[name]?.held.end()
+      tokens[index].held.end()
       return
     }
-    if token.candidate != nil { performCandidate(name, at: now) }
-    if tokens[name]?.held.takeRequest(at: now) ?? false, token.lifecycle.rejection != nil { push(.wanted, name) }
-    guard tokens[name]?.held.takeCheck(at: now) ?? false else { return }
-    if token.plan.verification == .introspection, !token.isOfFormerSettings { effects.append(.introspect(name)) }
-    if token.plan.probesAPI { effects.append(.probe(name)) }
-    let wait = interval(of: token.plan)
-    tokens[name]?.held.check(after: wait, at: now)
+    if tokens[index].candidate != nil { performCandidate(index, at: now) }
+    if tokens[index].held.takeRequest(at: now), tokens[index].lifecycle.rejection != nil { push(.wanted, index) }
+    guard tokens[index].held.takeCheck(at: now) else { return }
+    let plan = tokens[index].plan
+    if plan.verification == .introspection, !tokens[index].isOfFormerSettings { effects.append(.introspect(plan.name)) }
+    if plan.probesAPI { effects.append(.probe(plan.name)) }
+    let wait = interval(of: plan)
+    tokens[index].held.check(after: wait, at: now)
   }
 
   // MARK: Key sets
@@ -96,7 +98,7 @@ extension HostEngine {
   mutating func readKeySets(at now: BootTime) {
     for server in issuers.keys {
       guard let next = issuers[server]?.keySet.next, next <= now else { continue }
-      let isHeld = tokens.values.contains {
+      let isHeld = tokens.contains {
         $0.plan.server == server && $0.plan.verification == .keySet && $0.lifecycle.newest != nil
       }
       guard isHeld else {
@@ -110,7 +112,7 @@ extension HostEngine {
 
   /// Takes the key set of an issuer, and what it says of held tokens.
   mutating func takeKeySet(_ server: ServerID, _ result: Result<KeySetReading, AcquisitionFailure>, at now: BootTime) {
-    let plans = tokens.values.lazy.map(\.plan).filter { $0.server == server && $0.verification == .keySet }
+    let plans = tokens.lazy.map(\.plan).filter { $0.server == server && $0.verification == .keySet }
     guard let interval = plans.map(\.recheckInterval).min() else {
       issuers[server]?.keySet.end()
       return
@@ -120,32 +122,33 @@ extension HostEngine {
       return
     }
     issuers[server]?.keySet.succeed(interval: interval, freshness: reading.freshness, at: now, using: &random)
-    for (name, requestedAt) in reading.valid where isNewest(name, requestedAt) {
-      validate(name, .keyWithdrawn)
+    for (name, requestedAt) in reading.valid {
+      if let index = newest(name, requestedAt) { validate(index, .keyWithdrawn) }
     }
-    for (name, requestedAt, failure) in reading.withdrawn where isNewest(name, requestedAt) {
-      invalidate(name, by: .keySet(reading.keySet), failure, at: now)
+    for (name, requestedAt, failure) in reading.withdrawn {
+      if let index = newest(name, requestedAt) { invalidate(index, by: .keySet(reading.keySet), failure, at: now) }
     }
   }
 
-  /// Whether a verdict is about the newest token.
-  private func isNewest(_ name: String, _ requestedAt: BootTime) -> Bool {
-    tokens[name]?.lifecycle.newest?.requestedAt == requestedAt
+  /// The index of a token, if a verdict is about the newest one.
+  private func newest(_ name: String, _ requestedAt: BootTime) -> Int? {
+    guard let index = index(of: name), tokens[index].lifecycle.newest?.requestedAt == requestedAt else { return nil }
+    return index
   }
 
-  private mutating func validate(_ name: String, _ code: FailureCode) {
-    guard tokens[name]?.lifecycle.rejection?.code == code else { return }
-    tokens[name]?.held.validate()
-    push(.accepted, name)
+  private mutating func validate(_ index: Int, _ code: FailureCode) {
+    guard tokens[index].lifecycle.rejection?.code == code else { return }
+    tokens[index].held.validate()
+    push(.accepted, index)
   }
 
   private mutating func invalidate(
-    _ name: String, by evidence: HeldToken.Evidence, _ failure: AcquisitionFailure, at now: BootTime
+    _ index: Int, by evidence: HeldToken.Evidence, _ failure: AcquisitionFailure, at now: BootTime
   ) {
     // Another server, or the same one for another client, says nothing of it. Its successor is requested already.
-    guard evidence == .api || tokens[name]?.isOfFormerSettings == false else { return }
-    let isRequested = tokens[name]?.held.invalidate(by: evidence, at: now) ?? false
-    push(.rejected(failure, requests: isRequested), name)
+    guard evidence == .api || !tokens[index].isOfFormerSettings else { return }
+    let isRequested = tokens[index].held.invalidate(by: evidence, at: now)
+    push(.rejected(failure, requests: isRequested), index)
   }
 
   // MARK: Introspection and the API
@@ -154,31 +157,31 @@ extension HostEngine {
   mutating func takeCheck(_ name: String, _ requestedAt: BootTime, _ verdict: HeldTokenVerdict, at now: BootTime) {
     // The API's last verdict is part of the status.
     status.want(tokens: tokens.count, at: now)
-    guard isNewest(name, requestedAt) else { return }
+    guard let index = newest(name, requestedAt) else { return }
     switch verdict {
-    case .active: validate(name, .tokenRevoked)
-    case .inactive(let failure): invalidate(name, by: .introspection, failure, at: now)
+    case .active: validate(index, .tokenRevoked)
+    case .inactive(let failure): invalidate(index, by: .introspection, failure, at: now)
     case .api(.accepted):
-      proveAPI(name)
-      tokens[name]?.held.isReported = false
-      validate(name, .apiProbe)
+      proveAPI(index)
+      tokens[index].held.isReported = false
+      validate(index, .apiProbe)
     case .api(.rejected(let failure)):
-      guard tokens[name]?.isAPIProven ?? false else { return doubtAPI(name, failure) }
-      invalidate(name, by: .api, failure, at: now)
+      guard tokens[index].isAPIProven else { return doubtAPI(index, failure) }
+      invalidate(index, by: .api, failure, at: now)
     case .api(.unknown), .unknown: break
     }
   }
 
-  private mutating func proveAPI(_ name: String) {
-    tokens[name]?.isAPIProven = true
-    tokens[name]?.isAPIDoubtful = false
+  private mutating func proveAPI(_ index: Int) {
+    tokens[index].isAPIProven = true
+    tokens[index].isAPIDoubtful = false
   }
 
   /// A rejection by an API that never accepted a token: `api_url` may be wrong.
-  private mutating func doubtAPI(_ name: String, _ failure: AcquisitionFailure) {
-    guard tokens[name]?.isAPIDoubtful == false else { return }
-    tokens[name]?.isAPIDoubtful = true
-    effects.append(.report(.unprovenAPI(name, failure)))
+  private mutating func doubtAPI(_ index: Int, _ failure: AcquisitionFailure) {
+    guard !tokens[index].isAPIDoubtful else { return }
+    tokens[index].isAPIDoubtful = true
+    effects.append(.report(.unprovenAPI(tokens[index].name, failure)))
   }
 
   // MARK: New tokens
@@ -186,95 +189,97 @@ extension HostEngine {
   /// Tries a new token at the API before it replaces a valid one.
   ///
   /// - Returns: `false` if it is published without that.
-  mutating func tryAtAPI(_ times: TokenTimes, _ name: String, _ attempt: UInt64) -> Bool {
+  mutating func tryAtAPI(_ times: TokenTimes, _ index: Int, _ attempt: UInt64) -> Bool {
     let time = now.boot
-    tokens[name]?.isTried = false
-    guard let token = tokens[name], token.plan.probesAPI, let present = token.lifecycle.newest, !token.isRejected else {
+    tokens[index].isTried = false
+    guard tokens[index].plan.probesAPI, !tokens[index].isRejected, let present = tokens[index].lifecycle.newest else {
       return false
     }
     let candidate = CandidateToken(times, replacing: present, at: time)
     guard candidate.publishAt > time, times.fault(at: time) == nil else { return false }
-    tokens[name]?.candidate = candidate
-    push(.received(limit: candidate.limit), name)
-    probeCandidate(name, attempt, until: candidate.publishAt)
+    tokens[index].candidate = candidate
+    push(.received(limit: candidate.limit), index)
+    probeCandidate(index, until: candidate.publishAt)
     return true
   }
 
-  private mutating func probeCandidate(_ name: String, _ attempt: UInt64, until end: BootTime) {
+  private mutating func probeCandidate(_ index: Int, until end: BootTime) {
     let timeout = min(CandidateToken.timeout, max(.seconds(1), end - now.boot))
-    effects.append(.probeCandidate(name, attempt: attempt, timeout: timeout))
+    effects.append(.probeCandidate(tokens[index].name, attempt: tokens[index].attempt, timeout: timeout))
   }
 
   /// Takes what the API says of a new token.
   mutating func takeProbe(_ name: String, _ attempt: UInt64, _ verdict: ProbeVerdict, at now: BootTime) {
     status.want(tokens: tokens.count, at: now)
-    guard let token = tokens[name], token.attempt == attempt, token.candidate != nil else { return }
+    guard let index = index(of: name), tokens[index].attempt == attempt, tokens[index].candidate != nil else { return }
     switch verdict {
     case .accepted:
-      proveAPI(name)
-      tokens[name]?.isTried = true
-      publishCandidate(name)
+      proveAPI(index)
+      tokens[index].isTried = true
+      publishCandidate(index)
     case .rejected(let failure):
-      guard token.isAPIProven, !token.isRejected else {
-        if !token.isAPIProven { doubtAPI(name, failure) }
-        return publishCandidate(name)
+      guard tokens[index].isAPIProven, !tokens[index].isRejected else {
+        if !tokens[index].isAPIProven { doubtAPI(index, failure) }
+        return publishCandidate(index)
       }
-      tokens[name]?.candidate?.reject(at: now)
-      push(.woke, name)
-    case .unknown: publishCandidate(name)
+      tokens[index].candidate?.reject(at: now)
+      push(.woke, index)
+    case .unknown: publishCandidate(index)
     }
   }
 
-  private mutating func performCandidate(_ name: String, at now: BootTime) {
-    guard let token = tokens[name], let candidate = token.candidate else { return }
-    guard !candidate.isDue(at: now) else { return publishCandidate(name) }
-    guard tokens[name]?.candidate?.takeRetry(at: now) ?? false else { return }
-    probeCandidate(name, token.attempt, until: candidate.publishAt)
+  private mutating func performCandidate(_ index: Int, at now: BootTime) {
+    guard let candidate = tokens[index].candidate else { return }
+    guard !candidate.isDue(at: now) else { return publishCandidate(index) }
+    guard tokens[index].candidate?.takeRetry(at: now) ?? false else { return }
+    probeCandidate(index, until: candidate.publishAt)
   }
 
-  private mutating func publishCandidate(_ name: String) {
-    guard let token = tokens[name], let candidate = token.candidate else { return }
-    tokens[name]?.candidate = nil
-    tokens[name]?.attempt = 0
-    push(.acquired(candidate.times), name, attempt: token.attempt)
+  private mutating func publishCandidate(_ index: Int) {
+    guard let candidate = tokens[index].candidate else { return }
+    let attempt = tokens[index].attempt
+    tokens[index].candidate = nil
+    tokens[index].attempt = 0
+    push(.acquired(candidate.times), index, attempt: attempt)
   }
 
   // MARK: Applications
 
   /// Takes the report of an application that the API rejected a token.
   mutating func takeReport(_ name: String, _ rejected: TokenDigest?, at now: BootTime) {
-    guard let token = tokens[name] else { return effects.append(.reply(.unknownToken)) }
+    guard let index = index(of: name) else { return effects.append(.reply(.unknownToken)) }
     // Its counts are part of the status. Ten thousand reports in a second are four reports of the status.
     status.want(after: StatusSchedule.refreshDelay, tokens: tokens.count, at: now)
-    let held = token.lifecycle.newest.flatMap { $0.expiresAt > now ? token.digest : nil }
+    let held = tokens[index].lifecycle.newest.flatMap { $0.expiresAt > now ? tokens[index].digest : nil }
     let verdict =
-      rejected.map { tokens[name]?.reports.handle($0, held: held, at: now) }
-      ?? tokens[name]?.reports.handleRefresh(held: held, at: now)
-    effects.append(.reply(reply(to: verdict ?? .newerInPlace, token, at: now)))
+      rejected.map { tokens[index].reports.handle($0, held: held, at: now) }
+      ?? tokens[index].reports.handleRefresh(held: held, at: now)
+    effects.append(.reply(reply(to: verdict, index, at: now)))
     // Whatever is due is done before the next deadline is set.
-    push(.woke, name)
+    push(.woke, index)
     guard rejected != nil, rejected == held else { return }
-    tokens[name]?.held.isReported = true
-    if token.plan.probesAPI { tokens[name]?.held.checkSoon(at: now) }
+    tokens[index].held.isReported = true
+    if tokens[index].plan.probesAPI { tokens[index].held.checkSoon(at: now) }
   }
 
-  private mutating func reply(to verdict: RejectionReports.Verdict, _ token: Token, at now: BootTime) -> ReportReply {
+  private mutating func reply(to verdict: RejectionReports.Verdict, _ index: Int, at now: BootTime) -> ReportReply {
     guard verdict != .newerInPlace else { return .newerInPlace }
     var earliest = now
     if case .rateLimited(let until) = verdict { earliest = until }
     // A server that rejects the client, or asks to wait, is obeyed, but not for longer.
-    if let until = token.lifecycle.heldBackUntil, until > earliest,
-      let failure = token.lifecycle.failureStreak?.failure
+    if let until = tokens[index].lifecycle.heldBackUntil, until > earliest,
+      let failure = tokens[index].lifecycle.failureStreak?.failure
     {
-      push(.wanted, token.plan.name)
+      push(.wanted, index)
       // A busy server rejects no client.
       guard failure.kind == .refused else { return .rateLimited(until - now) }
       return .rejectedByServer(until - now, failure.code)
     }
     switch verdict {
-    case .request: push(.wanted, token.plan.name)
+    case .request: push(.wanted, index)
     case .requestUnderWay:
-      if token.lifecycle.failureStreak != nil, case .waiting(let until) = token.lifecycle.phase, until > now {
+      let lifecycle = tokens[index].lifecycle
+      if lifecycle.failureStreak != nil, case .waiting(let until) = lifecycle.phase, until > now {
         return .rateLimited(until - now)
       }
     case .rateLimited: return .rateLimited(earliest - now)
@@ -286,11 +291,13 @@ extension HostEngine {
   // MARK: Facts for the status
 
   /// How long applications had a token.
-  package func availability(of name: String) -> Availability? { tokens[name]?.availability }
+  package func availability(of name: String) -> Availability? { index(of: name).flatMap { tokens[$0].availability } }
 
   /// The reports of applications so far.
-  package func reports(of name: String) -> RejectionReports.Counts? { tokens[name]?.reports.counts }
+  package func reports(of name: String) -> RejectionReports.Counts? {
+    index(of: name).map { tokens[$0].reports.counts }
+  }
 
   /// Whether the API rejects tokens and has never accepted one.
-  package func isAPIDoubtful(_ name: String) -> Bool { tokens[name]?.isAPIDoubtful ?? false }
+  package func isAPIDoubtful(_ name: String) -> Bool { index(of: name).map { tokens[$0].isAPIDoubtful } ?? false }
 }

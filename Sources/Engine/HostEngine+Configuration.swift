@@ -10,59 +10,70 @@ extension HostEngine {
     }
     status.await(change.awaited)
     for name in change.removed {
-      abandon(name)
-      tokens[name] = nil
-      deadlines.set(nil, for: name)
+      if let index = index(of: name) { remove(index) }
       status.settle(name)
       effects.append(.drop(name))
     }
     for (plan, difference) in change.changed { replace(plan, difference, at: now) }
-    for plan in change.added {
-      tokens[plan.name] = Token(plan: plan, lifecycle: TokenLifecycle(seed: random.next()))
-      effects.append(.restore(plan.name))
-    }
-    for name in tokens.keys where tokens[name]?.lifecycle.failureStreak != nil { push(.refresh, name) }
+    for plan in change.added { add(plan) }
+    retryFailing()
     for (_, peer) in waits.takeAll() { effects.append(.reconsider(peer: peer)) }
-    let used = Set(tokens.values.map(\.plan.server))
+    let used = Set(tokens.map(\.plan.server))
     issuers = issuers.filter { used.contains($0.key) }
     status.want(tokens: tokens.count, at: now)
   }
 
+  private mutating func add(_ plan: TokenPlan) {
+    guard order.append(plan.name).inserted else { return }
+    tokens.append(Token(plan: plan, lifecycle: TokenLifecycle(seed: random.next())))
+    deadlines.append()
+    effects.append(.restore(plan.name))
+  }
+
+  /// Removes a token. No event is pending yet: the indices of later tokens change.
+  private mutating func remove(_ index: Int) {
+    abandon(index)
+    order.remove(at: index)
+    tokens.remove(at: index)
+    deadlines.remove(index)
+  }
+
   /// Takes new settings. The valid token stays published until its successor comes.
   private mutating func replace(_ plan: TokenPlan, _ change: TokenChange, at now: BootTime) {
-    let name = plan.name
-    guard let former = tokens[name] else { return }
+    guard let index = index(of: plan.name) else { return }
+    let former = tokens[index].lifecycle
     // The attempt belongs to the former settings.
-    abandon(name)
-    tokens[name]?.plan = plan
-    effects.append(.replace(name))
+    abandon(index)
+    tokens[index].plan = plan
+    effects.append(.replace(plan.name))
     // Its files are read with the former settings: the shell reads them again.
-    guard former.lifecycle.phase != .unstarted else { return effects.append(.restore(name)) }
+    guard former.phase != .unstarted else { return effects.append(.restore(plan.name)) }
     if change.movesFiles {
-      tokens[name]?.lane.repeatAfterwards()
-      if former.lifecycle.newest != nil { push(.modifiedExternally, name) }
+      tokens[index].lane.repeatAfterwards()
+      if former.newest != nil { push(.modifiedExternally, index) }
     } else {
-      examine(name, at: now)
+      examine(index, at: now)
     }
-    replan(name, change, at: now)
-    push(change.needsNewToken || !former.lifecycle.isWaiting ? .settingsChanged : .woke, name)
+    replan(index, change, at: now)
+    push(change.needsNewToken || !former.isWaiting ? .settingsChanged : .woke, index)
   }
 
   mutating func start(
-    _ name: String, with token: RestoredToken?, _ availability: Availability?, at now: BootTime
+    _ index: Int, with token: RestoredToken?, _ availability: Availability?, at now: BootTime
   ) {
-    guard let state = tokens[name], state.lifecycle.phase == .unstarted else { return }
-    var times = token.map { state.plan.schedule.plan(requestedAt: $0.requestedAt, lifetime: $0.lifetime) }
-    if token?.needsSuccessor ?? false || state.reports.isAwaitingToken { times?.refreshAt = now }
-    if times != nil { status.settle(name) }
-    tokens[name]?.isAPIProven = token?.wasAcceptedByAPI ?? false
-    tokens[name]?.isOfFormerSettings = token?.needsSuccessor ?? false
-    tokens[name]?.availability = availability
-    tokens[name]?.received = token?.digest
-    push(.started(restored: times), name)
+    guard tokens[index].lifecycle.phase == .unstarted else { return }
+    let schedule = tokens[index].plan.schedule
+    var times = token.map { schedule.plan(requestedAt: $0.requestedAt, lifetime: $0.lifetime) }
+    if token?.needsSuccessor ?? false || tokens[index].reports.isAwaitingToken { times?.refreshAt = now }
+    if times != nil { status.settle(tokens[index].name) }
+    tokens[index].isAPIProven = token?.wasAcceptedByAPI ?? false
+    tokens[index].isOfFormerSettings = token?.needsSuccessor ?? false
+    tokens[index].availability = availability
+    tokens[index].received = token?.digest
+    push(.started(restored: times), index)
     // A restart ends no gap, and does not wait for the next check.
-    if let rejection = token?.rejection { push(.rejected(rejection, requests: true), name) }
-    if let token, !token.areFilesRight { push(.modifiedExternally, name) }
-    refreshForWaiting(name)
+    if let rejection = token?.rejection { push(.rejected(rejection, requests: true), index) }
+    if let token, !token.areFilesRight { push(.modifiedExternally, index) }
+    refreshForWaiting(index)
   }
 }

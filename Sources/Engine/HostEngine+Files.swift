@@ -3,39 +3,39 @@ package import Base
 /// The files of the tokens.
 extension HostEngine {
   /// Starts work on a token's files, or lets it wait for the work that is running.
-  mutating func perform(_ work: FileWork, _ name: String, at now: BootTime) {
-    guard let number = tokens[name]?.lane.begin(work, after: &lastNumber, at: now) else { return }
-    effects.append(.work(work, name, work: number))
+  mutating func perform(_ work: FileWork, _ index: Int, at now: BootTime) {
+    guard let number = tokens[index].lane.begin(work, after: &lastNumber, at: now) else { return }
+    effects.append(.work(work, tokens[index].name, work: number))
   }
 
   /// Looks whether the files of a token were modified.
-  mutating func examine(_ name: String, at now: BootTime) {
-    guard let token = tokens[name], token.lifecycle.published != nil else { return }
+  mutating func examine(_ index: Int, at now: BootTime) {
+    guard tokens[index].lifecycle.published != nil else { return }
     // In memory it takes no time, and only a modification is an event.
-    if !token.plan.mayHang { return effects.append(.work(.examine, name, work: 0)) }
-    perform(.examine, name, at: now)
+    if !tokens[index].plan.mayHang { return effects.append(.work(.examine, tokens[index].name, work: 0)) }
+    perform(.examine, index, at: now)
   }
 
   /// Takes the result of work on a token's files.
-  mutating func finishWork(_ name: String, _ number: UInt64, _ outcome: FileOutcome, at now: BootTime) {
+  mutating func finishWork(_ index: Int, _ number: UInt64, _ outcome: FileOutcome, at now: BootTime) {
     if number == 0 {
-      if outcome == .modifiedExternally { push(.modifiedExternally, name) }
+      if outcome == .modifiedExternally { push(.modifiedExternally, index) }
       return
     }
-    guard let (work, isBehind) = tokens[name]?.lane.end(number) else { return }
+    guard let (work, isBehind) = tokens[index].lane.end(number) else { return }
     // The last wish counts: the newest token, or none.
     guard !isBehind else {
-      return perform(tokens[name]?.lifecycle.newest == nil ? .remove : .publish, name, at: now)
+      return perform(tokens[index].lifecycle.newest == nil ? .remove : .publish, index, at: now)
     }
     switch (work, outcome) {
-    case (_, .failed(let reason)): push(.publicationFailed(reason), name)
-    case (_, .modifiedExternally): push(.modifiedExternally, name)
+    case (_, .failed(let reason)): push(.publicationFailed(reason), index)
+    case (_, .modifiedExternally): push(.modifiedExternally, index)
     case (.examine, .done): break
-    case (.remove, .done): push(.unpublished, name)
+    case (.remove, .done): push(.unpublished, index)
     case (.publish, .done):
-      status.settle(name)
-      push(.published, name)
-      effects.append(.notifyApplication(name))
+      status.settle(tokens[index].name)
+      push(.published, index)
+      effects.append(.notifyApplication(tokens[index].name))
     }
   }
 }
@@ -45,10 +45,10 @@ extension HostEngine {
   /// Whether a unit that has asked for this token at that time would get it, or a refusal, now.
   package func canAnswer(_ name: String, since: BootTime, at now: BootTime) -> Bool {
     // The next run answers, or the kernel resets the connection.
-    guard stopping == nil, let token = tokens[name] else { return stopping == nil }
+    guard stopping == nil, let index = index(of: name) else { return stopping == nil }
     let wait = CredentialWait(since: since)
-    let newest = token.lifecycle.newest
-    if let newest, newest.expiresAt > now, wait.isEnded(by: newest, minValidity: token.plan.minValidity, at: now) {
+    let (newest, minValidity) = (tokens[index].lifecycle.newest, tokens[index].plan.minValidity)
+    if let newest, newest.expiresAt > now, wait.isEnded(by: newest, minValidity: minValidity, at: now) {
       return true
     }
     return wait.limit(newest: newest) <= now
@@ -56,26 +56,32 @@ extension HostEngine {
 
   /// Answers a unit now, or as soon as there is a token that is valid for long enough.
   mutating func request(_ peer: UInt64, _ name: String, since: BootTime, at now: BootTime) {
-    guard let token = tokens[name] else { return effects.append(.answer(peer: peer, .removed)) }
-    let newest = token.lifecycle.newest
-    waits.add(peer, for: name, since: since, newest: newest)
-    for peer in waits.served(name, newest: newest, minValidity: token.plan.minValidity, at: now) {
+    guard let index = index(of: name) else { return effects.append(.answer(peer: peer, .removed)) }
+    waits.add(peer, for: name, since: since, newest: tokens[index].lifecycle.newest)
+    answerWaiting(index, at: now)
+    refreshForWaiting(index)
+  }
+
+  /// Answers the units that get the token now.
+  mutating func answerWaiting(_ index: Int, at now: BootTime) {
+    guard waits.isAwaited(tokens[index].name) else { return }
+    let (newest, minValidity) = (tokens[index].lifecycle.newest, tokens[index].plan.minValidity)
+    for peer in waits.served(tokens[index].name, newest: newest, minValidity: minValidity, at: now) {
       effects.append(.answer(peer: peer, .token(isShort: false)))
     }
-    refreshForWaiting(name)
   }
 
   /// Requests a newer token if a unit waits for one.
-  mutating func refreshForWaiting(_ name: String) {
-    if waits.isAwaited(name) { requestNewer(name) }
+  mutating func refreshForWaiting(_ index: Int) {
+    if waits.isAwaited(tokens[index].name) { requestNewer(index) }
   }
 
   /// Requests a newer token, unless requests fail: a unit that restarts in a loop must not lock the client out.
-  mutating func requestNewer(_ name: String) {
-    guard let lifecycle = tokens[name]?.lifecycle, lifecycle.newest != nil, lifecycle.failureStreak == nil,
-      lifecycle.isWaiting
+  mutating func requestNewer(_ index: Int) {
+    guard tokens[index].lifecycle.newest != nil, tokens[index].lifecycle.failureStreak == nil,
+      tokens[index].lifecycle.isWaiting
     else { return }
-    push(.refresh, name)
+    push(.refresh, index)
   }
 }
 
@@ -83,16 +89,17 @@ extension HostEngine {
 extension HostEngine {
   /// Leaves the tokens in their files, except those that are revoked, and answers all waiting units.
   mutating func beginStop(revokes: Bool, at now: BootTime) {
-    let valid = tokens.filter { $1.lifecycle.newest.map { $0.expiresAt > now } ?? false }
-    for (name, token) in tokens where token.lifecycle.published != nil && !token.plan.mayHang {
-      effects.append(.restoreFiles(name))
+    let valid = tokens.filter { $0.lifecycle.newest.map { $0.expiresAt > now } ?? false }
+    let validNames = Set(valid.map(\.name))
+    for token in tokens where token.lifecycle.published != nil && !token.plan.mayHang {
+      effects.append(.restoreFiles(token.name))
     }
     for (name, peer) in waits.takeAll() {
-      effects.append(.answer(peer: peer, valid[name] == nil ? .stopping : .token(isShort: true)))
+      effects.append(.answer(peer: peer, validNames.contains(name) ? .token(isShort: true) : .stopping))
     }
     effects.append(.dismissUnits)
-    for name in tokens.keys { abandon(name) }
-    let revocable = revokes ? valid.filter(\.value.plan.revokesOnStop).keys.sorted() : []
+    for index in tokens.indices { abandon(index) }
+    let revocable = revokes ? valid.filter(\.plan.revokesOnStop).map(\.name).sorted() : []
     stopping = StopProgress(revoking: revocable, at: now)
     for name in revocable { effects.append(.withdraw(name)) }
     endStop(at: now)
@@ -102,10 +109,10 @@ extension HostEngine {
   mutating func continueStop(_ event: HostEvent, at now: BootTime) {
     switch event {
     case .withdrawn(let name):
-      guard let server = tokens[name]?.plan.server else { return }
+      guard let server = index(of: name).map({ tokens[$0].plan.server }) else { return }
       revoke(stopping?.withdrew(name, at: server, limit: maxRequests) ?? [], at: now)
     case .revoked(let name):
-      guard let server = tokens[name]?.plan.server else { return }
+      guard let server = index(of: name).map({ tokens[$0].plan.server }) else { return }
       revoke(stopping?.revoked(name, at: server) ?? [], at: now)
     case .woke: endStop(at: now)
     default: break

@@ -36,6 +36,8 @@ public struct HostEngine: Sendable {
     /// Whether the newest token was requested with settings that are not in effect any more.
     var isOfFormerSettings = false
 
+    var name: String { plan.name }
+
     /// Whether an attempt was sent, and has brought no token in use.
     var isUnderWay: Bool { sentTo != nil || candidate != nil }
 
@@ -49,8 +51,10 @@ public struct HostEngine: Sendable {
     var keySet = KeySetSchedule()
   }
 
-  /// In the order in which they were added: that of a dictionary differs between processes.
-  var tokens: OrderedDictionary<String, Token> = [:]
+  /// The names of all tokens, in the order in which they were added: that of a dictionary differs between processes.
+  var order: OrderedSet<String> = []
+  /// The tokens in the same order. They are large: one is changed in place, by its index, and never copied.
+  var tokens: [Token] = []
   var waits = CredentialWaits()
   var status = StatusSchedule()
   var effects: [HostEffect] = []
@@ -65,7 +69,7 @@ public struct HostEngine: Sendable {
   /// The number of the last attempt, or work on files. Numbers never repeat within a process.
   var lastNumber: UInt64 = 0
   /// Events for lifecycles that follow from the present event.
-  private var pending: [(name: String, event: LifecycleEvent, attempt: UInt64)] = []
+  private var pending: [(token: Int, event: LifecycleEvent, attempt: UInt64)] = []
   /// Issuers whose queue may send the next request.
   var unsent: OrderedSet<ServerID> = []
   private var armed: BootTime?
@@ -80,10 +84,13 @@ public struct HostEngine: Sendable {
   // MARK: State
 
   /// The names of all tokens.
-  public var names: [String] { Array(tokens.keys) }
+  public var names: [String] { order.elements }
+
+  /// The index of a token; `nil` if it is not managed.
+  func index(of name: String) -> Int? { order.firstIndex(of: name) }
 
   /// The life of one token.
-  public func lifecycle(of name: String) -> TokenLifecycle? { tokens[name]?.lifecycle }
+  public func lifecycle(of name: String) -> TokenLifecycle? { index(of: name).map { tokens[$0].lifecycle } }
 
   /// Whether all awaited tokens were published, or rejected, since the start.
   public var isReady: Bool { status.isReady }
@@ -93,7 +100,7 @@ public struct HostEngine: Sendable {
 
   /// When something is due for any token; `nil` before the start. In the past only if a request hangs beyond its limit,
   /// or the timer did not fire.
-  public var deadline: BootTime? { tokens.values.lazy.compactMap(\.lifecycle.deadline).min() }
+  public var deadline: BootTime? { tokens.lazy.compactMap(\.lifecycle.deadline).min() }
 
   /// How long a deadline may have passed without an effect before the process must be restarted.
   public static let heartbeatGrace = Duration.seconds(5)
@@ -129,24 +136,28 @@ public struct HostEngine: Sendable {
     let time = now.boot
     switch event {
     case .configured(let change): configure(change, at: time)
-    case .restored(let name, let token, let availability): start(name, with: token, availability, at: time)
-    case .prepared(let name, let attempt, let failure): finishPreparation(name, attempt, failure)
-    case .finished(let name, let attempt, let result): finish(name, attempt, result)
-    case .refreshAll: for name in tokens.keys { push(.refresh, name) }
-    case .retryFailing: for (name, token) in tokens where token.lifecycle.failureStreak != nil { push(.refresh, name) }
-    case .worked(let name, let work, let outcome): finishWork(name, work, outcome, at: time)
-    case .fileChanged(let name?): examine(name, at: time)
-    case .fileChanged(nil): for name in tokens.keys { examine(name, at: time) }
+    case .restored(let name, let token, let availability):
+      if let index = index(of: name) { start(index, with: token, availability, at: time) }
+    case .prepared(let name, let attempt, let failure):
+      if let index = index(of: name) { finishPreparation(index, attempt, failure) }
+    case .finished(let name, let attempt, let result):
+      if let index = index(of: name) { finish(index, attempt, result) }
+    case .refreshAll: for index in tokens.indices { push(.refresh, index) }
+    case .retryFailing: retryFailing()
+    case .worked(let name, let work, let outcome):
+      if let index = index(of: name) { finishWork(index, work, outcome, at: time) }
+    case .fileChanged(let name?): if let index = index(of: name) { examine(index, at: time) }
+    case .fileChanged(nil): for index in tokens.indices { examine(index, at: time) }
     case .woke: wake(at: now)
     case .heartbeat:
       wake(at: now)
-      for name in tokens.keys { examine(name, at: time) }
+      for index in tokens.indices { examine(index, at: time) }
       // Not soon: that would take another wake-up at every heartbeat.
       status.want(tokens: 0, at: time)
     // Another event can come before the timer fires, for example after a suspend.
     case .idle: performDue(at: time)
     case .credentialRequested(let peer, let name, let since): request(peer, name, since: since, at: time)
-    case .credentialAwaited(let name): if tokens[name]?.lifecycle.isWaiting ?? false { requestNewer(name) }
+    case .credentialAwaited(let name): if let index = index(of: name) { requestNewer(index) }
     case .statusChanged: status.want(tokens: tokens.count, at: time)
     case .keySetRead(let server, let result): takeKeySet(server, result, at: time)
     case .checked(let name, let requestedAt, let verdict): takeCheck(name, requestedAt, verdict, at: time)
@@ -160,18 +171,23 @@ public struct HostEngine: Sendable {
   // MARK: Lifecycles
 
   /// Passes an event to the lifecycle of a token, before the present event is over.
-  mutating func push(_ event: LifecycleEvent, _ name: String, attempt: UInt64 = 0) {
-    pending.append((name, event, attempt))
+  mutating func push(_ event: LifecycleEvent, _ index: Int, attempt: UInt64 = 0) {
+    pending.append((index, event, attempt))
+  }
+
+  /// Wants a token now for each table whose requests fail.
+  mutating func retryFailing() {
+    for index in tokens.indices where tokens[index].lifecycle.failureStreak != nil { push(.refresh, index) }
   }
 
   /// Handles all that follows from the present event.
   private mutating func settle(at now: BootTime) {
     while true {
-      var index = 0
-      while index < pending.count {
-        let (name, event, attempt) = pending[index]
-        index += 1
-        step(event, name, attempt, at: now)
+      var next = 0
+      while next < pending.count {
+        let (index, event, attempt) = pending[next]
+        next += 1
+        step(event, index, attempt, at: now)
       }
       pending.removeAll(keepingCapacity: true)
       guard !unsent.isEmpty else { return }
@@ -180,52 +196,47 @@ public struct HostEngine: Sendable {
     }
   }
 
-  private mutating func step(_ event: LifecycleEvent, _ name: String, _ attempt: UInt64, at now: BootTime) {
-    let before = tokens[name]?.lifecycle.phase
-    guard let following = tokens[name]?.lifecycle.handle(event, at: now) else { return }
-    note(event, name, attempt)
+  private mutating func step(_ event: LifecycleEvent, _ index: Int, _ attempt: UInt64, at now: BootTime) {
+    let before = tokens[index].lifecycle.phase
+    let following = tokens[index].lifecycle.handle(event, at: now)
+    note(event, index, attempt)
     for effect in following {
       switch effect {
-      case .request: enqueue(name)
-      case .publish: perform(.publish, name, at: now)
-      case .unpublish: perform(.remove, name, at: now)
-      case .report(let report): effects.append(.report(.token(name, report)))
+      case .request: enqueue(index)
+      case .publish: perform(.publish, index, at: now)
+      case .unpublish: perform(.remove, index, at: now)
+      case .report(let report): effects.append(.report(.token(tokens[index].name, report)))
       }
     }
-    followUp(event, name, at: now)
-    guard let token = tokens[name] else { return }
-    let newest = token.lifecycle.newest
-    for peer in waits.served(name, newest: newest, minValidity: token.plan.minValidity, at: now) {
-      effects.append(.answer(peer: peer, .token(isShort: false)))
-    }
+    followUp(event, index, at: now)
+    answerWaiting(index, at: now)
     // The token that came may have been requested before a unit began to wait for a newer one.
-    if case .acquired = event { refreshForWaiting(name) }
-    rearm(name, at: now)
+    if case .acquired = event { refreshForWaiting(index) }
+    rearm(index, at: now)
     // Each report of an application wakes the token, mostly for nothing.
-    if event.mayChangeNothing, following.isEmpty, token.lifecycle.phase == before { return }
-    let isRefreshing = token.lifecycle.published != nil && !token.lifecycle.isWaiting
+    if event.mayChangeNothing, following.isEmpty, tokens[index].lifecycle.phase == before { return }
+    let isRefreshing = tokens[index].lifecycle.published != nil && !tokens[index].lifecycle.isWaiting
     status.want(after: isRefreshing ? StatusSchedule.refreshDelay : .zero, tokens: tokens.count, at: now)
   }
 
   /// Tells the shell what became of an attempt.
-  private mutating func note(_ event: LifecycleEvent, _ name: String, _ attempt: UInt64) {
-    guard attempt != 0, let lifecycle = tokens[name]?.lifecycle else { return }
+  private mutating func note(_ event: LifecycleEvent, _ index: Int, _ attempt: UInt64) {
+    guard attempt != 0 else { return }
     switch event {
-    case .acquired(let times) where lifecycle.newest == times: effects.append(.accept(name, attempt: attempt))
+    case .acquired(let times) where tokens[index].lifecycle.newest == times:
+      effects.append(.accept(tokens[index].name, attempt: attempt))
     case .acquired, .failed:
-      guard let failure = lifecycle.failureStreak?.failure else { return }
-      effects.append(.noteFailure(name, attempt: attempt, failure))
+      guard let failure = tokens[index].lifecycle.failureStreak?.failure else { return }
+      effects.append(.noteFailure(tokens[index].name, attempt: attempt, failure))
     default: break
     }
   }
 
-  private mutating func rearm(_ name: String, at now: BootTime) {
-    guard let token = tokens[name] else { return deadlines.set(nil, for: name) }
-    let times = [
-      token.lifecycle.nextWake(after: now), token.lane.hangsAt, token.held.deadline, token.candidate?.deadline,
-      token.reports.deadline,
-    ]
-    deadlines.set(times.compactMap(\.self).min(), for: name)
+  private mutating func rearm(_ index: Int, at now: BootTime) {
+    var next = earlier(tokens[index].lifecycle.nextWake(after: now), tokens[index].lane.hangsAt)
+    next = earlier(next, tokens[index].held.deadline)
+    next = earlier(next, tokens[index].candidate?.deadline)
+    deadlines.set(earlier(next, tokens[index].reports.deadline), for: index)
   }
 
   // MARK: Time
@@ -237,43 +248,44 @@ public struct HostEngine: Sendable {
   }
 
   private mutating func performDue(at now: BootTime) {
-    for name in deadlines.popDue(at: now) {
-      if let path = tokens[name]?.plan.path, tokens[name]?.lane.reportsHang(at: now) ?? false {
-        push(.publicationFailed("cannot write \(path): the file system does not answer"), name)
+    for index in deadlines.popDue(at: now) {
+      if tokens[index].lane.reportsHang(at: now) {
+        let path = tokens[index].plan.path
+        push(.publicationFailed("cannot write \(path): the file system does not answer"), index)
       }
-      performChecks(name, at: now)
-      push(.woke, name)
+      performChecks(index, at: now)
+      push(.woke, index)
     }
     readKeySets(at: now)
     for (name, peer) in waits.overdue(at: now) {
-      let isValid = tokens[name]?.lifecycle.newest.map { $0.expiresAt > now } ?? false
+      let isValid = lifecycle(of: name)?.newest.map { $0.expiresAt > now } ?? false
       effects.append(
-        .answer(peer: peer, isValid ? .token(isShort: true) : tokens[name] == nil ? .removed : .timedOut))
+        .answer(peer: peer, isValid ? .token(isShort: true) : index(of: name) == nil ? .removed : .timedOut))
     }
   }
 
   private mutating func compareClocks(_ now: Moment) {
     guard let change = clocks.compare(now) else { return }
     effects.append(.report(.clock(change)))
-    for (name, token) in tokens where token.isUnderWay && change.events.contains(.resumed) {
+    for index in tokens.indices where tokens[index].isUnderWay && change.events.contains(.resumed) {
       // The connection is lost, and a token that was requested before a pause is older than it seems.
-      abandon(name)
+      abandon(index)
     }
-    for name in tokens.keys {
-      for event in change.events { push(event, name) }
+    for index in tokens.indices {
+      for event in change.events { push(event, index) }
     }
   }
 
   /// Reports the status and arms the timer, after all that happened at the same time.
   private mutating func rest(at now: BootTime) {
     if status.take(at: now) {
-      if status.becomeReady(tokens.values.contains { $0.lifecycle.published != nil }) {
+      if status.becomeReady(tokens.contains { $0.lifecycle.published != nil }) {
         effects.append(.report(.ready))
       }
       effects.append(.reportStatus)
     }
-    let keySets = issuers.values.lazy.compactMap(\.keySet.next).min()
-    let next = [deadlines.earliest(), waits.firstLimit, status.due, keySets].compactMap(\.self).min()
+    var next = earlier(earlier(deadlines.earliest(), waits.firstLimit), status.due)
+    for issuer in issuers.values { next = earlier(next, issuer.keySet.next) }
     guard let next, next != armed else { return }
     armed = next
     effects.append(.arm(next))
@@ -282,17 +294,17 @@ public struct HostEngine: Sendable {
   // MARK: Requests
 
   /// Wants a request: prepared first if it needs files, then queued at its issuer.
-  private mutating func enqueue(_ name: String) {
-    guard let plan = tokens[name]?.plan else { return }
+  private mutating func enqueue(_ index: Int) {
+    let (name, server) = (tokens[index].name, tokens[index].plan.server)
     // One that waits for its turn keeps it.
-    guard !(issuers[plan.server]?.queue.isQueued(name) ?? false) else { return }
-    abandon(name)
+    guard !(issuers[server]?.queue.isQueued(name) ?? false) else { return }
+    abandon(index)
     lastNumber += 1
-    tokens[name]?.attempt = lastNumber
-    if plan.readsFiles {
+    tokens[index].attempt = lastNumber
+    if tokens[index].plan.readsFiles {
       effects.append(.readSecrets(name, attempt: lastNumber))
     } else {
-      waitInQueue(name, plan.server)
+      waitInQueue(name, server)
     }
   }
 
@@ -302,57 +314,63 @@ public struct HostEngine: Sendable {
   }
 
   /// Abandons the attempt of a token, wherever it is.
-  mutating func abandon(_ name: String) {
-    guard let token = tokens[name], token.attempt != 0 else { return }
-    issuers[token.plan.server]?.queue.forget(name)
-    if let server = token.sentTo {
-      issuers[server]?.queue.end(RequestQueue.Permit(token: name, attempt: token.attempt))
+  mutating func abandon(_ index: Int) {
+    let (name, attempt) = (tokens[index].name, tokens[index].attempt)
+    guard attempt != 0 else { return }
+    issuers[tokens[index].plan.server]?.queue.forget(name)
+    if let server = tokens[index].sentTo {
+      issuers[server]?.queue.end(RequestQueue.Permit(token: name, attempt: attempt))
       unsent.append(server)
     }
-    effects.append(.abandon(name, attempt: token.attempt))
-    tokens[name]?.attempt = 0
-    tokens[name]?.sentTo = nil
-    tokens[name]?.candidate = nil
+    effects.append(.abandon(name, attempt: attempt))
+    tokens[index].attempt = 0
+    tokens[index].sentTo = nil
+    tokens[index].candidate = nil
   }
 
-  private mutating func finishPreparation(_ name: String, _ attempt: UInt64, _ failure: AcquisitionFailure?) {
-    guard let token = tokens[name], token.attempt == attempt, token.sentTo == nil else { return }
-    guard let failure else { return waitInQueue(name, token.plan.server) }
-    tokens[name]?.attempt = 0
-    push(.failed(failure), name, attempt: attempt)
+  private mutating func finishPreparation(_ index: Int, _ attempt: UInt64, _ failure: AcquisitionFailure?) {
+    guard tokens[index].attempt == attempt, tokens[index].sentTo == nil else { return }
+    guard let failure else { return waitInQueue(tokens[index].name, tokens[index].plan.server) }
+    tokens[index].attempt = 0
+    push(.failed(failure), index, attempt: attempt)
   }
 
   private mutating func sendNext(_ server: ServerID, at now: BootTime) {
     while let name = issuers[server]?.queue.next() {
-      guard let token = tokens[name], token.attempt != 0 else { continue }
-      let remaining = token.lifecycle.newest.map { $0.expiresAt - now }
-      let timeout = AttemptLimits.timeout(token.plan.timeout, remaining: remaining)
-      issuers[server]?.queue.begin(RequestQueue.Permit(token: name, attempt: token.attempt))
-      tokens[name]?.sentTo = server
-      effects.append(.send(name, attempt: token.attempt, timeout: timeout))
-      push(.began(limit: AttemptLimits.limit(from: now, timeout: timeout)), name)
+      guard let index = index(of: name), tokens[index].attempt != 0 else { continue }
+      let attempt = tokens[index].attempt
+      let remaining = tokens[index].lifecycle.newest.map { $0.expiresAt - now }
+      let timeout = AttemptLimits.timeout(tokens[index].plan.timeout, remaining: remaining)
+      issuers[server]?.queue.begin(RequestQueue.Permit(token: name, attempt: attempt))
+      tokens[index].sentTo = server
+      effects.append(.send(name, attempt: attempt, timeout: timeout))
+      push(.began(limit: AttemptLimits.limit(from: now, timeout: timeout)), index)
     }
   }
 
-  private mutating func finish(
-    _ name: String, _ attempt: UInt64, _ result: Result<ReceivedToken, AcquisitionFailure>
-  ) {
+  private mutating func finish(_ index: Int, _ attempt: UInt64, _ result: Result<ReceivedToken, AcquisitionFailure>) {
     // An abandoned attempt has given its place back already.
-    guard let token = tokens[name], token.attempt == attempt, let server = token.sentTo else { return }
-    issuers[server]?.queue.end(RequestQueue.Permit(token: name, attempt: attempt))
+    guard tokens[index].attempt == attempt, let server = tokens[index].sentTo else { return }
+    issuers[server]?.queue.end(RequestQueue.Permit(token: tokens[index].name, attempt: attempt))
     unsent.append(server)
-    tokens[name]?.sentTo = nil
+    tokens[index].sentTo = nil
     switch result {
     case .success(let received):
-      let times = token.plan.schedule.plan(requestedAt: received.requestedAt, lifetime: received.lifetime)
-      tokens[name]?.received = received.digest
-      guard !tryAtAPI(times, name, attempt) else { return }
-      tokens[name]?.attempt = 0
-      push(.acquired(times), name, attempt: attempt)
+      let times = tokens[index].plan.schedule.plan(requestedAt: received.requestedAt, lifetime: received.lifetime)
+      tokens[index].received = received.digest
+      guard !tryAtAPI(times, index, attempt) else { return }
+      tokens[index].attempt = 0
+      push(.acquired(times), index, attempt: attempt)
     case .failure(let failure):
-      tokens[name]?.attempt = 0
-      if failure.kind == .refused { status.settle(name) }
-      push(.failed(failure), name, attempt: attempt)
+      tokens[index].attempt = 0
+      if failure.kind == .refused { status.settle(tokens[index].name) }
+      push(.failed(failure), index, attempt: attempt)
     }
   }
+}
+
+/// The earlier of two times, of which each may be missing. It needs no array: a simulated fleet calls it often.
+func earlier(_ first: BootTime?, _ second: BootTime?) -> BootTime? {
+  guard let first, let second else { return first ?? second }
+  return min(first, second)
 }

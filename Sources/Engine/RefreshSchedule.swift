@@ -27,7 +27,7 @@ public struct TokenTimes: Hashable, Sendable {
     guard lifetime >= RefreshSchedule.shortestLifetime else {
       let seconds = Int(lifetime.seconds)
       return AcquisitionFailure(
-        .lifetime, "the token lives for \(seconds) s, which is too short to be of use to a reader")
+        .lifetime, "the token is valid for \(seconds) s only")
     }
     return nil
   }

@@ -17,11 +17,14 @@ public final class DirectoryLocks: Sendable {
     public var process: Int32?
 
     /// The problem and the remedy.
-    public var description: String {
+    public var description: String { "\(problem) -> \(remedy)" }
+
+    var problem: String {
       let holder = process.map { "the daemon with process id \($0)" } ?? "another daemon"
-      let command = process.map { "ps -fp \($0)" } ?? "ls -la \(directory)"
-      return "\(directory) belongs to \(holder): two daemons cannot write to one directory -> \(command)"
+      return "\(directory) belongs to \(holder): two daemons cannot write to one directory"
     }
+
+    var remedy: String { process.map { "ps -fp \($0)" } ?? "ls -la \(directory.shellQuoted)" }
   }
 
   /// A lock, which is released with the last reference. Two paths of one directory share it.

@@ -110,7 +110,7 @@ package enum PrivateFile {
   package static func read(_ path: String, maximum: Int, owned: Bool = true) throws(Unreadable) -> Secret {
     try read(open(path, openFlags), maximum: maximum) { (status) throws(Unreadable) in
       guard !owned || (status.st_uid == geteuid() && status.st_mode & 0o022 == 0) else {
-        throw Unreadable(reason: "somebody else may have written it")
+        throw Unreadable(reason: "another user can have written it")
       }
     }
   }
@@ -138,5 +138,24 @@ package enum PrivateFile {
       case .tooLarge: throw Unreadable(reason: "larger than \(maximum) bytes")
       }
     }
+  }
+}
+
+extension FileContent {
+  /// The names of the tables `[table.NAME]` in a TOML file, for shell completion; none if it cannot be read.
+  ///
+  /// Other lines, which can hold secrets, are not copied out of the memory that is wiped.
+  package static func tableNames(of path: String, in table: String, limit: Int = 1 << 20) -> [String] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+    guard descriptor >= 0 else { return [] }
+    defer { close(descriptor) }
+    let prefix = Array("[\(table).".utf8)
+    return ofRegularFile(descriptor, limit: limit)?.withBytes { bytes in
+      bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
+        let line = line.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+        guard line.starts(with: prefix), let end = line.firstIndex(of: UInt8(ascii: "]")) else { return nil }
+        return String(decoding: line[line.index(line.startIndex, offsetBy: prefix.count)..<end], as: UTF8.self)
+      }
+    } ?? []
   }
 }

@@ -47,6 +47,12 @@ public struct FileAttributes: Hashable, Sendable, Encodable {
     case exists, mode, owner, group
   }
 
+  /// The command that adds this user to the group of a file, or of its directory if the file is hidden.
+  public static func joining(_ path: String) -> String {
+    let group = FileAttributes(path).group ?? FileAttributes(FilePath.directory(of: path)).group ?? "konexus-token"
+    return "sudo usermod -aG \(group.shellQuoted) \(Account.user(geteuid()).shellQuoted)"
+  }
+
   /// Looks at `path`.
   public init(_ path: String) {
     var status = stat()

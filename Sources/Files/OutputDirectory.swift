@@ -27,12 +27,12 @@ package struct OutputDirectory: ~Copyable {
         throw .system(
           "open the directory", path, code,
           remedy:
-            "create it for the daemon: install -d -m 0750 -o \(Account.user(owner)) -g konexus-token \(path) "
-            + "(below /run it is gone after a boot: see tmpfiles.d(5))"
-        )
+            "create it for the daemon, below /run by tmpfiles.d(5) too: "
+            + "install -d -m 0750 -o \(Account.user(owner)) -g konexus-token \(path.shellQuoted)")
       case ENOTDIR, ELOOP:
         throw PublicationFailure(
-          "\(path) is not a directory, or is a symbolic link to one; name the real directory")
+          "\(path) is not a directory, or is a symbolic link to one",
+          remedy: "name the real directory: readlink -f \(path.shellQuoted)")
       default:
         throw .system("open the directory", path, code)
       }
@@ -69,59 +69,66 @@ package struct OutputDirectory: ~Copyable {
     guard type >= 0, fstat(descriptor, &status) == 0 else { throw .system("examine", path, errno) }
     guard allowsPersistentStorage || type == tmpfs || type == ramfs else {
       throw PublicationFailure(
-        "\(path) is not on tmpfs, so that a token there would be written to a disk; use a directory below /run, or set "
-          + "allow_persistent_storage = true in [daemon]")
+        "\(path) is not on tmpfs: a token there would be written to a disk",
+        remedy: "use a directory below /run, or set allow_persistent_storage = true in [daemon]")
     }
     guard status.st_mode & 0o022 == 0 else {
       throw PublicationFailure(
-        "\(path) may be written to by others (mode \(FileMode.octal(status.st_mode))), "
-          + "who could put a false token there; "
-          + "type: chmod go-w \(path)")
+        "\(path) is writable by other users (mode \(FileMode.octal(status.st_mode))), who could forge a token there",
+        remedy: "chmod go-w \(path.shellQuoted)")
     }
     guard status.st_uid == owner || status.st_uid == 0 else {
       throw PublicationFailure(
-        "\(path) belongs to user \(status.st_uid), who could put a false token there; type: chown \(owner) \(path)")
+        "\(path) belongs to user \(status.st_uid), who could forge a token there",
+        remedy: "chown \(owner) \(path.shellQuoted)")
     }
     // Only its owner can write to it, so that must be the daemon's user, unless the daemon is root.
     guard status.st_uid == owner || owner == 0 else {
       throw PublicationFailure(
-        "\(path) belongs to root, so that the daemon (user \(owner)) cannot write to it; type: chown \(owner) \(path)")
+        "\(path) belongs to root: the daemon, user \(owner), cannot write to it",
+        remedy: "chown \(owner) \(path.shellQuoted)")
     }
     guard owner == 0 || status.st_mode & 0o300 == 0o300 else {
       throw PublicationFailure(
-        "\(path) may not be written to by its own user (mode \(FileMode.octal(status.st_mode))); "
-          + "type: chmod u+rwx \(path)"
-      )
+        "\(path) is not writable by its owner (mode \(FileMode.octal(status.st_mode)))",
+        remedy: "chmod u+rwx \(path.shellQuoted)")
     }
   }
 }
 
 /// Why a file could not be put in its place, with what to do about it.
 public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvertible {
-  /// A sentence that names the path, the fault and the remedy.
-  public var description: String
+  /// What failed, with the path.
+  public var problem: String
+  /// What an administrator can do, in one line; `nil` if nothing is known.
+  public var remedy: String?
   /// Whether another daemon has the directory: it may end soon.
   public var isOccupied = false
 
-  package init(_ description: String) {
-    self.description = description
+  /// The problem and the remedy.
+  public var description: String { problem + (remedy.map { " -> " + $0 } ?? "") }
+
+  package init(_ problem: String, remedy: String? = nil) {
+    self.problem = problem
+    self.remedy = remedy
   }
 
   package init(_ held: DirectoryLocks.Held) {
-    description = held.description
+    self.init(held.problem, remedy: held.remedy)
     isOccupied = true
   }
 
   /// The same of a token that stays at `path` meanwhile.
   package func whileKept(in path: String) -> PublicationFailure {
     var failure = self
-    failure.description += "; the token stays in \(path) until then"
+    failure.problem += "; the token stays in \(path) until then"
     return failure
   }
 
   package static func system(
     _ what: String, _ path: String, _ code: Int32, remedy: String? = nil
   ) -> PublicationFailure {
-    PublicationFailure("cannot \(what) \(path): \(SystemError.text(code))" + (remedy.map { "; " + $0 } ?? ""))
+    PublicationFailure(
+      "cannot \(what) \(path): \(SystemError.text(code))", remedy: remedy ?? SystemError.remedy(code, at: path))
   }
 }

@@ -93,7 +93,7 @@ struct PathWalk {
         "is reached through a symbolic link, "
         + "and other users may change the directory '\(openDirectory.printable)' on the way",
       remedy:
-        "name the file itself, or run: chown root \(openDirectory.shellQuoted) "
+        "name the file itself, or protect it: chown root \(openDirectory.shellQuoted) "
         + "&& chmod go-w \(openDirectory.shellQuoted)"
     )
   }

@@ -56,7 +56,7 @@ package enum ProtectedFile {
       let right = mode & 0o004 != 0 || rules.userID == 0 ? "root" : "\(rules.userID)"
       throw FileRefusal(
         path: path, problem: "belongs to another user (uid \(owner))",
-        remedy: "run: chown \(right) \(path.shellQuoted)")
+        remedy: "chown \(right) \(path.shellQuoted)")
     }
     return file
   }
@@ -83,16 +83,22 @@ struct OpenedFile {
     return stat(directory, &status) == 0 && status.st_dev == parent.st_dev && status.st_ino == parent.st_ino
   }
 
-  /// The whole content.
+  /// The whole content, which is text, without a byte order mark.
   func read(path: String, limit: Int) throws(FileRefusal) -> Secret {
+    let content: Secret
     do throws(FileContent.Failure) {
-      return try FileContent.read(descriptor, size: Int(status.st_size), limit: limit)
+      content = try FileContent.read(descriptor, size: Int(status.st_size), limit: limit)
     } catch {
       switch error {
       case .system(let code): throw FileRefusal(path: path, errno: code, userID: geteuid())
       case .tooLarge:
         throw FileRefusal(path: path, problem: "is larger than \(limit / 1024) KiB", remedy: "name the right file")
       }
+    }
+    return try content.withBytes { (bytes) throws(FileRefusal) in
+      guard !TextEncoding.isUTF16(bytes) else { throw FileRefusal(ofUTF16: path) }
+      let mark = TextEncoding.mark
+      return bytes.starts(with: mark) ? Secret(bytes.dropFirst(mark.count)) : content
     }
   }
 }
@@ -118,7 +124,7 @@ public struct FileRules: Hashable, Sendable {
 public struct FileRefusal: Error, Hashable, Sendable, CustomStringConvertible {
   /// The file.
   public var path: String
-  /// The problem, to follow the file's name: "may be read by others (mode 0644)".
+  /// The problem, to follow the file's name: "is readable by other users (mode 0644)".
   public var problem: String
   /// The remedy: a command, or a sentence.
   public var remedy: String
@@ -140,12 +146,20 @@ public struct FileRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     self.init(
       path: path,
       problem:
-        "may be \(excess & 0o044 == 0 ? "changed" : "read") by other users (mode \(FileMode.octal(mode)))",
-      remedy: "run: chmod \(allowed & 0o004 == 0 ? "0600" : "go-w") \(path.shellQuoted)")
+        "is \(excess & 0o044 == 0 ? "writable" : "readable") by other users (mode \(FileMode.octal(mode)))",
+      remedy: "chmod \(allowed & 0o004 == 0 ? "0600" : "go-w") \(path.shellQuoted)")
+  }
+
+  /// A refusal of a text in UTF-16. The command replaces the content and keeps owner and mode.
+  package init(ofUTF16 path: String) {
+    self.init(
+      path: path, problem: "is in UTF-16, and must be in UTF-8",
+      remedy: #"run: sudo sh -c 't=$(iconv -f UTF-16 -t UTF-8 "$0") && printf "%s\n" "$t" >"$0"' "#
+        + path.shellQuoted)
   }
 
   /// Problem and remedy in one line, with the path.
-  public var description: String { "'\(path.printable)' \(problem); \(remedy)" }
+  public var description: String { "'\(path.printable)' \(problem) -> \(remedy)" }
 }
 
 extension FileRefusal {
@@ -153,18 +167,15 @@ extension FileRefusal {
   package init(path: String, errno code: Int32, userID: UInt32) {
     let remedy =
       switch code {
-      case ENOENT: "create it, or correct the path"
-      case EACCES: "use sudo; for the service, sudo konexus-tokend check names the LoadCredential= that is missing"
-      case ELOOP: "name the file itself"
-      case ENOTDIR: "correct the path"
-      default: "see to it that uid \(userID) can read it"
+      case EACCES, EPERM: "run as root, to see which access is missing: sudo konexus-tokend check"
+      default: SystemError.remedy(code, at: path)
       }
     let problem =
       switch code {
       case ENOENT: "does not exist"
-      case EACCES: "may not be read by uid \(userID)"
+      case EACCES: "is not readable for uid \(userID)"
       case ELOOP: "is reached through too many symbolic links, or a link that changed meanwhile"
-      case ENOTDIR: "leads through something that is no directory"
+      case ENOTDIR: "leads through a file that is no directory"
       default: "cannot be read (\(SystemError.text(code)))"
       }
     self.init(

@@ -184,7 +184,8 @@ package struct PublishedFile {
         default: "not a regular file"
         }
       throw PublicationFailure(
-        "\(directory.path)/\(name) is \(kind): a token is not written there; remove it, or set file to another path")
+        "\(directory.path)/\(name) is \(kind): a token is not written there",
+        remedy: "remove it, or set file to another path")
     }
   }
 

@@ -27,7 +27,11 @@ public struct Endpoint: Hashable, Sendable {
     let parts = curl_url()
     defer { curl_url_cleanup(parts) }
     let code = curl_url_set(parts, CURLUPART_URL, url, UInt32(CURLU_DISALLOW_USER | CURLU_PATH_AS_IS))
-    guard code == CURLUE_OK else { throw Self.invalid(url, String(cString: curl_url_strerror(code))) }
+    guard code == CURLUE_OK else {
+      // libcurl has a text for the code only since 7.80.
+      let isPort = code == CURLUE_BAD_PORT_NUMBER
+      throw Self.invalid(url, isPort ? "its port is not within 1 to 65535" : "its host is malformed")
+    }
 
     func part(_ part: CURLUPart, flags: Int32 = 0) -> String? {
       var text: UnsafeMutablePointer<CChar>?
@@ -73,7 +77,7 @@ public struct Endpoint: Hashable, Sendable {
   }
 
   /// The host and port for messages.
-  var place: String { "\(host) port \(port)" }
+  package var place: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
   /// Refuses forms that parsers read differently, before libcurl's lenient parser reads them.
   private static func checkForm(_ url: String) throws(HTTPFailure) {

@@ -70,10 +70,11 @@ public final class HTTPClient: Sendable {
   private func files(for request: HTTPRequest) async throws(HTTPFailure) -> TransportFiles {
     let transport = request.transport
     guard let lane = transport.fileLane, try Endpoint(request.url).isSecure else { return .none }
+    let authorities = loop.authorities
     let result: Result<TransportFiles, HTTPFailure>
     do throws(FileCalls.Overdue) {
       result = try await FileCalls.run(lane, limit: min(request.timeout, FileCalls.usualLimit)) {
-        Result { () throws(HTTPFailure) in try TransportFiles(transport) }
+        Result { () throws(HTTPFailure) in try TransportFiles(transport, authorities) }
       }
     } catch {
       throw HTTPFailure(reason: .tls(transport.fault(ofOverdue: error.path)), message: "\(error)")
@@ -134,13 +135,13 @@ struct PreparedRequest: Sendable {
       guard Self.isToken(header.name), Self.isFieldValue(header.value.utf8) else {
         throw HTTPFailure(
           reason: .other,
-          message: "the header field \(Self.shown(header.name)) cannot be sent: it has characters that end a line")
+          message: "request failed: the header field \(Self.shown(header.name)) has characters that end a line")
       }
     }
     if let authorization = request.authorization {
       guard authorization.withBytes({ Self.isFieldValue($0) }) else {
         throw HTTPFailure(
-          reason: .other, message: "the authorization for \(endpoint.place) cannot be sent: it has control characters")
+          reason: .other, message: "request to \(endpoint.place) failed: the authorization has control characters")
       }
     }
     try Self.checkProxy(request.transport.proxy)
@@ -165,7 +166,7 @@ struct PreparedRequest: Sendable {
 
   /// The failure of a request whose task was cancelled.
   var cancellation: HTTPFailure {
-    HTTPFailure(reason: .cancelled, message: "the request to \(endpoint.place) was cancelled")
+    HTTPFailure(reason: .cancelled, message: "request to \(endpoint.place) cancelled")
   }
 
   private static func checkProxy(_ proxy: ProxySetting) throws(HTTPFailure) {
@@ -175,7 +176,7 @@ struct PreparedRequest: Sendable {
       url.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
     else {
       // The URL can hold a password: the message does not repeat it.
-      throw HTTPFailure(reason: .proxy, message: "the proxy is not given as http://HOST:PORT or https://HOST:PORT")
+      throw HTTPFailure(reason: .proxy, message: "the proxy is not of the form http://HOST:PORT or https://HOST:PORT")
     }
   }
 

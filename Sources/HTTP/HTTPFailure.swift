@@ -85,10 +85,14 @@ public struct HTTPFailure: Error, Hashable, Sendable {
   /// One sentence for people, without a full stop.
   public var message: String
 
+  /// A remedy for this very failure; nil if none is known here.
+  public var remedy: String?
+
   /// Makes a failure.
-  public init(reason: Reason, message: String) {
+  public init(reason: Reason, message: String, remedy: String? = nil) {
     self.reason = reason
     self.message = message
+    self.remedy = remedy
   }
 }
 
@@ -97,7 +101,7 @@ extension HTTPFailure {
   static func bodyTooLarge(_ limit: Int, at endpoint: Endpoint) -> HTTPFailure {
     HTTPFailure(
       reason: .bodyTooLarge(limit: limit),
-      message: "\(endpoint.place) sends content of more than \(limit) bytes: its answer is not taken")
+      message: "response from \(endpoint.place) too large: content of more than \(limit) bytes")
   }
 }
 

@@ -16,12 +16,11 @@ final class Transfer {
   private let headerLines: HeaderLines
   private var body: [UInt8] = []
   private var headerBytes = 0
-  /// Whether the empty line after the header fields was received.
-  private var isHeaderComplete = false
+  private var headers = ResponseHeaderLines()
   /// Whether a connection exists on which a TLS handshake can begin.
   private var hasBegunHandshake = false
   private var tlsVersion: String?
-  /// The limit at which a callback ended the transfer.
+  /// Why a callback ended the transfer: a limit, or a line that is not HTTP.
   private var exceeded: HTTPFailure.Reason?
   /// Whether a callback ended the transfer because the content is not wanted.
   private var hasDiscardedBody = false
@@ -78,16 +77,18 @@ final class Transfer {
 
   private func takeHeader(_ line: UnsafeRawBufferPointer) -> Bool {
     headerBytes += line.count
-    if line.starts(with: "HTTP/".utf8) { isHeaderComplete = false }
-    if line.allSatisfy({ $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\n") }) { isHeaderComplete = true }
     if headerBytes > prepared.limits.headerBytes {
       exceeded = .headersTooLarge
+      return false
+    }
+    guard headers.take(line, endsFinalResponse: isFinalResponse) else {
+      exceeded = .malformedResponse
       return false
     }
     if prepared.request.collectsCertificates, tlsVersion == nil, let version = ccurl_tls_version(easy) {
       tlsVersion = String(cString: version)
     }
-    if prepared.request.discardsBody, isHeaderComplete, isFinalResponse {
+    if prepared.request.discardsBody, headers.isComplete, isFinalResponse {
       hasDiscardedBody = true
       return false
     }
@@ -123,7 +124,7 @@ final class Transfer {
   func finish(_ code: CURLcode = CURLE_OK, cancelled: Bool = false) {
     if cancelled {
       completion(.failure(prepared.cancellation))
-    } else if isHeaderComplete, code == CURLE_OK || (hasDiscardedBody && code == CURLE_WRITE_ERROR) {
+    } else if headers.isComplete, code == CURLE_OK || (hasDiscardedBody && code == CURLE_WRITE_ERROR) {
       completion(.success(response()))
     } else {
       // libcurl accepts header fields that end early as a response without content.
@@ -143,22 +144,10 @@ final class Transfer {
     ccurl_get_string(easy, CURLINFO_PRIMARY_IP, &address)
     let remoteAddress = address.map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     return HTTPResponse(
-      status: status, headers: responseHeaders(), body: body, timings: timings(), remoteAddress: remoteAddress,
+      status: status, headers: HTTPHeaders(headers.fields), body: body, timings: timings(),
+      remoteAddress: remoteAddress,
       certificates: prepared.request.collectsCertificates ? CertificateSummary.chain(of: easy) : [],
       tlsVersion: tlsVersion)
-  }
-
-  /// The fields of the final response: libcurl keeps them apart from interim ones, trailers and those of a proxy.
-  private func responseHeaders() -> HTTPHeaders {
-    var fields: [HTTPHeader] = []
-    var previous: UnsafeMutablePointer<curl_header>?
-    while let header = curl_easy_nextheader(easy, UInt32(CURLH_HEADER), -1, previous) {
-      // libcurl leaves the end of the line in an empty value.
-      let value = String(cString: header.pointee.value).drop { $0.isWhitespace }
-      fields.append(HTTPHeader(String(cString: header.pointee.name), String(value)))
-      previous = header
-    }
-    return HTTPHeaders(fields)
   }
 
   private func timings() -> HTTPTimings {
@@ -196,7 +185,7 @@ struct TransferOptions {
     let name = curl_easy_option_by_id(refusal.option).map { String(cString: $0.pointee.name) } ?? "?"
     let why = String(cString: curl_easy_strerror(refusal.code))
     throw HTTPFailure(
-      reason: .other, message: "the request to \(endpoint.place) cannot be made: libcurl refuses \(name): \(why)")
+      reason: .other, message: "request to \(endpoint.place) failed: libcurl rejects \(name): \(why)")
   }
 
   /// Sets all options except the callbacks. The body, the client's key and `headerLines` must outlive the handle.
@@ -212,8 +201,8 @@ struct TransferOptions {
     let request = prepared.request
     set(CURLOPT_URL, prepared.endpoint.url)
     set(CURLOPT_PATH_AS_IS, 1)
-    set(CURLOPT_PROTOCOLS_STR, prepared.endpoint.isSecure ? "https" : "http")
-    set(CURLOPT_REDIR_PROTOCOLS_STR, "https")
+    set(CURLOPT_PROTOCOLS, Int(prepared.endpoint.isSecure ? CURLPROTO_HTTPS : CURLPROTO_HTTP))
+    set(CURLOPT_REDIR_PROTOCOLS, Int(CURLPROTO_HTTPS))
     set(CURLOPT_FOLLOWLOCATION, 0)
     set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
     set(CURLOPT_USERAGENT, prepared.userAgent)
@@ -240,8 +229,8 @@ struct TransferOptions {
       set(CURLOPT_MAXFILESIZE_LARGE, offset: curl_off_t(prepared.limits.bodyBytes))
     }
     set(CURLOPT_NOSIGNAL, 1)
-    // The end of a transfer does not wait for a name server.
-    set(CURLOPT_QUICK_EXIT, 1)
+    // The end of a transfer does not wait for a name server. libcurl before 7.87 always waits.
+    setIfKnown(CURLOPT_QUICK_EXIT, 1)
     set(CURLOPT_TCP_NODELAY, 1)
     set(CURLOPT_DNS_CACHE_TIMEOUT, 5)
     if prepared.request.collectsCertificates {
@@ -257,13 +246,13 @@ struct TransferOptions {
     // Without a shared cache, stored sessions are not used.
     set(CURLOPT_SSL_SESSIONID_CACHE, 0)
     if let authorities = prepared.files.authorities {
-      authorities.withBytes { set(CURLOPT_CAINFO_BLOB, blob: $0, copies: true) }
       // Otherwise libcurl would trust the system's CA certificates too.
-      setNull(CURLOPT_CAINFO)
-      setNull(CURLOPT_CAPATH)
-      set(CURLOPT_CA_CACHE_TIMEOUT, 0)
+      set(CURLOPT_CAINFO, authorities.file)
+      set(CURLOPT_CAPATH, authorities.directory)
+      // libcurl before 7.87 keeps no CA certificates for later connections.
+      setIfKnown(CURLOPT_CA_CACHE_TIMEOUT, 0)
     } else {
-      prepared.authorities.apply(prepared.authoritiesPart, to: &self, easy)
+      prepared.authorities.apply(prepared.authoritiesPart, to: &self)
     }
     if let certificate = prepared.files.certificate, let key = prepared.files.key {
       certificate.withBytes { set(CURLOPT_SSLCERT_BLOB, blob: $0, copies: true) }
@@ -277,6 +266,12 @@ struct TransferOptions {
 
   mutating func set(_ option: CURLoption, _ value: Int) {
     note(ccurl_set_long(easy, option, value), option)
+  }
+
+  /// Sets an option that older versions of libcurl lack and do not need.
+  private mutating func setIfKnown(_ option: CURLoption, _ value: Int) {
+    let code = ccurl_set_long(easy, option, value)
+    if code != CURLE_UNKNOWN_OPTION { note(code, option) }
   }
 
   mutating func set(_ option: CURLoption, offset value: curl_off_t) {

@@ -7,7 +7,7 @@ struct TransferDiagnosis {
   let code: CURLcode
   let easy: UnsafeMutableRawPointer
   let prepared: PreparedRequest
-  /// The limit at which this client ended the transfer.
+  /// Why this client ended the transfer.
   let exceeded: HTTPFailure.Reason?
   /// Whether a TLS handshake has begun.
   let hasBegunHandshake: Bool
@@ -18,21 +18,24 @@ struct TransferDiagnosis {
   /// The failure to report.
   var failure: HTTPFailure {
     let place = prepared.endpoint.place
+    if exceeded == .malformedResponse {
+      return HTTPFailure(
+        reason: .malformedResponse, message: "what \(place) sends is not a proper HTTP answer: a malformed header line")
+    }
     if let exceeded { return excess(exceeded) }
     if connectCode >= 300 {
       return HTTPFailure(
-        reason: .proxy, message: "the proxy refused to connect to \(place): it answered with status \(connectCode)")
+        reason: .proxy, message: "connection to \(place) failed: the proxy answered with status \(connectCode)")
     }
     switch code {
     case CURLE_COULDNT_RESOLVE_HOST:
       return HTTPFailure(
-        reason: .nameResolution,
-        message:
-          "the name \(prepared.endpoint.host) cannot be resolved (port \(prepared.endpoint.port) was to be asked)")
+        reason: .nameResolution, message: "connection to \(place) failed: DNS resolution found no address")
     case CURLE_COULDNT_RESOLVE_PROXY:
-      return HTTPFailure(reason: .proxy, message: "the proxy's name cannot be resolved on the way to \(place)")
+      return HTTPFailure(
+        reason: .proxy, message: "connection to \(place) failed: DNS resolution found no address of the proxy")
     case CURLE_PROXY:
-      return HTTPFailure(reason: .proxy, message: "the proxy did not connect to \(place): \(words)")
+      return HTTPFailure(reason: .proxy, message: "connection to \(place) failed at the proxy: \(words)")
     case CURLE_COULDNT_CONNECT: return connection
     case CURLE_OPERATION_TIMEDOUT: return timeout(stage)
     case CURLE_FILESIZE_EXCEEDED: return excess(.bodyTooLarge(limit: prepared.limits.bodyBytes))
@@ -40,18 +43,18 @@ struct TransferDiagnosis {
     case CURLE_OUT_OF_MEMORY where isReadingHeaders, ccurl_too_large: return excess(.headersTooLarge)
     case CURLE_PARTIAL_FILE: return truncated
     case CURLE_GOT_NOTHING:
-      return HTTPFailure(reason: .connectionFailed, message: "\(place) closed the connection without an answer")
+      return HTTPFailure(reason: .connectionFailed, message: "\(place) closed the connection without a response")
     case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL, CURLE_BAD_FUNCTION_ARGUMENT, CURLE_BAD_CONTENT_ENCODING:
       return HTTPFailure(
-        reason: .malformedResponse, message: "what \(place) sends is not a proper HTTP answer: \(words)")
+        reason: .malformedResponse, message: "malformed HTTP response from \(place): \(words)")
     case CURLE_URL_MALFORMAT:
-      return HTTPFailure(reason: .invalidURL, message: "the URL for \(place) cannot be used: \(words)")
+      return HTTPFailure(reason: .invalidURL, message: "invalid URL for \(place): \(words)")
     default: break
     }
     if let fault = TLSDiagnosis(self).failure { return fault }
     switch code {
     case CURLE_RECV_ERROR, CURLE_SEND_ERROR: return broken
-    default: return HTTPFailure(reason: .other, message: "the request to \(place) failed: \(words)")
+    default: return HTTPFailure(reason: .other, message: "request to \(place) failed: \(words)")
     }
   }
 
@@ -104,34 +107,36 @@ struct TransferDiagnosis {
     let place = prepared.endpoint.place
     let what =
       switch stage {
-      case .nameLookup:
-        "looking up the name \(prepared.endpoint.host) took too long (port \(prepared.endpoint.port) was to be asked)"
-      case .proxy: "the proxy on the way to \(place) did not connect to it in time"
-      case .connect: "connecting to \(place) took too long"
-      case .tls: "the TLS handshake with \(place) took too long"
-      case .response: "\(place) did not answer in time"
-      case .body: "\(place) did not finish its answer in time (\(bodyBytes) bytes of content had come)"
+      case .nameLookup: "DNS resolution did not end"
+      case .proxy: "the proxy did not connect"
+      case .connect: "no connection"
+      case .tls: "the TLS handshake did not end"
+      case .response: "no response"
+      case .body: "the response did not end, after \(bodyBytes) bytes of content"
       }
     let seconds = offset(CURLINFO_TOTAL_TIME_T) / 1_000_000
     let tenths = offset(CURLINFO_TOTAL_TIME_T) / 100_000 % 10
-    return HTTPFailure(reason: .timeout(stage: stage), message: "\(what): given up after \(seconds).\(tenths) s")
+    return HTTPFailure(
+      reason: .timeout(stage: stage), message: "request to \(place) timed out after \(seconds).\(tenths) s: \(what)")
   }
 
   /// The failure of a connection attempt.
   private var connection: HTTPFailure {
     let place = prepared.endpoint.place
     // libcurl names the host that it tried to reach. Another host than the server is a proxy.
-    let target = "Failed to connect to \(prepared.endpoint.host) port \(prepared.endpoint.port) "
-    if text.hasPrefix("Failed to connect to "), !text.lowercased().hasPrefix(target.lowercased()) {
-      return HTTPFailure(reason: .proxy, message: "the proxy on the way to \(place) cannot be reached: \(systemWords)")
+    let target = "Failed to connect to \(prepared.endpoint.host) port \(prepared.endpoint.port)".lowercased()
+    let text = text.lowercased()
+    // After the port, libcurl 7.76 has a colon and newer versions have a space.
+    let isServer = text.hasPrefix(target) && text.dropFirst(target.count).first.map { " :".contains($0) } != false
+    if text.hasPrefix("failed to connect to "), !isServer {
+      return HTTPFailure(reason: .proxy, message: "connection to \(place) failed at the proxy: \(systemWords)")
     }
     switch systemError {
     case ECONNREFUSED:
-      return HTTPFailure(
-        reason: .connectionRefused, message: "\(place)\(address) refused the connection: nothing listens there")
+      return HTTPFailure(reason: .connectionRefused, message: "connection to \(place)\(address) refused")
     case ETIMEDOUT: return timeout(.connect)
     default:
-      return HTTPFailure(reason: .connectionFailed, message: "cannot connect to \(place)\(address): \(systemWords)")
+      return HTTPFailure(reason: .connectionFailed, message: "connection to \(place)\(address) failed: \(systemWords)")
     }
   }
 
@@ -140,20 +145,19 @@ struct TransferDiagnosis {
     let place = prepared.endpoint.place
     if text.contains("chunk") || text.contains("hexadecimal") {
       return HTTPFailure(
-        reason: .malformedResponse, message: "what \(place) sends is not a proper HTTP answer: \(words)")
+        reason: .malformedResponse, message: "malformed HTTP response from \(place): \(words)")
     }
     if bodyBytes > 0 { return truncated }
     return HTTPFailure(
       reason: .connectionFailed,
-      message: "the connection to \(place)\(address) broke before the answer was there: \(systemWords)")
+      message: "connection to \(place)\(address) broke before the response: \(systemWords)")
   }
 
   private var truncated: HTTPFailure {
     HTTPFailure(
       reason: .truncatedBody,
       message:
-        "\(prepared.endpoint.place) ended the connection in the middle of its answer, "
-        + "after \(bodyBytes) bytes of content"
+        "incomplete response from \(prepared.endpoint.place): the connection ended after \(bodyBytes) bytes of content"
     )
   }
 
@@ -161,8 +165,8 @@ struct TransferDiagnosis {
     if case .bodyTooLarge(let limit) = reason { return .bodyTooLarge(limit, at: prepared.endpoint) }
     return HTTPFailure(
       reason: reason,
-      message: "\(prepared.endpoint.place) sends more than \(prepared.limits.headerBytes) bytes of header fields: "
-        + "its answer is not taken")
+      message: "response from \(prepared.endpoint.place) too large: more than \(prepared.limits.headerBytes) bytes of "
+        + "header fields")
   }
 
   /// The remote address in parentheses, unless the host is an address itself.
@@ -214,17 +218,17 @@ struct TLSDiagnosis {
     switch transfer.code {
     case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_ISSUER_ERROR: return certificate
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-      return made(.pinMismatch, "the public key of \(place) is not the pinned one")
+      return made(.pinMismatch, "certificate of \(place) rejected: its public key is not the pinned one")
     case CURLE_SSL_CACERT_BADFILE:
       return made(
         .caFileUnreadable,
-        "the ca_file \(settings.caFile ?? "of the system") holds no certificate that can be used (PEM is wanted)")
+        "the ca_file \(settings.caFile ?? "of the system") holds no certificate in PEM format")
     case CURLE_SSL_CERTPROBLEM:
       return made(
         .clientCertificateUnusable,
-        "the client certificate \(settings.clientCertificateFile ?? "") or its key cannot be used: \(transfer.words)")
+        "the client certificate \(settings.clientCertificateFile ?? "") or its key is unusable: \(transfer.words)")
     case CURLE_SSL_CLIENTCERT:
-      return made(.clientCertificateRequired, "\(place) wants a client certificate")
+      return made(.clientCertificateRequired, "\(place) requires a client certificate")
     case CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CIPHER, CURLE_USE_SSL_FAILED, CURLE_RECV_ERROR, CURLE_SEND_ERROR:
       return handshake
     default: return nil
@@ -236,24 +240,24 @@ struct TLSDiagnosis {
     switch transfer.verifyResult {
     case X509_V_OK, X509_V_ERR_UNSPECIFIED, X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_EMAIL_MISMATCH,
       X509_V_ERR_IP_ADDRESS_MISMATCH:
-      return made(.hostNameMismatch, "the certificate of \(place) is for other names: \(transfer.words)")
+      return made(.hostNameMismatch, "certificate of \(place) is for other names: \(transfer.words)")
     case X509_V_ERR_CERT_NOT_YET_VALID:
-      return made(.notYetValid, "the certificate of \(place) is not valid yet (or the clock of this host is slow)")
+      return made(.notYetValid, "certificate of \(place) rejected: it is not valid yet, or this host's clock is slow")
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      return made(.expired, "the certificate of \(place) has expired (or the clock of this host is fast)")
+      return made(.expired, "certificate of \(place) rejected: it has expired, or this host's clock is fast")
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-      return made(.selfSigned, "the certificate of \(place) is self-signed and not among \(trusted)")
+      return made(.selfSigned, "certificate of \(place) rejected: it is self-signed and not in \(trusted)")
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
       X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
       X509_V_ERR_NO_ISSUER_PUBLIC_KEY, X509_V_ERR_CERT_UNTRUSTED:
-      return made(.unknownAuthority, "the certificate of \(place) comes from an authority that is not among \(trusted)")
+      return made(.unknownAuthority, "certificate of \(place) rejected: its CA certificate is not in \(trusted)")
     default:
-      return made(.other, "the certificate of \(place) is not accepted: \(transfer.words)")
+      return made(.other, "certificate of \(place) rejected: \(transfer.words)")
     }
   }
 
   private var trusted: String {
-    settings.caFile.map { "those in \($0)" } ?? "those that this system trusts (set ca_file for a private one)"
+    settings.caFile ?? "the system's trust store"
   }
 
   /// Another failure of the handshake, or an alert after it: TLS 1.3 servers reject a client certificate only then.
@@ -265,8 +269,8 @@ struct TLSDiagnosis {
       "alert certificate expired", "alert unsupported certificate", "alert certificate revoked")
     {
       let what =
-        settings.clientCertificateFile.map { "does not accept the client certificate \($0)" }
-        ?? "wants a client certificate"
+        settings.clientCertificateFile.map { "rejected the client certificate \($0)" }
+        ?? "requires a client certificate"
       return made(.clientCertificateRequired, "\(place) \(what)")
     }
     guard !transfer.isHandshakeDone else { return nil }
@@ -274,21 +278,21 @@ struct TLSDiagnosis {
       // Before TLS 1.3, servers have no more exact alert for a missing client certificate.
       let hint =
         settings.clientCertificateFile == nil
-        ? "it may want a client certificate" : "it may not accept the client certificate"
-      return made(.other, "\(place) refused the TLS handshake: \(hint), or there is no cipher that both know")
+        ? "it may require a client certificate" : "it may not accept the client certificate"
+      return made(.other, "TLS handshake rejected by \(place): \(hint), or there is no common cipher")
     }
     if says("wrong version number", "packet length too long", "http request", "unknown protocol") {
-      return made(.other, "\(place) does not speak TLS: is it an http port?")
+      return made(.other, "TLS handshake with \(place) failed: the port does not use TLS")
     }
     if says("protocol version", "unsupported protocol") {
-      return made(.protocolVersion, "\(place) offers no TLS 1.2 or newer")
+      return made(.protocolVersion, "TLS handshake with \(place) failed: the server supports no TLS 1.2 or newer")
     }
     if transfer.systemError == ECONNRESET
       || says("unexpected eof", "SSL_ERROR_SYSCALL", "Connection reset", "Broken pipe")
     {
-      return HTTPFailure(reason: .connectionFailed, message: "\(place) broke the connection during the TLS handshake")
+      return HTTPFailure(reason: .connectionFailed, message: "TLS handshake with \(place) failed: the connection broke")
     }
-    return made(.other, "the TLS handshake with \(place) failed: \(transfer.words)")
+    return made(.other, "TLS handshake with \(place) failed: \(transfer.words)")
   }
 
   private func made(_ fault: HTTPFailure.TLSFault, _ message: String) -> HTTPFailure {

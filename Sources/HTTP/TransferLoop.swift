@@ -41,6 +41,9 @@ final class TransferLoop: Sendable {
 
   private let inbox = Mutex(Inbox())
 
+  /// The CA certificates of the connections. They are dropped with the connections.
+  let authorities = AuthoritiesFiles()
+
   /// The result of libcurl's global initialization, once per process.
   private static let globalResult = ccurl_global_init()
 
@@ -136,6 +139,7 @@ final class TransferLoop: Sendable {
     inbox.withLock { $0.waker = Waker(multi: multi) }
     drive(multi)
     curl_multi_cleanup(multi)
+    authorities.removeAll()
     ccurl_return_free_memory()
   }
 

@@ -37,6 +37,25 @@ public struct TransportSettings: Hashable, Sendable {
 }
 
 extension TransportSettings {
+  /// The options of curl(1) for the same connection. A user and a password of the proxy are left out.
+  package var curlOptions: [String] {
+    var options: [String] = []
+    if let caFile { options += ["--cacert", caFile] }
+    if let clientCertificateFile { options += ["--cert", clientCertificateFile] }
+    if let clientKeyFile { options += ["--key", clientKeyFile] }
+    if let pinnedPublicKey { options += ["--pinnedpubkey", pinnedPublicKey] }
+    switch proxy {
+    case .environment: break
+    case .none: options += ["--noproxy", "*"]
+    case .url(let url):
+      let scheme = url.prefix { $0 != "/" } + "//"
+      // A password can hold any character; host and port follow the last @.
+      let place = url.dropFirst(scheme.count).split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+      options += ["--proxy", "\(scheme)\(place.prefix { $0 != "/" })"]
+    }
+    return options
+  }
+
   /// The lane of ``FileCalls`` that reads its files; nil if it names none.
   package var fileLane: String? {
     let paths = [caFile, clientCertificateFile, clientKeyFile].compactMap(\.self)
@@ -70,25 +89,26 @@ public enum ProxySetting: Hashable, Sendable {
 /// libcurl gets contents instead of names, so that it uses exactly what was checked. It distinguishes connections by
 /// the contents, so that a changed `caFile` needs a new connection.
 struct TransportFiles: Sendable {
-  let authorities: Secret?
+  let authorities: AuthoritiesFile?
   let certificate: Secret?
   let key: Secret?
 
   /// No files: the system's CA certificates, and no client certificate.
   static let none = TransportFiles(authorities: nil, certificate: nil, key: nil)
 
-  private init(authorities: Secret?, certificate: Secret?, key: Secret?) {
+  private init(authorities: AuthoritiesFile?, certificate: Secret?, key: Secret?) {
     self.authorities = authorities
     self.certificate = certificate
     self.key = key
   }
 
-  init(_ settings: TransportSettings) throws(HTTPFailure) {
+  init(_ settings: TransportSettings, _ kept: AuthoritiesFiles) throws(HTTPFailure) {
     let rules = settings.fileRules
     let keyFile = settings.clientKeyFile
-    authorities = try Self.read(settings.caFile, "ca_file", .caFileUnreadable) { path throws(FileRefusal) in
+    let contents = try Self.read(settings.caFile, "ca_file", .caFileUnreadable) { path throws(FileRefusal) in
       try PEMFile.readAuthorities(path, rules: rules)
     }
+    authorities = if let contents { try kept.file(of: contents) } else { nil }
     certificate = try Self.read(
       settings.clientCertificateFile, "client certificate",
       keyFile == nil ? .clientKeyUnusable : .clientCertificateUnusable
@@ -107,7 +127,8 @@ struct TransportFiles: Sendable {
   ) throws(HTTPFailure) -> Secret? {
     guard let path else { return nil }
     do throws(FileRefusal) { return try body(path) } catch {
-      throw HTTPFailure(reason: .tls(fault), message: "the \(role) \(error)")
+      throw HTTPFailure(
+        reason: .tls(fault), message: "the \(role) '\(error.path.printable)' \(error.problem)", remedy: error.remedy)
     }
   }
 }
@@ -129,13 +150,11 @@ struct SystemAuthorities: Sendable {
   }
 
   /// Sets libcurl's options.
-  func apply(_ part: Part, to options: inout TransferOptions, _ easy: UnsafeMutableRawPointer) {
+  func apply(_ part: Part, to options: inout TransferOptions) {
     if let directory { options.set(CURLOPT_CAPATH, directory) }
     if let bundle { options.set(CURLOPT_CAINFO, bundle) }
     guard part == .directory else { return }
-    var path: UnsafePointer<CChar>?
-    ccurl_get_string(easy, CURLINFO_CAPATH, &path)
     // A libcurl without a directory uses its bundle, or its TLS library's own store.
-    if directory != nil || path != nil { options.setNull(CURLOPT_CAINFO) }
+    if directory != nil || ccurl_loaded()?.pointee.capath != nil { options.setNull(CURLOPT_CAINFO) }
   }
 }

@@ -28,6 +28,9 @@ struct ClientAssertion {
         Self.isValid(assertion.signature, for: assertion.signingInput, key: $0, algorithm: algorithm)
       })
     else { throw Invalid(reason: "signature") }
+    if state.settings.requiresCertificateThumbprint {
+      guard Self.names(assertion.header, oneOf: client.certificates) else { throw Invalid(reason: "x5t") }
+    }
     let audiences = CompactJWT.audiences(of: claims)
     let accepted = [state.issuer] + Discovery(state: state).tokenEndpoints
     guard audiences.contains(where: accepted.contains) else { throw Invalid(reason: "aud") }
@@ -46,9 +49,25 @@ struct ClientAssertion {
   /// What of an assertion goes into the log of requests.
   static func summary(of assertion: CompactJWT) -> [String: String] {
     var summary: [String: String] = [:]
-    for name in ["alg", "kid"] { summary[name] = assertion.header[name]?.string }
+    for name in ["alg", "kid", "x5t", "x5t#S256"] { summary[name] = assertion.header[name]?.string }
     summary["aud"] = CompactJWT.audiences(of: assertion.claims).joined(separator: " ")
     return summary
+  }
+
+  /// Whether a header names one of these certificates by each thumbprint that it has (RFC 7515, 4.1.7 and 4.1.8).
+  private static func names(_ header: JSON, oneOf certificates: [String]) -> Bool {
+    let (sha1, sha256) = (header["x5t"]?.string, header["x5t#S256"]?.string)
+    guard sha1 != nil || sha256 != nil else { return false }
+    return certificates.contains { pem in
+      guard let certificate = try? Certificate(pemEncoded: pem) else { return false }
+      var serializer = DER.Serializer()
+      guard (try? serializer.serialize(certificate)) != nil else { return false }
+      let names = (
+        Base64URL.encode(Insecure.SHA1.hash(data: serializer.serializedBytes)),
+        Base64URL.encode(SHA256.hash(data: serializer.serializedBytes))
+      )
+      return sha1 ?? names.0 == names.0 && sha256 ?? names.1 == names.1
+    }
   }
 
   private static func isValid(_ signature: [UInt8], for input: [UInt8], key pem: String, algorithm: String) -> Bool {

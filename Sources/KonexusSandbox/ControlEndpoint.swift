@@ -35,6 +35,11 @@ struct ControlEndpoint: Sendable {
     POST   /silent?seconds=5          leave attempts to connect without an answer
     POST   /up                        accept connections again
     POST   /client-certificate?name=  a certificate of the sandbox's CA for a client, and its key, in PEM
+    POST   /access-token-issuer?name=http://adfs/trust  tokens have this iss, which the document announces (AD FS)
+    POST   /discovery-path?path=/metadata  the discovery document is at this path alone
+    POST   /hidden-metadata?names=introspection_endpoint,revocation_endpoint  the document lacks these members
+    POST   /introspection-client?id=api    the only client that can introspect; the body is its secret
+    POST   /x5t?on=true               client assertions must name a certificate (Entra ID, AD FS), the body in PEM
     A fault: {"kind": "status", "status": 503, "at": ["token"], "requests": 3, "seconds": 10}
     Kinds: \(Fault.Kind.names.joined(separator: ", "))
     Servers as they are in practice, each for one request:
@@ -136,7 +141,7 @@ struct ControlEndpoint: Sendable {
       let seconds = query?["seconds"] == nil ? nil : try seconds(query, atLeast: 0)
       try await doors.close(for: seconds, silently: action == "POST /silent")
     case "POST /up": try await doors.open()
-    default: throw SandboxError("there is no '\(action)'; there are:\n" + Self.help)
+    default: try performForServers(action, query: query, body: body)
     }
     return "done"
   }
@@ -148,7 +153,7 @@ struct ControlEndpoint: Sendable {
     }
   }
 
-  private func isOn(_ query: FormBody?) throws -> Bool {
+  func isOn(_ query: FormBody?) throws -> Bool {
     guard let isOn = (query?["on"]).flatMap(Bool.init) else { throw SandboxError("give ?on=true or ?on=false") }
     return isOn
   }

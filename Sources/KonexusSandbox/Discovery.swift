@@ -49,6 +49,8 @@ struct Discovery {
         "introspection_endpoint": .string(aliases + settings.introspectionPath),
       ]
     }
+    if let issuer = settings.accessTokenIssuer { document["access_token_issuer"] = .string(issuer) }
+    document.remove(settings.hiddenMetadata)
     return .json(document, headers: caching(settings.discoveryCacheControl))
   }
 

@@ -17,7 +17,7 @@ public struct RequestRecord: Sendable, Hashable, Codable {
   public var authentication: String?
   /// The form fields of the request, but for the client's secret and assertion and the tokens.
   public var parameters: [String: [String]] = [:]
-  /// `alg`, `kid` and `aud` of the client assertion, as far as it has them; nil without one.
+  /// `alg`, `kid`, `x5t`, `x5t#S256` and `aud` of the client assertion, as far as it has them; nil without one.
   public var assertion: [String: String]?
   /// Whether the client proved a certificate when the TLS connection was made.
   public var showsCertificate = false

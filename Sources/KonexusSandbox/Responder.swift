@@ -43,13 +43,18 @@ struct Responder: Sendable {
 
   /// The endpoint of a path, and the path without the issuer's.
   private func route(_ path: String) -> (endpoint: SandboxEndpoint, path: String) {
+    let settings = state.settings
+    if let discovery = settings.discoveryPath {
+      let usual = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]
+      if path == discovery { return (.discovery, path) }
+      if path.hasPrefix(usual[0]) || path.hasSuffix(usual[1]) { return (.other, path) }
+    }
     let base = state.issuerPath.hasSuffix("/") ? String(state.issuerPath.dropLast()) : state.issuerPath
     // RFC 8414, section 3.1: the well-known part comes before the issuer's path.
     if path == "/.well-known/oauth-authorization-server" + base { return (.discovery, path) }
     if path.hasPrefix("/api/") { return (ResourceServer.endpoint(of: path), path) }
     guard path.hasPrefix(base) else { return (.other, path) }
     let local = String(path.dropFirst(base.count))
-    let settings = state.settings
     switch local {
     case "/.well-known/openid-configuration": return (.discovery, local)
     case settings.keySetPath: return (.jwks, local)

@@ -48,6 +48,18 @@ public struct SandboxSettings: Sendable {
   /// How the API learns keys.
   public var apiKeyCache = APIKeyCache.none
 
+  /// The `iss` of tokens, which the discovery document announces as `access_token_issuer`, as AD FS does.
+  /// nil: the issuer.
+  public var accessTokenIssuer: String?
+  /// The path of the only discovery document, such as `/metadata`; nil: the usual two.
+  public var discoveryPath: String?
+  /// Members that the discovery document lacks, though the server has what they name.
+  public var hiddenMetadata: [String] = []
+  /// The only client that can introspect tokens, as IdentityServer lets only APIs do it; nil: each client can.
+  public var introspectionClient: String?
+  /// Whether a client assertion must name one of the client's certificates by `x5t` or `x5t#S256`, as for Entra ID.
+  public var requiresCertificateThumbprint = false
+
   /// The settings of Konexus' servers.
   public init() {}
 

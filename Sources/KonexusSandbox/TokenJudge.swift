@@ -22,7 +22,8 @@ struct TokenJudge {
       try checkSignature(of: token)
       claims = token.claims
     }
-    guard claims["iss"]?.string == state.issuer else { throw Invalid(reason: "issuer") }
+    let issuer = state.settings.accessTokenIssuer ?? state.issuer
+    guard claims["iss"]?.string == issuer else { throw Invalid(reason: "issuer") }
     let now = state.now
     guard let end = CompactJWT.time(claims, "exp") else { throw Invalid(reason: "noExpiry") }
     guard end > now else { throw Invalid(reason: "expired") }

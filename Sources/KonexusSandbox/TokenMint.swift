@@ -54,7 +54,7 @@ struct TokenMint {
   {
     let now = Int64((ServerClock.unixTime + settings.clockSkew).rounded(.down))
     return [
-      "iss": .string(state.issuer), "nbf": .integer(now), "iat": .integer(now),
+      "iss": .string(settings.accessTokenIssuer ?? state.issuer), "nbf": .integer(now), "iat": .integer(now),
       "exp": .integer(now + settings.lifetime),
       "aud": audiences.count == 1 ? .string(audiences[0]) : .array(audiences.map { .string($0) }),
       "scope": settings.scopeForm == .array

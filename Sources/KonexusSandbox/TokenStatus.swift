@@ -6,6 +6,10 @@ struct TokenStatus {
     switch asked(request) {
     case .failure(let refused): return refused.answer
     case .success(let (token, proven)):
+      // IdentityServer rejects a client that is no API with 401 and an empty body.
+      if let only = state.settings.introspectionClient, proven.client.id != only {
+        return Answer(status: 401, refusal: "not the client that introspects")
+      }
       var answer = Answer.json(report(on: token), headers: Answer.noStore)
       answer.authentication = proven.method
       return answer

@@ -44,7 +44,7 @@ public enum AccessTokenVerifier {
     throw VerificationFailure(
       .signature,
       "the token's signature (\(header.algorithm.rawValue)) is not that of \(named): "
-        + "it was altered or signed by someone else"
+        + "it was changed, or signed with another key"
     )
   }
 }

@@ -38,6 +38,8 @@ struct Attempt {
 
 /// A step of an attempt, for a person who watches it by `konexus-tokend check`. It holds no secret and no token.
 public enum AcquisitionStep: Sendable {
+  /// A request to this URL was sent.
+  case requested(url: String)
   /// The server responded to a request for one of its documents, with any status.
   case fetched(Document)
   /// The discovery document is valid.

@@ -16,17 +16,17 @@ struct AuthenticatedForm {
   /// - Parameter unixTime: The present, by the server's clock if known: the server checks the age of an assertion.
   /// - Throws: `credentials` if the client authentication is impossible.
   init(
-    _ fields: [(String, FormValue)], of request: TokenRequest, by clientAuthentication: ClientAuthentication,
+    _ fields: [(String, FormValue)], of client: AuthenticatedClient, by clientAuthentication: ClientAuthentication,
     at metadata: ServerMetadata,
     unixTime: Double
   ) throws(AcquisitionFailure) {
     var fields = fields
-    let credentials = request.credentials
+    let credentials = client.credentials
     sensitive = credentials.secrets.compactMap { $0 }
     let secret =
       credentials.secrets.indices.contains(clientAuthentication.secretIndex)
       ? credentials.secrets[clientAuthentication.secretIndex] : nil
-    let id: (String, FormValue) = ("client_id", .text(request.clientID))
+    let id: (String, FormValue) = ("client_id", .text(client.id))
     switch clientAuthentication.method {
     case .post, .auto:
       guard let secret else { throw Self.missing("client secret") }
@@ -34,7 +34,7 @@ struct AuthenticatedForm {
     case .basic:
       guard let secret else { throw Self.missing("client secret") }
       let value = BasicCredentials.authorization(
-        clientID: request.clientID, secret: secret, encoding: clientAuthentication.encoding ?? .rfc6749)
+        clientID: client.id, secret: secret, encoding: clientAuthentication.encoding ?? .rfc6749)
       authorization = value
       sensitive.append(value.withBytes { Secret($0.dropFirst("Basic ".utf8.count)) })
     case .privateKeyJWT:
@@ -47,7 +47,7 @@ struct AuthenticatedForm {
       let assertion: Secret
       do throws(ClientAssertionFailure) {
         assertion = try key.signing(byOneOf: metadata.tokenEndpointAuthSigningAlgValuesSupported)
-          .assertion(clientID: request.clientID, audience: audience, unixTime: unixTime)
+          .assertion(clientID: client.id, audience: audience, unixTime: unixTime)
       } catch {
         throw AcquisitionFailure(.credentials, error.message)
       }

@@ -8,6 +8,7 @@ public actor AuthorizationServer {
   /// The server's issuer identifier, as configured.
   public nonisolated let issuer: String
 
+  private let locations: ServerLocations
   private let server: ServerConnection
   private let executor: (any TaskExecutor)?
   private let metadata = DocumentCache<ServerMetadata>()
@@ -18,13 +19,15 @@ public actor AuthorizationServer {
   /// Makes a server without cached documents.
   ///
   /// - Parameters:
+  ///   - locations: The addresses that replace those of the discovery document.
   ///   - executor: Runs the tasks that the server starts itself.
   ///   - observe: Receives each step of an attempt, in order.
   public init(
-    issuer: String, transport: TransportSettings, http: HTTPClient, executor: (any TaskExecutor)? = nil,
-    observe: (@Sendable (AcquisitionStep) -> Void)? = nil
+    issuer: String, locations: ServerLocations = ServerLocations(), transport: TransportSettings, http: HTTPClient,
+    executor: (any TaskExecutor)? = nil, observe: (@Sendable (AcquisitionStep) -> Void)? = nil
   ) {
     self.issuer = issuer
+    self.locations = locations
     self.executor = executor
     server = ServerConnection(issuer: issuer, transport: transport, http: http, observe: observe)
   }
@@ -47,7 +50,7 @@ public actor AuthorizationServer {
     let answer: TokenAnswer
     let metadata: ServerMetadata
     do throws(AcquisitionFailure) { (answer, metadata) = try await requestToken(request, attempt) } catch {
-      throw error.without(request.sensitive)
+      throw server.located(error).without(request.sensitive)
     }
     do throws(AcquisitionFailure) {
       var token =
@@ -59,7 +62,10 @@ public actor AuthorizationServer {
       token.context.readAt = documentsReadAt
       return token
     } catch {
-      throw error.without(request.sensitive + [answer.response.accessToken])
+      let token = answer.response.accessToken
+      let advice =
+        error.code == .wrongIssuer ? SettingAdvice.accessTokenIssuer(of: token, announcedBy: metadata) : nil
+      throw server.located(error.adding(advice)).without(request.sensitive + [token])
     }
   }
 
@@ -85,7 +91,11 @@ public actor AuthorizationServer {
   /// - Throws: `AcquisitionFailure` if they cannot be read in time.
   public func fetchKeys(timeout: Duration = .seconds(10)) async throws(AcquisitionFailure) -> KeySet {
     let attempt = Attempt(timeout: timeout, at: Moment.now().boot)
-    return try await fetchKeys(try await fetchMetadata(attempt, longest: nil), attempt, longest: nil).keys
+    do throws(AcquisitionFailure) {
+      return try await fetchKeys(try await fetchMetadata(attempt, longest: nil), attempt, longest: nil).keys
+    } catch {
+      throw server.located(error)
+    }
   }
 
   /// Requests a token, if necessary at an endpoint that has moved.
@@ -151,12 +161,13 @@ public actor AuthorizationServer {
     _ attempt: Attempt, longest: Duration?
   ) async throws(AcquisitionFailure) -> ServerMetadata {
     var firstFailure: AcquisitionFailure?
-    for location in ServerMetadata.locations(of: issuer) {
+    for location in locations.discovery.map({ [$0] }) ?? ServerMetadata.locations(of: issuer) {
       do {
         let response = try await server.get(
           location, "discovery", timeout: try attempt.allowance(at: Moment.now().boot, longest: longest),
           collectsCertificates: server.observe != nil)
-        let parsed = try ServerMetadata(parsing: response.body, issuer: issuer)
+        let parsed = try ServerMetadata(
+          parsing: response.body, issuer: issuer, locations: locations, at: location)
         let now = Moment.now().boot
         // A document without keys serves some tokens, but must not replace one with keys.
         if parsed.jwksURI != nil || metadata.cached?.value.jwksURI == nil {
@@ -175,7 +186,9 @@ public actor AuthorizationServer {
         firstFailure = firstFailure ?? error
       }
     }
-    throw firstFailure ?? AcquisitionFailure(.discoveryIncomplete, "\(issuer) has no discovery document")
+    let failure = firstFailure ?? AcquisitionFailure(.discoveryIncomplete, "\(issuer) has no discovery document")
+    throw failure.adding(
+      locations.discovery == nil && failure.code == .documentRejected ? SettingAdvice.discovery : nil)
   }
 
   private func currentKeys(_ metadata: ServerMetadata, _ attempt: Attempt) async throws(AcquisitionFailure) -> KeySet {

@@ -54,12 +54,14 @@ extension AccessTokenPolicy {
   }
 
   private func checkIssuer(_ issuer: String) throws(VerificationFailure) {
-    guard issuer.isExactly(self.issuer) else {
+    let expected = accessTokenIssuer ?? self.issuer
+    guard issuer.isExactly(expected) else {
+      let setting = accessTokenIssuer == nil ? "issuer" : "access_token_issuer"
       throw VerificationFailure(
         .issuer,
-        "the token's issuer is \(issuer.quotedForMessage), not \(self.issuer.quotedForMessage): "
+        "the token's issuer is \(issuer.quotedForMessage), not \(expected.quotedForMessage): "
           + "they must be the same to the letter; "
-          + "compare `issuer` in the configuration with the server's discovery document"
+          + "compare `\(setting)` in the configuration with the server's discovery document"
       )
     }
   }
@@ -101,7 +103,7 @@ extension AccessTokenPolicy {
     throw VerificationFailure(
       .scope(missing: missing),
       "the token lacks the scope \(missing.listedForMessage); granted is \(granted.listedForMessage): "
-        + "have the client be allowed that scope at the server, or take it out of `scope`")
+        + "allow the client that scope at the server, or remove it from `scope`")
   }
 
   private func checkTimes(

@@ -10,6 +10,8 @@ public struct ClientAssertionKey: Sendable {
   public private(set) var algorithm: SignatureAlgorithm
   /// The `kid` of the assertions, if the server knows the key by one.
   public let keyID: String?
+  /// The certificate of the key, if the server knows the key by one.
+  private let certificate: Certificate?
   private let key: PrivateKey
   /// Whether the settings name the algorithm. Then the server's metadata does not count.
   private let isChosen: Bool
@@ -21,9 +23,11 @@ public struct ClientAssertionKey: Sendable {
   ///     least 2048 bits, EC on P-256, P-384 or P-521, and Ed25519.
   ///   - algorithm: The algorithm; by default RS256 for RSA, and the curve's own otherwise.
   ///   - keyID: The `kid` of the assertions.
+  ///   - certificate: Text with the key's certificate in PEM. The assertions name it by `x5t` and `x5t#S256` (RFC 7515,
+  ///     4.1.7 and 4.1.8).
   /// - Throws: ``ClientAssertionFailure``, which never quotes the key.
   public init(
-    pem: Secret, algorithm: SignatureAlgorithm? = nil, keyID: String? = nil
+    pem: Secret, algorithm: SignatureAlgorithm? = nil, keyID: String? = nil, certificate: Secret? = nil
   ) throws(ClientAssertionFailure) {
     isChosen = algorithm != nil
     do throws(PrivateKey.Failure) { key = try PrivateKey(pem: pem) } catch { throw ClientAssertionFailure(error) }
@@ -35,6 +39,26 @@ public struct ClientAssertionKey: Sendable {
     }
     self.algorithm = algorithm
     self.keyID = keyID
+    do throws(Certificate.Failure) {
+      self.certificate = if let certificate { try Certificate(pem: certificate) } else { nil }
+    } catch {
+      throw ClientAssertionFailure(
+        reason: .notACertificate,
+        message: error == .missing ? "there is no certificate in PEM" : "the certificate in PEM is damaged")
+    }
+    if let certificate = self.certificate, !key.isKey(of: certificate) {
+      throw ClientAssertionFailure(
+        reason: .otherCertificate, message: "the first certificate is not that of the private key")
+    }
+  }
+
+  /// Whether assertions name a certificate.
+  var namesCertificate: Bool { certificate != nil }
+
+  /// The warning about a certificate that expires within two weeks, or has expired; nil if there is no such one.
+  func certificateWarning(unixTime: Double) -> String? {
+    guard let end = certificate.map({ Double($0.notAfter) }), end - unixTime < 14 * 86_400 else { return nil }
+    return "the certificate of client assertions \(end > unixTime ? "expires" : "expired") at \(Timestamp.rfc3339(end))"
   }
 
   /// Returns the key with an algorithm that the server accepts (`token_endpoint_auth_signing_alg_values_supported`, RFC
@@ -64,7 +88,9 @@ public struct ClientAssertionKey: Sendable {
     let payload = Payload(
       iss: clientID, sub: clientID, aud: audience, jti: Self.randomID(), iat: now,
       exp: now + lifetime.components.seconds)
-    let header = Header(alg: algorithm.rawValue, typ: "JWT", kid: keyID)
+    let header = Header(
+      alg: algorithm.rawValue, typ: "JWT", kid: keyID, x5t: certificate.map { Base64URL.encode($0.sha1) },
+      x5tS256: certificate.map { Base64URL.encode($0.sha256) })
     guard let header = try? JSONEncoder().encode(header), let payload = try? JSONEncoder().encode(payload),
       case let signed = "\(Base64URL.encode(header)).\(Base64URL.encode(payload))",
       let signature = key.signature(over: Array(signed.utf8), by: algorithm.scheme)
@@ -77,7 +103,12 @@ public struct ClientAssertionKey: Sendable {
 
   private struct Header: Encodable {
     let alg, typ: String
-    let kid: String?
+    let kid, x5t, x5tS256: String?
+
+    enum CodingKeys: String, CodingKey {
+      case alg, typ, kid, x5t
+      case x5tS256 = "x5t#S256"
+    }
   }
 
   private struct Payload: Encodable {
@@ -142,6 +173,10 @@ public struct ClientAssertionFailure: Error, Hashable, Sendable, CustomStringCon
     case notAPrivateKey
     /// The private key is protected by a passphrase.
     case encrypted
+    /// The text of the certificate holds none in PEM that can be read.
+    case notACertificate
+    /// The certificate is of another key.
+    case otherCertificate
     /// The key cannot sign by the requested algorithm.
     case algorithmMismatch
     /// Signing failed.

@@ -1,12 +1,28 @@
 public import Base
 import HTTP
 
+/// A client and its credentials.
+public struct AuthenticatedClient: Sendable {
+  /// The client identifier (RFC 6749, 2.2).
+  public var id: String
+  /// The credentials.
+  public var credentials: ClientCredentials
+
+  /// Makes a client.
+  public init(id: String, credentials: ClientCredentials) {
+    self.id = id
+    self.credentials = credentials
+  }
+}
+
 /// The credentials of a client at its authorization server (RFC 6749, 2.3), and the client authentication to use.
 public struct ClientCredentials: Sendable {
   /// The method. With `auto`, the server's metadata selects among the possible methods.
   public var method: ClientAuthenticationMethod
   /// The secrets in the order of the settings; nil for a secret that cannot be read at present.
   public var secrets: [Secret?]
+  /// What is unusual about a secret, for the administrator. It shows nothing of the secret.
+  public var secretDoubt: String?
   /// The encoding with HTTP Basic.
   public var basicEncoding: BasicEncoding
   /// The key that signs assertions.
@@ -93,6 +109,11 @@ public struct ClientCredentials: Sendable {
         && !(method == .selfSignedTLS || (method == .tls && named.contains(.selfSignedTLS)))
     }
     return named + others
+  }
+
+  /// Whether assertions are signed without the thumbprint of a certificate, which some servers require.
+  var lacksThumbprint: Bool {
+    [.privateKeyJWT, .auto].contains(method) && key.map { !$0.namesCertificate } ?? false
   }
 
   private func hasMeans(_ method: ClientAuthenticationMethod) -> Bool {

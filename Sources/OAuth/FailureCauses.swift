@@ -23,7 +23,7 @@ extension AcquisitionFailure {
       case .bodyTooLarge, .headersTooLarge: .tooLarge
       case .invalidURL, .insecureURL: .insecureEndpoint
       }
-    self.init(code, "\(what): \(failure.message)")
+    self.init(code, "\(failure.message) (\(what))", remedy: failure.remedy)
   }
 
   /// Makes the failure of a token's verification. `clockSkew` is how far the server's clock is ahead, for a failure
@@ -49,7 +49,7 @@ extension AcquisitionFailure {
       if let clockSkew, ClockSkew.isReported(clockSkew) {
         message += "; \(ClockSkew.sentence(clockSkew))"
       } else if clockSkew == nil {
-        message += "; this host's clock may be wrong (the server sends no Date to compare with)"
+        message += "; this host's clock may be wrong: the server sends no Date to compare with"
       }
     }
     self.init(code, message)

@@ -1,4 +1,5 @@
 public import Base
+public import HTTP
 
 /// The result of a new reading of the key set.
 public struct KeySetCheck: Sendable {
@@ -129,18 +130,27 @@ extension VerifiedToken {
 extension AcquisitionFailure {
   /// The failure of a held token whose key is not in the key set of `issuer` any more.
   public static func keyWithdrawn(_ failure: VerificationFailure, issuer: String) -> AcquisitionFailure {
-    AcquisitionFailure(.keyWithdrawn, "the keys of \(issuer) do not verify the published token any more: \(failure)")
+    AcquisitionFailure(.keyWithdrawn, "the keys of \(issuer) no longer verify the published token: \(failure)")
   }
 
   /// The failure of a held token that `issuer` calls inactive.
   public static func tokenRevoked(issuer: String) -> AcquisitionFailure {
-    AcquisitionFailure(.tokenRevoked, "the introspection endpoint of \(issuer) calls the published token inactive")
+    AcquisitionFailure(.tokenRevoked, "the introspection endpoint of \(issuer) reports the published token as inactive")
   }
 
   /// The failure of a token that the API at `url` rejects.
   ///
-  /// - Parameter error: The error code of the API's response.
-  public static func apiRejection(of url: String, error: String?) -> AcquisitionFailure {
-    AcquisitionFailure(.apiProbe, "\(url) answered 401" + (error.map { " " + Printable.quoted($0) } ?? ""))
+  /// - Parameters:
+  ///   - error: The error code of the API's response.
+  ///   - transport: The settings of the request. Its pin does not count.
+  public static func apiRejection(
+    of url: String, error: String?, transport: TransportSettings
+  ) -> AcquisitionFailure {
+    let code = error.map { " " + Printable.quoted($0) } ?? ""
+    var failure = AcquisitionFailure(.apiProbe, "\(url) answered 401\(code)")
+    var transport = transport
+    transport.pinnedPublicKey = nil
+    failure.request = FailedRequest(url: url, options: transport.curlOptions)
+    return failure
   }
 }

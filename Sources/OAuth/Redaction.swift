@@ -7,15 +7,23 @@ extension AcquisitionFailure {
   /// Messages quote the server's texts. The server knows the client's secret and the token, and any member of its
   /// response can contain them. Parts of a secret are replaced too, since messages are cut.
   func without(_ secrets: [Secret]) -> AcquisitionFailure {
+    var copy = self
+    copy.message = Self.redacted(message, secrets)
+    // An endpoint's URL comes from the server too. A command with another URL would be wrong.
+    if let url = request?.url, Self.redacted(url, secrets) != url { copy.request = nil }
+    return copy
+  }
+
+  private static func redacted(_ message: String, _ secrets: [Secret]) -> String {
     let text = Array(message.utf8)
     var isSecret = [Bool](repeating: false, count: text.count)
     for secret in secrets {
       // As it is, and as a message shows it with escapes.
       let exposed = secret.exposed
       let forms = Set([exposed, Printable.escaped(exposed), Printable.escapedASCII(exposed, to: .max)])
-      for form in forms { Self.mark(Secret(form), in: text, &isSecret) }
+      for form in forms { mark(Secret(form), in: text, &isSecret) }
     }
-    guard isSecret.contains(true) else { return self }
+    guard isSecret.contains(true) else { return message }
     var shown: [UInt8] = []
     for index in text.indices {
       if !isSecret[index] {
@@ -24,9 +32,7 @@ extension AcquisitionFailure {
         shown += Array("(secret)".utf8)
       }
     }
-    var copy = self
-    copy.message = String(decoding: shown, as: UTF8.self)
-    return copy
+    return String(decoding: shown, as: UTF8.self)
   }
 
   /// The number of consecutive bytes that give a secret away.
@@ -53,15 +59,22 @@ extension AcquisitionFailure {
 }
 
 extension TokenRequest {
-  /// All forms of the client's secrets, and of other confidential values, in requests.
+  /// All forms of the clients' secrets, and of other confidential values, in requests.
   var sensitive: [Secret] {
-    confidential.flatMap { [$0, FormEncoding.encoded(.secret($0))] }
-      + credentials.secrets.compactMap { $0 }.flatMap { secret in
-        [secret, FormEncoding.encoded(.secret(secret))]
-          + [BasicEncoding.rfc6749, .raw].map { encoding in
-            BasicCredentials.authorization(clientID: clientID, secret: secret, encoding: encoding)
-              .withBytes { Secret($0.dropFirst("Basic ".utf8.count)) }
-          }
-      }
+    confidential.flatMap { [$0, FormEncoding.encoded(.secret($0))] } + client.sensitive
+      + (introspectionClient?.sensitive ?? [])
+  }
+}
+
+extension AuthenticatedClient {
+  /// All forms of the client's secrets in requests.
+  fileprivate var sensitive: [Secret] {
+    credentials.secrets.compactMap { $0 }.flatMap { secret in
+      [secret, FormEncoding.encoded(.secret(secret))]
+        + [BasicEncoding.rfc6749, .raw].map { encoding in
+          BasicCredentials.authorization(clientID: id, secret: secret, encoding: encoding)
+            .withBytes { Secret($0.dropFirst("Basic ".utf8.count)) }
+        }
+    }
   }
 }

@@ -60,7 +60,7 @@ public struct ResourceProbe: Sendable {
       return .rejected(error: challenges.lazy.compactMap { BearerChallenge.error(in: $0) }.first)
     default:
       let hint = (300..<400).contains(response.status) ? ", and redirects are not followed" : ""
-      return .unknown(reason: "\(endpoint.host) port \(endpoint.port) answered \(response.status)\(hint)")
+      return .unknown(reason: "\(endpoint.place) answered \(response.status)\(hint)")
     }
   }
 

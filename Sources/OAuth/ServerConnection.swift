@@ -32,36 +32,37 @@ struct ServerConnection: Sendable {
       observe(.fetched(AcquisitionStep.Document(url: url, response: response, skew: skew)))
     }
     if response.status == 304, !conditions.isEmpty { return response }
-    guard response.isSuccess else { throw Self.failure(of: response, what, url, isDocument: true) }
-    try Self.requireContent(of: response, what, url)
+    guard response.isSuccess else { throw failure(of: response, what, url, isDocument: true) }
+    try requireContent(of: response, what, url)
     return response
   }
 
   /// Sends a request, and reads the server's clock from the response, whatever its status.
   func send(_ request: HTTPRequest, _ what: String) async throws(AcquisitionFailure) -> HTTPResponse {
+    observe?(.requested(url: request.url))
     do {
       let response = try await http.send(request)
       clock.note(response)
       return response
     } catch {
-      throw AcquisitionFailure(error, while: what)
+      throw located(AcquisitionFailure(error, while: what), at: request.url)
     }
   }
 
   /// Checks that a successful response has content that can be read.
   ///
   /// - Throws: `malformedAnswer` if there is none, `contentEncoding` if its content coding is not supported.
-  static func requireContent(
-    of response: HTTPResponse, _ what: String, _ url: String
-  ) throws(AcquisitionFailure) {
+  func requireContent(of response: HTTPResponse, _ what: String, _ url: String) throws(AcquisitionFailure) {
     guard !response.body.isEmpty else {
-      throw AcquisitionFailure(
+      let failure = AcquisitionFailure(
         .malformedAnswer, "the \(what) endpoint \(url) answered \(response.status) without content")
+      throw located(failure, at: url)
     }
     // Some servers name a coding that the content does not have, such as utf-8.
     if response.undecodedCoding != nil, (try? StrictJSON(document: response.body)) == nil {
-      throw AcquisitionFailure(
-        .contentEncoding, "the \(what) endpoint \(url) answered \(response.status)\(codingHint(response))")
+      let failure = AcquisitionFailure(
+        .contentEncoding, "the \(what) endpoint \(url) answered \(response.status)\(Self.codingHint(response))")
+      throw located(failure, at: url)
     }
   }
 
@@ -71,8 +72,17 @@ struct ServerConnection: Sendable {
     return " with the content coding \(Printable.quoted(name)), which cannot be decoded here"
   }
 
+  /// The failure with a request that shows its cause: for `url`, otherwise for the discovery document.
+  func located(_ failure: AcquisitionFailure, at url: String? = nil) -> AcquisitionFailure {
+    guard failure.request == nil else { return failure }
+    var located = failure
+    let url = url ?? ServerMetadata.locations(of: issuer).first ?? issuer
+    located.request = FailedRequest(url: url, options: transport.curlOptions)
+    return located
+  }
+
   /// The failure that a response without success and without an OAuth error means.
-  static func failure(
+  func failure(
     of response: HTTPResponse, _ what: String, _ url: String, isDocument: Bool = false
   ) -> AcquisitionFailure {
     let retryAfter = RetryAfter.parse(response.headers, unixTime: Int64(Moment.now().unix))
@@ -86,8 +96,10 @@ struct ServerConnection: Sendable {
       case 500...: .serverError
       default: .malformedAnswer
       }
-    return AcquisitionFailure(
-      code, "the \(what) endpoint \(url) answered \(response.status)\(codingHint(response))", retryAfter: retryAfter)
+    let failure = AcquisitionFailure(
+      code, "the \(what) endpoint \(url) answered \(response.status)\(Self.codingHint(response))",
+      retryAfter: retryAfter)
+    return located(failure, at: url)
   }
 }
 

@@ -29,6 +29,8 @@ public struct ServerMetadata: Hashable, Sendable, Codable {
   public var tokenEndpointAuthSigningAlgValuesSupported: [String]?
   /// The endpoints for clients that authenticate by certificate (RFC 8705, 5).
   public var mtlsEndpointAliases: MutualTLSAliases?
+  /// The `iss` of access tokens, which AD FS announces if it is not the issuer. Only the setting of this name counts.
+  public var accessTokenIssuer: String?
 
   /// RFC 8705, 5.
   public struct MutualTLSAliases: Hashable, Sendable, Codable {
@@ -59,6 +61,7 @@ public struct ServerMetadata: Hashable, Sendable, Codable {
     case revocationEndpointAuthMethodsSupported = "revocation_endpoint_auth_methods_supported"
     case tokenEndpointAuthSigningAlgValuesSupported = "token_endpoint_auth_signing_alg_values_supported"
     case mtlsEndpointAliases = "mtls_endpoint_aliases"
+    case accessTokenIssuer = "access_token_issuer"
   }
 }
 
@@ -68,7 +71,7 @@ extension ServerMetadata {
     let members = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
       issuer: try members.decode(String.self, forKey: .issuer),
-      tokenEndpoint: try members.decode(String.self, forKey: .tokenEndpoint),
+      tokenEndpoint: (try? members.decode(String.self, forKey: .tokenEndpoint)) ?? "",
       jwksURI: try members.decodeIfPresent(String.self, forKey: .jwksURI),
       introspectionEndpoint: try? members.decode(String.self, forKey: .introspectionEndpoint),
       revocationEndpoint: try? members.decode(String.self, forKey: .revocationEndpoint),
@@ -81,15 +84,22 @@ extension ServerMetadata {
         [String].self, forKey: .revocationEndpointAuthMethodsSupported),
       tokenEndpointAuthSigningAlgValuesSupported: try? members.decode(
         [String].self, forKey: .tokenEndpointAuthSigningAlgValuesSupported),
-      mtlsEndpointAliases: try? members.decode(MutualTLSAliases.self, forKey: .mtlsEndpointAliases))
+      mtlsEndpointAliases: try? members.decode(MutualTLSAliases.self, forKey: .mtlsEndpointAliases),
+      accessTokenIssuer: try? members.decode(String.self, forKey: .accessTokenIssuer))
   }
 
   /// Reads the discovery document of `issuer`.
   ///
   /// Endpoints must be https (RFC 6749, 3.2 and RFC 8414, 2). If `issuer` itself is plain http on this host, they can
   /// be http too. An unsafe endpoint for introspection or revocation counts as absent.
+  /// - Parameters:
+  ///   - locations: The addresses that replace the document's.
+  ///   - location: The document's URL, for messages.
   /// - Throws: `malformedAnswer`, `discoveryIncomplete`, `issuerMismatch` or `insecureEndpoint`.
-  public init(parsing document: [UInt8], issuer: String) throws(AcquisitionFailure) {
+  public init(
+    parsing document: [UInt8], issuer: String, locations: ServerLocations = ServerLocations(),
+    at location: String? = nil
+  ) throws(AcquisitionFailure) {
     let malformed = AcquisitionFailure(
       .malformedAnswer, "the discovery document of \(issuer) is not a JSON object of the expected form")
     guard let json = try? StrictJSON(document: document) else { throw malformed }
@@ -98,18 +108,24 @@ extension ServerMetadata {
         .malformedAnswer,
         "the discovery document of \(issuer) holds \(Printable.quoted(duplicate)) twice in one object")
     }
-    guard let named = json["issuer"], let tokenEndpoint = json["token_endpoint"] else {
-      throw AcquisitionFailure(
-        .discoveryIncomplete, "the discovery document of \(issuer) lacks issuer or token_endpoint")
+    guard let named = json["issuer"] else {
+      throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks issuer")
     }
-    guard let named = named.text, tokenEndpoint.text != nil else { throw malformed }
+    let tokenEndpoint = json["token_endpoint"]
+    guard tokenEndpoint != nil || locations.tokenEndpoint != nil else {
+      throw .lacking("token_endpoint", issuer: issuer)
+    }
+    guard let named = named.text, tokenEndpoint?.text != nil || locations.tokenEndpoint != nil else { throw malformed }
     guard named.isExactly(issuer) else {
       throw AcquisitionFailure(
         .issuerMismatch,
-        "the server at \(issuer) calls itself \(Printable.quoted(named)), which is not the same text")
+        "the server at \(locations.discovery ?? issuer) calls itself \(Printable.quoted(named)), "
+          + "which is not the same text as \(Printable.quoted(issuer))"
+      ).adding(SettingAdvice.issuer(named, at: location))
     }
     guard let whole = try? JSONDecoder().decode(ServerMetadata.self, from: Data(document)) else { throw malformed }
     self = whole
+    replace(by: locations)
     try requireSecure(self.tokenEndpoint, member: "token_endpoint")
     if let jwksURI { try requireSecure(jwksURI, member: "jwks_uri") }
     introspectionEndpoint = fit(introspectionEndpoint)
@@ -118,6 +134,23 @@ extension ServerMetadata {
       mtlsEndpointAliases = MutualTLSAliases(
         tokenEndpoint: fit(aliases.tokenEndpoint), introspectionEndpoint: fit(aliases.introspectionEndpoint),
         revocationEndpoint: fit(aliases.revocationEndpoint))
+    }
+  }
+
+  /// Takes the addresses of the settings. Where there is one, an alias for clients with a certificate does not count.
+  private mutating func replace(by locations: ServerLocations) {
+    jwksURI = locations.jwksURI ?? jwksURI
+    if let url = locations.tokenEndpoint {
+      tokenEndpoint = url
+      mtlsEndpointAliases?.tokenEndpoint = nil
+    }
+    if let url = locations.introspectionEndpoint {
+      introspectionEndpoint = url
+      mtlsEndpointAliases?.introspectionEndpoint = nil
+    }
+    if let url = locations.revocationEndpoint {
+      revocationEndpoint = url
+      mtlsEndpointAliases?.revocationEndpoint = nil
     }
   }
 
@@ -137,9 +170,7 @@ extension ServerMetadata {
   /// - Throws: `discoveryIncomplete` if the document has none.
   var keyLocation: String {
     get throws(AcquisitionFailure) {
-      guard let jwksURI else {
-        throw AcquisitionFailure(.discoveryIncomplete, "the discovery document of \(issuer) lacks jwks_uri")
-      }
+      guard let jwksURI else { throw .lacking("jwks_uri", issuer: issuer) }
       return jwksURI
     }
   }

@@ -31,7 +31,7 @@ struct TokenAnswer {
     let lifetime = lifetime(expiry: nil, issuedAt: nil)
     guard lifetime.isFinite else {
       throw AcquisitionFailure(
-        .lifetime, "neither expires_in nor exp tells how long the token lives: it would be published for ever")
+        .lifetime, "the token has no lifetime: expires_in and exp are missing")
     }
     return Int64((serverTime ?? sentAt.unix) + lifetime)
   }

@@ -27,7 +27,10 @@ struct TokenEndpoint: Sendable {
         rejection = rejection ?? error.failure
       }
     }
-    throw rejection ?? AcquisitionFailure(.credentials, "there is no client secret, key or certificate to ask with")
+    guard let rejection else {
+      throw AcquisitionFailure(.credentials, "there is no client secret, key or certificate to ask with")
+    }
+    throw rejection.adding(request.credentials.lacksThumbprint ? SettingAdvice.assertionCertificate : nil)
   }
 
   private func submitTokenRequest(
@@ -43,11 +46,11 @@ struct TokenEndpoint: Sendable {
       throw PostFailure(error)
     }
     let posted = try await post(
-      fields, to: url, "token", request, by: clientAuthentication, at: metadata, timeout: timeout)
+      fields, to: url, "token", of: request.client, by: clientAuthentication, at: metadata, timeout: timeout)
     let answer: TokenAnswer
     let status = posted.response.status
     do throws(AcquisitionFailure) {
-      try ServerConnection.requireContent(of: posted.response, "token", url)
+      try server.requireContent(of: posted.response, "token", url)
       answer = TokenAnswer(
         response: try TokenResponse(
           parsing: posted.response.body, status: status, tokenTypes: request.tokenTypes), sentAt: posted.sentAt,
@@ -99,12 +102,22 @@ struct TokenEndpoint: Sendable {
     _ token: Secret, like clientAuthentication: ClientAuthentication, _ request: TokenRequest,
     _ metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> Posted {
+    let supported = metadata.introspectionEndpointAuthMethodsSupported
+    let other = request.introspectionClient
+    let clientAuthentications =
+      if let other {
+        other.credentials.clientAuthentications(
+          supported: supported ?? metadata.tokenEndpointAuthMethodsSupported, clientID: other.id)
+      } else {
+        request.credentials.clientAuthentications(
+          like: clientAuthentication, supported: supported, clientID: request.clientID)
+      }
     let url = metadata.introspectionEndpoint(byCertificate: request.credentials.hasCertificate)
     let posted = try await postToken(
-      token, to: url, "introspection", supported: metadata.introspectionEndpointAuthMethodsSupported,
-      like: clientAuthentication, request, metadata, try attempt.allowance(at: Moment.now().boot))
+      token, to: url, "introspection", of: other ?? request.client, clientAuthentications, metadata,
+      try attempt.allowance(at: Moment.now().boot), advice: other == nil ? SettingAdvice.introspectionClient : nil)
     do throws(AcquisitionFailure) {
-      try ServerConnection.requireContent(of: posted.response, "introspection", url ?? "")
+      try server.requireContent(of: posted.response, "introspection", url ?? "")
     } catch {
       throw error.without(posted.sensitive)
     }
@@ -137,6 +150,7 @@ struct TokenEndpoint: Sendable {
     let (part, isActive) = try Self.introspection(response)
     guard isActive else {
       throw AcquisitionFailure(.tokenInactive, "the introspection endpoint calls the token inactive")
+        .adding(request.introspectionClient == nil ? SettingAdvice.introspectionPermission : nil)
     }
     let body: ClaimsBody
     do throws(VerificationFailure) { body = try ClaimsBody(part) } catch {
@@ -166,10 +180,12 @@ struct TokenEndpoint: Sendable {
       _ = try await postToken(
         verifiedToken.accessToken,
         to: metadata.revocationEndpoint(byCertificate: request.credentials.hasCertificate), "revocation",
-        supported: metadata.revocationEndpointAuthMethodsSupported, like: verifiedToken.clientAuthentication, request,
-        metadata, timeout)
+        of: request.client,
+        request.credentials.clientAuthentications(
+          like: verifiedToken.clientAuthentication, supported: metadata.revocationEndpointAuthMethodsSupported,
+          clientID: request.clientID), metadata, timeout)
     } catch {
-      throw error.without(request.sensitive + [verifiedToken.accessToken])
+      throw server.located(error).without(request.sensitive + [verifiedToken.accessToken])
     }
   }
 
@@ -177,45 +193,46 @@ struct TokenEndpoint: Sendable {
 
   /// Sends a token to the introspection or revocation endpoint, by each client authentication in turn until the server
   /// accepts one.
+  ///
+  /// - Parameter advice: What helps if the server rejects them all.
   private func postToken(
-    _ token: Secret, to url: String?, _ what: String, supported: [String]?,
-    like clientAuthentication: ClientAuthentication, _ request: TokenRequest, _ metadata: ServerMetadata,
-    _ timeout: Duration
+    _ token: Secret, to url: String?, _ what: String, of client: AuthenticatedClient,
+    _ clientAuthentications: [ClientAuthentication], _ metadata: ServerMetadata, _ timeout: Duration,
+    advice: String? = nil
   ) async throws(AcquisitionFailure) -> Posted {
-    guard let url else {
-      throw AcquisitionFailure(
-        .discoveryIncomplete, "the discovery document of \(server.issuer) lacks \(what)_endpoint")
-    }
+    guard let url else { throw .lacking("\(what)_endpoint", issuer: server.issuer) }
     let fields: [(String, FormValue)] = [("token", .secret(token)), ("token_type_hint", "access_token")]
     let end = Moment.now().boot + timeout
     var rejection: AcquisitionFailure?
-    for clientAuthentication in request.credentials.clientAuthentications(
-      like: clientAuthentication, supported: supported, clientID: request.clientID)
-    {
+    for clientAuthentication in clientAuthentications {
       let left = end - Moment.now().boot
       guard left > .zero else { break }
       do throws(PostFailure) {
         return try await post(
-          fields, to: url, what, request, by: clientAuthentication, at: metadata, timeout: left)
+          fields, to: url, what, of: client, by: clientAuthentication, at: metadata, timeout: left)
       } catch {
         guard error.concernsClientAuthentication(isOneOfSeveralMethods: true) else { throw error.failure }
         rejection = rejection ?? error.failure
       }
     }
-    throw rejection ?? AcquisitionFailure(.timeout, "\(what): no time was left to ask")
+    if let rejection { throw rejection.adding(advice) }
+    guard !clientAuthentications.isEmpty else {
+      throw AcquisitionFailure(.credentials, "there is no client secret or key for the \(what) endpoint")
+    }
+    throw AcquisitionFailure(.timeout, "\(what): no time was left to ask")
   }
 
   /// Sends a form with one client authentication.
   ///
   /// - Throws: Unless the status is 2xx. RFC 6749, 5.1 requires 200; some servers answer 201 (RFC 9110, 15.3.2).
   private func post(
-    _ fields: [(String, FormValue)], to url: String, _ what: String, _ request: TokenRequest,
+    _ fields: [(String, FormValue)], to url: String, _ what: String, of client: AuthenticatedClient,
     by clientAuthentication: ClientAuthentication, at metadata: ServerMetadata, timeout: Duration
   ) async throws(PostFailure) -> Posted {
     let form: AuthenticatedForm
     do throws(AcquisitionFailure) {
       form = try AuthenticatedForm(
-        fields, of: request, by: clientAuthentication, at: metadata, unixTime: server.clock.unixTime)
+        fields, of: client, by: clientAuthentication, at: metadata, unixTime: server.clock.unixTime)
     } catch {
       throw PostFailure(error)
     }
@@ -237,8 +254,7 @@ struct TokenEndpoint: Sendable {
         from: what, status: response.status, retryAfter: retryAfter, secrets: form.sensitive)
       throw PostFailure(failure.without(form.sensitive), status: response.status)
     }
-    let failure = ServerConnection.failure(of: response, what, url)
-    throw PostFailure(failure.without(form.sensitive), status: response.status)
+    throw PostFailure(server.failure(of: response, what, url).without(form.sensitive), status: response.status)
   }
 
   /// A successful response to a form, and its times.

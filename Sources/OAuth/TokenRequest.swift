@@ -16,6 +16,8 @@ public struct TokenRequest: Sendable {
   /// The accepted values of `token_type` in the token response, beside `Bearer`. An empty list accepts a response
   /// without it, or with an empty one.
   public var tokenTypes: [String]
+  /// The client that introspects the token, such as the API; nil if the client itself does.
+  public var introspectionClient: AuthenticatedClient?
   /// The verification of the token.
   public var verification: TokenVerification
   /// The requirements for the token.
@@ -42,6 +44,16 @@ public struct TokenRequest: Sendable {
 
   /// The limit for an attempt.
   public var attemptLimit: Duration { timeout * 2 }
+
+  /// The client that requests the token.
+  var client: AuthenticatedClient { AuthenticatedClient(id: clientID, credentials: credentials) }
+
+  /// The warnings about certificates of client assertions that expire soon, or have expired.
+  ///
+  /// - Parameter unixTime: The present in seconds since 1970.
+  public func certificateWarnings(unixTime: Double) -> [String] {
+    [credentials, introspectionClient?.credentials].compactMap { $0?.key?.certificateWarning(unixTime: unixTime) }
+  }
 }
 
 /// The verification of a token before it is published: `verify`.
@@ -56,8 +68,11 @@ public enum TokenVerification: String, CaseIterable, Hashable, Sendable, Codable
 
 /// The requirements for an access token.
 public struct AccessTokenPolicy: Hashable, Sendable, Codable {
-  /// The issuer. `iss` must equal it, code point by code point (RFC 8414 section 2, RFC 9068 section 4).
+  /// The issuer. `iss` must equal it, code point by code point (RFC 8414 section 2, RFC 9068 section 4), unless
+  /// `accessTokenIssuer` is set.
   public var issuer: String
+  /// The `iss` that tokens must have if the server does not use its issuer there, as AD FS: `access_token_issuer`.
+  public var accessTokenIssuer: String?
   /// At least one of these must be in `aud`. An empty list accepts only a token without `aud`: one for a named audience
   /// is for another API, or the audience must be set.
   public var audience: [String]
@@ -72,10 +87,11 @@ public struct AccessTokenPolicy: Hashable, Sendable, Codable {
 
   /// Makes a policy.
   public init(
-    issuer: String, audience: [String], clientID: String, scopes: [String], requiresAccessTokenType: Bool = false,
-    leeway: Duration = .seconds(60)
+    issuer: String, accessTokenIssuer: String? = nil, audience: [String], clientID: String, scopes: [String],
+    requiresAccessTokenType: Bool = false, leeway: Duration = .seconds(60)
   ) {
     self.issuer = issuer
+    self.accessTokenIssuer = accessTokenIssuer
     self.audience = audience
     self.clientID = clientID
     self.scopes = scopes

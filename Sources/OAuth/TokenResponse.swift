@@ -39,7 +39,7 @@ struct TokenResponse {
       }
       guard seconds > 0 else {
         throw AcquisitionFailure(
-          .lifetime, "the token endpoint says that its token lives for \(Int(max(seconds, -1e9))) s")
+          .lifetime, "the token endpoint answered 200 with expires_in \(Int(max(seconds, -1e9)))")
       }
       expiresIn = min(seconds, 1e9)
     }

@@ -13,25 +13,37 @@ package enum RenderedToken {
     case .header: return Secret("Authorization: Bearer \(token.exposed)\n")
     case .env: return Secret("\(output.variable ?? "")=\(assigned(token.exposed))\n")
     case .json: return Secret(json(verifiedToken))
+    case .template: return filled(output.template?.parts ?? [], with: verifiedToken)
     }
   }
 
-  /// The token in the content of a file; `nil` if the content has another format.
-  package static func token(in content: Secret, as output: TokenOutput) -> Secret? {
-    let text = content.exposed
-    switch output.format {
-    case .raw: return content
-    case .header: return line(text, after: "Authorization: Bearer ")
-    case .env: return line(text, after: "\(output.variable ?? "")=").map { Secret(unassigned($0.exposed)) }
-    case .json:
-      let document = try? JSONDecoder().decode(Document.self, from: Data(text.utf8))
-      return document.map { Secret($0.accessToken) }
-    }
+  /// Why a file of this format cannot hold the token, as a sentence; `nil` if it can.
+  ///
+  /// Only the program that reads a template knows which characters end a value. Those of a `b64token` (RFC 6750,
+  /// section 2.1) do so in no common format. With others, a server could write settings of that program.
+  package static func fault(of token: Secret, as output: TokenOutput) -> String? {
+    guard output.format == .template, !token.withBytes({ $0.allSatisfy(BearerToken.isPlain) }) else { return nil }
+    return "the token has characters that RFC 6750 does not allow, and a template cannot hold them; use another format"
   }
 
-  private static func line(_ text: String, after prefix: String) -> Secret? {
-    guard text.hasPrefix(prefix), text.hasSuffix("\n") else { return nil }
-    return Secret(String(text.dropFirst(prefix.count).dropLast()))
+  /// A template with values in place of its placeholders. Only the result is a copy of the token.
+  private static func filled(_ parts: [OutputTemplate.Part], with verifiedToken: VerifiedToken) -> Secret {
+    let expiry = verifiedToken.claims.expiry
+    let values = parts.map { part in
+      switch part {
+      case .literal(let text): Secret(text)
+      case .placeholder(.token): verifiedToken.accessToken
+      case .placeholder(.expiresAt): Secret(Timestamp.rfc3339(Double(expiry)))
+      case .placeholder(.expiresAtUnix): Secret("\(expiry)")
+      }
+    }
+    return Secret(capacity: values.reduce(0) { $0 + $1.count }) { memory, _ in
+      var offset = 0
+      for value in values {
+        value.withBytes { UnsafeMutableRawBufferPointer(rebasing: memory[offset...]).copyMemory(from: $0) }
+        offset += value.count
+      }
+    }
   }
 
   /// The token as the value of a variable. Other characters than those of a `b64token` are special to shells or to
@@ -41,20 +53,9 @@ package enum RenderedToken {
     return "\"" + token.map { escaped.contains($0) ? "\\\($0)" : "\($0)" }.joined() + "\""
   }
 
-  private static func unassigned(_ value: String) -> String {
-    guard value.hasPrefix("\""), value.hasSuffix("\""), value.utf8.count > 1 else { return value }
-    var token = ""
-    var isEscaped = false
-    for character in value.dropFirst().dropLast() {
-      isEscaped = character == "\\" && !isEscaped
-      if !isEscaped { token.append(character) }
-    }
-    return token
-  }
-
   private static let escaped: Set<Character> = ["\"", "\\", "$", "`"]
 
-  private struct Document: Codable {
+  private struct Document: Encodable {
     var accessToken: String
     var tokenType: String
     var scope: String

@@ -51,7 +51,7 @@ public struct StatusFile: Sendable {
     }
 
     /// The problem and the remedy.
-    public var description: String { "\(problem); \(remedy)" }
+    public var description: String { "\(problem) -> \(remedy)" }
   }
 
   /// Reads the status in `directory`.
@@ -76,7 +76,7 @@ public struct StatusFile: Sendable {
     }
     guard let status = StatusDocument.parse(file.content) else {
       throw Unavailable(
-        problem: "\(path) is not of this version of konexus-tokend", remedy: "type: systemctl restart konexus-tokend")
+        problem: "\(path) is not of this version of konexus-tokend", remedy: ServiceCommands.current.restart)
     }
     return LoadedStatus(
       status: status, directory: directory, owner: owner, modified: file.modified, isLocked: file.isLocked)
@@ -86,21 +86,20 @@ public struct StatusFile: Sendable {
     switch error.code {
     case ENOENT:
       Unavailable(
-        problem:
-          "\(path) does not exist: no konexus-tokend has run there since this host booted, or it was stopped or "
-          + "failed (systemd removes the directory then)",
-        remedy: "type: systemctl status konexus-tokend, or name its runtime directory with --directory",
+        problem: "\(path) does not exist: no daemon uses this directory, see --directory",
+        remedy: ServiceCommands.current.status,
         isMissing: true)
     case EACCES:
       Unavailable(
-        problem: "\(path) may not be read by this user",
-        remedy: "use sudo, or the group konexus-token, whose members may read the tokens as well")
+        problem: "\(path) is not readable for this user",
+        remedy: "use sudo, or join the group that can read the tokens: \(FileAttributes.joining(path))")
     case nil:
       Unavailable(
         problem: "\(path) is not read: \(error.reason)",
         remedy: "see who can write there: ls -ld \(FilePath.directory(of: path).shellQuoted) \(path.shellQuoted)")
     default:
-      Unavailable(problem: "\(path) cannot be read: \(error.reason)", remedy: "type: systemctl status konexus-tokend")
+      Unavailable(
+        problem: "\(path) cannot be read: \(error.reason)", remedy: SystemError.remedy(error.code ?? 0, at: path))
     }
   }
 }

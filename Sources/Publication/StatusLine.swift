@@ -16,7 +16,7 @@ extension BrokerStatus {
         (rank[$0.condition] ?? 0, $0.expiresAt ?? 0) < (rank[$1.condition] ?? 0, $1.expiresAt ?? 0)
       }
       parts += order.prefix(3).map { $0.line(now: writtenAt) }
-      if order.count > 3 { parts.append("and \(order.count - 3) more in trouble") }
+      if order.count > 3 { parts.append("and \(order.count - 3) more with failures") }
       if order.isEmpty, let next = tokens.compactMap(\.nextAttempt).min() {
         parts.append("next refresh \(Timestamp.clock(next, now: writtenAt))")
       }
@@ -27,7 +27,7 @@ extension BrokerStatus {
   /// The remedy for a configuration file that was changed since it was read; `nil` if it was not.
   package var changedConfiguration: String? {
     isConfigurationChanged
-      ? "\(configuration) is newer than the running configuration -> systemctl reload konexus-tokend" : nil
+      ? "\(configuration) is newer than the running configuration -> \(ServiceCommands.current.reload)" : nil
   }
 }
 
@@ -42,7 +42,7 @@ extension TokenStatus {
       if let failure {
         text += ", but refresh fails since \(Timestamp.clock(failure.since, now: now)) (\(failure.message))"
         text += next.map { ", next attempt \($0)" } ?? ", trying again now"
-        if failure.kind == .refused { text += "; \(failure.remedy)" }
+        if failure.kind == .refused { text += " -> \(failure.remedy)" }
       } else {
         text += next.map { ", next refresh \($0)" } ?? ", refreshing now"
       }
@@ -53,9 +53,9 @@ extension TokenStatus {
       } else if let failure {
         text += ": \(failure.message)"
         text += next.map { ", next attempt \($0)" } ?? ", trying again now"
-        text += "; \(failure.remedy)"
+        text += " -> \(failure.remedy)"
       } else {
-        text += " yet, asking \(issuer)"
+        text += " yet, requesting it from \(issuer)"
       }
     }
     if let skew = clockSkew.map(Duration.seconds), ClockSkew.isReported(skew) {

@@ -105,6 +105,10 @@ public struct TokenStatus: Hashable, Sendable, Codable {
   public var verification: TokenVerification = .jwt
   /// The file of CA certificates; `nil` for the system's.
   public var caFile: String?
+  /// `access_token_issuer`, if it is set.
+  package var accessTokenIssuer: String?
+  /// The server's addresses that the settings give; `nil` if there are none.
+  package var locations: ServerLocations?
   /// Additional information, such as which of two secrets the server accepted.
   public var notes: [String] = []
   /// `api_url`, if it is set.

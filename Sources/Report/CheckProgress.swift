@@ -18,12 +18,18 @@ final class CheckProgress: Sendable {
   /// Whether the token is sent to an API at the end.
   private let asksAPI: Bool
   private let report: @Sendable (CheckStep) -> Void
+  /// Receives the URL of each request before its response.
+  private let onRequest: @Sendable (String) -> Void
   private let state = Mutex(State())
 
   /// The remaining lifetime of a certificate, in seconds, that gives a warning.
   private static let shortCertificate = 14 * 86_400.0
 
-  init(_ settings: TokenSettings, asksAPI: Bool, report: @escaping @Sendable (CheckStep) -> Void) {
+  init(
+    _ settings: TokenSettings, asksAPI: Bool, onRequest: @escaping @Sendable (String) -> Void,
+    report: @escaping @Sendable (CheckStep) -> Void
+  ) {
+    self.onRequest = onRequest
     self.settings = settings
     self.asksAPI = asksAPI
     self.report = report
@@ -32,6 +38,7 @@ final class CheckProgress: Sendable {
   /// Processes a step of the attempt.
   func receive(_ step: AcquisitionStep) {
     switch step {
+    case .requested(let url): onRequest(url)
     case .fetched(let document):
       let isFirst = state.withLock { state in
         defer { state.isConnected = true }
@@ -48,8 +55,8 @@ final class CheckProgress: Sendable {
     case .answered(let answer):
       state.withLock { $0.answer = answer }
       var details = [
-        "expires_in: " + (answer.expiresIn.map { "\(Int($0)) s" } ?? "not told"),
-        "scope: " + (answer.scope?.joined(separator: " ") ?? "not told, so as asked"),
+        "expires_in: " + (answer.expiresIn.map { "\(Int($0)) s" } ?? "not in the response"),
+        "scope: " + (answer.scope?.joined(separator: " ") ?? "not in the response: as requested"),
         "client authentication: \(answer.clientAuthentication.description)",
       ]
       if settings.secrets.count > 1 {
@@ -71,22 +78,22 @@ final class CheckProgress: Sendable {
       report(
         step(
           .verification, isBound ? .warning : .ok,
-          "the token is what it should be, by one of the issuer's \(keys) keys",
+          "the token is verified by one of the issuer's \(keys) keys",
           details: ClaimList.lines(answer?.token, failing: nil) + settings.exceptions,
           remedy: isBound
-            ? "the token is bound to a key (cnf; RFC 8705, 3): an API takes it only from who shows that it has the "
-              + "key; ask for one that is not bound, or give readers the certificate"
+            ? "the token is bound to a key (cnf, RFC 8705 section 3), so that an API accepts it only with that key: "
+              + "request an unbound token, or give applications the certificate"
             : nil))
     case .introspection:
       report(
         step(
-          .verification, .ok, "the server's introspection calls the token active, and what it tells of it is right",
+          .verification, .ok, "introspection reports the token as active, with the right claims",
           details: settings.exceptions))
     case .none:
       report(
         step(
           .verification, .warning, "the token is NOT VERIFIED: verify = \"none\"", details: settings.exceptions,
-          remedy: "set verify to \"jwt\" or \"introspection\" if the server can do with it"))
+          remedy: "set verify to \"jwt\", or to \"introspection\" if the server has it"))
     }
   }
 
@@ -104,7 +111,7 @@ final class CheckProgress: Sendable {
       name = Self.step(of: failure.code)
       reportReached(before: name)
     }
-    report(step(name, .failed, failure.message, details: details, remedy: failure.code.remedy))
+    report(step(name, .failed, failure.message, details: details, remedy: failure.remedy))
     var order: [CheckStep.Name] = [
       .dns, .connection, .tls, .discovery, .clock, .token, .verification, .refresh, .reader,
     ]
@@ -114,26 +121,26 @@ final class CheckProgress: Sendable {
       ? [.dns, .connection, .tls, .discovery, .clock] : state.isConnected ? [.dns, .connection, .tls] : []
     guard let position = order.firstIndex(of: name) else { return }
     for later in order[(position + 1)...] where !reported.contains(later) {
-      report(step(later, .skipped, "not reached"))
+      report(step(later, .skipped, CheckStep.notReached))
     }
   }
 
   /// Reports the steps that succeeded before a connection failed.
   private func reportReached(before name: CheckStep.Name) {
     guard !state.withLock({ $0.isConnected }) else { return }
-    let address = Self.address(of: settings.issuer)
+    let address = Self.address(of: settings.locations.discovery ?? settings.issuer)
     if name != .dns { report(step(.dns, .ok, "\(address.host) has an address")) }
     if name == .tls { report(step(.connection, .ok, "\(address.host) port \(address.port) answers")) }
   }
 
   private func connected(_ document: AcquisitionStep.Document) {
     let response = document.response
-    let address = Self.address(of: settings.issuer)
+    let address = Self.address(of: settings.locations.discovery ?? settings.issuer)
     let remote = response.remoteAddress ?? "an address"
     report(step(.dns, .ok, "\(address.host) is \(remote)", took: response.timings.nameLookup))
     report(step(.connection, .ok, "\(remote) port \(address.port) answers", took: response.timings.connect))
     guard let certificate = response.certificates.first else {
-      report(step(.tls, .ok, "plain http, to this very host"))
+      report(step(.tls, .ok, "plain http to localhost"))
       return
     }
     let now = Moment.now().unix
@@ -146,11 +153,16 @@ final class CheckProgress: Sendable {
         "\(response.tlsVersion ?? "TLS"), the certificate is good"
           + (certificate.notAfter.map { " until \(Timestamp.full(Double($0), now: now))" } ?? ""),
         details: ["trusted by: \(settings.caFile ?? "the system's authorities")"] + chain,
-        remedy: isShort ? "have the server's certificate renewed" : nil, took: response.timings.tls))
+        remedy: isShort ? "ask the server's operator to renew the certificate" : nil, took: response.timings.tls))
   }
 
   private func discovered(_ metadata: ServerMetadata, _ document: AcquisitionStep.Document?) {
-    var details = ["token_endpoint: \(metadata.tokenEndpoint)", "jwks_uri: \(metadata.jwksURI ?? "none")"]
+    // A setting replaces what the document has.
+    func detail(_ name: String, _ url: String?) -> String {
+      let isSet = settings.locations.named.contains { $0.name == name }
+      return "\(name): \(url ?? "none")" + (isSet ? " (set in the config file)" : "")
+    }
+    var details = [detail("token_endpoint", metadata.tokenEndpoint), detail("jwks_uri", metadata.jwksURI)]
     if let methods = metadata.tokenEndpointAuthMethodsSupported {
       details.append("client authentication: \(methods.map { Printable.quoted($0) }.joined(separator: ", "))")
     }
@@ -158,20 +170,20 @@ final class CheckProgress: Sendable {
       details.append("scopes: \(scopes.prefix(10).map { Printable.quoted($0) }.joined(separator: ", "))")
     }
     if settings.verification == .introspection {
-      details.append("introspection_endpoint: \(metadata.introspectionEndpoint ?? "none")")
+      details.append(detail("introspection_endpoint", metadata.introspectionEndpoint))
     }
-    if settings.revokesOnStop { details.append("revocation_endpoint: \(metadata.revocationEndpoint ?? "none")") }
+    if settings.revokesOnStop { details.append(detail("revocation_endpoint", metadata.revocationEndpoint)) }
     let cannotRevoke = settings.revokesOnStop && metadata.revocationEndpoint == nil
     report(
       step(
         .discovery, cannotRevoke ? .warning : .ok, "\(document?.url ?? settings.issuer) is \(settings.issuer)'s",
         details: details,
         remedy: cannotRevoke
-          ? "remove revoke_on_stop: the server names no revocation_endpoint, so tokens will not be revoked" : nil,
+          ? "set revocation_endpoint if the server has one, or remove revoke_on_stop" : nil,
         took: document.map { $0.response.timings.firstByte }))
     reportForeignEndpoints(metadata)
     guard let document, let skew = document.skew else {
-      report(step(.clock, .warning, "the server does not tell its time, so that this host's clock cannot be compared"))
+      report(step(.clock, .warning, "the server sends no Date, so that the clocks cannot be compared"))
       return
     }
     let seconds = abs(skew.seconds)
@@ -179,7 +191,7 @@ final class CheckProgress: Sendable {
       report(step(.clock, .ok, "this host's clock and the server's agree to a second"))
       return
     }
-    let remedy = "check this host's time synchronisation: timedatectl"
+    let remedy = "check this host's clock: date -u"
     // With a larger difference than the leeway, a valid token seems expired or not yet valid.
     let outcome: CheckStep.Outcome = seconds >= 60 ? .failed : ClockSkew.isReported(skew) ? .warning : .ok
     report(step(.clock, outcome, ClockSkew.sentence(skew), remedy: outcome == .ok ? nil : remedy))
@@ -200,13 +212,14 @@ final class CheckProgress: Sendable {
       ),
     ]
     let issuer = Self.address(of: settings.issuer).host
-    for case let (name, url?) in endpoints where Self.address(of: url).host != issuer {
+    let set = settings.locations.named.map(\.name)
+    for case let (name, url?) in endpoints where Self.address(of: url).host != issuer && !set.contains(name) {
       let host = Self.address(of: url).host
       let problem = "\(name) is on \(host), not on the issuer's host \(issuer): the client secret goes there"
       report(
         step(
           .discovery, .warning, problem,
-          remedy: "ask the operator of \(issuer) whether \(host) belongs to the server"))
+          remedy: "ask the operator of \(issuer) whether \(host) is part of the server"))
     }
   }
 
@@ -259,7 +272,7 @@ enum ClaimList {
         ? "\(token.signatureByteCount) bytes"
         : (token.header + token.claims).first { $0.name == entry.name }?.json
       guard let value else { continue }
-      let mark = fault.map { index < $0 ? "ok" : index == $0 ? "WRONG" : "not looked at" } ?? "ok"
+      let mark = fault.map { index < $0 ? "ok" : index == $0 ? "WRONG" : "not checked" } ?? "ok"
       lines.append("\(entry.name): \(String(value.prefix(100)))\(times(entry.name, value)): \(mark)")
     }
     return lines

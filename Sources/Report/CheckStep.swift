@@ -51,6 +51,11 @@ public struct CheckStep: Sendable, Encodable {
   /// The duration in seconds, for steps that have one.
   public var seconds: Double?
 
+  /// Whether an earlier step failed, so that this one was not tried.
+  public var isNotReached: Bool { outcome == .skipped && summary == Self.notReached }
+
+  static let notReached = "not reached"
+
   /// A step with the given result.
   public init(
     _ name: Name, _ outcome: Outcome, _ summary: String, token: String? = nil, details: [String] = [],
@@ -91,14 +96,24 @@ public enum CheckReport {
     return [line] + step.details.map { StyledLine(indent + $0) } + remedy
   }
 
+  /// The line for the steps of a token that were not reached.
+  public static func text(skipped steps: [CheckStep], _ style: TextStyle) -> [StyledLine] {
+    let mark = StyledLine(style.columns != nil ? "-" : "skipped", .faint)
+    return [mark + " \(steps.map(\.name.rawValue).joined(separator: ", ")): not reached"]
+  }
+
   /// The last line.
-  public static func verdict(_ steps: [CheckStep]) -> StyledLine {
+  ///
+  /// - Parameter isOffline: whether the steps that need the network were left out.
+  public static func verdict(_ steps: [CheckStep], isOffline: Bool = false) -> StyledLine {
     let code = exitCode(of: steps)
     guard let first = steps.first(where: { $0.outcome == .failed }) else {
       let warnings = steps.count { $0.outcome == .warning }
-      return warnings == 0
-        ? StyledLine("all is well", .good)
-        : StyledLine("it works", .good) + ", with \(warnings) \(warnings == 1 ? "warning" : "warnings")"
+      let note = warnings == 0 ? "" : ", with \(warnings) \(warnings == 1 ? "warning" : "warnings")"
+      guard !isOffline else {
+        return StyledLine("offline checks passed", .good) + "\(note); no server was contacted"
+      }
+      return StyledLine(warnings == 0 ? "all is well" : "it works", .good) + StyledLine(note)
     }
     let about = first.token.map { " of token \($0)" } ?? ""
     return StyledLine("failed at: \(first.name.rawValue)\(about)", .bad) + " (exit code \(code))"
@@ -107,6 +122,7 @@ public enum CheckReport {
   /// All steps as one JSON object.
   public static func json(_ steps: [CheckStep]) -> String {
     struct Document: Encodable {
+      var schemaVersion = JSONText.schemaVersion
       var exitCode: Int32
       var steps: [CheckStep]
     }

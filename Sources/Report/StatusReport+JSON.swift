@@ -4,7 +4,7 @@ import FoundationEssentials
 public import Publication
 
 extension StatusReport {
-  /// The report as one JSON object with sorted members. Names and meanings are stable; members can be added.
+  /// The report as one JSON object with sorted members: section JSON OUTPUT of konexus-tokend(8).
   public func json() -> String {
     let document = Document(
       grade: severity.label.lowercased(), exitCode: severity.rawValue, daemon: Document.Daemon(status, daemonState),
@@ -16,6 +16,7 @@ extension StatusReport {
   /// The JSON object for a status that is not available.
   public static func json(_ unavailable: StatusFile.Unavailable, isCritical: Bool = false) -> String {
     struct Failure: Encodable {
+      var schemaVersion = JSONText.schemaVersion
       var grade: String
       var exitCode: Int32
       var error: String
@@ -29,6 +30,7 @@ extension StatusReport {
   }
 
   private struct Document: Encodable {
+    var schemaVersion = JSONText.schemaVersion
     var grade: String
     var exitCode: Int32
     var daemon: Daemon
@@ -40,16 +42,16 @@ extension StatusReport {
     struct Daemon: Encodable {
       var isRunning: Bool
       var pid: Int32
-      var startedAt: Double
-      var stoppedAt: Double?
-      var lastChange: Double
+      var startedAt: JSONTime?
+      var stoppedAt: JSONTime?
+      var lastChange: JSONTime?
 
       init(_ status: BrokerStatus, _ daemonState: DaemonState) {
         isRunning = daemonState == .running
         pid = status.pid
-        startedAt = status.startedAt
-        stoppedAt = status.stoppedAt
-        lastChange = status.writtenAt
+        startedAt = JSONTime(status.startedAt)
+        stoppedAt = JSONTime(status.stoppedAt)
+        lastChange = JSONTime(status.writtenAt)
       }
     }
 
@@ -58,12 +60,12 @@ extension StatusReport {
       var state: String
       var grade: String
       var validForSeconds: Double?
-      var expiresAt: Double?
-      var nextAttempt: Double?
-      var lastSuccess: Double?
-      var failure: TokenStatus.Failure?
-      var rejection: TokenStatus.Failure?
-      var lastFailure: TokenStatus.Failure?
+      var expiresAt: JSONTime?
+      var nextAttempt: JSONTime?
+      var lastSuccess: JSONTime?
+      var failure: Failure?
+      var rejection: Failure?
+      var lastFailure: Failure?
       var publicationFailure: String?
       var requests: Int
       var successes: Int
@@ -73,7 +75,7 @@ extension StatusReport {
       var clockSkewSeconds: Double?
       var availability: Availability?
       var apiUrl: String?
-      var apiAcceptedAt: Double?
+      var apiAcceptedAt: JSONTime?
       var reports: Int
       var reportsRequested: Int
       var outputs: [Output]
@@ -85,12 +87,12 @@ extension StatusReport {
         state = token.health.rawValue
         grade = token.health.severity.label.lowercased()
         validForSeconds = token.remaining.map { max(0, $0.seconds) }
-        expiresAt = status.expiresAt
-        nextAttempt = status.nextAttempt
-        lastSuccess = status.lastSuccess
-        failure = status.failure
-        rejection = status.rejection
-        lastFailure = status.lastFailure
+        expiresAt = JSONTime(status.expiresAt)
+        nextAttempt = JSONTime(status.nextAttempt)
+        lastSuccess = JSONTime(status.lastSuccess)
+        failure = status.failure.map(Failure.init)
+        rejection = status.rejection.map(Failure.init)
+        lastFailure = status.lastFailure.map(Failure.init)
         publicationFailure = status.publicationFailure
         requests = status.requests
         successes = status.successes
@@ -100,7 +102,7 @@ extension StatusReport {
         clockSkewSeconds = status.clockSkew
         availability = token.availability.map(Availability.init)
         apiUrl = status.apiURL
-        apiAcceptedAt = status.apiAcceptedAt
+        apiAcceptedAt = JSONTime(status.apiAcceptedAt)
         reports = status.reports?.total ?? 0
         reportsRequested = status.reports?.requested ?? 0
         outputs = zip(status.outputs, token.files).map {
@@ -110,11 +112,29 @@ extension StatusReport {
       }
     }
 
+    struct Failure: Encodable {
+      var code: String
+      var message: String
+      var remedy: String
+      var kind: String
+      var count: Int
+      var since: JSONTime?
+
+      init(_ failure: TokenStatus.Failure) {
+        code = failure.code
+        message = failure.message
+        remedy = failure.remedy
+        kind = failure.kind.rawValue
+        count = failure.count
+        since = JSONTime(failure.since)
+      }
+    }
+
     struct Availability: Encodable {
       var availableSeconds: Double
       var unavailableSeconds: Double
       var percent: Double
-      var since: Double
+      var since: JSONTime?
       var longestGap: Gap?
 
       init(_ availability: TokenAvailability) {
@@ -122,16 +142,16 @@ extension StatusReport {
         availableSeconds = totals.available.seconds
         unavailableSeconds = totals.unavailable.seconds
         percent = Double(availability.hundredths) / 100
-        since = availability.since
+        since = JSONTime(availability.since)
         longestGap = totals.longestGap.map {
-          Gap(seconds: $0.length.seconds, startedAt: $0.startedAt, cause: $0.failure?.rawValue)
+          Gap(seconds: $0.length.seconds, startedAt: JSONTime($0.startedAt), cause: $0.failure?.rawValue)
         }
       }
     }
 
     struct Gap: Encodable {
       var seconds: Double
-      var startedAt: Double
+      var startedAt: JSONTime?
       var cause: String?
     }
 
@@ -144,8 +164,28 @@ extension StatusReport {
   }
 }
 
+/// A time in JSON output, by RFC 3339 in UTC with milliseconds.
+struct JSONTime: Encodable {
+  private let text: String
+
+  /// A time in seconds since 1970; `nil` if it is `nil`, or too far away for a date.
+  init?(_ unix: Double?) {
+    guard let unix, abs(unix) < 1e11 else { return nil }
+    text = Timestamp.rfc3339(unix, milliseconds: true)
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(text)
+  }
+}
+
 /// JSON output of commands.
 enum JSONText {
+  /// The version of all documents. It changes if a member is removed, or changes its type or meaning; not if one is
+  /// added.
+  static let schemaVersion = 1
+
   /// One object with sorted members and a line break at the end. Characters that affect terminals are escaped.
   static func json(_ document: some Encodable) -> String {
     let encoder = JSONEncoder()

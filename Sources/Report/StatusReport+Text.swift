@@ -78,7 +78,7 @@ extension StatusReport {
       let output = status.outputs.first
       var row = [
         status.name, token.health.rawValue,
-        token.remaining.map { $0 > .zero ? Timestamp.span($0) : "ended" } ?? "-",
+        token.remaining.map { $0 > .zero ? Timestamp.span($0) : "expired" } ?? "-",
         daemonState == .running ? status.nextAttempt.map { Timestamp.relative($0, now: now) } ?? "under way" : "-",
         status.lastSuccess.map { Timestamp.relative($0, now: now) } ?? "never",
         "\(status.requests), \(status.successes) good",
@@ -123,22 +123,22 @@ extension StatusReport {
   private var advice: [String] {
     var advice: [String] = []
     if daemonState != .running {
-      advice.append(
-        "start the daemon: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50")
+      let commands = ServiceCommands.current
+      advice += ["see why the daemon ended: \(commands.log)", "start the daemon: \(commands.start)"]
     } else if let token = tokens.first(where: { $0.health == .outOfDate }) {
       let room = "df -h \(loaded.directory.shellQuoted)"
-      advice.append("the daemon cannot write its status since the last token \(token.status.name); make room: \(room)")
+      advice.append("the daemon cannot write its status since the token \(token.status.name); make room: \(room)")
     } else if tokens.contains(where: { $0.health == .overdue || $0.health == .expired }) {
-      advice.append("the daemon does not do what is due: systemctl restart konexus-tokend")
+      advice.append("the daemon missed a deadline: \(ServiceCommands.current.restart)")
     }
     for token in tokens {
       if let failure = token.status.failure { advice.append("\(token.status.name): \(failure.remedy)") }
     }
     if let first = tokens.first(where: { $0.status.failure != nil }) {
-      advice.append("try it step by step: konexus-tokend check --token \(first.status.name)")
+      advice.append("test it step by step: konexus-tokend check --token \(first.status.name.shellQuoted)")
     }
     if status.configurationProblem != nil {
-      advice.append("see every fault in the config file: konexus-tokend check --offline")
+      advice.append("see every error of the configuration: konexus-tokend check --offline")
     }
     return advice
   }
@@ -161,7 +161,7 @@ extension StatusReport.Token {
     if let expiresAt = status.expiresAt, let remaining {
       // The boot-time clock decides. The wall clock may have been set since.
       let end = remaining > .zero ? now + remaining.seconds : expiresAt
-      facts.append((remaining > .zero ? "valid until" : "ended at", Timestamp.full(end, now: now)))
+      facts.append((remaining > .zero ? "valid until" : "expired at", Timestamp.full(end, now: now)))
     }
     let next = status.nextAttempt.map { Timestamp.full($0, now: now) } ?? "under way"
     facts.append(("next refresh", isDaemonRunning ? next : "none, the daemon does not run"))

@@ -28,17 +28,17 @@ extension TokenCheck {
     case .accepted(let status):
       return step(
         .ok, "\(url) accepts the token: it answered \(status)",
-        status == 403 ? ["with 403, the token is valid, and this client may not use this URL"] : [])
+        status == 403 ? ["with 403, the token is valid, and this client cannot use this URL"] : [])
     case .rejected(let error):
       let code = error.map { " \(Printable.quoted($0))" } ?? ""
       return step(
         .failed, "\(url) does not accept the token: it answered 401\(code)",
-        ["an API can learn a new signing key late: run the check again before you change anything"],
-        remedy: FailureCode.apiProbe.remedy)
+        ["an API can read a new signing key late: run the check again before you change anything"],
+        remedy: AcquisitionFailure.apiRejection(of: url, error: error, transport: settings.transport).remedy)
     case .unknown(let reason):
       return step(
         .warning, "whether \(url) accepts the token is unknown: \(reason)",
-        remedy: "take a URL of the API that answers 2xx to a GET with a valid token")
+        remedy: "set api_url to a URL that answers 2xx to a GET with a valid token")
     }
   }
 }

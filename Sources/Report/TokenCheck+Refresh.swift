@@ -11,7 +11,7 @@ extension TokenCheck {
     let schedule = RefreshSchedule(fraction: settings.refreshAt, maxAge: settings.maxAge, jitter: jitter)
     guard lifetime >= RefreshSchedule.shortestLifetime else {
       return step(
-        .refresh, .failed, "the token lives for \(Timestamp.span(lifetime)), which is too short to be of use",
+        .refresh, .failed, "the token is valid for \(Timestamp.span(lifetime)) only",
         remedy: FailureCode.lifetime.remedy)
     }
     let start = BootTime(nanoseconds: 0)

@@ -41,22 +41,38 @@ public struct TokenCheck: Sendable {
   ///
   /// - Parameters:
   ///   - isOffline: whether to leave out the steps that need the network.
+  ///   - onRequest: receives the URL of each request when it is sent.
   ///   - report: receives each step when it is complete.
-  public func run(isOffline: Bool, report: @escaping @Sendable (CheckStep) -> Void) async {
+  public func run(
+    isOffline: Bool, onRequest: @escaping @Sendable (String) -> Void = { _ in },
+    report: @escaping @Sendable (CheckStep) -> Void
+  ) async {
     if let warning = unprotectedIssuer() { report(warning) }
+    if let doubt = await settings.secretDoubt(as: userID) {
+      report(step(.config, .warning, doubt, remedy: "remove that if the server rejects the client"))
+    }
     for step in outputs() { report(step) }
     guard !isOffline else { return }
-    let progress = CheckProgress(settings, asksAPI: apiURL != nil, report: report)
+    let progress = CheckProgress(settings, asksAPI: apiURL != nil, onRequest: onRequest, report: report)
     do throws(AcquisitionFailure) {
       let request = try await settings.requestWithFiles(as: userID).get()
+      for warning in request.certificateWarnings(unixTime: Moment.now().unix) {
+        report(
+          step(
+            .config, .warning, warning,
+            remedy: "register a new certificate at the server, then replace assertion_certificate_file and "
+              + "private_key_file"))
+      }
       let server = AuthorizationServer(
-        issuer: settings.issuer, transport: settings.transport(as: userID), http: HTTPClient(),
-        observe: { progress.receive($0) })
+        issuer: settings.issuer, locations: settings.locations, transport: settings.transport(as: userID),
+        http: HTTPClient(), observe: { progress.receive($0) })
       let verifiedToken = try await server.acquire(request)
       progress.verified(verifiedToken)
       report(refresh(lifetime: verifiedToken.lifetime, jitter: HostJitter.share(of: settings.name)))
       report(reader(verifiedToken))
-      if let apiURL { report(await ask(apiURL, for: verifiedToken.accessToken)) }
+      guard let apiURL else { return }
+      onRequest(apiURL.origin + apiURL.path)
+      report(await ask(apiURL, for: verifiedToken.accessToken))
     } catch {
       progress.failed(error)
     }
@@ -80,7 +96,7 @@ public struct TokenCheck: Sendable {
     settings.outputs.map { output in
       let place = FilePath.directory(of: output.path)
       if place == futureDirectory, FileAttributes(place).exists == false {
-        return step(.output, .ok, "\(place): not there yet; systemd makes it when the service starts")
+        return step(.output, .ok, "\(place): missing; systemd makes it when the service starts")
       }
       do throws(PublicationFailure) {
         let file = PublishedFile(
@@ -93,7 +109,7 @@ public struct TokenCheck: Sendable {
             + "\(seen.owner ?? "?"):\(seen.group ?? "?")"
         )
       } catch {
-        return step(.output, .failed, error.description)
+        return step(.output, .failed, error.problem, remedy: error.remedy)
       }
     }
   }
@@ -106,15 +122,15 @@ public struct TokenCheck: Sendable {
       let seen = FileAttributes(output.path)
       let present =
         switch seen.exists {
-        case true: "there now with mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
-        case false: "not there now: the daemon would write it"
-        case nil: "this user may not look"
+        case true: "present with mode \(seen.mode ?? "?"), \(seen.owner ?? "?"):\(seen.group ?? "?")"
+        case false: "missing: the daemon would write it"
+        case nil: "not visible for this user"
         }
       return "\(output.path): \(output.format.rawValue), \(size) bytes, mode \(FileMode.octal(output.mode)); \(present)"
     }
     return step(
       .reader, .ok,
-      "would find a token that is good for \(Timestamp.span(verifiedToken.lifetime - RefreshSchedule.rounding))",
+      "would read a token that is valid for \(Timestamp.span(verifiedToken.lifetime - RefreshSchedule.rounding))",
       details: details)
   }
 
@@ -141,7 +157,7 @@ extension DaemonSettings {
           _ = try OutputDirectory(directory, allowsPersistentStorage: true, owner: userID)
           steps.append(CheckStep(.output, .ok, "\(credentialSocket): the socket that systemd gets tokens from"))
         } catch {
-          steps.append(CheckStep(.output, .failed, "credential_socket: \(error)"))
+          steps.append(CheckStep(.output, .failed, "credential_socket: \(error.problem)", remedy: error.remedy))
         }
       }
     }
@@ -156,11 +172,11 @@ extension DaemonSettings {
         steps.append(
           CheckStep(
             .output, .warning,
-            "metrics_file: \(directory) \(isThere ? "may not be written to by the daemon" : "does not exist")",
+            "metrics_file: \(directory) \(isThere ? "is not writable for the daemon" : "does not exist")",
             remedy: isThere
-              ? "type: chgrp konexus-token \(directory) && chmod g+rwx \(directory); under systemd see metrics.conf "
-                + "among the examples"
-              : "create it, or set metrics_file to another path"))
+              ? "use metrics.conf of the examples, or run: "
+                + "chgrp konexus-token \(directory.shellQuoted) && chmod g+rwx \(directory.shellQuoted)"
+              : "set metrics_file to another path, or create it: mkdir \(directory.shellQuoted)"))
       }
     }
     return steps

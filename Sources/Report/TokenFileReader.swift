@@ -1,5 +1,6 @@
 public import Base
 import Files
+import Glibc
 import OAuth
 import Publication
 import Settings
@@ -65,7 +66,7 @@ public enum TokenFileReader {
   /// - Throws: `Refusal` if it is not readable, or cannot come from the daemon.
   public static func content(of token: StatusReport.Token, in report: StatusReport) throws(Refusal) -> Secret {
     let name = token.status.name
-    // While a token moves, its former file holds it.
+    // While a token moves, its previous file holds it.
     guard let output = token.rawOutput ?? token.status.rawOutput else {
       throw Refusal(
         problem: "\(name) has no raw file", remedy: "read one of its files: konexus-tokend status \(name)", code: 3,
@@ -75,13 +76,14 @@ public enum TokenFileReader {
       return try read(output, owner: report.loaded.owner)
     } catch {
       let place = FilePath.directory(of: output.path)
-      let access = "if there is, use sudo, or become a member of its group: usermod -aG konexus-token USER"
-      throw Refusal(
-        problem: "\(output.path) cannot be read: \(error.reason)",
-        remedy: error.code == nil
-          ? "see who can write there: ls -ld \(place.shellQuoted) \(output.path.shellQuoted)"
-          : "see whether there is a token: konexus-tokend status \(name.shellQuoted); \(access)",
-        code: 3)
+      let remedy =
+        switch error.code {
+        case nil: "see who can write there: ls -ld \(place.shellQuoted) \(output.path.shellQuoted)"
+        case ENOENT: "see why: konexus-tokend status \(name.shellQuoted)"
+        case EACCES: "use sudo, or join the file's group: \(FileAttributes.joining(output.path))"
+        case let code?: SystemError.remedy(code, at: output.path)
+        }
+      throw Refusal(problem: "\(output.path) cannot be read: \(error.reason)", remedy: remedy, code: 3)
     }
   }
 
@@ -112,12 +114,12 @@ public enum TokenFileReader {
         remedy: "make room: df -h \(report.loaded.directory.shellQuoted)", code: 3)
     }
     var problem = "there is no valid token \(status.name)"
-    if token.remaining != nil { problem = "the token \(status.name) has ended" }
+    if token.remaining != nil { problem = "the token \(status.name) has expired" }
     if report.daemonState != .running { problem += ", and the daemon does not run" }
     if let failure = status.failure { problem += ": \(failure.message)" }
     let remedy =
       report.daemonState == .running
-      ? "see why: konexus-tokend status \(status.name)" : "start the daemon: systemctl start konexus-tokend"
+      ? "see why: konexus-tokend status \(status.name)" : "start the daemon: \(ServiceCommands.current.start)"
     return Refusal(problem: problem, remedy: remedy, code: 2)
   }
 
@@ -128,11 +130,11 @@ public enum TokenFileReader {
     if let obtained = status.obtainedAt, let end = status.expiresAt, .seconds(end - obtained) < minimumValidity {
       return Refusal(
         problem:
-          "no token \(status.name) is ever good for \(Timestamp.span(minimumValidity)): they live for "
+          "no token \(status.name) is valid for \(Timestamp.span(minimumValidity)): the lifetime is "
           + "\(Timestamp.span(.seconds(end - obtained)))",
-        remedy: "ask for less with --min-validity", code: 1, isFinal: true)
+        remedy: "use a shorter time with --min-validity", code: 1, isFinal: true)
     }
-    var problem = "the token \(status.name) is good for \(Timestamp.span(remaining)) only"
+    var problem = "the token \(status.name) is valid for \(Timestamp.span(remaining)) only"
     if let failure = status.failure { problem += ", and refresh fails: \(failure.message)" }
     return Refusal(problem: problem, remedy: "see why: konexus-tokend status \(status.name)", code: 1)
   }

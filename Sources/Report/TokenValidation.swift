@@ -35,8 +35,11 @@ public enum TokenValidation: Sendable {
   }
 
   /// Whether the token names `issuer` as its issuer. This is a hint only, until the token is verified.
-  public static func isIssuer(_ issuer: String, of token: TokenInspection) -> Bool {
-    token.claims.contains { $0.name == "iss" && $0.json == "\"\(issuer)\"" }
+  ///
+  /// - Parameter accessTokenIssuer: what its tokens name instead, if that is set.
+  public static func isIssuer(_ issuer: String, or accessTokenIssuer: String?, of token: TokenInspection) -> Bool {
+    let issuer = accessTokenIssuer ?? issuer
+    return token.claims.contains { $0.name == "iss" && $0.json == "\"\(issuer)\"" }
   }
 
   /// The result if the requirements come only from a file that the daemon's user can write.
@@ -45,24 +48,25 @@ public enum TokenValidation: Sendable {
     let command = "konexus-tokend inspect \(status.name.shellQuoted) --issuer \(status.issuer.shellQuoted)"
     return .unknown(
       "only \(file) names the issuer, and user \(loaded.owner) can write that file",
-      remedy: "if this issuer is right, type: \(command)")
+      remedy: "if this issuer is right: \(command)")
   }
 
   /// The result if the issuer is unknown.
   public static let withoutIssuer = TokenValidation.unknown(
-    "it is of none of the daemon's issuers", remedy: "name the issuer that it must be of: --issuer URL")
+    "its issuer is none of the daemon's", remedy: "name the expected issuer with --issuer")
 
   /// Verifies a token.
   public static func validate(_ token: Secret, by requirements: TokenRequirements) async -> TokenValidation {
     let issuer = requirements.policy.issuer
-    var source = "\(issuer) (kept by the daemon)"
+    var source = "\(issuer) (stored by the daemon)"
     let keys: KeySet
     if let kept = requirements.keys {
       keys = kept
     } else {
-      let server = AuthorizationServer(issuer: issuer, transport: requirements.transport, http: HTTPClient())
+      let server = AuthorizationServer(
+        issuer: issuer, locations: requirements.locations, transport: requirements.transport, http: HTTPClient())
       do throws(AcquisitionFailure) { keys = try await server.fetchKeys() } catch {
-        return .unknown("the issuer's keys cannot be had: \(error.message)", remedy: error.code.remedy)
+        return .unknown("the issuer's keys are not available: \(error.message)", remedy: error.remedy)
       }
       source = "\(issuer) (fetched now)"
     }
@@ -86,6 +90,8 @@ public enum TokenValidation: Sendable {
 public struct TokenRequirements: Sendable {
   var policy: AccessTokenPolicy
   var transport: TransportSettings
+  /// The server's addresses that the settings give.
+  var locations = ServerLocations()
   /// The keys; `nil` if they must be requested.
   var keys: KeySet?
   /// The scope of the token response, if it is known.
@@ -100,6 +106,7 @@ public struct TokenRequirements: Sendable {
   public init(_ settings: TokenSettings, of configuration: String, caFile: String?) {
     policy = settings.policy
     transport = settings.transport
+    locations = settings.locations
     transport.caFile = caFile ?? transport.caFile
     finding += " by \(configuration)"
   }
@@ -115,6 +122,10 @@ public struct TokenRequirements: Sendable {
       issuer: issuer ?? status.issuer, audience: status.audience, clientID: status.clientID,
       scopes: status.requestedScope)
     transport = TransportSettings(caFile: caFile ?? status.caFile)
+    if policy.issuer == status.issuer {
+      policy.accessTokenIssuer = status.accessTokenIssuer
+      locations = status.locations ?? locations
+    }
     grantedScope = status.scope
     clockSkew = status.clockSkew ?? 0
     if policy.issuer == status.issuer, let output = status.outputs.first {

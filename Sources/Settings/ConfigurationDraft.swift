@@ -51,7 +51,7 @@ public struct ConfigurationDraft: Sendable {
       guard text != Self.missingFileMarker else {
         throw FileRefusal(
           path: path, problem: "was not passed to the service: it is missing, or a drop-in withdraws LoadCredential=",
-          remedy: "run: sudo konexus-tokend check", isMissing: true)
+          remedy: "sudo konexus-tokend check", isMissing: true)
       }
       self.init(text, path: shown, directory: Self.directory(of: path), environment: environment, refusal: refusal)
     } catch {
@@ -87,7 +87,7 @@ public struct ConfigurationDraft: Sendable {
 
   private init(unreadable path: String, because refusal: FileRefusal) {
     configuration = Configuration(path: path, tokens: [])
-    diagnostics = [Diagnostic(file: path, message: "\(refusal.problem); \(refusal.remedy)")]
+    diagnostics = [Diagnostic(file: path, message: "\(refusal.problem) -> \(refusal.remedy)")]
   }
 
   /// Reads the text of a configuration file.
@@ -109,7 +109,7 @@ public struct ConfigurationDraft: Sendable {
       return (configuration, reader.diagnostics, reader.fileChecks)
     }
     if let refusal, !configuration.daemon.allowGroupRead {
-      let message = "\(refusal.problem); \(refusal.remedy)"
+      let message = "\(refusal.problem) -> \(refusal.remedy)"
       diagnostics.insert(Diagnostic(file: path, message: message), at: 0)
     }
   }

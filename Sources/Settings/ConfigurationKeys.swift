@@ -4,7 +4,7 @@ import TOML
 public enum ConfigurationKeys {
   /// A key, as the manual describes it.
   public struct Entry: Hashable, Sendable {
-    /// The table it belongs to: `daemon`, `token.NAME`, `token.NAME.output` or `token.NAME.signal`.
+    /// The table it belongs to: `daemon`, `token.NAME`, or a table within that: `introspection`, `output`, `signal`.
     public var table: String
     /// The key.
     public var name: String
@@ -16,8 +16,8 @@ public enum ConfigurationKeys {
 
   /// Every key, table by table.
   public static let all: [Entry] =
-    entries("daemon", daemon) + entries("token.NAME", token) + entries("token.NAME.output", output)
-    + entries("token.NAME.signal", signal)
+    entries("daemon", daemon) + entries("token.NAME", token) + entries("token.NAME.introspection", introspection)
+    + entries("token.NAME.output", output) + entries("token.NAME.signal", signal)
 
   /// The keys of `[daemon]`.
   static let daemon: [ConfigurationKey<DaemonSettings>] = [
@@ -33,7 +33,12 @@ public enum ConfigurationKeys {
   /// The keys of `[token.NAME]`.
   static let token: [ConfigurationKey<TokenDraft>] = [
     ConfigurationKey("issuer", .issuer, sets: \.settings.issuer),
-    ConfigurationKey("client_id", .visibleText, sets: \.settings.clientID),
+    ConfigurationKey("discovery_url", .serverURL, sets: \.settings.locations.discovery),
+    ConfigurationKey("token_endpoint", .serverURL, sets: \.settings.locations.tokenEndpoint),
+    ConfigurationKey("jwks_uri", .serverURL, sets: \.settings.locations.jwksURI),
+    ConfigurationKey("introspection_endpoint", .serverURL, sets: \.settings.locations.introspectionEndpoint),
+    ConfigurationKey("revocation_endpoint", .serverURL, sets: \.settings.locations.revocationEndpoint),
+    ConfigurationKey("client_id", .clientID, sets: \.settings.clientID),
     ConfigurationKey(
       "client_auth", .choice(), default: "\"client_secret_post\"", sets: \.settings.clientAuthentication),
     ConfigurationKey("client_secret", .secrets, isSecret: true, sets: \.literalSecrets),
@@ -44,6 +49,7 @@ public enum ConfigurationKeys {
     ConfigurationKey("assertion_algorithm", .choice(), sets: \.settings.assertionAlgorithm),
     ConfigurationKey(
       "assertion_audience", .choice(), default: "\"token_endpoint\"", sets: \.settings.assertionAudience),
+    ConfigurationKey("assertion_certificate_file", .inputPath, sets: \.settings.assertionCertificateFile),
     ConfigurationKey("client_certificate_file", .inputPath, sets: \.settings.clientCertificateFile),
     ConfigurationKey("client_key_file", .inputPath, sets: \.settings.clientKeyFile),
     ConfigurationKey("scope", .scope, default: "\"tamarack\"", sets: \.settings.scope),
@@ -56,6 +62,7 @@ public enum ConfigurationKeys {
     ConfigurationKey("proxy", .proxy, isSecret: true, sets: \.settings.proxy),
     ConfigurationKey("audience", .textsOrNone, default: "\"tamarack\"", sets: \.settings.audience),
     ConfigurationKey("verify", .choice(), default: "\"jwt\"", sets: \.settings.verification),
+    ConfigurationKey("access_token_issuer", .visibleText, sets: \.settings.accessTokenIssuer),
     ConfigurationKey("token_type", .tokenTypes, default: "\"Bearer\"", sets: \.settings.tokenTypes),
     ConfigurationKey("require_at_jwt", .boolean, default: "false", sets: \.settings.requiresAccessTokenType),
     ConfigurationKey("refresh_at", .fraction(0.1...0.9), default: "0.5", sets: \.settings.refreshAt),
@@ -73,12 +80,25 @@ public enum ConfigurationKeys {
       "min_validity", .duration(.zero ... .seconds(3600)), default: "\"60s\"", sets: \.settings.minValidity),
   ]
 
+  /// The keys of `[token.NAME.introspection]`: a client and its credentials, as in `[token.NAME]`.
+  ///
+  /// A certificate is not among them. It belongs to the connection, and the client has one for all its requests.
+  static let introspection: [ConfigurationKey<TokenDraft>] =
+    [ConfigurationKey("client_auth", .choice(), default: "\"auto\"", sets: \.settings.clientAuthentication)]
+    + token.filter {
+      [
+        "client_id", "client_secret", "client_secret_file", "basic_encoding", "private_key_file", "key_id",
+        "assertion_algorithm", "assertion_audience", "assertion_certificate_file",
+      ].contains($0.name)
+    }
+
   /// The keys of `[[token.NAME.output]]`.
   static let output: [ConfigurationKey<OutputDraft>] = [
     ConfigurationKey("format", .choice(), default: "\"raw\"", sets: \.format),
     ConfigurationKey("path", .outputPath, sets: \.path),
     ConfigurationKey("mode", .fileMode, sets: \.mode),
     ConfigurationKey("variable", .environmentVariable, sets: \.variable),
+    ConfigurationKey("template", .template, sets: \.template),
   ]
 
   /// The keys of `signal = { ... }` in `[token.NAME]`.
@@ -127,9 +147,11 @@ struct ConfigurationKey<Settings>: Sendable {
 
   /// Reads `node` into `settings`.
   func apply(
-    _ node: TOMLNode, directory: String, credentialSources: [String: String] = [:], to settings: inout Settings
+    _ node: TOMLNode, file: String, directory: String, credentialSources: [String: String] = [:],
+    to settings: inout Settings
   ) throws(SettingFault) {
-    let context = SettingContext(directory: directory, isSecret: isSecret, credentialSources: credentialSources)
+    let context = SettingContext(
+      file: file, directory: directory, isSecret: isSecret, credentialSources: credentialSources)
     try assign(node, context, &settings)
   }
 }
@@ -149,6 +171,7 @@ struct OutputDraft {
   var path: String?
   var mode: UInt32?
   var variable: String?
+  var template: OutputTemplate?
 }
 
 /// The values of a `signal` table.

@@ -4,7 +4,7 @@ import TOML
 
 extension ConfigurationReader {
   /// The tables within a `[token.NAME]` table.
-  private static let tablesOfToken = ["output", "signal"]
+  private static let tablesOfToken = ["introspection", "output", "signal"]
 
   /// Reads a `[token.NAME]` table; `nil` if it has a fault.
   mutating func readToken(_ entry: TOMLEntry) -> TokenSettings? {
@@ -27,7 +27,9 @@ extension ConfigurationReader {
     read(map, keys: ConfigurationKeys.token, tables: Self.tablesOfToken, table: table, into: &draft)
     draft.settings.secrets = draft.literalSecrets + draft.secretFiles
     checkClient(draft.settings, map, entry, table: table)
+    checkLocations(draft.settings, map, table: table)
     checkFiles(draft, map, table: table)
+    draft.settings.introspectionClient = readIntrospection(map, of: draft.settings, table: table)
     readOutputs(&draft, map, entry, table: table)
     draft.settings.signal = readSignal(map, table: table)
     // A statement with a syntax error could be one that changes the meaning of the table.
@@ -44,7 +46,7 @@ extension ConfigurationReader {
 
   /// Adds the checks of the files that the table names. They must exist, and root or the daemon's user must control
   /// them.
-  private mutating func checkFiles(_ draft: TokenDraft, _ map: TOMLMap, table: String) {
+  mutating func checkFiles(_ draft: TokenDraft, _ map: TOMLMap, table: String) {
     let rules = environment.fileRules
     noteRelativePaths(draft, map)
     checkSecretFiles(draft.secretFiles, map, table: table)
@@ -57,6 +59,12 @@ extension ConfigurationReader {
     if let path = settings.privateKeyFile {
       check("private_key_file", map, table: table) { () throws(FileRefusal) in
         try PEMFile.readKey(path, rules: rules)
+      }
+    }
+    if let path = settings.assertionCertificateFile {
+      let keyFile = settings.privateKeyFile
+      check("assertion_certificate_file", map, table: table) { () throws(FileRefusal) in
+        try AssertionCertificate.check(path, of: keyFile, rules: rules)
       }
     }
     if let path = settings.clientKeyFile {
@@ -77,6 +85,7 @@ extension ConfigurationReader {
     var files = [
       ("ca_file", settings.caFile), ("private_key_file", settings.privateKeyFile),
       ("client_key_file", settings.clientKeyFile), ("client_certificate_file", settings.clientCertificateFile),
+      ("assertion_certificate_file", settings.assertionCertificateFile),
     ].map { key, path in (map[key]?.value, path) }
     if let entry = map["client_secret_file"] {
       let nodes = if case .array(let elements) = entry.value.content { elements } else { [entry.value] }
@@ -161,7 +170,11 @@ extension ConfigurationReader {
   /// Checks that the table names the server and the client, and that it has what the authentication method needs.
   ///
   /// A key that would have no effect is a fault, since its author expects an effect.
-  mutating func checkClient(_ settings: TokenSettings, _ map: TOMLMap, _ entry: TOMLEntry, table: String) {
+  ///
+  /// - Parameter isIntrospection: whether the table is that of the client that introspects the token.
+  mutating func checkClient(
+    _ settings: TokenSettings, _ map: TOMLMap, _ entry: TOMLEntry, table: String, isIntrospection: Bool = false
+  ) {
     checkUnused(settings, map, table: table)
     // A statement with a syntax error could be the one that seems to be missing.
     guard !map.isDamaged else { return }
@@ -171,8 +184,15 @@ extension ConfigurationReader {
       guard misspelt.isDisjoint(with: keys) else { return }
       report("[\(table)] has no \(what)", entry, table: table, at: .name)
     }
+    if settings.clientID == Placeholder.sampleClientID, IssuerSyntax.isOfKonexus(settings.issuer),
+      let clientID = map["client_id"]
+    {
+      report(
+        "'client_id' is the sample's; \(Placeholder.remedy(in: source.path))", clientID, table: table,
+        at: .value(clientID.value.range), showsValue: true)
+    }
     let secrets = ["client_secret", "client_secret_file"]
-    if map["issuer"] == nil {
+    if map["issuer"] == nil, !isIntrospection {
       missing(["issuer"], "'issuer'; name the authorization server, as in issuer = \"https://auth.alertsense.com\"")
     }
     if map["client_id"] == nil {
@@ -193,6 +213,8 @@ extension ConfigurationReader {
           ["client_certificate_file"],
           "'client_certificate_file', which client_auth = \"\(method.rawValue)\" needs; name the certificate's file"
         )
+      case .auto where isIntrospection:
+        (secrets + ["private_key_file"], "client secret or key; give client_secret_file or private_key_file")
       case .auto:
         (
           secrets + ["private_key_file", "client_certificate_file"],
@@ -230,12 +252,18 @@ extension ConfigurationReader {
         "basic_encoding", "counts with client_auth = \"client_secret_basic\" or \"auto\" alone; set that, or remove it")
     }
     if method != .privateKeyJWT, method != .auto {
-      for key in ["private_key_file", "key_id", "assertion_algorithm", "assertion_audience"] {
+      let keys = [
+        "private_key_file", "key_id", "assertion_algorithm", "assertion_audience", "assertion_certificate_file",
+      ]
+      for key in keys {
         report(key, "counts with client_auth = \"private_key_jwt\" or \"auto\" alone; set that, or remove it")
       }
     }
     if map["client_certificate_file"] == nil, !map.isDamaged {
       report("client_key_file", "goes with a 'client_certificate_file', which is missing; add it")
+    }
+    if map["private_key_file"] == nil, !map.isDamaged {
+      report("assertion_certificate_file", "goes with a 'private_key_file', which is missing; add it")
     }
     if settings.requiresAccessTokenType, settings.verification != .jwt {
       report("require_at_jwt", "counts with verify = \"jwt\" alone; remove one of the two")
@@ -289,6 +317,7 @@ extension ConfigurationReader {
       report(
         "'variable' is for format = \"env\" alone; add that, or remove it", variable, table: table, at: .name)
     }
+    checkTemplate(of: output, map, entry, table: table)
     let name = draft.settings.name
     let path = output.path ?? "\(environment.tokenDirectory)/\(name).\(output.format.fileExtension)"
     if let given = map["path"], output.path != nil {
@@ -298,7 +327,22 @@ extension ConfigurationReader {
     }
     let variable = output.format == .env ? output.variable ?? Self.defaultVariable(name) : nil
     draft.settings.outputs.append(
-      TokenOutput(path: path, mode: output.mode ?? draft.mode, format: output.format, variable: variable))
+      TokenOutput(
+        path: path, mode: output.mode ?? draft.mode, format: output.format, variable: variable,
+        template: output.template))
+  }
+
+  private mutating func checkTemplate(of output: OutputDraft, _ map: TOMLMap, _ entry: TOMLEntry, table: String) {
+    guard map["format"].isValidOrAbsent, !map.isDamaged else { return }
+    if output.format == .template, map["template"] == nil {
+      report(
+        "[\(table)] has no 'template', which format = \"template\" needs; write one, as in template = "
+          + "\"Authorization: Bearer {token}\"",
+        entry, table: table, at: .name)
+    } else if output.format != .template, let template = map["template"] {
+      report(
+        "'template' is for format = \"template\" alone; add that, or remove it", template, table: table, at: .name)
+    }
   }
 
   /// The default name of a variable: `KONEXUS_TOKEN` for `konexus`.

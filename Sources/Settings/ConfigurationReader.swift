@@ -75,10 +75,13 @@ package struct ConfigurationReader {
       }
       do throws(SettingFault) {
         try key.apply(
-          entry.value, directory: directory, credentialSources: environment.credentialSources, to: &settings)
+          entry.value, file: source.path, directory: directory, credentialSources: environment.credentialSources,
+          to: &settings)
       } catch {
+        let range = error.range ?? entry.value.range
+        let place = error.part.map { TOMLParser.place(of: $0, inString: range, of: source.bytes) } ?? range
         report(
-          "'\(entry.name)' \(error.message)", entry, table: table, at: .value(error.range ?? entry.value.range),
+          "'\(entry.name)' \(error.message)", entry, table: table, at: .value(place),
           showsValue: !key.isSecret && !error.hidesValue)
       }
     }
@@ -113,7 +116,7 @@ package struct ConfigurationReader {
       daemonFiles[path] = "its lock on the directory"
     }
     for token in configuration.tokens where !token.outputs.isEmpty {
-      daemonFiles[token.statePath] = "what it needs to take [token.\(token.name)] over after a restart"
+      daemonFiles[token.statePath] = "the state of [token.\(token.name)] for a restart"
     }
     for (path, what) in daemonFiles.sorted(by: { $0.key < $1.key }) {
       guard let reservation = reservedPaths[path] else { continue }
@@ -167,6 +170,7 @@ extension ConfigurationReader {
 
   /// Reports a syntax error. The excerpt shows known keys only: text in the place of a key can be a part of a secret.
   mutating func report(_ error: TOMLSyntaxError) {
+    let error = error.naming(in: source.bytes)
     var excerpt: [String] = []
     if let key = error.key, let name = key.names.last, ConfigurationKeys.all.contains(where: { $0.name == name }) {
       excerpt = source.excerpt(unreadableValueOf: key.range)

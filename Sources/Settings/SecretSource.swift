@@ -12,37 +12,45 @@ public enum SecretSource: Hashable, Sendable {
   /// Reads the current secret.
   ///
   /// A file must be a regular file of root or of the daemon's user. Other users must not be able to read it. One line
-  /// break at its end is not part of the secret.
+  /// break at its end, and a byte order mark at its start, are no part of the secret.
   ///
   /// - Throws: ``FileRefusal`` with the remedy, if the file is not readable, has wrong access, or holds no secret.
   public func read(in environment: RuntimeEnvironment = .current) throws(FileRefusal) -> Secret {
+    try examine(in: environment).secret
+  }
+
+  /// Reads the current secret, and says what is unusual about it.
+  ///
+  /// - Returns: also a sentence for the administrator, which shows nothing of the secret; `nil` if nothing is unusual.
+  /// - Throws: as `read`.
+  package func examine(
+    in environment: RuntimeEnvironment = .current
+  ) throws(FileRefusal) -> (secret: Secret, doubt: String?) {
     switch self {
     case .literal(let secret):
-      return secret
+      return (secret, secret.withBytes { SecretText.doubt(about: $0) }.map { "client_secret \($0)" })
     case .file(let path):
       let content = try ProtectedFile.read(path, rules: environment.fileRules, limit: Self.sizeLimit)
-      var range = 0..<content.count
-      let fault = content.withBytes { bytes -> String? in
-        if range.last.map({ bytes[$0] }) == .lineFeed { range = range.dropLast() }
-        if range.last.map({ bytes[$0] }) == .carriageReturn { range = range.dropLast() }
-        return Self.fault(in: bytes[range])
+      return try content.withBytes { (bytes) throws(FileRefusal) in
+        var line = bytes[...]
+        if line.last == .lineFeed { line = line.dropLast() }
+        if line.last == .carriageReturn { line = line.dropLast() }
+        let text = UnsafeRawBufferPointer(rebasing: line)
+        if let fault = SecretText.fault(in: text) {
+          var remedy = fault.isPlaceholder ? Placeholder.remedy(in: path) : fault.remedy
+          // The administrator edits the source of systemd's copy.
+          if fault.isPlaceholder, FilePath.directory(of: path) == environment.credentialsDirectory {
+            remedy = "correct the file that LoadCredential= names, then run: sudo systemctl restart konexus-tokend"
+          }
+          throw FileRefusal(
+            path: path, problem: fault.problem, remedy: remedy ?? "write the secret into it, on one line")
+        }
+        let doubt = SecretText.doubt(about: text).map { "the secret in '\(path.printable)' \($0)" }
+        return (Secret(text), doubt)
       }
-      if let fault { throw FileRefusal(path: path, problem: fault, remedy: "write the secret into it, on one line") }
-      return content.withBytes { Secret($0[range]) }
     }
   }
 
   /// The size limit of a secret file.
   static let sizeLimit = 64 * 1024
-
-  /// Why `bytes` is no client secret, without showing it; `nil` if it is one.
-  ///
-  /// RFC 6749 appendix A.2 allows printable ASCII only. Other characters are accepted, since some servers accept them.
-  static func fault(in bytes: some Collection<UInt8>) -> String? {
-    if bytes.isEmpty { return "is empty" }
-    if bytes.contains(0) { return "contains a NUL byte" }
-    if bytes.contains(.lineFeed) || bytes.contains(.carriageReturn) { return "contains a line break" }
-    if bytes.contains(where: { $0 < 0x20 || $0 == 0x7f }) { return "contains a control character" }
-    return nil
-  }
 }

@@ -1,3 +1,4 @@
+import Base
 import HTTP
 
 extension SettingType<ProxySetting> {
@@ -155,6 +156,38 @@ enum IssuerSyntax {
   }
 }
 
+extension IssuerSyntax {
+  /// Whether an issuer is one of Konexus' own servers.
+  static func isOfKonexus(_ issuer: String) -> Bool {
+    guard let host = try? Endpoint(issuer).host else { return false }
+    return host.hasSuffix(".alertsense.com") || host.hasSuffix(".alertsense.io")
+  }
+
+  /// Whether an issuer is an example's: its domain is reserved for examples (RFC 2606, section 3), or its host is a
+  /// placeholder.
+  static func isExample(_ issuer: String) -> Bool {
+    let authority = issuer.split(separator: "://", maxSplits: 1).last?.prefix { $0 != "/" && $0 != ":" } ?? ""
+    let labels = authority.split(separator: ".")
+    let domain = labels.suffix(2).joined(separator: ".").lowercased()
+    return ["example.com", "example.net", "example.org"].contains(domain)
+      || labels.contains { $0.lowercased().hasPrefix("your") && Placeholder.matches(String($0)) }
+      || (labels.count == 1 && ["ISSUER", "HOST", "SERVER"].contains(authority))
+  }
+}
+
+extension SettingType<String> {
+  /// The URL of a document or endpoint of the server: as an issuer's, with a query if it has one.
+  static let serverURL = SettingType(name: "an https URL, as a string") { node, context throws(SettingFault) in
+    guard let text = node.string else { throw mismatch("an https URL, as a string", node, context) }
+    guard !text.isEmpty else { throw SettingFault(message: "is empty; give the https URL, or leave it out") }
+    let fault = URLSyntax.fault(in: text, sends: "request") { rest in
+      rest.contains("#") ? "has a fragment; remove it from the '#' on" : nil
+    }
+    if let fault { throw SettingFault(message: "is \(text.shown), which \(fault)") }
+    return text
+  }
+}
+
 /// The syntax of the URL of an API: as an issuer's, with a query if it needs one.
 package enum APIURLSyntax {
   /// Why `text` is no such URL, as the end of a sentence after the name of the setting; `nil` if it is one.
@@ -176,6 +209,7 @@ private enum URLSyntax {
   ///   - further: the fault of the part after `://` that only one kind of URL has.
   static func fault(in text: String, sends item: String, further: (Substring) -> String?) -> String? {
     if text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7f || "\"<>\\^`{|}".utf8.contains($0) }) {
+      if let character = Lookalike.first(in: text.utf8)?.lookalike { return "contains \(character.name); remove it" }
       return "contains a character that no URL has; remove it or write it as %XX"
     }
     let parts = text.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false)

@@ -1,3 +1,4 @@
+import Base
 import OAuth
 import TOML
 
@@ -9,12 +10,25 @@ extension SettingType<String> {
     return text
   }
 
+  /// A client identifier that is not an example's.
+  static let clientID = SettingType(name: "a string") { node, context throws(SettingFault) in
+    let text = try visibleText.read(node, context)
+    guard !Placeholder.matches(text) else {
+      throw SettingFault(message: "is a placeholder; \(Placeholder.remedy(in: context.file))")
+    }
+    return text
+  }
+
   /// The issuer of an authorization server: an https URL, or http on localhost, without query and fragment (RFC 8414,
   /// section 2).
   static let issuer = SettingType(name: "an https URL, as a string") { node, context throws(SettingFault) in
     guard let text = node.string else { throw mismatch("an https URL, as a string", node, context) }
     if let fault = IssuerSyntax.fault(in: text) {
       throw SettingFault(message: "\(text.isEmpty ? "" : "is \(text.shown), which ")\(fault)")
+    }
+    guard !IssuerSyntax.isExample(text) else {
+      throw SettingFault(
+        message: "is \(text.shown), an example; \(Placeholder.remedy(in: context.file))")
     }
     return text
   }
@@ -75,6 +89,9 @@ extension String {
   func requireVisible(range: Range<Int>? = nil) throws(SettingFault) {
     guard !isEmpty else { throw SettingFault(message: "is empty; give it a value", range: range) }
     guard utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
+      if let (place, character) = Lookalike.first(in: utf8) {
+        throw SettingFault(message: "contains \(character.name); remove it", range: range, part: place)
+      }
       throw SettingFault(
         message: "is \(shown); only printable ASCII characters can be sent (RFC 6749, appendix A)", range: range)
     }
@@ -192,9 +209,12 @@ extension SettingType<[SecretSource]> {
     var secrets: [SecretSource] = []
     for node in nodes {
       guard case .string(let secret) = node.content else { throw mismatch("a string", node, context) }
-      if let fault = secret.withBytes({ SecretSource.fault(in: $0) }) {
-        throw SettingFault(
-          message: "\(fault); give the secret as the authorization server's operator handed it out", range: node.range)
+      if let fault = secret.withBytes({ SecretText.fault(in: $0) }) {
+        let remedy =
+          fault.isPlaceholder
+          ? Placeholder.remedy(in: context.file)
+          : fault.remedy ?? "give the secret as the authorization server's operator handed it out"
+        throw SettingFault(message: "\(fault.problem); \(remedy)", range: node.range, part: fault.range)
       }
       guard !secrets.contains(.literal(secret)) else {
         throw SettingFault(message: "holds the same secret twice; give the current one and the next", range: node.range)

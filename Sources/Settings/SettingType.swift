@@ -7,6 +7,8 @@ struct SettingFault: Error {
   var message: String
   /// The part of the value that is wrong; `nil` for all of it.
   var range: Range<Int>?
+  /// The bytes of a string's value that are wrong; `range` is then the string, or `nil` for the whole value.
+  var part: Range<Int>?
   /// Whether messages must not show the value, because it can be a secret in the wrong place.
   var hidesValue = false
 }
@@ -20,6 +22,8 @@ struct SettingType<Value>: Sendable {
 
 /// The context of a value that is read.
 struct SettingContext: Sendable {
+  /// The configuration file, for commands in messages.
+  let file: String
   /// The directory of the configuration file, where relative paths start.
   let directory: String
   /// Whether the value must not appear in messages.
@@ -148,7 +152,7 @@ extension SettingType<UInt32> {
     guard mode & 0o002 == 0 else {
       throw SettingFault(
         message:
-          "is \(text.shown), with which anybody on this host could replace the token; clear the others' write bit, as "
+          "is \(text.shown), with which any user on this host could replace the token; clear the others' write bit, as "
           + "in \"0640\""
       )
     }

@@ -5,7 +5,8 @@ import OAuth
 ///
 /// A new key belongs to one of these groups. Its property belongs to the comparison that the group names.
 enum TokenKeyEffect: CaseIterable {
-  /// The server would issue another token: `TokenSettings.requestFingerprint`. The previous token is not reused.
+  /// The server would issue another token, or something else verifies it: `TokenSettings.requestFingerprint`. The
+  /// previous token is not reused.
   case request
   /// The client authenticates in another way: `TokenSettings.authenticates(differentlyFrom:)`.
   case authentication
@@ -22,12 +23,13 @@ enum TokenKeyEffect: CaseIterable {
     case .request:
       [
         "issuer", "client_id", "client_auth", "scope", "resource", "request_audience", "extra_parameters", "audience",
-        "verify",
+        "verify", "access_token_issuer", "discovery_url", "token_endpoint", "jwks_uri", "introspection_endpoint",
+        "revocation_endpoint",
       ]
     case .authentication:
       [
         "client_secret", "client_secret_file", "basic_encoding", "private_key_file", "key_id", "assertion_algorithm",
-        "assertion_audience",
+        "assertion_audience", "assertion_certificate_file",
       ]
     case .connection: ["client_certificate_file", "client_key_file", "ca_file", "pinned_public_key", "proxy"]
     case .requirement: ["require_at_jwt", "token_type"]
@@ -45,6 +47,7 @@ extension TokenSettings {
   package func asks(differentlyFrom other: TokenSettings) -> Bool {
     requestFingerprint != other.requestFingerprint || authenticates(differentlyFrom: other)
       || connects(differentlyFrom: other) || (requiresAccessTokenType && !other.requiresAccessTokenType)
+      || introspectionClient != other.introspectionClient
       || !TokenType.includes(tokenTypes, allOf: other.tokenTypes)
   }
 
@@ -54,6 +57,7 @@ extension TokenSettings {
       || basicEncoding != other.basicEncoding
       || privateKeyFile != other.privateKeyFile || keyID != other.keyID
       || assertionAlgorithm != other.assertionAlgorithm || assertionAudience != other.assertionAudience
+      || assertionCertificateFile != other.assertionCertificateFile
   }
 
   /// Whether connections to the server are made with other files, pins or proxies.
@@ -85,6 +89,9 @@ extension TokenSettings {
     add("request_audience", requestAudience.map { [$0] } ?? [])
     add("extra_parameters", extraParameters.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] })
     add("verify", [verification.rawValue])
+    // Fingerprints of earlier releases stay valid: a setting that they did not know counts if it is set.
+    if let accessTokenIssuer { add("access_token_issuer", [accessTokenIssuer]) }
+    for (name, url) in locations.named { add(name, [url]) }
     return SHA256.hex(of: bytes)
   }
 }

@@ -12,6 +12,8 @@ public struct TokenSettings: Hashable, Sendable {
 
   /// The authorization server's issuer identifier (OpenID Connect Discovery 1.0, RFC 8414).
   public var issuer: String
+  /// The addresses that replace those of the discovery document.
+  public var locations = ServerLocations()
   /// The client identifier (RFC 6749, 2.2).
   public var clientID: String
   /// The client authentication method.
@@ -28,6 +30,10 @@ public struct TokenSettings: Hashable, Sendable {
   public var assertionAlgorithm: SignatureAlgorithm?
   /// The assertion's `aud`.
   public var assertionAudience: AssertionAudience = .tokenEndpoint
+  /// The absolute path of the PEM file with the certificate of that key, which assertions name by `x5t`.
+  public var assertionCertificateFile: String?
+  /// The client that introspects the token; `nil` if the client itself does.
+  public var introspectionClient: ClientSettings?
   /// The absolute path of the PEM file with the client's TLS certificate.
   public var clientCertificateFile: String?
   /// The absolute path of the PEM file with its private key; `nil` if the certificate's file has it.
@@ -61,6 +67,8 @@ public struct TokenSettings: Hashable, Sendable {
   public var audience: [String] = ["tamarack"]
   /// How the token is verified.
   public var verification: TokenVerification = .jwt
+  /// The `iss` that tokens must have in place of `issuer`.
+  public var accessTokenIssuer: String?
   /// The accepted values of `token_type`, beside `Bearer`. If there are none, it can be missing.
   public var tokenTypes: [String] = [TokenType.bearer]
   /// Whether its `typ` must be `at+jwt` (RFC 9068, 2.1).
@@ -109,9 +117,17 @@ public struct TokenOutput: Hashable, Sendable {
     case json
     /// One line, `VARIABLE=TOKEN`, for `EnvironmentFile=`.
     case env
+    /// A text of the administrator's own with placeholders, for the configuration files of other programs.
+    case template
 
     /// The extension of the default file name.
-    package var fileExtension: String { self == .raw ? "token" : rawValue }
+    package var fileExtension: String {
+      switch self {
+      case .raw: "token"
+      case .template: "conf"
+      case .header, .json, .env: rawValue
+      }
+    }
   }
 
   /// The absolute path, without `.`, `..` and double slashes.
@@ -122,13 +138,18 @@ public struct TokenOutput: Hashable, Sendable {
   public var format: Format
   /// The variable's name for `.env`; `nil` for other formats.
   public var variable: String?
+  /// The text for `.template`; `nil` for other formats.
+  public var template: OutputTemplate?
 
   /// An output of the given values.
-  public init(path: String, mode: UInt32 = 0o640, format: Format = .raw, variable: String? = nil) {
+  public init(
+    path: String, mode: UInt32 = 0o640, format: Format = .raw, variable: String? = nil, template: OutputTemplate? = nil
+  ) {
     self.path = path
     self.mode = mode
     self.format = format
     self.variable = variable
+    self.template = template
   }
 }
 
@@ -173,8 +194,8 @@ extension TokenSettings {
 
   /// The files that a request needs.
   package var inputFiles: [String] {
-    let secretFiles = secrets.compactMap { if case .file(let path) = $0 { path } else { nil } }
-    return secretFiles + [privateKeyFile, clientCertificateFile, clientKeyFile, caFile].compactMap(\.self)
+    client.inputFiles + (introspectionClient?.inputFiles ?? [])
+      + [clientCertificateFile, clientKeyFile, caFile].compactMap(\.self)
   }
 
   /// The path of the state file for the next run. It is in the directory of the token's first output, and for the

@@ -253,7 +253,7 @@ extension LogEvent {
   static func loss(of count: Int) -> LogEvent {
     LogEvent(
       level: .warning,
-      message: "\(count) log \(count == 1 ? "entry was" : "entries were") lost here: nobody took them in time",
+      message: "\(count) log \(count == 1 ? "entry was" : "entries were") lost: the log did not accept them in time",
       metadata: nil, source: nil, file: #fileID, function: #function, line: #line)
   }
 }

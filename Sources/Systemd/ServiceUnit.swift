@@ -1,3 +1,4 @@
+import Base
 import Glibc
 
 /// A service as the service manager has it: its unit, merged from the unit file and all drop-ins.
@@ -20,10 +21,7 @@ public struct ServiceUnit: Sendable {
   }
 
   /// Whether systemd runs this host (sd_booted(3)).
-  public static var isSystemdRunning: Bool {
-    var status = stat()
-    return lstat("/run/systemd/system", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-  }
+  public static var isSystemdRunning: Bool { ServiceCommands.current.hasSystemd }
 
   /// A property; empty if the service manager does not have it.
   public func property(_ name: String) -> String { properties[name] ?? "" }

@@ -11,12 +11,18 @@ package struct TOMLParser {
   var cursor: TOMLCursor
   /// The bytes of the string that is being read. Overwritten at the end.
   var stringBuffer: [UInt8] = []
+  /// The places in the source of the bytes in `stringBuffer`; `nil` if they are not wanted.
+  var stringPlaces: [Int]?
   private let root = TOMLMap(.header)
   private var section: TOMLMap
   private var errors: [TOMLSyntaxError] = []
 
   /// Reads a whole document. `bytes` are used during the call only.
   package static func parse(_ bytes: UnsafeRawBufferPointer) -> TOMLDocument {
+    if TextEncoding.isUTF16(bytes) {
+      let error = TOMLSyntaxError(offset: 0, message: "the file is in UTF-16; save it as UTF-8")
+      return TOMLDocument(root: TOMLMap(.header), errors: [error], isComplete: false)
+    }
     if let offset = firstInvalidUTF8(bytes) {
       let error = TOMLSyntaxError(offset: offset, message: "this byte is not UTF-8; save the file as UTF-8")
       return TOMLDocument(root: TOMLMap(.header), errors: [error], isComplete: false)
@@ -27,7 +33,7 @@ package struct TOMLParser {
     return TOMLDocument(root: parser.root, errors: parser.errors, isComplete: isComplete)
   }
 
-  private init(_ bytes: UnsafeRawBufferPointer) {
+  init(_ bytes: UnsafeRawBufferPointer) {
     cursor = TOMLCursor(bytes)
     section = root
     if cursor.isAt("\u{FEFF}") { cursor.offset = 3 }
@@ -48,7 +54,7 @@ package struct TOMLParser {
     }
   }
 
-  private mutating func overwriteStringBuffer() {
+  mutating func overwriteStringBuffer() {
     stringBuffer.removeAll(keepingCapacity: true)
     stringBuffer.append(contentsOf: repeatElement(0, count: stringBuffer.capacity))
     stringBuffer.withUnsafeMutableBytes { Secret.overwrite($0) }

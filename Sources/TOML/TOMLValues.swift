@@ -191,6 +191,8 @@ extension TOMLParser {
         offset: cursor.offset, message: "a control character in a string; write it as an escape such as \\t or \\u0007",
         endsReading: true)
     }
+    let start = cursor.offset
+    defer { notePlaces(from: start) }
     if escapes, byte == .backslash {
       try readEscape()
     } else {

@@ -6,19 +6,18 @@ import HTTP
 import Publication
 import Report
 import Settings
-import Synchronization
 
 /// `konexus-tokend check`: tests configuration, server and token step by step.
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Walk the way from config file to reader, step by step.",
+    abstract: "Test configuration, server and token, step by step.",
     usage: "konexus-tokend check [<options>]",
     discussion: """
-      Asks for a token of each table, verifies it and drops it: nothing is published. Run it as root, as only root may \
-      read the config file.
+      Requests a token of each table and verifies it. Nothing is published. Run it as root: only root can read the \
+      config file.
 
-      Exits with the code of the first step that failed: 78 config, 11 dns, 12 connection, 13 tls, 14 discovery, 15 \
-      clock, 16 token, 17 verification, 18 output, 19 unit, 20 refresh, 22 api; 0 if none did.
+      Exits with the code of the first failed step: 78 config, 11 dns, 12 connection, 13 tls, 14 discovery, 15 clock, \
+      16 token, 17 verification, 18 output, 19 unit, 20 refresh, 22 api; 0 if none failed.
 
       Examples:
         sudo konexus-tokend check
@@ -31,13 +30,13 @@ struct Check: ParsableCommand {
     completion: .file(extensions: ["toml"]))
   var config: String?
 
-  @Option(help: ArgumentHelp("Check this token only.", valueName: "name"))
+  @Option(help: ArgumentHelp("Check this token only.", valueName: "name"), completion: TokenNames.completion)
   var token: String?
 
-  @Option(help: ArgumentHelp("Ask the API at this URL whether it accepts the token.", valueName: "url"))
+  @Option(help: ArgumentHelp("Send the token once to this URL of the API.", valueName: "url"))
   var api: String?
 
-  @Flag(help: "Leave out everything that needs the network.")
+  @Flag(help: "Skip the steps that need the network.")
   var offline = false
 
   @Flag(help: "Print one JSON object at the end.")
@@ -49,31 +48,21 @@ struct Check: ParsableCommand {
   }
 
   func run() {
+    CommandLineError.requireLibcurl()
     Task { await perform() }
     dispatchMain()
   }
 
   private func perform() async {
-    let steps = Mutex<[CheckStep]>([])
-    let isJSON = json
-    // Steps arrive in order, each when it is complete.
-    let report: @Sendable (CheckStep) -> Void = { step in
-      steps.withLock { steps in
-        let before = steps.last
-        steps.append(step)
-        guard !isJSON else { return }
-        if let name = step.token, before?.token != name { StandardOutput.write(["", StyledLine(name)]) }
-        StandardOutput.write(CheckReport.text(step, StandardOutput.style))
-      }
-    }
-    await run(report)
-    let all = steps.withLock { $0 }
-    if isJSON {
-      StandardOutput.write(json: CheckReport.json(all))
+    let printer = CheckPrinter(isJSON: json)
+    await run(printer)
+    let steps = printer.finish()
+    if json {
+      StandardOutput.write(json: CheckReport.json(steps))
     } else {
-      StandardOutput.write(["", CheckReport.verdict(all)])
+      StandardOutput.write(["", CheckReport.verdict(steps, isOffline: offline)])
     }
-    Glibc.exit(CheckReport.exitCode(of: all))
+    Glibc.exit(CheckReport.exitCode(of: steps))
   }
 
   /// The remedy if the running daemon has not read the file that is checked.
@@ -86,15 +75,16 @@ struct Check: ParsableCommand {
     return changed
   }
 
-  private func run(_ report: @escaping @Sendable (CheckStep) -> Void) async {
+  private func run(_ printer: CheckPrinter) async {
+    let report: @Sendable (CheckStep) -> Void = { printer.report($0) }
     let service = ServiceConfiguration(config)
     let path = service.path
     if service.isEncrypted {
       return report(
         CheckStep(
-          .config, .failed, "the configuration is kept encrypted in \(path), which is not read here",
+          .config, .failed, "the configuration is encrypted in \(path): only systemd reads it",
           remedy:
-            "type: (umask 077; systemd-creds decrypt --name=config.toml \(path) /run/config.toml); konexus-tokend "
+            "(umask 077; systemd-creds decrypt --name=config.toml \(path) /run/config.toml); konexus-tokend "
             + "check --config /run/config.toml; rm /run/config.toml"
         ))
     }
@@ -103,11 +93,12 @@ struct Check: ParsableCommand {
       settings = try service.load()
     } catch {
       let count = error.diagnostics.count
+      let hasRemedies = error.diagnostics.allSatisfy { $0.message.contains(" -> ") }
       report(
         CheckStep(
           .config, .failed, "\(path): \(count) \(count == 1 ? "fault" : "faults")",
           details: error.description.split(separator: "\n", omittingEmptySubsequences: false).map(String.init),
-          remedy: "correct the file; every key is explained in: man konexus-tokend.toml"))
+          remedy: hasRemedies ? nil : "correct the file; each key is explained in: man konexus-tokend.toml"))
       return
     }
     let tokens = settings.tokens.filter { token == nil || $0.name == token }
@@ -134,7 +125,7 @@ struct Check: ParsableCommand {
           .config, .failed,
           "\(path): the daemon could not read \(unreadable.count) of the files that it names",
           details: unreadable.map(\.description),
-          remedy: "a file that is root's is handed over as a credential: see separate-secret.conf among the examples"))
+          remedy: "pass files of root as credentials: see separate-secret.conf of the examples"))
     }
     let seen = FileAttributes(path)
     report(
@@ -151,7 +142,7 @@ struct Check: ParsableCommand {
     for token in tokens {
       let check = TokenCheck(
         token, daemon: settings.daemon, userID: user, futureDirectory: future, apiURL: apiURL)
-      await check.run(isOffline: offline, report: report)
+      await check.run(isOffline: offline, onRequest: { printer.requested($0) }, report: report)
     }
   }
 }

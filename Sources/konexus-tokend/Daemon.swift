@@ -142,7 +142,7 @@ actor Daemon {
       let reason = SystemError.text(errno)
       if !isDirectoryLost {
         logger.critical(
-          "\(directory) was removed and cannot be made again: \(reason) -> systemctl restart konexus-tokend")
+          "\(directory) was removed and cannot be made again: \(reason) -> \(ServiceCommands.current.restart)")
       }
       isDirectoryLost = true
       return
@@ -258,7 +258,7 @@ actor Daemon {
       return
     }
     for token in missing {
-      let reason = token.failure?.kind == .refused ? "the server refuses the token" : "no token within the time"
+      let reason = token.failure?.kind == .refused ? "the server rejects the request" : "no token in --start-timeout"
       logger.error("\(reason): \(token.line(now: status.writtenAt))")
     }
     exitCode = code

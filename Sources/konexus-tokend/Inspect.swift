@@ -10,27 +10,27 @@ import Settings
 /// `konexus-tokend inspect`: decodes and verifies a token.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Tell what a token says and whether it verifies.",
+    abstract: "Decode a token and verify it.",
     usage: "konexus-tokend inspect [<name> | -] [<options>]",
     discussion: """
-      Never prints the signature. What another user's daemon says of its token does not count: root's verdict \
-      goes by the config file, a group member's by --issuer.
+      Never prints the signature. Files of another user's daemon are not trusted: root verifies by the config file, \
+      a group member by --issuer.
 
-      Exit codes: 0 it verifies; 1 it does not; 3 it cannot be told.
+      Exit codes: 0 verified; 1 not verified; 3 unknown.
 
       Examples:
         sudo konexus-tokend inspect konexus
         konexus-tokend inspect - --issuer https://auth.alertsense.com < token
       """)
 
-  @Argument(help: "Its name in the config file, or - for standard input.")
+  @Argument(help: "Its name in the config file, or - for standard input.", completion: TokenNames.completion)
   var name: String?
 
-  @Option(help: ArgumentHelp("Verify against this issuer, its keys fetched now.", valueName: "url"))
+  @Option(help: ArgumentHelp("Verify by this issuer and its present keys.", valueName: "url"))
   var issuer: String?
 
   @Option(
-    help: ArgumentHelp("Trust these authorities when keys are fetched.", valueName: "path"),
+    help: ArgumentHelp("CA certificates for the request of the keys.", valueName: "path"),
     completion: .file())
   var caFile: String?
 
@@ -71,12 +71,14 @@ struct Inspect: ParsableCommand {
     do throws(VerificationFailure) {
       inspection = try TokenInspection(of: token.withBytes { Array($0) })
     } catch {
-      CommandLineError.exit(error.message, next: "give a JWT as it stands in the file", code: 1)
+      CommandLineError.exit(error.message, next: "pass the content of a token file", code: 1)
     }
     StandardOutput.write(InspectionText.text(inspection, now: Moment.now().unix, StandardOutput.style))
     // A token from standard input is compared with the daemon's token of the same issuer.
     if chosen == nil, issuer == nil {
-      chosen = report?.status.tokens.first { TokenValidation.isIssuer($0.issuer, of: inspection) }
+      chosen = report?.status.tokens.first {
+        TokenValidation.isIssuer($0.issuer, or: $0.accessTokenIssuer, of: inspection)
+      }
     }
     let verdict = await validate(token, inspection, chosen, report?.loaded)
     StandardOutput.write([""] + verdict.lines)
@@ -113,12 +115,13 @@ struct Inspect: ParsableCommand {
     do throws(ConfigurationErrors) {
       let configuration = try service.load()
       let settings = configuration.tokens.first {
-        name == "-" ? TokenValidation.isIssuer($0.issuer, of: inspection) : $0.name == token
+        name == "-"
+          ? TokenValidation.isIssuer($0.issuer, or: $0.accessTokenIssuer, of: inspection) : $0.name == token
       }
       if let settings { return (settings, service.path) }
       guard config != nil else { return nil }
       CommandLineError.exit(
-        "\(service.path) has no table for this token", next: "name its issuer: --issuer URL", code: 3)
+        "\(service.path) has no table for this token", next: "name its issuer with --issuer", code: 3)
     } catch {
       guard config != nil else { return nil }
       let fault = error.description.split(separator: "\n").first.map(String.init) ?? service.path

@@ -49,7 +49,7 @@ enum InstalledService {
     guard unit.property("ActiveState") == "active" else {
       return CheckStep(
         .unit, .warning, "\(name) is \(state), last result: \(unit.property("Result"))", details: details,
-        remedy: "systemctl start konexus-tokend; if it fails: journalctl -u konexus-tokend -n 50")
+        remedy: "see why: journalctl -u konexus-tokend -n 50; then start it: systemctl start konexus-tokend")
     }
     guard !isOutdated else {
       return CheckStep(

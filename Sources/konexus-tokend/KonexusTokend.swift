@@ -1,7 +1,10 @@
 import ArgumentParser
 import Base
+import CRelease
 import Glibc
+import HTTP
 import Report
+import Systemd
 
 /// The command line, with one file for each subcommand.
 @main
@@ -15,10 +18,38 @@ struct KonexusTokend: ParsableCommand {
         sudo konexus-tokend check
         man konexus-tokend    (exit codes, what happens when)
       """,
-    version: konexusTokendVersion,
+    version: versionText,
     subcommands: [
       Run.self, Reload.self, Status.self, Wait.self, Refresh.self, Show.self, Inspect.self, Check.self,
     ])
+
+  /// The version, and the commit if the build knew it: `0.1.0 (commit 9fceb02d0ae5)`.
+  private static var versionText: String {
+    let commit = String(cString: konexus_commit())
+    return konexusTokendVersion + (commit.isEmpty ? "" : " (commit \(commit))")
+  }
+
+  /// Parses the arguments and runs the command. An unknown command is reported here: the parser suggests only options,
+  /// and its `help` ignores an unknown command.
+  static func main() {
+    if let unknown = unknownCommand(in: CommandLine.arguments.dropFirst()) {
+      let nearest = NearestName.to(unknown, among: commandNames)
+      CommandLineError.exit(
+        "there is no command \(CommandLineError.quoted(unknown))"
+          + (nearest.map { "; did you mean '\($0)'?" } ?? ""),
+        next: nearest.map { "konexus-tokend \($0) --help" } ?? "konexus-tokend --help", code: EX_USAGE)
+    }
+    main(nil)
+  }
+
+  private static let commandNames = configuration.subcommands.compactMap { $0._commandName } + ["help"]
+
+  /// The first argument, or the one after `help`, if it is neither an option nor a command.
+  private static func unknownCommand(in arguments: ArraySlice<String>) -> String? {
+    let named = arguments.first == "help" ? arguments.dropFirst() : arguments
+    guard let name = named.first, !name.hasPrefix("-"), !commandNames.contains(name) else { return nil }
+    return name
+  }
 }
 
 /// Errors of commands: the problem and the next command, on standard error.
@@ -29,6 +60,14 @@ enum CommandLineError {
     if let next { lines.append(StyledLine("-> ", .strong) + StyledLine(next)) }
     StandardError.write(lines.rendered(Terminal.style(of: STDERR_FILENO)))
     Glibc.exit(code)
+  }
+
+  /// Ends the process if the loaded libcurl is too old. systemd does not start the service again after this status.
+  static func requireLibcurl() {
+    guard let fault = LibcurlVersion.fault else { return }
+    try? Notifier().status(fault)
+    exit(
+      fault, next: "upgrade libcurl: the package libcurl4 (Debian, Ubuntu) or libcurl (Fedora, RHEL)", code: EX_CONFIG)
   }
 
   /// Writes why a command got no token, and ends the process.

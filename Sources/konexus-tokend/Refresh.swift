@@ -1,6 +1,7 @@
 import ArgumentParser
 import Base
 import Broker
+import Files
 import Glibc
 import OAuth
 import Publication
@@ -21,13 +22,15 @@ struct Refresh: ParsableCommand {
         printf %s "$token" | konexus-tokend refresh --rejected - --wait 2s
       """)
 
-  @Argument(help: "Its name in the config file, if there are several.")
+  @Argument(help: "Its name in the config file, if there are several.", completion: TokenNames.completion)
   var name: String?
 
   @Option(help: ArgumentHelp("Read the rejected token from standard input.", valueName: "-"))
   var rejected: String?
 
-  @Option(help: ArgumentHelp("Wait so long for another token in the file.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("Wait up to this time for another token in the file.", valueName: "time"),
+    transform: TimeSpan.init(argument:))
   var wait: TimeSpan?
 
   @OptionGroup var location: StatusOptions
@@ -40,7 +43,7 @@ struct Refresh: ParsableCommand {
   func validate() throws {
     if let rejected, rejected != "-" {
       throw ValidationError(
-        "--rejected takes only -, and the token on standard input: the file of a token can already hold a newer one")
+        "--rejected accepts only -, for standard input: the file of a token can already hold a newer one")
     }
   }
 
@@ -82,7 +85,7 @@ struct Refresh: ParsableCommand {
     case .error(let text):
       CommandLineError.exit(
         "the daemon did not accept the request: \(CommandLineError.quoted(text))",
-        next: "it may be of another version: systemctl restart konexus-tokend", code: EX_UNAVAILABLE)
+        next: "its version may be another one: \(ServiceCommands.current.restart)", code: EX_UNAVAILABLE)
     }
   }
 
@@ -134,8 +137,8 @@ struct Refresh: ParsableCommand {
       CommandLineError.exit(
         "\(error)",
         next: error.isDenied
-          ? "use sudo, or become a member of its group: usermod -aG konexus-token USER"
-          : "systemctl status konexus-tokend",
+          ? "use sudo, or join the group that can read the tokens: \(FileAttributes.joining(location.path))"
+          : ServiceCommands.current.status,
         code: EX_UNAVAILABLE)
     }
   }

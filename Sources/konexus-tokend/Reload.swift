@@ -1,4 +1,5 @@
 import ArgumentParser
+import Base
 import Broker
 import Files
 import Glibc
@@ -11,7 +12,7 @@ import Settings
 /// Other than `kill -HUP`, the command waits for the result and fails if the configuration has faults.
 struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Have the service read its settings again, and wait.",
+    abstract: "Reload the configuration, and wait for the result.",
     discussion: """
       This is what `systemctl reload konexus-tokend` runs. The settings of the file take effect, or the command fails \
       with the reason and the previous ones stay in effect.
@@ -38,7 +39,7 @@ struct Reload: ParsableCommand {
       CommandLineError.exit(
         "the previous configuration stays in use", next: "sudo konexus-tokend check --offline", code: EXIT_FAILURE)
     } catch {
-      CommandLineError.exit("\(error)", next: "systemctl status konexus-tokend", code: EXIT_FAILURE)
+      CommandLineError.exit("\(error)", next: ServiceCommands.current.status, code: EXIT_FAILURE)
     }
   }
 }

@@ -14,15 +14,15 @@ struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run the daemon, under systemd or without.",
     discussion: """
-      SIGHUP reads the config file again, SIGUSR1 gets new tokens now, SIGTERM and SIGINT stop; the token files stay.
+      SIGHUP reloads the configuration, SIGUSR1 requests new tokens, SIGTERM and SIGINT stop; the token files stay.
 
-      Exits with 0 when stopped, 78 if the configuration is wrong; with --once 75 if a \
-      token does not come in time or before a stop, 77 if it is refused.
+      Exit codes: 0 stopped; 78 the configuration is wrong; with --once: 0 all tokens are in their files; 75 one is \
+      not in time; 77 the server rejects the request.
 
       Examples:
         konexus-tokend run
         konexus-tokend run --config ./config.toml
-        konexus-tokend run --once --start-timeout 60    (as an init container)
+        konexus-tokend run --once --start-timeout 1m    (as an init container)
       """)
 
   @Option(
@@ -34,19 +34,17 @@ struct Run: ParsableCommand {
   var config: String?
 
   @Option(
-    help: ArgumentHelp(
-      "How long the first tokens are waited for.",
-      valueName: "s"))
-  var startTimeout = 900
+    help: ArgumentHelp("Time limit for the first tokens: 10m (default: \(defaultStartTimeout)).", valueName: "time"),
+    transform: TimeSpan.init(argument:))
+  var startTimeout = defaultStartTimeout
+
+  private static let defaultStartTimeout = TimeSpan(.seconds(900))
 
   @Flag(help: "End as soon as every token is in its file.")
   var once = false
 
-  func validate() throws {
-    guard startTimeout >= 0 else { throw ValidationError("--start-timeout is a number of seconds, 0 or more") }
-  }
-
   func run() throws {
+    CommandLineError.requireLibcurl()
     linux_share_heap()
     // The signals must be blocked before other threads start, and before the configuration is read: until then, a
     // signal would end the process by its default action.
@@ -89,7 +87,7 @@ struct Run: ParsableCommand {
     }
     let daemon = Daemon(
       start, environment: environment, logger: logger, locks: locks, leftovers: leftovers,
-      startTimeout: .seconds(startTimeout), endsWithFirstTokens: once, sockets: handedOver.sockets)
+      startTimeout: startTimeout.duration, endsWithFirstTokens: once, sockets: handedOver.sockets)
     // On the queue of the signals, so that no signal arrives in between.
     queue.sync {
       running.withLock { $0 = daemon }

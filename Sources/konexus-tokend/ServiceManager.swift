@@ -13,10 +13,10 @@ final class ServiceManager {
   private let logger: Logger
   private let startLimit: BootTime
   private var isReady = false
-  private var lastLine = ""
+  private let text = StatusText()
   /// Whether a heartbeat is being made. A changed status text is sent with it.
   private var isMakingHeartbeat = false
-  private var hasUnsentLine = false
+  private var hasUnsentText = false
 
   init(_ outbox: Outbox, logger: Logger, startTimeout: Duration) {
     self.outbox = outbox
@@ -29,17 +29,15 @@ final class ServiceManager {
 
   /// Sends the broker's status: `READY=1` once, and `STATUS=` if the text changed.
   func report(_ status: BrokerStatus) {
-    let line = status.line
-    guard status.isReady != isReady || line != lastLine else { return }
-    lastLine = line
+    guard text.change(to: status.line) || status.isReady != isReady else { return }
     if status.isReady, !isReady {
       isReady = true
-      hasUnsentLine = false
-      outbox.send(.ready) { notifier throws(SystemCallFailure) in try notifier.ready(status: line) }
+      hasUnsentText = false
+      sendReady()
     } else if isMakingHeartbeat {
-      hasUnsentLine = true
+      hasUnsentText = true
     } else {
-      outbox.send(.status) { notifier throws(SystemCallFailure) in try notifier.status(line) }
+      sendText()
     }
   }
 
@@ -62,8 +60,8 @@ final class ServiceManager {
     isMakingHeartbeat = true
     let isAlive = check()
     isMakingHeartbeat = false
-    defer { hasUnsentLine = false }
-    return Heartbeat(isAlive: isAlive, line: hasUnsentLine ? lastLine : nil)
+    defer { hasUnsentText = false }
+    return Heartbeat(isAlive: isAlive, text: hasUnsentText ? text : nil)
   }
 
   /// A heartbeat to send.
@@ -71,14 +69,14 @@ final class ServiceManager {
     /// Whether the daemon is alive.
     let isAlive: Bool
     /// The status text, if it changed.
-    let line: String?
+    let text: StatusText?
 
     /// Sends the heartbeat, unless it is empty.
     func send(by notifier: Notifier) throws(SystemCallFailure) {
       if isAlive {
-        try notifier.watchdog(status: line)
-      } else if let line {
-        try notifier.status(line)
+        try notifier.watchdog(status: text?.newest)
+      } else if let text {
+        try notifier.status(text.newest)
       }
     }
   }
@@ -90,14 +88,23 @@ final class ServiceManager {
 
   /// Sends `READY=1` after a reload, successful or not. A daemon without a token stays "starting".
   func reloaded(_ status: BrokerStatus) {
-    lastLine = status.line
     guard isReady else { return report(status) }
-    outbox.send(.ready) { [lastLine] notifier throws(SystemCallFailure) in try notifier.ready(status: lastLine) }
+    text.change(to: status.line)
+    sendReady()
+  }
+
+  private func sendReady() {
+    outbox.send(.ready) { [text] notifier throws(SystemCallFailure) in try notifier.ready(status: text.newest) }
+  }
+
+  private func sendText() {
+    outbox.send(.status) { [text] notifier throws(SystemCallFailure) in try notifier.status(text.newest) }
   }
 
   /// Shows in `systemctl status` why the daemon cannot start.
   func failed(_ reason: String) {
-    outbox.send(.status) { notifier throws(SystemCallFailure) in try notifier.status(reason) }
+    text.change(to: reason)
+    sendText()
   }
 
   /// Waits before an exit if `Restart=` does not delay the next start.
@@ -131,9 +138,8 @@ final class ServiceManager {
 
   /// Sends `STOPPING=1`.
   func stopping() {
-    outbox.send(.stopping) { notifier throws(SystemCallFailure) in
-      try notifier.stopping(status: "stopping; the tokens stay in their files")
-    }
+    text.change(to: "stopping; the tokens stay in their files")
+    outbox.send(.stopping) { [text] notifier throws(SystemCallFailure) in try notifier.stopping(status: text.newest) }
   }
 
   /// A duplicate of a descriptor. It is closed with the last reference, even if its message is never sent.
@@ -141,6 +147,23 @@ final class ServiceManager {
     let descriptor: Int32
     init(of original: Int32) { descriptor = fcntl(original, F_DUPFD_CLOEXEC, 0) }
     deinit { close(descriptor) }
+  }
+}
+
+/// The status text for systemd.
+///
+/// A message takes the newest text when it is sent: systemd keeps the last one, and a message can wait behind others.
+final class StatusText: Sendable {
+  private let text = Mutex("")
+
+  var newest: String { text.withLock { $0 } }
+
+  /// Sets the text; returns whether it changed.
+  @discardableResult func change(to text: String) -> Bool {
+    self.text.withLock { newest in
+      defer { newest = text }
+      return newest != text
+    }
   }
 }
 

@@ -6,11 +6,11 @@ import Report
 /// `konexus-tokend show`: prints a valid token for scripts.
 struct Show: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Print a token for a script; never one that has ended.",
+    abstract: "Print a valid token.",
     usage: "konexus-tokend show [<name>] [<options>]",
     discussion: """
-      Give it to a program by a pipe: its arguments can be read by everybody. Exit codes: 0 printed; 1 good, but not \
-      for long enough; 2 no good token; 3 it cannot be told. With any but 0, nothing is printed.
+      Pass it to a program by a pipe: all users can read arguments. Exit codes: 0 printed; 1 valid, but not for \
+      long enough; 2 no valid token; 3 unknown. With any but 0, nothing is printed.
 
       Examples:
         konexus-tokend show --header | curl --header @- https://admin.alertsense.com
@@ -18,20 +18,21 @@ struct Show: ParsableCommand {
         konexus-tokend show --wait 1m > /dev/null    (waits for the first token)
       """)
 
-  @Argument(help: "Its name in the config file, if there are several.")
+  @Argument(help: "Its name in the config file, if there are several.", completion: TokenNames.completion)
   var name: String?
 
   @Flag(help: "Print a header line: Authorization: Bearer ...")
   var header = false
 
   @Option(
-    help: ArgumentHelp("Demand one that is good for so much longer.", valueName: "time"))
+    help: ArgumentHelp("Require this remaining lifetime.", valueName: "time"),
+    transform: TimeSpan.init(argument:))
   var minValidity: TimeSpan?
 
   @Option(
     help: ArgumentHelp(
-      "Wait so long; the daemon is asked for a new one, if allowed (default: 30s with --min-validity).",
-      valueName: "time"))
+      "Wait up to this time, and request a new token if allowed (default: 30s with --min-validity).",
+      valueName: "time"), transform: TimeSpan.init(argument:))
   var wait: TimeSpan?
 
   @OptionGroup var location: StatusOptions
@@ -73,8 +74,8 @@ private struct RefreshRequest {
   var note: String {
     switch outcome {
     case nil: ""
-    case 0: "; the daemon was asked for a new one"
-    default: "; this user may not ask the daemon for a new one"
+    case 0: "; a new token was requested"
+    default: "; this user cannot request a new token"
     }
   }
 }

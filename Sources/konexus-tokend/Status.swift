@@ -7,12 +7,11 @@ import Report
 /// `konexus-tokend status`: shows the state of each token.
 struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Tell how every token is, and if it is not good, why.",
+    abstract: "Show the state of each token, and why one is missing.",
     usage: "konexus-tokend status [<name>] [<options>]",
     discussion: """
-      Exit codes: 0 all is well; 1 readers have tokens, but refresh fails or the daemon is gone; 2 readers lack a \
-      token; 3 it cannot be told; with --probe 0 yes, 1 no: readers have tokens (ready), the daemon does what is due \
-      (live).
+      Exit codes: 0 OK; 1 valid tokens, but refresh fails or the daemon is gone; 2 a token is missing; 3 unknown; \
+      with --probe 0 yes, 1 no: each token is valid (ready), no deadline is missed (live).
 
       Examples:
         konexus-tokend status
@@ -20,19 +19,19 @@ struct Status: ParsableCommand {
         konexus-tokend status --probe ready -q || exit 1
       """)
 
-  @Argument(help: "The token's name in the config file; without it, all.")
+  @Argument(help: "The token's name in the config file; without it, all.", completion: TokenNames.completion)
   var name: String?
 
   @Flag(help: "Print one JSON object.")
   var json = false
 
-  @Flag(help: "Go on until interrupted, telling what changes.")
+  @Flag(help: "Show changes until interrupted.")
   var watch = false
 
-  @Option(help: ArgumentHelp("Answer an orchestrator.", valueName: "kind"))
+  @Option(help: ArgumentHelp("Health probe: ready or live.", valueName: "kind"))
   var probe: StatusProbe?
 
-  @Flag(name: [.short, .long], help: "Print nothing: the exit code is the answer.")
+  @Flag(name: [.short, .long], help: "Print nothing; set only the exit code.")
   var quiet = false
 
   @OptionGroup var location: StatusOptions

@@ -1,5 +1,6 @@
 public import ArgumentParser
 import Base
+import Files
 import Glibc
 import Publication
 import Report
@@ -38,7 +39,7 @@ struct StatusOptions: ParsableArguments {
     guard state != "active" else {
       return (
         StatusFile.Unavailable(
-          problem: "readers have no token: \(path) was removed while \(InstalledService.name) is active",
+          problem: "applications have no token: \(path) was removed while \(InstalledService.name) is active",
           remedy: "systemctl restart konexus-tokend"), 2
       )
     }
@@ -47,8 +48,8 @@ struct StatusOptions: ParsableArguments {
     let text = state == "inactive" ? "" : properties["StatusText"].map { $0.isEmpty ? "" : ": \($0)" } ?? ""
     return (
       StatusFile.Unavailable(
-        problem: "readers have no token: \(InstalledService.name) is \(state)\(result)\(text)",
-        remedy: "type: journalctl -u konexus-tokend -n 50"), 2
+        problem: "applications have no token: \(InstalledService.name) is \(state)\(result)\(text)",
+        remedy: "journalctl -u konexus-tokend -n 50"), 2
     )
   }
 
@@ -115,15 +116,58 @@ extension StatusOptions {
 }
 
 /// A duration on the command line: `30s`, `5m`, `1h30m`, or a number of seconds.
-struct TimeSpan: ExpressibleByArgument {
+struct TimeSpan: CustomStringConvertible {
   var duration: Duration
 
   init(_ duration: Duration) { self.duration = duration }
 
-  init?(argument: String) {
-    guard let duration = Duration(settingText: argument) else { return nil }
+  /// Parses an argument, for options' `transform`.
+  init(argument: String) throws {
+    guard let duration = Duration(settingText: argument) else {
+      throw ValidationError("use a time such as 30s, 5m, 1h30m, or a number of seconds.")
+    }
     self.duration = duration
   }
 
-  var defaultValueDescription: String { "\(duration.components.seconds)s" }
+  var description: String {
+    let seconds = duration.components.seconds
+    return seconds >= 600 && seconds % 60 == 0 ? "\(seconds / 60)m" : "\(seconds)s"
+  }
+}
+
+/// Shell completion of token names.
+enum TokenNames {
+  static let completion = CompletionKind.custom { words, _, _ in candidates(for: words) }
+
+  /// The names in the file of `--config`, otherwise in the status of `--directory` or of the service.
+  ///
+  /// A member of the group can read the status. Of a configuration file, only the lines with a table's name are used.
+  private static func candidates(for words: [String]) -> [String] {
+    func value(_ options: String...) -> String? {
+      for (index, word) in words.enumerated() {
+        if options.contains(word), index + 1 < words.count { return words[index + 1] }
+        if let option = options.first(where: { word.hasPrefix($0 + "=") }) {
+          return String(word.dropFirst(option.count + 1))
+        }
+      }
+      return nil
+    }
+    let names: [String]
+    if let path = value("--config", "-c") {
+      names = FileContent.tableNames(of: path, in: "token")
+    } else {
+      let directory = value("--directory") ?? RuntimeEnvironment.current.tokenDirectory
+      names = (try? StatusFile.find(in: directory))?.status.tokens.map(\.name) ?? []
+    }
+    return names.filter(isName)
+  }
+
+  /// Whether the configuration allows the name. The status can be forged.
+  private static func isName(_ text: String) -> Bool {
+    (1...63).contains(text.utf8.count)
+      && text.utf8.allSatisfy { byte in
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+          || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-")
+      }
+  }
 }

@@ -32,6 +32,12 @@ enum StandardOutput {
     write(Array("\u{1B}[H\(text)\u{1B}[J".utf8))
   }
 
+  /// Writes text over the last line of the terminal, cut to its width. The cursor stays in the line.
+  static func writeProgress(_ text: String) {
+    let shown = StyledLine(text).rendered(.plain).prefix(max(0, (style.columns ?? 80) - 1))
+    write(Array("\r\(shown)\u{1B}[K\(shown.isEmpty ? "\r" : "")".utf8))
+  }
+
   /// Writes text for a program.
   static func write(json: String) {
     write(Array(json.utf8))

@@ -10,18 +10,22 @@ struct Wait: ParsableCommand {
       For ExecStartPre= of units. Name the token that the unit reads: without a name, one rejected token of another \
       program holds up the unit. The wait can begin before the daemon. The default ends before systemd's limit \
       of 90 s for a start.
-      Exit codes: 0 the tokens are in their files; 2 they were not in time; 3 it cannot be told.
+      Exit codes: 0 the tokens are in their files; 2 they were not in time; 3 unknown.
 
       Examples:
         ExecStartPre=/usr/bin/konexus-tokend wait konexus
         konexus-tokend wait konexus --timeout 5m && exec flood-watch
       """)
 
-  @Argument(help: "The token's name in the config file; without it, all.")
+  @Argument(help: "The token's name in the config file; without it, all.", completion: TokenNames.completion)
   var name: String?
 
-  @Option(help: ArgumentHelp("Fail after so long: 30s, 5m; 0s looks once.", valueName: "time"))
-  var timeout = TimeSpan(.seconds(60))
+  @Option(
+    help: ArgumentHelp("Fail after this time: 30s, 5m; 0s looks once (default: \(defaultTimeout)).", valueName: "time"),
+    transform: TimeSpan.init(argument:))
+  var timeout = defaultTimeout
+
+  private static let defaultTimeout = TimeSpan(.seconds(60))
 
   @OptionGroup var location: StatusOptions
 

@@ -19,7 +19,7 @@ struct AdoptionTests {
         _ = try await scene.ending(of: daemon)
         daemon = try scene.startDaemon()
         try await scene.wait(for: "READY=1 again") { scene.notify.count(of: "READY=1") == round + 1 }
-        #expect(daemon.log(with: "former run serves on").count == 1, "\(daemon.log)")
+        #expect(daemon.log(with: "reusing the token of the previous run").count == 1, "\(daemon.log)")
       }
       try await scene.pass(1)
       #expect(scene.sandbox.requests.count == requests, "a restart costs no request")
@@ -91,7 +91,7 @@ struct AdoptionTests {
       await scene.sandbox.down()
       let second = try scene.startDaemon()
       try await scene.wait(for: "READY=1 again") { scene.notify.count(of: "READY=1") == 2 }
-      #expect(second.log(with: "former run serves on").count == 1, "\(second.log)")
+      #expect(second.log(with: "reusing the token of the previous run").count == 1, "\(second.log)")
       #expect(scene.token() == old && scene.sandbox.counts[.token] == 0)
       #expect(reader.finish().gaps.isEmpty)
     }

@@ -1,3 +1,4 @@
+import Base
 import Glibc
 import KonexusSandbox
 import Testing
@@ -137,7 +138,7 @@ struct BrokenConfigurationTests {
       try await scene.settled()
       #expect(rename(directory, scene.workplace.path + "/removed") == 0)
       try await scene.wait(for: "the line") {
-        !daemon.log(with: "cannot be made again", "-> systemctl restart konexus-tokend").isEmpty
+        !daemon.log(with: "cannot be made again", "-> \(ServiceCommands.current.restart)").isEmpty
       }
       let beats = scene.notify.count(of: "WATCHDOG=1")
       try await scene.wait(for: "beats") { scene.notify.count(of: "WATCHDOG=1") >= beats + 3 }
@@ -151,7 +152,7 @@ struct BrokenConfigurationTests {
   )
   func edited() async throws {
     try await withScene { scene in
-      let advice = "config.toml is newer than the running configuration -> systemctl reload konexus-tokend"
+      let advice = "config.toml is newer than the running configuration -> \(ServiceCommands.current.reload)"
       func status() async throws -> CommandRun { try await CommandRun(["status"], in: scene.workplace) }
       func check() async throws -> CommandRun {
         let variables = ["CREDENTIALS_DIRECTORY": scene.workplace.path]

@@ -44,7 +44,7 @@ struct OnceTests {
       scene.secrets.withLock { _ = $0.insert("wrong-secret-here") }
       let run = try await Self.run(scene)
       #expect(run.code == 77)
-      #expect(run.errors.contains("the server refuses the token: bad: NO TOKEN"), "\(run.errors)")
+      #expect(run.errors.contains("the server rejects the request: bad: NO TOKEN"), "\(run.errors)")
       #expect(!run.errors.contains("wrong-secret-here"))
       #expect(scene.token("good") != nil && scene.token("bad") == nil)
     }

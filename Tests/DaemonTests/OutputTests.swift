@@ -6,7 +6,7 @@ import Testing
 /// One token in several files, each in the form that its readers want.
 @Suite("Outputs", .inTurn)
 struct OutputTests {
-  private static let outputs = """
+  private static let outputs = #"""
     [[token.konexus.output]]
     format = "header"
     mode = "0600"
@@ -15,8 +15,15 @@ struct OutputTests {
     [[token.konexus.output]]
     format = "env"
     variable = "API_TOKEN"
-
+    [[token.konexus.output]]
+    format = "template"
+    template = """
+    [api]
+    token = {token}
+    # {{token}} until {expires_at} ({expires_at_unix})
     """
+
+    """#
 
   /// What a file in the runtime directory holds.
   private static func content(_ name: String, _ scene: Scene) -> String? {
@@ -56,6 +63,9 @@ struct OutputTests {
       let dates = try [document.issuedAt, document.expiresAt].map { try Date($0, strategy: .iso8601) }
       #expect(
         dates.map { Int($0.timeIntervalSince1970) } == [document.issuedAtEpoch, document.expiresAtEpoch])
+      #expect(
+        Self.content("konexus.conf", scene)
+          == "[api]\ntoken = \(token)\n# {token} until \(document.expiresAt) (\(document.expiresAtEpoch))\n")
       var status = stat()
       #expect(lstat("\(scene.workplace.runtimeDirectory)/konexus.header", &status) == 0)
       #expect(status.st_mode == S_IFREG | 0o600)
@@ -73,7 +83,8 @@ struct OutputTests {
       var seen: Set<String> = []
       try await scene.wait(for: "three tokens in every form") {
         // The last in the order first: what it holds, the others held before.
-        guard let environment = Self.content("konexus.env", scene), let json = Self.content("konexus.json", scene),
+        guard let template = Self.content("konexus.conf", scene),
+          let environment = Self.content("konexus.env", scene), let json = Self.content("konexus.json", scene),
           let header = Self.content("konexus.header", scene), let raw = scene.token()
         else {
           Issue.record("a file is missing")
@@ -81,6 +92,7 @@ struct OutputTests {
         }
         let document = try JSONDecoder().decode(Document.self, from: Data(json.utf8))
         let tokens = [
+          String(template.split(separator: "\n")[1].dropFirst("token = ".count)),
           String(environment.dropFirst("API_TOKEN=".count).dropLast()), document.accessToken,
           String(header.dropFirst("Authorization: Bearer ".count).dropLast()), raw,
         ]
@@ -100,11 +112,64 @@ struct OutputTests {
       let daemon = try scene.startDaemon()
       try await scene.ready()
       daemon.process.kill()
-      let header = try #require(Self.content("konexus.header", scene))
-      try scene.workplace.write("forged", to: "\(scene.workplace.runtimeDirectory)/konexus.header")
+      let names = ["konexus.header", "konexus.json", "konexus.env", "konexus.conf"]
+      let contents = names.map { Self.content($0, scene) }
+      #expect(contents.allSatisfy { $0 != nil })
+      for name in ["konexus.header", "konexus.conf"] {
+        try scene.workplace.write("forged", to: "\(scene.workplace.runtimeDirectory)/\(name)")
+      }
       try scene.startDaemon()
-      try await scene.wait(for: "the header's return") { Self.content("konexus.header", scene) == header }
+      try await scene.wait(for: "the files' return") { names.map { Self.content($0, scene) } == contents }
       #expect(scene.sandbox.counts[.token] == 1)
+    }
+  }
+
+  @Test("a restart without changes writes no file again")
+  func untouched() async throws {
+    try await withScene { scene in
+      try scene.configure(scene.table() + Self.outputs)
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      func inodes() -> [ino_t] {
+        ["konexus.token", "konexus.header", "konexus.json", "konexus.env", "konexus.conf"].map { name in
+          var status = stat()
+          return lstat("\(scene.workplace.runtimeDirectory)/\(name)", &status) == 0 ? status.st_ino : 0
+        }
+      }
+      let before = inodes()
+      #expect(!before.contains(0))
+      daemon.process.kill()
+      let next = try scene.startDaemon()
+      try await scene.wait(for: "the next run's status") { next.status?.pid == next.process.pid }
+      try await scene.wait(for: "the token's adoption") { next.status?.tokens.first?.condition == .valid }
+      #expect(inodes() == before)
+      #expect(scene.sandbox.counts[.token] == 1)
+    }
+  }
+
+  @Test("a changed template takes effect at a reload, with the same token; a broken one changes nothing")
+  func changedTemplate() async throws {
+    try await withScene { scene in
+      func configure(_ template: String) throws {
+        try scene.configure(
+          scene.table() + "[[token.konexus.output]]\nformat = 'template'\ntemplate = '\(template)'\n")
+      }
+      try configure("first {token}")
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      let token = try #require(scene.token())
+      #expect(Self.content("konexus.conf", scene) == "first \(token)")
+      try configure("{tokne}")
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the error") {
+        daemon.status?.configurationProblem?.contains("contains {tokne}") == true
+      }
+      #expect(Self.content("konexus.conf", scene) == "first \(token)")
+      try configure("second {token}")
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the second template") { Self.content("konexus.conf", scene) == "second \(token)" }
+      #expect(scene.sandbox.counts[.token] == 1)
+      #expect(daemon.status?.tokens.first?.outputs.map(\.format) == ["raw", "template"])
     }
   }
 }

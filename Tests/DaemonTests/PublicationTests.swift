@@ -164,7 +164,7 @@ struct PublicationTests {
         }
       }
       #expect(scene.sandbox.counts[.token] == 1, "no request is needed for it")
-      try await scene.wait(for: "word of it") { !daemon.log(with: "it was put back").isEmpty }
+      try await scene.wait(for: "word of it") { !daemon.log(with: "It was restored").isEmpty }
     }
   }
 
@@ -179,7 +179,7 @@ struct PublicationTests {
         unlink(scene.workplace.tokenFile())
         try await Task.sleep(for: .milliseconds(5))
       }
-      let restored = daemon.log(with: "it was put back").count
+      let restored = daemon.log(with: "It was restored").count
       #expect(restored >= 1 && Double(restored) <= Clock.monotonic - start + 2, "\(restored) times")
       try await scene.wait(for: "the file") { scene.token() != nil }
     }

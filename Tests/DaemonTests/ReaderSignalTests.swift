@@ -41,7 +41,7 @@ struct ReaderSignalTests {
       try await scene.wait(for: "the file's return") { scene.token() != nil }
       daemon.process.kill()
       let second = try scene.startDaemon()
-      try await scene.wait(for: "adoption") { !second.log(with: "former run serves on").isEmpty }
+      try await scene.wait(for: "adoption") { !second.log(with: "reusing the token of the previous run").isEmpty }
       // One more real one, before which a false one would have come.
       second.signal(SIGUSR1)
       try await scene.wait(for: "the third") { told().count >= 3 }
@@ -69,7 +69,7 @@ struct ReaderSignalTests {
       let what = isWritable ? "chmod go-w" : "does not hold the id of a process"
       try await scene.wait(for: "a word about it") { !daemon.log(with: "warning", "not told", what).isEmpty }
       try await scene.wait(for: "the note") {
-        daemon.status?.tokens[0].notes.contains { $0.contains("the reader was not told") } == true
+        daemon.status?.tokens[0].notes.contains { $0.contains("the application was not signalled") } == true
       }
       #expect(daemon.log(with: "not told").count == 1, "\(daemon.log)")
       #expect(daemon.process.ending == nil)

@@ -217,7 +217,7 @@ struct RotationTests {
         daemon.status?.tokens.first?.failure?.code == "tls-ca-file"
       }
       let message = try #require(daemon.status?.tokens.first?.failure?.message)
-      #expect(message.contains("'\(path)' belongs to another user (uid 1234); run: chown root \(path)"), "\(message)")
+      #expect(message.contains("'\(path)' belongs to another user (uid 1234) -> chown root \(path)"), "\(message)")
       #expect(scene.token() == before && scene.sandbox.counts[.token] == requests)
       #expect(chown(path, 0, 0) == 0)
       try await scene.wait(for: "another token") { scene.token() != before }

@@ -132,6 +132,35 @@ struct SignalTests {
     }
   }
 
+  @Test("systemd gets the newest status last, also if a heartbeat with a former one waited")
+  func newestStatusLast() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "6000000"])
+      try await scene.ready()
+      func heartbeats() -> Int { scene.notify.messages.count { $0["WATCHDOG"] == "1" } }
+      let heartbeatsAtStart = heartbeats()
+      try await scene.wait(for: "a heartbeat") { heartbeats() > heartbeatsAtStart }
+      scene.notify.freeze()
+      let heartbeatsBefore = heartbeats()
+      let before = scene.notify.messages.count
+      scene.sandbox.inject(.status(503), at: [.token])
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "a failure") { daemon.status?.tokens.first?.failure != nil }
+      // Meanwhile comes a heartbeat with the failure, which waits behind the status.
+      try await scene.pass(4)
+      scene.sandbox.clearFaults()
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "a success") { daemon.status.map { $0.tokens.first?.failure == nil } ?? false }
+      scene.notify.thaw()
+      func statuses() -> [String] { scene.notify.messages[before...].compactMap { $0["STATUS"] } }
+      try await scene.wait(for: "a status without failure") { statuses().contains { !$0.contains("503") } }
+      try await scene.wait(for: "a heartbeat") { heartbeats() > heartbeatsBefore }
+      let first = try #require(statuses().firstIndex { !$0.contains("503") })
+      #expect(statuses()[first...].allSatisfy { !$0.contains("503") })
+    }
+  }
+
   @Test("the watchdog is fed twice in its interval, also through an outage")
   func watchdog() async throws {
     try await withScene(lifetime: 4) { scene in
@@ -198,9 +227,13 @@ struct SignalTests {
   func frozenManager() async throws {
     try await withScene(lifetime: 4) { scene in
       try scene.configure()
-      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "1000000"])
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "6000000"])
       try await scene.ready()
+      func heartbeats() -> Int { scene.notify.messages.count { $0["WATCHDOG"] == "1" } }
+      let heartbeatsAtStart = heartbeats()
+      try await scene.wait(for: "a heartbeat") { heartbeats() > heartbeatsAtStart }
       scene.notify.freeze()
+      let heartbeatsBefore = heartbeats()
       let reader = try await scene.startReader()
       try await scene.wait(for: "four tokens") { reader.report().tokens >= 4 }
       try scene.configure(scene.table(), scene.table("added"))

@@ -17,7 +17,7 @@ struct StartTests {
       #expect(try await scene.ending(of: second) == .exited(75), "\(second.log)")
       #expect(second.log.contains("process id \(first.process.pid)"), "\(second.log)")
       #expect(scene.token("first") == token && scene.token("second") == nil)
-      #expect(first.log(with: "it was put back").isEmpty && first.process.ending == nil)
+      #expect(first.log(with: "It was restored").isEmpty && first.process.ending == nil)
     }
   }
 

@@ -144,7 +144,7 @@ import Testing
     task.cancel()
     let failure = await #expect(throws: HTTPFailure.self) { try await task.value }
     #expect(failure?.reason == .cancelled)
-    #expect(failure?.message == "the request to 127.0.0.1 port \(server.port) was cancelled")
+    #expect(failure?.message == "request to 127.0.0.1:\(server.port) cancelled")
     if hang != .connect { await ProcessState.wait { isClosed.isSet } }
     withExtendedLifetime(plugs) {}
   }

@@ -26,7 +26,7 @@ import Testing
     // In a new network namespace not even the loopback device is up.
     let failure = try await send("http://127.0.0.1:1/", timeout: .seconds(30)) { unshare(newNetworkNamespace) == 0 }
     #expect(failure?.reason == .connectionFailed, "\(String(describing: failure))")
-    #expect(failure?.message == "cannot connect to 127.0.0.1 port 1: Network is unreachable")
+    #expect(failure?.message == "connection to 127.0.0.1:1 failed: Network is unreachable")
   }
 
   /// Sends a request from a thread for which `prepare` changed the world; the client's own thread inherits it.

@@ -70,7 +70,7 @@ import Testing
   func unknown(_ status: String) async throws {
     let server = try server(status, [#"WWW-Authenticate: Bearer error="invalid_token""#])
     let reason = reason(await probe(server.url))
-    #expect(reason == "127.0.0.1 port \(server.port) answered \(status.prefix(3))")
+    #expect(reason == "127.0.0.1:\(server.port) answered \(status.prefix(3))")
   }
 
   @Test(arguments: ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"])
@@ -78,7 +78,7 @@ import Testing
     let elsewhere = try server("200 OK")
     let server = try server(status, ["Location: \(elsewhere.url)/"])
     let reason = reason(await probe(server.url))
-    #expect(reason == "127.0.0.1 port \(server.port) answered \(status.prefix(3)), and redirects are not followed")
+    #expect(reason == "127.0.0.1:\(server.port) answered \(status.prefix(3)), and redirects are not followed")
     #expect(elsewhere.connections == 0)
   }
 
@@ -115,7 +115,7 @@ import Testing
       connection.waitForClose()
     }
     let reason = reason(await probe(server.url, timeout: .milliseconds(300)))
-    #expect(reason.hasPrefix("127.0.0.1 port \(server.port) did not answer in time"))
+    #expect(reason.hasPrefix("request to 127.0.0.1:\(server.port) timed out after "))
   }
 
   @Test(arguments: [
@@ -190,7 +190,7 @@ import Testing
     if hasOne {
       #expect(outcome == .accepted(status: 200))
     } else {
-      #expect(reason(outcome) == "127.0.0.1 port \(server.port) wants a client certificate")
+      #expect(reason(outcome) == "127.0.0.1:\(server.port) requires a client certificate")
     }
   }
 
@@ -211,7 +211,7 @@ import Testing
     if refusal == nil {
       #expect(outcome == .accepted(status: 200))
     } else {
-      #expect(reason(outcome).contains("the proxy refused to connect"))
+      #expect(reason(outcome).contains("the proxy answered"))
     }
     #expect(proxy.requests.count == 1)
     #expect(proxy.requests.first?.header("Authorization") == nil)

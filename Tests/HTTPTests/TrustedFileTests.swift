@@ -43,16 +43,16 @@ import Testing
 
   @Test func filesOfOthersAreNot() throws {
     let path = try write("ca.pem", owner: 1234)
-    #expect(refusal(path) == "'\(path)' belongs to another user (uid 1234); run: chown root \(path)")
+    #expect(refusal(path) == "'\(path)' belongs to another user (uid 1234) -> chown root \(path)")
     // What root alone could read would be of no use to the daemon.
     try write("ca.pem", owner: 1234, mode: 0o600)
-    #expect(refusal(path) == "'\(path)' belongs to another user (uid 1234); run: chown 4242 \(path)")
+    #expect(refusal(path) == "'\(path)' belongs to another user (uid 1234) -> chown 4242 \(path)")
   }
 
   @Test(arguments: [(0o664, "0664"), (0o646, "0646"), (0o620, "0620"), (0o666, "0666")] as [(mode_t, String)])
   func filesThatOthersMayChangeAreNot(_ mode: mode_t, _ shown: String) throws {
     let path = try write("ca.pem", mode: mode)
-    #expect(refusal(path) == "'\(path)' may be changed by other users (mode \(shown)); run: chmod go-w \(path)")
+    #expect(refusal(path) == "'\(path)' is writable by other users (mode \(shown)) -> chmod go-w \(path)")
   }
 
   @Test func aLinkOfAnotherUserIsNotFollowed() throws {

@@ -1,5 +1,6 @@
 import Testing
 @testable import Base
+import HTTP
 @testable import OAuth
 
 /// Held tokens that are verified again, by the keys that their issuer has now.
@@ -120,10 +121,14 @@ import Testing
     }
     let withdrawn = AcquisitionFailure.keyWithdrawn(failure, issuer: "https://a.example")
     #expect(withdrawn.code == .keyWithdrawn && withdrawn.code.rawValue == "key-withdrawn")
-    #expect(withdrawn.message.hasPrefix("the keys of https://a.example do not verify the published token any more: "))
+    #expect(withdrawn.message.hasPrefix("the keys of https://a.example no longer verify the published token: "))
     #expect(!withdrawn.message.contains(token.accessToken.exposed.prefix(16)))
     #expect(AcquisitionFailure.tokenRevoked(issuer: "https://a.example").code.rawValue == "token-revoked")
-    let rejection = AcquisitionFailure.apiRejection(of: "https://api.example/x", error: "invalid_token")
+    let transport = TransportSettings(caFile: "/etc/ca.pem", pinnedPublicKey: "sha256//AAAA")
+    let rejection = AcquisitionFailure.apiRejection(
+      of: "https://api.example/x", error: "invalid_token", transport: transport)
+    // The pin is that of the authorization server.
+    #expect(rejection.remedy.hasSuffix(": curl -i --cacert /etc/ca.pem https://api.example/x"))
     #expect(rejection.code.rawValue == "api-probe" && rejection.kind == .refused)
     #expect(rejection.message == "https://api.example/x answered 401 'invalid_token'")
   }

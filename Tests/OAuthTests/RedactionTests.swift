@@ -35,6 +35,14 @@ import Testing
     #expect(redacted("the token endpoint answered 400", ["token", "", "a"]) == "the token endpoint answered 400")
   }
 
+  /// A server can put a secret that it knows into the URL of an endpoint.
+  @Test func requestWithASecret() {
+    var failure = AcquisitionFailure(.serverError, "no")
+    failure.request = FailedRequest(url: "https://auth.example/hunter-two!/keys")
+    #expect(failure.without([Secret("hunter-two!")]).request == nil)
+    #expect(failure.without([Secret("hunter-one!")]) == failure)
+  }
+
   @Test func everyFormOfASecret() {
     let request = TokenRequest(
       clientID: "gauge one", credentials: ClientCredentials(secrets: [Secret("s3cret/with+odd&chars=%"), nil]),

@@ -47,6 +47,6 @@ import Settings
   @Test func tooShort() {
     let step = step(lifetime: 2)
     #expect(step.outcome == .failed)
-    #expect(step.summary == "the token lives for 2 s, which is too short to be of use")
+    #expect(step.summary == "the token is valid for 2 s only")
   }
 }

@@ -240,8 +240,8 @@ extension ConfigurationErrorCase {
       """
       """#,
       """
-      /etc/k.toml:4:17: error: 'client_secret' contains a line break; give the secret as the authorization server's \
-      operator handed it out
+      /etc/k.toml:4:17: error: 'client_secret' contains a line break at character 13; give the secret as the \
+      authorization server's operator handed it out
         4 | client_secret = …
           |                 ^
       """),
@@ -254,8 +254,8 @@ extension ConfigurationErrorCase {
       client_secret = "s3cr3t\u0000value"
       """#,
       """
-      /etc/k.toml:4:17: error: 'client_secret' contains a NUL byte; give the secret as the authorization server's \
-      operator handed it out
+      /etc/k.toml:4:24: error: 'client_secret' contains a NUL byte at character 7; give the secret as the \
+      authorization server's operator handed it out
         4 | client_secret = …
           |                 ^
       """),
@@ -305,7 +305,7 @@ extension ConfigurationErrorCase {
       /etc/k.toml:5:1: error: 'client_secret_file' comes in addition to 'client_secret' (line 4); keep one of the two
         5 | client_secret_file = …
           | ^~~~~~~~~~~~~~~~~~
-      /etc/k.toml:5:22: error: 'client_secret_file': '/nonexistent/secret' does not exist; create it, or correct the \
+      /etc/k.toml:5:22: error: 'client_secret_file': '/nonexistent/secret' does not exist -> create it, or correct the \
       path
         5 | client_secret_file = "/nonexistent/secret"
           |                      ^~~~~~~~~~~~~~~~~~~~~
@@ -319,7 +319,7 @@ extension ConfigurationErrorCase {
       client_secret_file = ["/nonexistent/a", "b"]
       """,
       """
-      /etc/k.toml:4:23: error: 'client_secret_file': '/nonexistent/a' does not exist; create it, or correct the path
+      /etc/k.toml:4:23: error: 'client_secret_file': '/nonexistent/a' does not exist -> create it, or correct the path
         4 | client_secret_file = ["/nonexistent/a", "b"]
           |                       ^~~~~~~~~~~~~~~~
       /etc/k.toml:4:41: error: 'client_secret_file': there is no such file in '/etc'; give an absolute path
@@ -367,7 +367,8 @@ extension ConfigurationErrorCase {
       /etc/k.toml:4:1: error: 'client_secret' is not used with client_auth = "private_key_jwt"; remove it
         4 | client_secret = …
           | ^~~~~~~~~~~~~
-      /etc/k.toml:6:20: error: 'private_key_file': '/nonexistent/key.pem' does not exist; create it, or correct the path
+      /etc/k.toml:6:20: error: 'private_key_file': '/nonexistent/key.pem' does not exist \
+      -> create it, or correct the path
         6 | private_key_file = "/nonexistent/key.pem"
           |                    ^~~~~~~~~~~~~~~~~~~~~~
       """),

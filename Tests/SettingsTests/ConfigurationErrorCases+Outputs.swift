@@ -46,7 +46,7 @@ extension ConfigurationErrorCase {
       "mode writable by others",
       token(#"mode = "0666""#),
       """
-      /etc/k.toml:5:8: error: 'mode' is '0666', with which anybody on this host could replace the token; clear the \
+      /etc/k.toml:5:8: error: 'mode' is '0666', with which any user on this host could replace the token; clear the \
       others' write bit, as in "0640"
         5 | mode = "0666"
           |        ^~~~~~
@@ -145,8 +145,8 @@ extension ConfigurationErrorCase {
       status; give another path
         5 | file = "/run/konexus-tokend/status.json"
           |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
-      /etc/k.toml:11:8: error: [token.b] writes to '/run/konexus-tokend/konexus.state', where the daemon keeps what it \
-      needs to take [token.konexus] over after a restart; give another path
+      /etc/k.toml:11:8: error: [token.b] writes to '/run/konexus-tokend/konexus.state', where the daemon keeps the \
+      state of [token.konexus] for a restart; give another path
         11 | file = "/run/konexus-tokend/konexus.state"
            |        ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),

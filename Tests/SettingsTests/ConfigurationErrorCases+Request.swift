@@ -178,7 +178,7 @@ extension ConfigurationErrorCase {
       "ca_file missing",
       token(#"ca_file = "ca.pem""#),
       """
-      /etc/k.toml:5:11: error: 'ca_file': '/etc/ca.pem' does not exist; create it, or correct the path
+      /etc/k.toml:5:11: error: 'ca_file': '/etc/ca.pem' does not exist -> create it, or correct the path
         5 | ca_file = "ca.pem"
           |           ^~~~~~~~
       """),

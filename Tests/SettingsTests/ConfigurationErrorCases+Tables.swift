@@ -73,12 +73,15 @@ extension ConfigurationErrorCase {
       "key near to nothing",
       token(#"colour = "red""#),
       """
-      /etc/k.toml:5:1: error: unknown key 'colour' in [token.konexus]; known are issuer, client_id, client_auth, \
+      /etc/k.toml:5:1: error: unknown key 'colour' in [token.konexus]; known are issuer, discovery_url, \
+      token_endpoint, jwks_uri, introspection_endpoint, revocation_endpoint, client_id, client_auth, \
       client_secret, client_secret_file, basic_encoding, private_key_file, key_id, assertion_algorithm, \
-      assertion_audience, client_certificate_file, client_key_file, scope, resource, request_audience, \
-      extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, token_type, require_at_jwt, \
-      refresh_at, max_age, recheck_interval, api_url, revoke_on_stop, file, mode, allow_units, min_validity, output, \
-      signal
+      assertion_audience, assertion_certificate_file, \
+      client_certificate_file, client_key_file, scope, resource, request_audience, \
+      extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, \
+      access_token_issuer, token_type, require_at_jwt, refresh_at, \
+      max_age, recheck_interval, api_url, revoke_on_stop, file, mode, allow_units, min_validity, introspection, \
+      output, signal
         5 | colour = …
           | ^~~~~~
       """),
@@ -86,12 +89,15 @@ extension ConfigurationErrorCase {
       "quoted key with a control character",
       token(#""\u001b[31m" = 1"#),
       #"""
-      /etc/k.toml:5:1: error: unknown key '\u{1b}[31m' in [token.konexus]; known are issuer, client_id, \#
+      /etc/k.toml:5:1: error: unknown key '\u{1b}[31m' in [token.konexus]; known are issuer, discovery_url, \#
+      token_endpoint, jwks_uri, introspection_endpoint, revocation_endpoint, client_id, \#
       client_auth, client_secret, client_secret_file, basic_encoding, private_key_file, key_id, \#
-      assertion_algorithm, assertion_audience, client_certificate_file, client_key_file, scope, resource, \#
-      request_audience, extra_parameters, timeout, ca_file, pinned_public_key, proxy, audience, verify, \#
-      token_type, require_at_jwt, refresh_at, max_age, recheck_interval, api_url, revoke_on_stop, file, mode, \#
-      allow_units, min_validity, output, signal
+      assertion_algorithm, assertion_audience, assertion_certificate_file, \#
+      client_certificate_file, client_key_file, scope, resource, \#
+      request_audience, extra_parameters, timeout, ca_file, pinned_public_key, \#
+      proxy, audience, verify, access_token_issuer, token_type, \#
+      require_at_jwt, refresh_at, max_age, recheck_interval, api_url, revoke_on_stop, file, mode, allow_units, \#
+      min_validity, introspection, output, signal
         5 | "\u001b[31m" = …
           | ^~~~~~~~~~~~
       """#),
@@ -309,7 +315,8 @@ extension ConfigurationErrorCase {
       /etc/k.toml:6:1: error: 'client_key_file' goes with a 'client_certificate_file', which is missing; add it
         6 | client_key_file = …
           | ^~~~~~~~~~~~~~~
-      /etc/k.toml:6:19: error: 'client_key_file': '/nonexistent/key.pem' does not exist; create it, or correct the path
+      /etc/k.toml:6:19: error: 'client_key_file': '/nonexistent/key.pem' does not exist \
+      -> create it, or correct the path
         6 | client_key_file = "/nonexistent/key.pem"
           |                   ^~~~~~~~~~~~~~~~~~~~~~
       """),

@@ -27,7 +27,8 @@ struct ConfigurationErrorCase: CustomTestStringConvertible, Sendable {
     """
   }
 
-  static let all = tables + client + request + acceptance + outputs + syntax
+  static let all =
+    tables + client + server + request + acceptance + outputs + templates + syntax + characters
 }
 
 @Suite struct ConfigurationErrorTests {

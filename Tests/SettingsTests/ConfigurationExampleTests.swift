@@ -43,17 +43,27 @@ import Testing
   @Test func theDocumentedKeysAreTheKnownOnes() throws {
     let documented = try Self.lines().map { "[\($0.table)] \($0.key)" }
     #expect(Set(documented).count == documented.count)
-    // The inline table of `signal` shows its fields.
-    let signalFields = ConfigurationKeys.all.filter { $0.table == "token.NAME.signal" }.map(\.name)
-    let signal = try #require(try Self.lines().first { $0.key == "signal" })
-    for field in signalFields { #expect(signal.value.contains("\(field) = ")) }
-    let known = ConfigurationKeys.all.filter { $0.table != "token.NAME.signal" }.map { "[\($0.table)] \($0.name)" }
-    #expect(Set(documented) == Set(known + ["[token.NAME] signal"]))
+    // The inline table of `signal` shows its fields. That of `introspection` shows what it needs.
+    for table in Self.inlineTables {
+      let fields = ConfigurationKeys.all.filter { $0.table == "token.NAME.\(table)" }.map(\.name)
+      let line = try #require(try Self.lines().first { $0.key == table })
+      let shown = line.value.matches(of: #/(\w+) = /#).map { String($0.1) }
+      #expect(Set(shown).isSubset(of: fields) && (table == "introspection" || shown.count == fields.count))
+    }
+    let known = ConfigurationKeys.all.filter { !Self.isInline($0) }.map { "[\($0.table)] \($0.name)" }
+    #expect(Set(documented) == Set(known + Self.inlineTables.map { "[token.NAME] \($0)" }))
+  }
+
+  /// The tables that the file shows in one line.
+  private static let inlineTables = ["introspection", "signal"]
+
+  private static func isInline(_ entry: ConfigurationKeys.Entry) -> Bool {
+    inlineTables.contains { entry.table == "token.NAME.\($0)" }
   }
 
   /// The commented-out value is the default. A key without a default says so and shows an example.
   @Test func theDocumentedDefaultsAreTheOnesThatHold() throws {
-    for entry in ConfigurationKeys.all where entry.table != "token.NAME.signal" && entry.table != "token.NAME.output" {
+    for entry in ConfigurationKeys.all where !Self.isInline(entry) && entry.table != "token.NAME.output" {
       let line = try #require(try Self.lines().first { $0.table == entry.table && $0.key == entry.name })
       if let value = entry.defaultValue {
         #expect(line.value == value.replacing("NAME", with: "konexus"), "\(entry.name)")
@@ -74,6 +84,10 @@ import Testing
         .joined()
     }
     let short = try ConfigurationText.parse("[token.k]\n\(least)")
+    let client = "[token.k.introspection]\nclient_id = 'c'\nclient_secret = 's'\n"
+    let introspected = "[token.k]\n\(least)verify = 'introspection'\n\(client)"
+    let withDefaults = introspected + "client_auth = 'auto'\n\(defaults("token.NAME.introspection"))"
+    #expect(try ConfigurationText.parse(introspected) == ConfigurationText.parse(withDefaults))
     let long = try ConfigurationText.parse(
       "[daemon]\n\(defaults("daemon"))[token.k]\n\(least)\(defaults("token.NAME"))")
     #expect(short == long)
@@ -87,7 +101,8 @@ import Testing
     #expect(TokenSettings(name: "k").clientAuthentication == .post)
   }
 
-  /// The installed file has no token and is not valid. Without the `#` before the first settings, it is valid.
+  /// The installed file has no token and is not valid. Without the `#` before the first settings, and with a client of
+  /// one's own, it is valid.
   @Test func theFileWorksOnceItIsFilledIn() throws {
     let text = try Self.fileText()
     #expect(ConfigurationText.errors(text).contains("there is no [token.NAME] table"))
@@ -95,7 +110,11 @@ import Testing
     let filled = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       first.contains { line.hasPrefix("#\($0)") } ? String(line.dropFirst()) : String(line)
     }
-    #expect(ConfigurationText.errors(filled.joined(separator: "\n")) == "")
+    let uncommented = filled.joined(separator: "\n")
+    let errors = ConfigurationText.errors(uncommented)
+    #expect(errors.contains("'client_id' is the sample's") && errors.contains("'client_secret' is a placeholder"))
+    let own = uncommented.replacing("\"SECRET\"", with: "\"s3cr3t\"").replacing("ext-1741-sample-client", with: "c")
+    #expect(ConfigurationText.errors(own) == "")
     // Together they contradict each other: there are two sources of the secret. The files do not exist.
     let everything = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       line.hasPrefix("#") && !line.hasPrefix("# ") ? String(line.dropFirst()) : String(line)
@@ -106,10 +125,13 @@ import Testing
     } catch {
       let files = [
         "client_secret_file", "private_key_file", "client_certificate_file", "client_key_file", "ca_file",
+        "assertion_certificate_file", "introspection.client_secret_file",
       ]
       let alternatives = [
         "client_secret_file", "basic_encoding", "private_key_file", "key_id", "assertion_algorithm",
-        "assertion_audience",
+        "assertion_audience", "introspection", "introspection_endpoint", "revocation_endpoint",
+        // The placeholders, and a template for another format.
+        "client_id", "client_secret", "output.template",
       ]
       let allowed = Set((files + alternatives).map { "token.konexus.\($0)" })
       #expect(error.diagnostics.allSatisfy { $0.key.map(allowed.contains) == true }, "\(error)")

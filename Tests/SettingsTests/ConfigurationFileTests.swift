@@ -35,14 +35,16 @@ import TestSupport
 
   @Test(
     arguments: [
-      (0o644, "0644", "read"), (0o640, "0640", "read"), (0o604, "0604", "read"), (0o666, "0666", "read"),
-      (0o620, "0620", "changed"), (0o602, "0602", "changed"), (0o440, "0440", "read"), (0o610, "0610", "changed"),
+      (0o644, "0644", "readable"), (0o640, "0640", "readable"), (0o604, "0604", "readable"),
+      (0o666, "0666", "readable"),
+      (0o620, "0620", "writable"), (0o602, "0602", "writable"), (0o440, "0440", "readable"),
+      (0o610, "0610", "writable"),
     ] as [(mode_t, String, String)])
   func filesOpenToOthersAreRefusedWithTheCommandThatHelps(_ mode: mode_t, _ shown: String, _ verb: String) throws {
     let directory = try ConfigurationDirectory()
     let path = try directory.write("config.toml", Self.text, mode: mode)
     #expect(
-      Self.load(path) == "\(path): error: may be \(verb) by other users (mode \(shown)); run: chmod 0600 \(path)")
+      Self.load(path) == "\(path): error: is \(verb) by other users (mode \(shown)) -> chmod 0600 \(path)")
     try #require(chmod(path, 0o600) == 0)
     #expect(Self.load(path) == "konexus")
   }
@@ -61,27 +63,27 @@ import TestSupport
       let wider: [mode_t] = [0o644, 0o660, 0o604, 0o650]
       for mode in wider {
         try #require(chmod(path, mode) == 0)
-        #expect(Self.load(path).contains("run: chmod 0600 \(path)"), "\(mode)")
+        #expect(Self.load(path).contains("-> chmod 0600 \(path)"), "\(mode)")
       }
       try #require(chmod(path, mode) == 0)
       try directory.write("secret", "s3cr3t", mode: 0o644)
-      #expect(Self.load(path).contains("may be read by other users (mode 0644)"))
+      #expect(Self.load(path).contains("is readable by other users (mode 0644)"))
     }
     let path = try directory.write("not.toml", Self.text + "[daemon]\nallow_group_read = false\n", mode: 0o640)
-    #expect(Self.load(path) == "\(path): error: may be read by other users (mode 0640); run: chmod 0600 \(path)")
+    #expect(Self.load(path) == "\(path): error: is readable by other users (mode 0640) -> chmod 0600 \(path)")
   }
 
   @Test(.enabled(if: isRoot, "needs root to give files away")) func filesOfOthersAreRefused() throws {
     let directory = try ConfigurationDirectory()
     let path = try directory.write("config.toml", Self.text, owner: Self.stranger)
-    #expect(Self.load(path) == "\(path): error: belongs to another user (uid 65534); run: chown root \(path)")
+    #expect(Self.load(path) == "\(path): error: belongs to another user (uid 65534) -> chown root \(path)")
     // The daemon's user and root are trusted owners.
     let service = RuntimeEnvironment(userID: Self.stranger)
     #expect(Self.load(path, service) == "konexus")
     #expect(Self.load(try directory.write("roots.toml", Self.text, owner: 0), service) == "konexus")
     let others = try directory.write("others.toml", Self.text, owner: 4242)
     #expect(
-      Self.load(others, service) == "\(others): error: belongs to another user (uid 4242); run: chown 65534 \(others)")
+      Self.load(others, service) == "\(others): error: belongs to another user (uid 4242) -> chown 65534 \(others)")
   }
 
   @Test func anAwkwardPathIsQuotedForTheShell() throws {
@@ -90,28 +92,30 @@ import TestSupport
     let start = path.dropLast("it's a \u{1b} file.toml".count)
     #expect(
       Self.load(path)
-        == "\(start)it's a \\u{1b} file.toml: error: may be read by other users (mode 0644); "
-        + "run: chmod 0600 $'\(start)it\\'s a \\x1b file.toml'")
+        == "\(start)it's a \\u{1b} file.toml: error: is readable by other users (mode 0644) "
+        + "-> chmod 0600 $'\(start)it\\'s a \\x1b file.toml'")
   }
 
   @Test func whatIsNoFileIsRefusedAndNothingHangs() throws {
     let directory = try ConfigurationDirectory()
     let fifo = try directory.fifo("fifo")
-    #expect(Self.load(fifo) == "\(fifo): error: is no regular file; name a file")
-    #expect(Self.load("/dev/zero") == "/dev/zero: error: is no regular file; name a file")
-    #expect(Self.load(directory.path) == "\(directory.path): error: is a directory; name a file")
-    #expect(Self.load("") == ": error: is no path; name a file")
+    #expect(Self.load(fifo) == "\(fifo): error: is no regular file -> name a file")
+    #expect(Self.load("/dev/zero") == "/dev/zero: error: is no regular file -> name a file")
+    #expect(Self.load(directory.path) == "\(directory.path): error: is a directory -> name a file")
+    #expect(Self.load("") == ": error: is no path -> name a file")
     let missing = "\(directory.path)/missing.toml"
-    #expect(Self.load(missing) == "\(missing): error: does not exist; create it, or correct the path")
+    #expect(Self.load(missing) == "\(missing): error: does not exist -> create it, or correct the path")
     let below = "\(try directory.write("file", "x"))/config.toml"
-    #expect(Self.load(below) == "\(below): error: leads through something that is no directory; correct the path")
+    #expect(
+      Self.load(below)
+        == "\(below): error: leads through a file that is no directory -> correct the path: namei -l \(below)")
   }
 
   @Test func aFileBeyondAnyMeasureIsRefused() throws {
     let directory = try ConfigurationDirectory()
     let path = try directory.write("config.toml", "")
     try #require(truncate(path, 1 << 40) == 0)
-    #expect(Self.load(path) == "\(path): error: is larger than 16384 KiB; name the right file")
+    #expect(Self.load(path) == "\(path): error: is larger than 16384 KiB -> name the right file")
   }
 
   // MARK: systemd's credentials
@@ -125,14 +129,14 @@ import TestSupport
     #expect(Self.load(path, environment) == "konexus")
     #expect(environment.defaultConfigurationPath == path)
     // Other directories, or more access, are rejected.
-    #expect(Self.load(path).hasSuffix("run: chmod 0600 \(path)"))
+    #expect(Self.load(path).hasSuffix("-> chmod 0600 \(path)"))
     for mode in [0o460, 0o444, 0o442] as [mode_t] {
       try #require(chmod(path, mode) == 0)
       #expect(Self.load(path, environment).contains("by other users (mode \(FileMode.octal(mode)))"))
     }
     let deeper = try directory.directory("credentials/deeper")
     try directory.write("credentials/deeper/config.toml", Self.text, mode: 0o440)
-    #expect(Self.load("\(deeper)/config.toml", environment).hasSuffix("run: chmod 0600 \(deeper)/config.toml"))
+    #expect(Self.load("\(deeper)/config.toml", environment).hasSuffix("-> chmod 0600 \(deeper)/config.toml"))
   }
 
   @Test func withoutACredentialTheDefaultIsInEtc() throws {
@@ -179,8 +183,8 @@ import TestSupport
     try directory.link("b", to: "a")
     #expect(
       Self.load(path)
-        == "\(path): error: is reached through too many symbolic links, or a link that changed meanwhile; name the "
-        + "file itself"
+        == "\(path): error: is reached through too many symbolic links, or a link that changed meanwhile "
+        + "-> correct the path: namei -l \(path)"
     )
   }
 
@@ -190,7 +194,7 @@ import TestSupport
     let path = try directory.link("config.toml", to: target, owner: Self.stranger)
     #expect(
       Self.load(path)
-        == "\(path): error: is reached through the symbolic link '\(path)' of another user (uid 65534); name the file "
+        == "\(path): error: is reached through the symbolic link '\(path)' of another user (uid 65534) -> name the file "
         + "itself"
     )
   }
@@ -203,8 +207,8 @@ import TestSupport
     #expect(
       Self.load(path)
         == "\(path): error: is reached through a symbolic link, and other users may change the directory '\(open)' on "
-        + "the way; "
-        + "name the file itself, or run: chown root \(open) && chmod go-w \(open)")
+        + "the way -> "
+        + "name the file itself, or protect it: chown root \(open) && chmod go-w \(open)")
     // Without a link, or with the sticky bit, users who can add files do no harm.
     try directory.write("open/plain.toml", Self.text)
     #expect(Self.load("\(open)/plain.toml") == "konexus")
@@ -245,7 +249,7 @@ import TestSupport
     }
     for _ in 0..<200 {
       let outcome = Self.load(path)
-      #expect(outcome == "konexus" || outcome.contains("run: chmod 0600"), "\(outcome)")
+      #expect(outcome == "konexus" || outcome.contains("-> chmod 0600"), "\(outcome)")
     }
     swapper.cancel()
     _ = await swapper.result

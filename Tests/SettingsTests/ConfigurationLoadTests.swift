@@ -16,7 +16,7 @@ import Testing
 
       [token.konexus]
       issuer = "https://auth.alertsense.com"
-      client_id = "ext-1741-sample-client"
+      client_id = "ext-1741-north"
       client_secret = ["now", "next"]
       scope = "tamarack contacts"
       audience = ["tamarack", "other"]
@@ -39,7 +39,7 @@ import Testing
     #expect(configuration.daemon.maxRequests == 16)
     #expect(configuration.tokens.map(\.name) == ["konexus", "b"])
     var expected = TokenSettings(
-      name: "konexus", issuer: "https://auth.alertsense.com", clientID: "ext-1741-sample-client")
+      name: "konexus", issuer: "https://auth.alertsense.com", clientID: "ext-1741-north")
     expected.secrets = [.literal(Secret("now")), .literal(Secret("next"))]
     expected.scope = ["tamarack", "contacts"]
     expected.audience = ["tamarack", "other"]

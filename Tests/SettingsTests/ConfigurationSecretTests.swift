@@ -26,25 +26,26 @@ import TestSupport
 
   @Test(
     arguments: [
-      ("", "is empty"), ("\n", "is empty"), ("s3cr3t\n\n", "contains a line break"),
-      ("s3\ncr3t", "contains a line break"),
-      ("s3\u{0}cr3t", "contains a NUL byte"), ("s3\u{1b}cr3t", "contains a control character"),
-      ("s3cr3t\t", "contains a control character"),
+      ("", "is empty"), ("\n", "is empty"), ("s3cr3t\n\n", "contains a line break at character 7"),
+      ("s3\ncr3t", "contains a line break at character 3"),
+      ("s3\u{0}cr3t", "contains a NUL byte at character 3"),
+      ("s3\u{1b}cr3t", "contains a control character (U+001B) at character 3"),
+      ("s3cr3t\t", "contains a tab at character 7"),
     ])
   func whatIsNoSecretIsRefusedWithoutBeingShown(_ content: String, _ problem: String) throws {
     let directory = try ConfigurationDirectory()
     let path = try directory.write("secret", content)
-    #expect(Self.read(path) == "'\(path)' \(problem); write the secret into it, on one line")
+    #expect(Self.read(path) == "'\(path)' \(problem) -> write the secret into it, on one line")
   }
 
   @Test func aSecretFileHasTheSameRuleAsTheConfiguration() throws {
     let directory = try ConfigurationDirectory()
     let open = try directory.write("secret", "s3cr3t", mode: 0o644)
-    #expect(Self.read(open) == "'\(open)' may be read by other users (mode 0644); run: chmod 0600 \(open)")
+    #expect(Self.read(open) == "'\(open)' is readable by other users (mode 0644) -> chmod 0600 \(open)")
     let fifo = try directory.fifo("fifo")
-    #expect(Self.read(fifo) == "'\(fifo)' is no regular file; name a file")
+    #expect(Self.read(fifo) == "'\(fifo)' is no regular file -> name a file")
     let large = try directory.write("large", String(repeating: "x", count: 65537))
-    #expect(Self.read(large) == "'\(large)' is larger than 64 KiB; name the right file")
+    #expect(Self.read(large) == "'\(large)' is larger than 64 KiB -> name the right file")
   }
 
   /// A secret file is read each time. A rotated secret and a wrong mode are noticed.
@@ -58,7 +59,7 @@ import TestSupport
     try #require(chmod(path, 0o604) == 0)
     #expect(Self.read(path).contains("chmod 0600"))
     try #require(unlink(path) == 0)
-    #expect(Self.read(path) == "'\(path)' does not exist; create it, or correct the path")
+    #expect(Self.read(path) == "'\(path)' does not exist -> create it, or correct the path")
   }
 
   // MARK: What else the configuration names
@@ -82,14 +83,14 @@ import TestSupport
       (certificate, 0o644, ""), (certificate, 0o440, ""),
       (
         certificate, 0o664,
-        "'ca_file': 'DIR/ca.pem' may be changed by other users (mode 0664); run: chmod go-w DIR/ca.pem"
+        "'ca_file': 'DIR/ca.pem' is writable by other users (mode 0664) -> chmod go-w DIR/ca.pem"
       ),
       (
         certificate, 0o646,
-        "'ca_file': 'DIR/ca.pem' may be changed by other users (mode 0646); run: chmod go-w DIR/ca.pem"
+        "'ca_file': 'DIR/ca.pem' is writable by other users (mode 0646) -> chmod go-w DIR/ca.pem"
       ),
-      (key, 0o600, "'ca_file': 'DIR/ca.pem' holds no certificate; give a file with certificates in PEM form"),
-      ("", 0o600, "'ca_file': 'DIR/ca.pem' holds no certificate; give a file with certificates in PEM form"),
+      (key, 0o600, "'ca_file': 'DIR/ca.pem' holds no certificate -> give a file with certificates in PEM form"),
+      ("", 0o600, "'ca_file': 'DIR/ca.pem' holds no certificate -> give a file with certificates in PEM form"),
     ] as [(String, mode_t, String)])
   func authorities(_ content: String, _ mode: mode_t, _ message: String) throws {
     let directory = try ConfigurationDirectory()
@@ -109,8 +110,8 @@ import TestSupport
       + (setting == "ca_file" ? "" : "\nclient_key_file = 'key.pem'")
     #expect(
       try Self.errors(lines, in: directory)
-        == "'\(setting)': 'DIR/certificates.pem' belongs to another user (uid 1234); "
-        + "run: chown root DIR/certificates.pem")
+        == "'\(setting)': 'DIR/certificates.pem' belongs to another user (uid 1234) "
+        + "-> chown root DIR/certificates.pem")
     #expect(chown(path, 0, 0) == 0)
     #expect(try Self.errors(lines, in: directory) == "")
   }
@@ -120,13 +121,16 @@ import TestSupport
       (key, 0o600, ""),
       (
         key, 0o640,
-        "'private_key_file': 'DIR/key.pem' may be read by other users (mode 0640); run: chmod 0600 DIR/key.pem"
+        "'private_key_file': 'DIR/key.pem' is readable by other users (mode 0640) -> chmod 0600 DIR/key.pem"
       ),
-      (certificate, 0o600, "'private_key_file': 'DIR/key.pem' holds no private key; give a file with one in PEM form"),
+      (
+        certificate, 0o600,
+        "'private_key_file': 'DIR/key.pem' holds no private key -> give a file with one in PEM form"
+      ),
       (
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIE\n-----END ENCRYPTED PRIVATE KEY-----\n", 0o600,
-        "'private_key_file': 'DIR/key.pem' holds a private key that is encrypted; "
-          + "decrypt it with 'openssl pkey', and keep it with mode 0600 or as a credential of systemd's"
+        "'private_key_file': 'DIR/key.pem' holds a private key that is encrypted "
+          + "-> decrypt it with 'openssl pkey', and keep it with mode 0600 or as a credential of systemd's"
       ),
     ] as [(String, mode_t, String)])
   func privateKeys(_ content: String, _ mode: mode_t, _ message: String) throws {
@@ -141,7 +145,7 @@ import TestSupport
     try directory.write("cert.pem", Self.certificate, mode: 0o644)
     #expect(
       try Self.errors(auth, in: directory)
-        == "'client_certificate_file': 'DIR/cert.pem' holds no private key; name the file that does by "
+        == "'client_certificate_file': 'DIR/cert.pem' holds no private key -> name the file that does by "
         + "'client_key_file'"
     )
     try directory.write("key.pem", Self.key)
@@ -150,7 +154,7 @@ import TestSupport
     try directory.write("cert.pem", Self.certificate + Self.key, mode: 0o644)
     #expect(
       try Self.errors(auth, in: directory)
-        == "'client_certificate_file': 'DIR/cert.pem' may be read by other users (mode 0644); run: chmod 0600 "
+        == "'client_certificate_file': 'DIR/cert.pem' is readable by other users (mode 0644) -> chmod 0600 "
         + "DIR/cert.pem"
     )
     try #require(chmod("\(directory.path)/cert.pem", 0o600) == 0)

@@ -25,7 +25,8 @@ import Settings
       rows.append([line, lines[index + 1], lines[index + 2]].map { String($0.dropFirst(3)) })
     }
     let documented = rows.map { $0.map { $0.replacingOccurrences(of: "\\", with: "") } }
-    let actual = FailureCode.allCases.map { [$0.rawValue, $0.kind.rawValue, $0.remedy] }
+    let request = FailedRequest(url: "https://auth.example.org/.well-known/openid-configuration")
+    let actual = FailureCode.allCases.map { [$0.rawValue, $0.kind.rawValue, $0.remedy(for: request)] }
     #expect(documented == actual)
   }
 

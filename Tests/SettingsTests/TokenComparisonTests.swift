@@ -23,7 +23,12 @@ import Testing
     ("client_auth", { $0.clientAuthentication = .basic }), ("resource", { $0.resource = ["https://r"] }),
     ("request_audience", { $0.requestAudience = "x" }), ("empty request_audience", { $0.requestAudience = "" }),
     ("extra_parameters", { $0.extraParameters = ["k": "v"] }), ("another", { $0.extraParameters = ["kv": ""] }),
-    ("verify", { $0.verification = .none }),
+    ("verify", { $0.verification = .none }), ("access_token_issuer", { $0.accessTokenIssuer = "https://a" }),
+    ("discovery_url", { $0.locations.discovery = "https://x" }),
+    ("token_endpoint", { $0.locations.tokenEndpoint = "https://x" }),
+    ("jwks_uri", { $0.locations.jwksURI = "https://x" }),
+    ("introspection_endpoint", { $0.locations.introspectionEndpoint = "https://x" }),
+    ("revocation_endpoint", { $0.locations.revocationEndpoint = "https://x" }),
   ]
 
   static let irrelevant: [(String, Change)] = [
@@ -66,6 +71,11 @@ import Testing
   /// A valid table with all keys, and a second value for each key.
   private static let values: [String: (String, changed: String)] = [
     "issuer": (#""https://a.example""#, #""https://b.example""#),
+    "discovery_url": (#""https://a.example/d""#, #""https://a.example/e""#),
+    "token_endpoint": (#""https://a.example/t""#, #""https://a.example/u""#),
+    "jwks_uri": (#""https://a.example/k""#, #""https://a.example/l""#),
+    "introspection_endpoint": (#""https://a.example/i""#, #""https://a.example/j""#),
+    "revocation_endpoint": (#""https://a.example/r""#, #""https://a.example/s""#),
     "client_id": (#""c""#, #""d""#),
     "client_auth": (#""auto""#, #""client_secret_basic""#),
     "client_secret": (#""first""#, #""second""#),
@@ -75,6 +85,7 @@ import Testing
     "key_id": (#""1""#, #""2""#),
     "assertion_algorithm": (#""RS256""#, #""PS256""#),
     "assertion_audience": (#""token_endpoint""#, #""issuer""#),
+    "assertion_certificate_file": (#""/assertion""#, #""/assertion2""#),
     "client_certificate_file": (#""/certificate""#, #""/certificate2""#),
     "client_key_file": (#""/tls-key""#, #""/tls-key2""#),
     "scope": (#""a""#, #""a b""#),
@@ -91,12 +102,13 @@ import Testing
     "audience": (#""t""#, #""u""#),
     "verify": (#""jwt""#, #""introspection""#),
     "token_type": (#""BearerToken""#, #""Bearer""#),
+    "access_token_issuer": (#""http://a.example/trust""#, #""http://b.example/trust""#),
     "require_at_jwt": ("false", "true"),
     "refresh_at": ("0.5", "0.6"),
     "max_age": (#""1d""#, #""2d""#),
     "recheck_interval": (#""15m""#, #""5m""#),
     "api_url": (#""https://api.example""#, #""https://api.example/x""#),
-    "revoke_on_stop": ("false", "true"),
+    "revoke_on_stop": ("true", "false"),
     "file": (#""/run/k/a""#, #""/run/k/b""#),
     "mode": (#""0640""#, #""0600""#),
     "allow_units": (#"["a.service"]"#, #"["b.service"]"#),
@@ -112,10 +124,18 @@ import Testing
     var left: Set = [isChanged && key == "client_secret_file" ? "client_secret" : "client_secret_file"]
     // Only `auto` can use all keys.
     if key == "client_auth" {
-      left.formUnion(["private_key_file", "key_id", "assertion_algorithm", "assertion_audience"])
+      left.formUnion([
+        "private_key_file", "key_id", "assertion_algorithm", "assertion_audience", "assertion_certificate_file",
+      ])
     }
+    // Each of these has an effect with one value of another key only.
+    let isIntrospected = key == "introspection_endpoint"
+    left.insert(isIntrospected || key == "verify" ? "jwks_uri" : "introspection_endpoint")
+    if key == "verify" { left.insert("introspection_endpoint") }
+    if key == "revoke_on_stop" { left.insert("revocation_endpoint") }
     let lines = values.filter { !left.contains($0.key) }.map { name, value in
-      "\(name) = \(isChanged && name == key ? value.changed : value.0)"
+      let first = name == "verify" && isIntrospected ? value.changed : value.0
+      return "\(name) = \(isChanged && name == key ? value.changed : first)"
     }
     let text = "[token.konexus]\n" + lines.sorted().joined(separator: "\n") + "\n"
     let draft = ConfigurationDraft(Secret(text), path: "/etc/k.toml", environment: ConfigurationText.environment)
@@ -140,6 +160,26 @@ import Testing
     #expect(new.connects(differentlyFrom: old) == (effect == .connection))
     #expect(new.asks(differentlyFrom: old) == (effect != .none))
     #expect(old.asks(differentlyFrom: new) == (effect != .none && effect != .requirement))
+  }
+
+  /// Another client that introspects, or other credentials of it, are tried at once: by a new token.
+  @Test func aChangedIntrospectionClientNeedsAToken() throws {
+    func settings(_ table: String) throws -> TokenSettings {
+      let configuration = try ConfigurationText.parse(
+        "[token.k]\nissuer = 'https://a'\nclient_id = 'c'\nclient_secret = 's'\nverify = 'introspection'\n" + table)
+      return try #require(configuration.tokens.first)
+    }
+    let tables = ["", "introspection = { client_id = 'api', client_secret = 'a' }\n"]
+    let others = [
+      "introspection = { client_id = 'api', client_secret = 'b' }\n",
+      "introspection = { client_id = 'API', client_secret = 'a' }\n",
+      "introspection = { client_id = 'api', client_secret = 'a', client_auth = 'client_secret_basic' }\n",
+    ]
+    let all = try (tables + others).map(settings)
+    for (index, one) in all.enumerated() {
+      for (place, other) in all.enumerated() { #expect(one.asks(differentlyFrom: other) == (index != place)) }
+    }
+    #expect(Set(all.map(\.requestFingerprint)).count == 1)
   }
 
   @Test func equalSettingsNeedNoToken() throws {

@@ -58,12 +58,11 @@ next_package() {
   mkdir $next
   cp -r "$KONEXUS_SOURCE"/{LICENSE,Makefile,config,systemd} $next/
   version=$(dpkg-deb --field "$PACKAGE" Version)+next
-  sed -i "1s/(.*)/($version)/" $next/systemd/debian/changelog
   sed -i '1i # This line is new in the sample.' $next/config/config.toml
   sed -i -e 's/^Description=.*/Description=Konexus token daemon, next version/' \
     -e 's/^\[Service\]$/&\nEnvironment=UNIT_VERSION=next/' $next/systemd/konexus-tokend.service
   dpkg-deb --extract "$PACKAGE" /root/package
-  DEB_COMPRESSION=none $next/systemd/debian/build /root/package/usr/bin/konexus-tokend /root/packages \
+  VERSION=$version DEB_COMPRESSION=none $next/systemd/debian/build /root/package/usr/bin/konexus-tokend /root/packages \
     >/root/build.log 2>&1 || give_up "the next version is built" "$(cat /root/build.log)"
   NEXT=$(ls /root/packages/*.deb)
 }

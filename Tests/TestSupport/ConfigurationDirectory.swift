@@ -23,11 +23,17 @@ package final class ConfigurationDirectory: Sendable {
   /// Writes a file and gives it `mode` and, as root, `owner`; returns its path.
   @discardableResult
   package func write(_ name: String, _ content: String, mode: mode_t = 0o600, owner: uid_t? = nil) throws -> String {
+    try write(name, bytes: Array(content.utf8), mode: mode, owner: owner)
+  }
+
+  /// The same for content that is not UTF-8.
+  @discardableResult
+  package func write(_ name: String, bytes: [UInt8], mode: mode_t = 0o600, owner: uid_t? = nil) throws -> String {
     let file = "\(path)/\(name)"
     let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw Failure(call: "open", code: errno) }
     defer { close(descriptor) }
-    var bytes = Array(content.utf8)[...]
+    var bytes = bytes[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       guard count > 0 else { throw Failure(call: "write", code: errno) }

@@ -32,7 +32,7 @@ struct WithdrawnTokenTests {
       try await scene.wait(for: "the failure", atMost: Self.limit) { failure(daemon) == "key-withdrawn" }
       #expect(scene.token() == first && scene.sandbox.refusal(of: first) == "unknownKey")
       let run = try await CommandRun(["status"], in: scene.workplace)
-      #expect(run.code == 1 && run.output.contains("do not verify the published token any more"), "\(run.output)")
+      #expect(run.code == 1 && run.output.contains("no longer verify the published token"), "\(run.output)")
       #expect(try await CommandRun(["status", "--json"], in: scene.workplace).output.contains(#""key-withdrawn""#))
       try await scene.wait(for: "a token of the new key", atMost: 20) { scene.token().map { $0 != first } ?? false }
       #expect(scene.sandbox.refusal(of: try #require(scene.token())) == nil)
@@ -54,7 +54,7 @@ struct WithdrawnTokenTests {
       try await scene.wait(for: "the first attempt", atMost: Self.limit) { scene.sandbox.counts[.token] == 2 }
       try await scene.wait(for: "its failure") { failure(daemon) == "server-error" }
       let run = try await CommandRun(["status"], in: scene.workplace)
-      #expect(run.code == 1 && run.output.contains("do not verify the published token any more"), "\(run.output)")
+      #expect(run.code == 1 && run.output.contains("no longer verify the published token"), "\(run.output)")
       daemon.signal(SIGKILL)
       _ = try await scene.ending(of: daemon)
       let requests = scene.sandbox.counts[.token]

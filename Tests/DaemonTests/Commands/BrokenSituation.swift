@@ -19,9 +19,8 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       },
       output: """
         FAILED  config       DIR/config.toml: 1 fault
-                             DIR/config.toml: error: may be read by other users (mode 0644); \
-        run: chmod 0600 DIR/config.toml
-                             -> correct the file; every key is explained in: man konexus-tokend.toml
+                             DIR/config.toml: error: is readable by other users (mode 0644) \
+        -> chmod 0600 DIR/config.toml
 
         failed at: config (exit code 78)
 
@@ -35,7 +34,7 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
         did you mean 'audience'?
                                7 | adience = …
                                  | ^~~~~~~
-                             -> correct the file; every key is explained in: man konexus-tokend.toml
+                             -> correct the file; each key is explained in: man konexus-tokend.toml
 
         failed at: config (exit code 78)
 
@@ -46,8 +45,9 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       output: whole(
         configured, output,
         """
-        FAILED  dns          discovery: the name auth.konexus.invalid cannot be resolved (port PORT was to be asked)
-                             -> check the host name in issuer and this host's resolver (resolvectl query HOST)
+        FAILED  dns          connection to auth.konexus.invalid:443 failed: \
+        DNS resolution found no address (discovery)
+                             -> check issuer and this host's resolver: getent ahosts auth.konexus.invalid
 
         """, notReached("connection", "tls", "discovery", "clock", "token", "verification", "refresh", "reader"),
         verdict("dns", 11))),
@@ -57,9 +57,9 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       output: whole(
         configured, output, reached,
         """
-        FAILED  tls          discovery: the certificate of localhost port PORT comes from an authority \
-        that is not among those in DIR/ca.pem
-                             -> set ca_file to the authority that signed the server's certificate, \
+        FAILED  tls          certificate of localhost:PORT rejected: its CA certificate \
+        is not in DIR/ca.pem (discovery)
+                             -> set ca_file to the CA certificate of the server, \
         or install it with update-ca-certificates
 
         """, notReached("discovery", "clock", "token", "verification", "refresh", "reader"), verdict("tls", 13))),
@@ -69,9 +69,9 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       output: whole(
         configured, output, reached,
         """
-        FAILED  tls          discovery: the certificate of localhost port PORT has expired \
-        (or the clock of this host is fast)
-                             -> the server's certificate must be renewed; check this host's clock as well (timedatectl)
+        FAILED  tls          certificate of localhost:PORT rejected: it has expired, \
+        or this host's clock is fast (discovery)
+                             -> have the server's certificate renewed, and check this host's clock: date -u
 
         """, notReached("discovery", "clock", "token", "verification", "refresh", "reader"), verdict("tls", 13))),
     BrokenSituation(
@@ -81,7 +81,7 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
         configured, output, connected,
         """
         FAILED  clock        the server's clock is SPAN ahead of this host's
-                             -> check this host's time synchronisation: timedatectl
+                             -> check this host's clock: date -u
 
         """, answered, verified, planned, read, verdict("clock", 15))),
     BrokenSituation(
@@ -91,8 +91,8 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
         configured, output, connected, synchronous,
         """
         FAILED  token        the token endpoint answered 400 'invalid_client'
-                             -> client_id or its secret, key or certificate is wrong, expired or disabled: \
-        ask Konexus, then systemctl reload
+                             -> ask Konexus whether client_id and its secret, key or certificate are valid, \
+        and apply a correction: konexus-tokend reload
 
         """, notReached("verification", "refresh", "reader"), verdict("token", 16))),
     BrokenSituation(
@@ -102,7 +102,7 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
         configured, output, connected, synchronous,
         """
         FAILED  token        the token endpoint answered 400 'invalid_scope'
-                             -> scope names something this client may not have
+                             -> set scope to what the server allows for this client
 
         """, notReached("verification", "refresh", "reader"), verdict("token", 16))),
     BrokenSituation(
@@ -119,11 +119,11 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
                              signature: 64 bytes: ok
                              iss: "https://localhost:PORT": ok
                              aud: "tamarack": WRONG
-                             client_id: "ext-1741-sample-client": not looked at
-                             iat: UNIX, TIME (REL): not looked at
-                             nbf: UNIX, TIME (REL): not looked at
-                             exp: UNIX, TIME (REL): not looked at
-                             scope: ["tamarack"]: not looked at
+                             client_id: "ext-1741-sample-client": not checked
+                             iat: UNIX, TIME (REL): not checked
+                             nbf: UNIX, TIME (REL): not checked
+                             exp: UNIX, TIME (REL): not checked
+                             scope: ["tamarack"]: not checked
                              -> set audience to what the API expects, or ask for the right scope
 
         """, notReached("refresh", "reader"), verdict("verification", 17))),
@@ -133,8 +133,8 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
       output: whole(
         configured,
         """
-        FAILED  output       /usr is not on tmpfs, so that a token there would be written to a disk; \
-        use a directory below /run, or set allow_persistent_storage = true in [daemon]
+        FAILED  output       /usr is not on tmpfs: a token there would be written to a disk
+                             -> use a directory below /run, or set allow_persistent_storage = true in [daemon]
 
         """, connected, synchronous, answered, verified, planned, read.replacing("DIR/run/", with: "/usr/"),
         verdict("output", 18))),
@@ -182,7 +182,7 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
 
     """
   static let verified = """
-    ok      verification the token is what it should be, by one of the issuer's 1 keys
+    ok      verification the token is verified by one of the issuer's 1 keys
                          alg: "ES256": ok
                          typ: "at+jwt": ok
                          kid: "HEX": ok
@@ -205,15 +205,13 @@ struct BrokenSituation: CustomTestStringConvertible, Sendable {
 
     """
   static let read = """
-    ok      reader       would find a token that is good for SPAN
-                         DIR/run/konexus.token: raw, N bytes, mode 0640; not there REL: the daemon would write it
+    ok      reader       would read a token that is valid for SPAN
+                         DIR/run/konexus.token: raw, N bytes, mode 0640; missing: the daemon would write it
 
     """
 
   static func notReached(_ steps: String...) -> String {
-    steps.map { step in
-      "skipped \(step)\(String(repeating: " ", count: 12 - step.count)) not reached\n"
-    }.joined()
+    "skipped \(steps.joined(separator: ", ")): not reached\n"
   }
 
   static func whole(_ parts: String...) -> String { parts.joined() }

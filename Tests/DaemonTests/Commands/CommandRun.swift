@@ -68,6 +68,7 @@ struct CommandRun: Sendable {
       .replacing("\r\n", with: "\n")
       .replacing(workplace.path, with: "DIR")
       .replacing(/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8} UTC/, with: "TIME")
+      .replacing(/"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z"/, with: "\"RFC3339\"")
       .replacing(/[0-9]+ (d|h|min|s)( [0-9]+ (h|min|s))?\b/, with: "SPAN")
       .replacing(/in SPAN|SPAN ago|\bnow\b/, with: "REL")
       .replacing(/\([0-9]+ ms\)/, with: "(MS)")

@@ -18,7 +18,7 @@ import Testing
       #expect(run.lines.contains("  aud: \"tamarack\""))
       #expect(
         run.output.hasSuffix(
-          "\nverifies: signature and claims are right; keys: https://localhost:PORT (kept by the daemon)\n"))
+          "\nverifies: signature and claims are right; keys: https://localhost:PORT (stored by the daemon)\n"))
     }
   }
 
@@ -63,7 +63,7 @@ import Testing
       #expect(known.errors == "")
       #expect(
         known.output == Self.shown
-          + "verifies: signature and claims are right; keys: https://localhost:PORT (kept by the daemon)\n")
+          + "verifies: signature and claims are right; keys: https://localhost:PORT (stored by the daemon)\n")
       let fetched = try await CommandRun(
         ["inspect", "-", "--issuer", scene.sandbox.issuer, "--ca-file", scene.workplace.caFile], in: scene.workplace,
         environment: ["RUNTIME_DIRECTORY": scene.workplace.path], input: input)
@@ -76,8 +76,8 @@ import Testing
       #expect(unknown.code == 3)
       #expect(
         unknown.output == Self.shown + """
-          not verified: it is of none of the daemon's issuers
-          -> name the issuer that it must be of: --issuer URL
+          not verified: its issuer is none of the daemon's
+          -> name the expected issuer with --issuer
 
           """)
     }
@@ -97,7 +97,7 @@ import Testing
       #expect(
         forged.output == Self.shown
           + "DOES NOT VERIFY: the token's signature (ES256) is not that of the key \"HEX\":"
-          + " it was altered or signed by someone else\n"
+          + " it was changed, or signed with another key\n"
       )
       try scene.workplace.write("opaque\n", to: input)
       let opaque = try await CommandRun(["inspect", "-"], in: scene.workplace, input: input)
@@ -107,7 +107,7 @@ import Testing
         opaque.errors == """
           konexus-tokend: the token is not a signed JWT: it has 1 part instead of 3: \
           it looks like an opaque token, which cannot be verified here
-          -> give a JWT as it stands in the file
+          -> pass the content of a token file
 
           """)
     }

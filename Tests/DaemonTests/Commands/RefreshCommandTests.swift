@@ -74,7 +74,7 @@ import Testing
         .error("why"), 69, "",
         """
         konexus-tokend: the daemon did not accept the request: 'why'
-        -> it may be of another version: systemctl restart konexus-tokend
+        -> its version may be another one: \(ServiceCommands.current.restart)
 
         """
       ),
@@ -230,7 +230,7 @@ import Testing
       let outside = try await CommandRun(
         ["refresh", "konexus"], in: workplace, wrapper: ForeignDaemon.run(as: ForeignDaemon.other))
       #expect(outside.code == 69)
-      #expect(outside.errors.contains("-> use sudo, or become a member of its group: usermod -aG konexus-token USER"))
+      #expect(outside.errors.contains("-> use sudo, or join the group that can read the tokens: sudo usermod -aG "))
       #expect(listener.requests.count == 1)
     }
   }

@@ -1,3 +1,4 @@
+import Base
 import Glibc
 import KonexusSandbox
 import Testing
@@ -18,8 +19,8 @@ import Testing
       #expect(long.output == "")
       #expect(
         long.errors == """
-          konexus-tokend: no token konexus is ever good for SPAN: they live for SPAN
-          -> ask for less with --min-validity
+          konexus-tokend: no token konexus is valid for SPAN: the lifetime is SPAN
+          -> use a shorter time with --min-validity
 
           """)
       let other = try await CommandRun(["show", "nonesuch"], in: scene.workplace)
@@ -53,9 +54,9 @@ import Testing
       #expect(unstarted.output == "")
       #expect(
         unstarted.errors == """
-          konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host booted, \
-          or it was stopped or failed (systemd removes the directory then) (waited for SPAN)
-          -> type: systemctl status konexus-tokend, or name its runtime directory with --directory
+          konexus-tokend: DIR/run/status.json does not exist: no daemon uses this directory, see --directory \
+          (waited for SPAN)
+          -> \(ServiceCommands.current.status)
 
           """)
       try scene.configure()

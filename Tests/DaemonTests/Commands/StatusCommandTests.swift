@@ -1,3 +1,4 @@
+import Base
 import Glibc
 import KonexusSandbox
 import Testing
@@ -70,7 +71,8 @@ import Testing
             issuer: https://localhost:PORT, client_id ext-1741-sample-client
             scope: tamarack
 
-          -> start the daemon: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50
+          -> see why the daemon ended: \(ServiceCommands.current.log)
+          -> start the daemon: \(ServiceCommands.current.start)
 
           """)
       #expect(try await CommandRun(["show"], in: scene.workplace).code == 0)
@@ -95,7 +97,7 @@ import Testing
           daemon: dead, killed or crashed some time after its last change of status at TIME (REL)
           config: DIR/config.toml
           konexus: expired
-            ended at: TIME (REL)
+            expired at: TIME (REL)
             next refresh: none, the daemon does not run
             last success: TIME (REL)
             last failure: none
@@ -104,7 +106,8 @@ import Testing
             issuer: https://localhost:PORT, client_id ext-1741-sample-client
             scope: tamarack
 
-          -> start the daemon: systemctl start konexus-tokend; why it ended: journalctl -u konexus-tokend -n 50
+          -> see why the daemon ended: \(ServiceCommands.current.log)
+          -> start the daemon: \(ServiceCommands.current.start)
 
           """.replacing("N sent, N", with: "\(last.requests) sent, \(last.successes)"))
       // Nobody removed the file: it is the command that must not believe it.
@@ -114,8 +117,8 @@ import Testing
       #expect(run.output == "")
       #expect(
         run.errors == """
-          konexus-tokend: the token konexus has ended, and the daemon does not run
-          -> start the daemon: systemctl start konexus-tokend
+          konexus-tokend: the token konexus has expired, and the daemon does not run
+          -> start the daemon: \(ServiceCommands.current.start)
 
           """)
     }
@@ -142,9 +145,8 @@ import Testing
         #expect(run.output == "")
         #expect(
           run.errors == """
-            konexus-tokend: DIR/run/status.json does not exist: no konexus-tokend has run there since this host \
-            booted, or it was stopped or failed (systemd removes the directory then)
-            -> type: systemctl status konexus-tokend, or name its runtime directory with --directory
+            konexus-tokend: DIR/run/status.json does not exist: no daemon uses this directory, see --directory
+            -> \(ServiceCommands.current.status)
 
             """)
       }
@@ -177,26 +179,27 @@ import Testing
             "configuration" : "DIR/config.toml",
             "daemon" : {
               "is_running" : true,
-              "last_change" : UNIX,
+              "last_change" : "RFC3339",
               "pid" : N,
-              "started_at" : UNIX
+              "started_at" : "RFC3339"
             },
             "exit_code" : 1,
             "grade" : "warning",
             "is_configuration_changed" : false,
+            "schema_version" : 1,
             "tokens" : [
               {
                 "client_id" : "ext-1741-sample-client",
                 "clock_skew_seconds" : N,
-                "expires_at" : UNIX,
+                "expires_at" : "RFC3339",
                 "failure" : {
                   "code" : "invalid-client",
                   "count" : 1,
                   "kind" : "refused",
                   "message" : "the token endpoint answered 400 'invalid_client'",
-                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: \
-          ask Konexus, then systemctl reload",
-                  "since" : UNIX
+                  "remedy" : "ask Konexus whether client_id and its secret, key or certificate are valid, \
+          and apply a correction: konexus-tokend reload",
+                  "since" : "RFC3339"
                 },
                 "grade" : "warning",
                 "issuer" : "https://localhost:PORT",
@@ -205,13 +208,13 @@ import Testing
                   "count" : 1,
                   "kind" : "refused",
                   "message" : "the token endpoint answered 400 'invalid_client'",
-                  "remedy" : "client_id or its secret, key or certificate is wrong, expired or disabled: \
-          ask Konexus, then systemctl reload",
-                  "since" : UNIX
+                  "remedy" : "ask Konexus whether client_id and its secret, key or certificate are valid, \
+          and apply a correction: konexus-tokend reload",
+                  "since" : "RFC3339"
                 },
-                "last_success" : UNIX,
+                "last_success" : "RFC3339",
                 "name" : "konexus",
-                "next_attempt" : UNIX,
+                "next_attempt" : "RFC3339",
                 "notes" : [
 
                 ],
@@ -252,11 +255,11 @@ import Testing
       #expect(
         run.output == """
           {
-            "error" : "DIR/run/status.json does not exist: no konexus-tokend has run there since this host \
-          booted, or it was stopped or failed (systemd removes the directory then)",
+            "error" : "DIR/run/status.json does not exist: no daemon uses this directory, see --directory",
             "exit_code" : 3,
             "grade" : "unknown",
-            "remedy" : "type: systemctl status konexus-tokend, or name its runtime directory with --directory"
+            "remedy" : "\(ServiceCommands.current.status)",
+            "schema_version" : 1
           }
 
           """)

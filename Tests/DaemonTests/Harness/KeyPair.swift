@@ -20,7 +20,7 @@ struct KeyPair: Sendable {
     publicPEM = Workplace.read(name + ".pub") ?? ""
   }
 
-  private static func openssl(_ arguments: [String], _ workplace: Workplace) async throws {
+  static func openssl(_ arguments: [String], _ workplace: Workplace) async throws {
     let errors = workplace.path + "/openssl.errors"
     let process = try ChildProcess(
       ["openssl"] + arguments, environment: ["PATH": "/usr/bin:/bin"], errors: errors)

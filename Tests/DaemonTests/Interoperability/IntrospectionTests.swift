@@ -208,7 +208,7 @@ struct IntrospectionTests {
       let second = try scene.startDaemon()
       try await scene.wait(for: "READY=1 again") { scene.notify.count(of: "READY=1") == 2 }
       #expect(scene.token() == before)
-      #expect(second.log(with: "former run serves on").count == 1)
+      #expect(second.log(with: "reusing the token of the previous run").count == 1)
       try await scene.wait(for: "the end") { scene.token() == nil }
       try await scene.sandbox.up()
       try await scene.wait(for: "a token again") { scene.token() != nil }

@@ -152,15 +152,15 @@ struct Trial {
       try await scene.wait(for: "word of it, and of what to do") {
         scene.notify.status.map { $0.contains("konexus: NO TOKEN") && $0.contains(failure.remedy) } ?? false
       }
-      #expect(daemon.log(with: "critical", "has ended").count == 1, "\(daemon.log)")
+      #expect(daemon.log(with: "critical", "the token expired").count == 1, "\(daemon.log)")
     }
     checkPace(since: struck, attempts: (daemon.status?.tokens.first?.requests ?? 0) - attempts)
     try await relieve()
     try await recover(daemon, from: before)
     // Told once when it came, and once when it went.
-    #expect(daemon.log(with: "no new token", "failure=").count == 1, "\(daemon.log)")
+    #expect(daemon.log(with: "refresh failed: ", "failure=").count == 1, "\(daemon.log)")
     #expect(daemon.log(with: "got a token again").count == 1, "\(daemon.log)")
-    let told = daemon.log(with: "no new token", "failure=\(hardship.code.rawValue)")
+    let told = daemon.log(with: "refresh failed: ", "failure=\(hardship.code.rawValue)")
     #expect(told.allSatisfy { $0.contains(hardship.code.kind == .refused ? " error " : " warning ") }, "\(told)")
     // The reader looks fifty times a second: it has its turn before it is judged.
     let last = scene.token()
@@ -174,7 +174,7 @@ struct Trial {
     daemon.signal(SIGKILL)
     _ = try await scene.ending(of: daemon)
     let next = try scene.startDaemon()
-    try await scene.wait(for: "the token's adoption") { !next.log(with: "serves on").isEmpty }
+    try await scene.wait(for: "the token's adoption") { !next.log(with: "reusing the token").isEmpty }
     return next
   }
 
@@ -190,7 +190,7 @@ struct Trial {
       scene.sandbox.resetCounts()
       try await scene.wait(for: "three refreshes") { reader.report().tokens >= 4 }
       #expect(scene.sandbox.counts[.discovery] + scene.sandbox.counts[.jwks] > 0, "nothing was tried")
-      #expect(daemon.log(with: "no new token").isEmpty, "\(daemon.log)")
+      #expect(daemon.log(with: "refresh failed: ").isEmpty, "\(daemon.log)")
       #expect(daemon.status?.tokens.first?.lastFailure == nil)
       let report = reader.finish()
       #expect(report.refused.isEmpty && report.empty == 0 && report.gaps.isEmpty, "\(report)\n\(scene.story)")

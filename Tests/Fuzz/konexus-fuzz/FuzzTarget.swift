@@ -48,9 +48,19 @@ enum FuzzTarget: String, CaseIterable {
   }
 
   private static func readDiscovery(_ bytes: [UInt8]) {
+    readDiscovery(bytes, ServerLocations())
+    // With settings, a document that lacks the members is accepted too.
+    var locations = ServerLocations()
+    (locations.tokenEndpoint, locations.jwksURI) = ("https://auth.example/t", "https://auth.example/k")
+    readDiscovery(bytes, locations)
+  }
+
+  private static func readDiscovery(_ bytes: [UInt8], _ locations: ServerLocations) {
     do throws(AcquisitionFailure) {
-      let parsed = try ServerMetadata(parsing: bytes, issuer: issuer)
+      let parsed = try ServerMetadata(
+        parsing: bytes, issuer: issuer, locations: locations, at: "https://auth.example/metadata")
       precondition(parsed.issuer == issuer)
+      if let url = locations.tokenEndpoint { precondition(parsed.tokenEndpoint(byCertificate: true) == url) }
       let aliases = parsed.mtlsEndpointAliases
       let endpoints: [String?] = [
         parsed.tokenEndpoint, parsed.jwksURI, parsed.introspectionEndpoint, parsed.revocationEndpoint,

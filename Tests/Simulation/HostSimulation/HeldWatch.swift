@@ -49,10 +49,3 @@ struct HeldWatch {
 
   init(at now: Int64) { since = now }
 }
-
-extension IssuedToken {
-  var digest: TokenDigest {
-    let number = UInt64(truncatingIfNeeded: id)
-    return TokenDigest(bytes: (0..<32).map { $0 < 8 ? UInt8(truncatingIfNeeded: number >> (8 * UInt64($0))) : 7 })
-  }
-}

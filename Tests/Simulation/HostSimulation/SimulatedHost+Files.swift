@@ -90,14 +90,14 @@ extension SimulatedHost {
     guard isRunning else { return }
     try lookAtStop(until: next)
     guard stop == nil else { return }
-    for name in names {
-      guard let watch = watches[name], watch.isStarted else { continue }
+    for watch in watched where watch.isStarted {
       try lookAtChecks(watch, until: next)
       let fault = try readerFault(watch, until: next)
       let since = fault == nil ? nil : watch.wrongSince ?? clocks.boot
-      if since != watch.wrongSince { watches[name]?.wrongSince = since }
+      if since != watch.wrongSince { watch.wrongSince = since }
       if let fault, let since { try checkRepair(watch, fault, since: since, until: next) }
       if let must = watch.mustSend, !clocks.areTimersBlind {
+        let name = watch.table.name
         let by = max(must.by, watch.table.readsFiles ? secretsHangUntil + 62 * second + longestTurn(name) : .min)
         try require(next <= by, "no request of \(name) until \(seconds(by)): \(must.why)")
       }

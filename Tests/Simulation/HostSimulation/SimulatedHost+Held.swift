@@ -61,17 +61,17 @@ extension SimulatedHost {
   /// An application has a token that is accepted at most an interval, and one attempt, after the present one ceased to
   /// be, if its server was available.
   private func lookAtInvalid(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
-    let (table, held) = (watch.table, watch.held)
-    guard newest.issuer == table.issuer, !held.isFormer else { return }
-    let server = issuers[table.issuer]
-    let offset = clocks.real - clocks.boot
+    guard newest.issuer == watch.table.issuer, !watch.held.isFormer else { return }
     var end: Int64?
-    switch table.verification {
-    case .keySet where !server.keys.isBalanced: end = server.keys.withdrawal(of: newest.key, at: clocks.real)
+    switch watch.table.verification {
+    case .keySet where !issuers[newest.issuer].keys.isBalanced:
+      end = issuers[newest.issuer].keys.withdrawal(of: newest.key, at: clocks.real)
     case .introspection: end = revoked[newest.id]
     default: break
     }
     guard let end else { return }
+    let (table, held, server) = (watch.table, watch.held, issuers[newest.issuer])
+    let offset = clocks.real - clocks.boot
     var start = max(end - offset, watch.ableSince, disturbedAt)
     start = max(start, table.verification == .keySet ? lastFailedReading[table.issuer] ?? .min : held.lastLoss)
     if table.readsFiles { start = max(start, secretsHangUntil + 61 * second, secretsBrokenUntil) }
@@ -146,20 +146,24 @@ extension SimulatedHost {
   /// A report, and what was known before it.
   struct ReportBefore {
     var name: String
-    var watch: Watch?
+    var isManaged = true
+    /// Whether a request was prepared, under way, or had brought a token that was tried.
+    var wasUnderWay = false
+    /// Whether requests failed, and what the server had said.
+    var wasFailing = false
+    var wasRefused = false
+    var wasAskedToWait = false
     /// Whether the application has not seen the newest token.
-    var isOutdated: Bool
+    var isOutdated = false
     /// Whether nothing was reported for an hour.
-    var isFirst: Bool
+    var isFirst = false
   }
 
   mutating func noteReport(_ event: HostEvent) -> ReportBefore? {
     guard case .reported(let name, let digest) = event, stop == nil else { return nil }
     reply = nil
     let now = clocks.boot
-    guard let watch = watches[name] else {
-      return ReportBefore(name: name, watch: nil, isOutdated: false, isFirst: false)
-    }
+    guard let watch = watches[name] else { return ReportBefore(name: name, isManaged: false) }
     let newest = watch.newest.flatMap { $0.expiresAt > now ? $0 : nil }
     let isOutdated = digest != nil && newest != nil && newest?.digest != digest
     let isFirst = watch.held.lastReport.map { now - $0 >= 3600 * second } ?? true
@@ -169,47 +173,48 @@ extension SimulatedHost {
       watches[name]?.held.lastCause = now
       if digest != nil, newest != nil { watches[name]?.held.isReported = true }
     }
-    return ReportBefore(name: name, watch: watch, isOutdated: isOutdated, isFirst: isFirst)
+    return ReportBefore(
+      name: name, wasUnderWay: watch.attempt != nil || watch.held.candidate != nil, wasFailing: watch.failures != nil,
+      wasRefused: watch.wasRefused, wasAskedToWait: watch.wasAskedToWait, isOutdated: isOutdated, isFirst: isFirst)
   }
 
   mutating func checkReply(_ before: ReportBefore) throws(BrokenPromise) {
     let name = before.name
     guard let reply else { throw BrokenPromise(description: "a report of \(name) gets no reply") }
-    guard let watch = before.watch else {
+    guard before.isManaged else {
       return try require(reply == .unknownToken, "a report of a table that does not exist gets \(reply)")
     }
     guard !before.isOutdated else {
       return try require(reply == .newerInPlace, "a report of a former token of \(name) gets \(reply)")
     }
-    try countReports(name)
+    if let watch = watches[name] { try countReports(watch) }
     switch reply {
     case .unknownToken, .newerInPlace:
       throw BrokenPromise(description: "a report of the token of \(name) gets \(reply)")
     case .requested:
-      let isSent = watches[name]?.attempt != nil || watch.attempt != nil || watch.held.candidate != nil
-      if !isSent { expectRequest(name, "a report") }
+      if watches[name]?.attempt == nil, !before.wasUnderWay { expectRequest(name, "a report") }
     case .rateLimited(let wait):
       let series = watches[name]?.held.series ?? 0
-      let longest = watch.failures == nil ? min(1 << max(0, series - 1), 1800) : 1100
+      let longest = !before.wasFailing ? min(1 << max(0, series - 1), 1800) : 1100
       try require(
         wait > .zero && wait <= .seconds(longest), "a report of \(name) waits \(wait.seconds) s, not \(longest) s")
-      try require(!before.isFirst || watch.wasAskedToWait, "the first report of \(name) for an hour has to wait")
+      try require(!before.isFirst || before.wasAskedToWait, "the first report of \(name) for an hour has to wait")
       // A request that is under way for another reason serves it too.
-      if watch.attempt == nil, watch.held.candidate == nil {
+      if !before.wasUnderWay {
         expectRequest(name, "a report that had to wait", after: wait.nanoseconds)
       }
     case .rejectedByServer(let wait, _):
-      try require(watch.wasRefused, "a report of \(name) is kept back by no server")
+      try require(before.wasRefused, "a report of \(name) is kept back by no server")
       try require(wait > .zero && wait <= .seconds(331), "a report of \(name) is kept back for \(wait.seconds) s")
       expectRequest(name, "a report that the server keeps back", after: wait.nanoseconds)
     }
   }
 
   /// The requests that reports cause wait longer each time.
-  private mutating func countReports(_ name: String) throws(BrokenPromise) {
-    guard let held = watches[name]?.held, let requested = engine.reports(of: name)?.requested,
-      requested != held.requested
-    else { return }
+  private func countReports(_ watch: Watch) throws(BrokenPromise) {
+    let name = watch.table.name
+    guard let requested = engine.reports(of: name)?.requested, requested != watch.held.requested else { return }
+    let held = watch.held
     try require(requested == held.requested + 1, "reports of \(name) cause several requests at once")
     if let last = held.lastRequested, held.series > 0 {
       let shortest = min(1 << Int64(min(held.series - 1, 20)), 1800) * second
@@ -217,37 +222,37 @@ extension SimulatedHost {
         clocks.boot - last >= shortest,
         "reports of \(name) cause request \(held.series + 1) after \(seconds(clocks.boot - last)) s")
     }
-    watches[name]?.held.requested = requested
-    watches[name]?.held.lastRequested = clocks.boot
-    watches[name]?.held.series += 1
+    watch.held.requested = requested
+    watch.held.lastRequested = clocks.boot
+    watch.held.series += 1
   }
 
   // MARK: After each event
 
-  mutating func checkHeld(_ name: String) throws(BrokenPromise) {
-    guard let life = engine.lifecycle(of: name), let watch = watches[name], watch.isStarted else { return }
-    let held = watch.held
+  mutating func checkHeld(_ watch: Watch, _ life: TokenLifecycle) throws(BrokenPromise) {
+    let name = watch.table.name
     try require(
-      life.rejection?.code == held.invalid,
+      life.rejection?.code == watch.held.invalid,
       "the status says \(life.rejection?.code.rawValue ?? "nothing") of \(name), "
-        + "and \(held.invalid?.rawValue ?? "nothing") is known")
-    if held.candidate != nil {
+        + "and \(watch.held.invalid?.rawValue ?? "nothing") is known")
+    if watch.held.candidate != nil {
       try require(watch.newest != nil, "a token of \(name) is withheld, and there is no other one")
-      try require(!held.isBad, "a token of \(name) is withheld, and the present one is not accepted")
+      try require(!watch.held.isBad, "a token of \(name) is withheld, and the present one is not accepted")
     }
-    try countReports(name)
-    try checkAvailability(name, hasToken: life.published != nil && held.invalid == nil)
+    try countReports(watch)
+    try checkAvailability(watch, hasToken: life.published != nil && watch.held.invalid == nil)
   }
 
-  private mutating func checkAvailability(_ name: String, hasToken: Bool) throws(BrokenPromise) {
-    guard let totals = engine.availability(of: name)?.totals(at: clocks.now.monotonic) else {
+  private func checkAvailability(_ watch: Watch, hasToken: Bool) throws(BrokenPromise) {
+    let name = watch.table.name
+    guard let totals = engine.availability(of: name)?.totals(at: BootTime(nanoseconds: clocks.mono)) else {
       throw BrokenPromise(description: "the availability of \(name) is not counted")
     }
-    var count = watches[name]?.held.availability ?? (0, 0, hasToken, clocks.mono)
+    var count = watch.held.availability ?? (0, 0, hasToken, clocks.mono)
     let passed = clocks.mono - count.since
     if count.hasToken { count.available += passed } else { count.unavailable += passed }
     (count.hasToken, count.since) = (hasToken, clocks.mono)
-    watches[name]?.held.availability = count
+    watch.held.availability = count
     try require(
       totals.available.nanoseconds == count.available && totals.unavailable.nanoseconds == count.unavailable,
       "\(name) was available for \(seconds(count.available)) s of \(seconds(count.available + count.unavailable)) s, "

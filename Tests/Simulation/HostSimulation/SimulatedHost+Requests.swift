@@ -109,7 +109,7 @@ extension SimulatedHost {
   }
 
   mutating func accept(_ name: String, _ number: UInt64) throws(BrokenPromise) {
-    var watch = try watch(name, "a token")
+    let watch = try watch(name, "a token")
     guard let token = attempts[number]?.token else {
       throw BrokenPromise(description: "\(name) takes a token of an attempt that brought none")
     }
@@ -131,7 +131,6 @@ extension SimulatedHost {
     watch.lastHeard = (token.sentAt, token.lifetime / 2)
     watch.ableSince = clocks.boot
     (watch.wasRefused, watch.wasAskedToWait, watch.failures) = (false, false, nil)
-    watches[name] = watch
     oweStatus()
   }
 
@@ -196,10 +195,10 @@ extension SimulatedHost {
 
   /// How long a request may wait for its turn, and for its secrets: others of the issuer go first.
   func longestTurn(_ name: String) -> Int64 {
-    guard let table = inEffect.tables.first(where: { $0.name == name }) else { return 0 }
-    let others = inEffect.tables.filter { $0.issuer == table.issuer }.count - 1
-    let turns = Int64(others / fewestRequests)
-    let attempt = 2 * issuers[table.issuer].timeout + (hadHang ? 400 * second : 0)
-    return turns * attempt + (table.readsFiles ? second / 50 : 0) + (hadHang ? 400 * second : 0) + timerRounding
+    guard let place = places[name] else { return 0 }
+    let (issuer, readsFiles) = (inEffect.tables[place].issuer, inEffect.tables[place].readsFiles)
+    let turns = Int64((tablesOfIssuer[issuer] - 1) / fewestRequests)
+    let attempt = 2 * issuers[issuer].timeout + (hadHang ? 400 * second : 0)
+    return turns * attempt + (readsFiles ? second / 50 : 0) + (hadHang ? 400 * second : 0) + timerRounding
   }
 }

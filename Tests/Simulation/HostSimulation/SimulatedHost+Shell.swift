@@ -215,7 +215,7 @@ extension SimulatedHost {
   }
 
   private mutating func endRestore(_ name: String, _ read: Int, _ restored: RestoredToken?, _ token: IssuedToken?) {
-    guard var watch = watches[name], watch.read == read else { return }
+    guard let watch = watches[name], watch.read == read else { return }
     watch.isStarted = true
     // It can expire after it was read.
     watch.newest = token.flatMap { $0.expiresAt > clocks.boot ? $0 : nil }
@@ -230,10 +230,9 @@ extension SimulatedHost {
     for output in watch.table.outputs {
       watch.written[output] = areRight ? token.map { SimulatedFiles.Content(token: $0) } : files[output]
     }
-    watches[name] = watch
     if let rejection = restored?.rejection, watch.newest != nil {
-      watches[name]?.held.invalid = rejection.code
-      watches[name]?.held.lastInvalid = clocks.boot
+      watch.held.invalid = rejection.code
+      watch.held.lastInvalid = clocks.boot
       expectRequest(name, "the restored token is not accepted")
     }
     if restored?.needsSuccessor ?? false { expectRequest(name, "a successor of the restored token") }

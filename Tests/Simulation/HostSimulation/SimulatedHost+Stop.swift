@@ -129,9 +129,10 @@ extension SimulatedHost {
       }
     }
     guard stop == nil else { return }
-    for name in names {
-      try checkState(name)
-      try checkHeld(name)
+    for watch in watched {
+      guard let life = engine.lifecycle(of: watch.table.name) else { continue }
+      try checkState(watch, life)
+      if watch.isStarted { try checkHeld(watch, life) }
     }
     guard wasConfigured else { return }
     wasConfigured = false
@@ -150,14 +151,13 @@ extension SimulatedHost {
   }
 
   /// Compares what the engine holds with what the shell was told to hold.
-  private func checkState(_ name: String) throws(BrokenPromise) {
-    guard let life = engine.lifecycle(of: name), let watch = watches[name] else { return }
-    if let newest = life.newest {
-      try require(newest.expiresAt > clocks.now.boot, "the engine holds an expired token of \(name)")
+  private func checkState(_ watch: Watch, _ life: TokenLifecycle) throws(BrokenPromise) {
+    let (name, newest, known) = (watch.table.name, life.newest, watch.newest)
+    if let newest {
+      try require(newest.expiresAt.nanoseconds > clocks.boot, "the engine holds an expired token of \(name)")
     }
     try require(
-      life.newest.map { [$0.requestedAt.nanoseconds, $0.expiresAt.nanoseconds] }
-        == watch.newest.map { [$0.sentAt, $0.expiresAt] },
+      newest?.requestedAt.nanoseconds == known?.sentAt && newest?.expiresAt.nanoseconds == known?.expiresAt,
       "the engine holds another token of \(name) than the one that verified")
     try require(
       life.published == nil || life.newest != nil, "the engine shows a token of \(name) that it does not hold")
@@ -165,7 +165,8 @@ extension SimulatedHost {
     if case .requesting = life.phase { return }
     // Work on files that is under way ends later.
     try require(
-      life.deadline.map { $0 > clocks.now.boot } ?? false || watch.work != nil, "something of \(name) is overdue")
+      life.deadline.map { $0.nanoseconds > clocks.boot } ?? false || watch.work != nil,
+      "something of \(name) is overdue")
   }
 
   /// Whether systemd restarts the daemon.

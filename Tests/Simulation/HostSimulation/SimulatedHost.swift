@@ -62,10 +62,15 @@ struct SimulatedHost {
   var files = SimulatedFiles()
   /// The configuration file, and the settings that the process has taken from it.
   var configuration: SimulatedConfiguration
-  var inEffect: SimulatedConfiguration
-  var watches: [String: Watch] = [:]
+  var inEffect: SimulatedConfiguration { didSet { noteTables() } }
+  var watches: [String: Watch] = [:] { didSet { noteWatches() } }
+  /// Those of the tables in effect, in order.
+  private(set) var watched: [Watch] = []
   /// The tables in effect, in order: that of a dictionary differs between processes.
-  var names: [String] { inEffect.tables.map(\.name) }
+  private(set) var names: [String] = []
+  /// Which table has which name, and how many an issuer has.
+  private(set) var places: [String: Int] = [:]
+  private(set) var tablesOfIssuer: [Int] = []
 
   // MARK: The process
 
@@ -92,7 +97,7 @@ struct SimulatedHost {
   var awaited: Set<String> = []
   var wasConfigured = false
   /// What has not been as it should be since the end of all troubles.
-  private var illness: [String: String] = [:]
+  private var ill: [String] = []
 
   // MARK: Troubles
 
@@ -142,7 +147,17 @@ struct SimulatedHost {
     troubles = Trouble.all(from: start, length: length, lifetime: longest / 3, &random)
     engine = HostEngine(seed: 0, at: clocks.now)
     self.random = random
+    noteTables()
   }
+
+  private mutating func noteTables() {
+    names = inEffect.tables.map(\.name)
+    places = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
+    tablesOfIssuer = issuers.indices.map { issuer in inEffect.tables.count { $0.issuer == issuer } }
+    noteWatches()
+  }
+
+  private mutating func noteWatches() { watched = names.compactMap { watches[$0] } }
 
   /// Runs through all troubles, and then until the host has recovered.
   mutating func live() throws(BrokenPromise) {
@@ -161,7 +176,7 @@ struct SimulatedHost {
     try run(until: bound) { $0.hasRecovered() }
     try require(
       hasRecovered(),
-      "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(illness.values.sorted())")
+      "not well \(seconds(clocks.boot - since)) s after the end of all troubles: \(ill.compactMap { illness(of: $0) })")
   }
 
   private mutating func endTroubles() {
@@ -170,7 +185,7 @@ struct SimulatedHost {
     troubles = []
     (diskFullUntil, readOnlyUntil, diskHangsUntil, secretsHangUntil, secretsBrokenUntil) = (0, 0, 0, 0, 0)
     nextExchangeHangs = false
-    illness = Dictionary(uniqueKeysWithValues: configuration.tables.map { ($0.name, "") })
+    ill = configuration.tables.map(\.name)
     for name in names {
       watches[name]?.ableSince = clocks.boot
       // Secrets that hung are read, and the request waits for its turn.
@@ -189,24 +204,22 @@ struct SimulatedHost {
   /// Whether each token has been as it should be since the end of all troubles. Not all at the same time: a server can
   /// be too slow for many short tokens.
   private mutating func hasRecovered() -> Bool {
-    illness = illness.filter { illness(of: $0.key) != nil }
-    for name in illness.keys { illness[name] = illness(of: name) }
-    return illness.isEmpty && isRunning && stop == nil && isReady && engine.isReady
+    for index in ill.indices.reversed() where illness(of: ill[index]) == nil { ill.remove(at: index) }
+    return ill.isEmpty && isRunning && stop == nil && isReady && engine.isReady
   }
 
+  /// What can be wrong with a token.
+  private enum Illness { case isNotManaged, hasNoToken, fails, isOfFormerSettings, hasWrongFiles }
+
   /// What is not as it should be; `nil` if nothing is.
-  private func illness(of name: String) -> String? {
-    guard let watch = watches[name], let life = engine.lifecycle(of: name) else { return "\(name) is not managed" }
-    guard let newest = watch.newest, newest.expiresAt > clocks.boot, life.newest != nil else {
-      return "\(name) has no token: \(life.phase)"
-    }
-    guard life.failureStreak == nil else { return "\(name) fails" }
-    guard newest.client == watch.table.client, newest.issuer == watch.table.issuer else {
-      return "\(name) has a token of former settings: \(life.phase)"
-    }
+  private func illness(of name: String) -> Illness? {
+    guard let watch = watches[name], let life = engine.lifecycle(of: name) else { return .isNotManaged }
+    guard let newest = watch.newest, newest.expiresAt > clocks.boot, life.newest != nil else { return .hasNoToken }
+    guard life.failureStreak == nil else { return .fails }
+    guard newest.client == watch.table.client, newest.issuer == watch.table.issuer else { return .isOfFormerSettings }
     let right = SimulatedFiles.Content(token: newest)
     guard watch.table.outputs.allSatisfy({ files[$0] == right }), life.publication == .settled else {
-      return "the files of \(name) are not right: \(life.publication)"
+      return .hasWrongFiles
     }
     return nil
   }
@@ -216,7 +229,7 @@ struct SimulatedHost {
   private mutating func run(until horizon: Int64, end: (inout Self) -> Bool) throws(BrokenPromise) {
     while true {
       var next = min(horizon, troubles.last?.at ?? .max) - clocks.boot
-      for job in jobs { next = min(next, job.at - clocks.mono) }
+      for index in jobs.indices { next = min(next, jobs[index].at - clocks.mono) }
       if isRunning { next = min(next, clocks.untilTimer) }
       let wait = max(0, next)
       if wait > 0 { try look(until: clocks.boot + wait) }
@@ -232,7 +245,7 @@ struct SimulatedHost {
       troubles.removeLast()
       return try meet(trouble.what)
     }
-    if let index = jobs.firstIndex(where: { $0.at <= clocks.mono }) {
+    if let index = jobs.indices.first(where: { jobs[$0].at <= clocks.mono }) {
       return try end(jobs.remove(at: index).job)
     }
     if isRunning, clocks.takeTimer() { post(.woke) }

@@ -2,7 +2,9 @@ import Base
 import Engine
 
 /// What the simulation knows of one token: its settings, what the shell holds of it, and what is promised for it.
-struct Watch {
+///
+/// A class, because it is large and read at every step.
+final class Watch {
   var table: SimulatedTable
 
   // MARK: The shell
