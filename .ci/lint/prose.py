@@ -76,10 +76,12 @@ _MANUAL_ITEM = re.compile(r"\s*[-.] |[\[|\]:][\[|\]<\-]? |#+ ")
 
 def manual(text):
     """The blocks of a man page in scdoc. What is bold or underlined is read as code."""
-    block, is_code = [], False
+    block, is_code, depth = [], False, 0
     for number, line in enumerate([*text.split("\n"), ""], 1):
         item = _MANUAL_ITEM.match(line)
-        if line.startswith(("```", "*")) or item or is_code or not line.strip():
+        # The text of a term is indented further than the term.
+        is_deeper, depth = len(line) - len(line.lstrip("\t")) > depth, len(line) - len(line.lstrip("\t"))
+        if line.startswith("```") or item or is_deeper or is_code or not line.strip():
             # ++ breaks a line: it is a synopsis or an example.
             if not any(text.endswith("++") for _, text in block):
                 yield block
@@ -155,6 +157,7 @@ def faults_in(name, text, blocks):
 DOCUMENTS = [
     (markdown, re.compile(r"(README|CONTRIBUTING|SECURITY|docs/[^/]+|config/examples/README)\.md")),
     (comments, re.compile(r"systemd/(examples/.*|[^/]*\.(service|socket))|config/([^/]*\.ya?ml|Containerfile)")),
+    (newest, re.compile(r"CHANGELOG\.md")),
 ]
 
 
