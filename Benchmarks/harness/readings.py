@@ -1,4 +1,4 @@
-"""What the kernel tells of a process: processor time, memory, threads, context switches; and when a file appears."""
+"""What the kernel tells of a process: processor time, memory, threads, wake-ups; and when a file appears."""
 import ctypes
 import os
 import select

@@ -68,8 +68,8 @@ class Report:
                 table.add(name, equal.get(name, ""), "-", "", "")
                 continue
             times = f"{ours.median / reading.median:.2f} x" if ours and reading.median else ""
-            low, high = reading.spread
-            table.add(name, equal.get(name, ""), show(reading.median), f"{show(low)} to {show(high)}",
+            spread = " to ".join(map(show, reading.spread)) if len(reading.values) > 1 else ""
+            table.add(name, equal.get(name, ""), show(reading.median), spread,
                       "" if reading is ours else times)
         self.add(table)
 

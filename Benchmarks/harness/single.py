@@ -89,7 +89,7 @@ def refresh_cpu(place, contenders, count):
 
 
 def idle(place, contender):
-    """Private dirty memory and PSS in KiB, threads, and context switches within 10 s, of a contender at rest."""
+    """Private dirty memory and PSS in KiB, threads, and wake-ups within 10 s, of a contender at rest."""
     directory = place.directory("idle")
     watch = readings.Directory(directory)
     process = contender.start(place, directory, refresh=3600)
@@ -114,7 +114,7 @@ def footprint(pid):
 
 
 def watched(place, contender, beats):
-    """Context switches for each WATCHDOG=1, with a service manager that wants one a second."""
+    """Wake-ups for each WATCHDOG=1, with a service manager that wants one a second."""
     directory = place.directory("watched")
     address = place.path("notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
