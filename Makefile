@@ -107,8 +107,8 @@ walkthrough: ## README.md's commands in a minimal Debian, from the package to an
 	@Tests/Walkthrough/run
 
 ##@ Measuring
-.PHONY: bench bench-build bench-availability fleet
-bench: build bench-build ## Side by side with curl and jq, Python, Go, oidc-agent and Envoy: ratios, a few minutes
+.PHONY: bench bench-build bench-availability bench-network fleet
+bench: build bench-build ## Side by side with curl and jq, Python, Go, C, oidc-agent and Envoy: ten minutes, a report
 	Benchmarks/compare
 
 bench-build:
@@ -119,6 +119,10 @@ bench-build:
 bench-availability: build bench-build ## The share of reads that the API accepts, through a compressed day of faults
 	Benchmarks/availability
 	Benchmarks/acceptance
+
+OUTAGE ?= 1800
+bench-network: build bench-build ## Bytes and packets of an outage of OUTAGE=1800 seconds, with and without a token
+	OUTAGE=$(OUTAGE) Benchmarks/network
 
 HOSTS ?= 1,100,10000
 fleet: deps-build ## What HOSTS=1,100,10000 hosts ask of one server, in virtual time; plot in .build/bench/fleet.svg

@@ -35,13 +35,12 @@ def envoy(place):
     config = place.path("envoy.yaml")
     with open(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text.replace("@TOKEN_URL@", place.token_url).replace("@PORT@", port).replace("@SECRET@", secret))
-    import json
-    before = json.loads(place.control("GET", "/counts"))["tokensIssued"]
+    before = place.counts()["tokensIssued"]
     process = place.start([program, "--config-path", config, "--concurrency", "1", "--log-level", "error"], {})
     time.sleep(8)
     if process.poll() is not None:
         return f"envoy ended with {process.returncode}"
-    if json.loads(place.control("GET", "/counts"))["tokensIssued"] == before:
+    if place.counts()["tokensIssued"] == before:
         place.stop(process)
         return "envoy got no token"
     result = footprint(process.pid)

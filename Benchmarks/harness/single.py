@@ -2,19 +2,21 @@
 import os
 import signal
 import socket
-import statistics
+import threading
 import time
 
-from . import readings
+from . import readings, stage
+from .report import Reading
 
 NAME = "konexus.token"
 
 
 def first_token(place, contenders, rounds):
-    """Seconds from exec to a token in the file, for each contender the median; they take turns."""
+    """Seconds from exec to a token in the file, by contender. They take turns, in another order in each round."""
     times = {contender.name: [] for contender in contenders}
-    for _ in range(rounds):
-        for contender in contenders:
+    for number in range(rounds):
+        turn = number % len(contenders)
+        for contender in contenders[turn:] + contenders[:turn]:
             directory = place.directory("first")
             watch = readings.Directory(directory)
             begin = time.monotonic()
@@ -23,68 +25,78 @@ def first_token(place, contenders, rounds):
                 times[contender.name].append(time.monotonic() - begin)
             place.stop(process)
             watch.close()
-    return {name: statistics.median(values) if values else None for name, values in times.items()}
+    return {name: Reading(values) if values else None for name, values in times.items()}
 
 
-def curl_cpu(place, contender, rounds):
-    """Processor seconds of one run of the timer's job, all of its processes together: the median."""
-    values = []
-    script = os.path.join(os.path.dirname(contender.command[0]), "curl-jq")
-    for _ in range(rounds):
-        process = place.start([script], contender.environment(place, place.directory("curl")))
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = status
-        place.processes.remove(process)
-        if status == 0:
-            values.append(usage.ru_utime + usage.ru_stime)
-    return statistics.median(values) if values else None
+class Refreshing(threading.Thread):
+    """A contender that refreshes its token every `PERIOD`, and the processor time of each refresh.
+
+    A reading includes the work after the refresh, such as the end of a thread. It is taken where nothing happens."""
+
+    PERIOD = 2.5
+    # The first two bring the work of the start along.
+    SKIPPED = 2
+
+    def __init__(self, place, contender, count):
+        super().__init__(daemon=True)
+        self.place, self.contender, self.count = place, contender, count
+        self.values = []
+
+    def run(self):
+        if self.contender.command[0].endswith("curl-timer"):
+            return self._run_jobs()
+        directory = self.place.directory("refreshing-" + "".join(filter(str.isalnum, self.contender.name)))
+        watch = readings.Directory(directory)
+        process = self.contender.start(self.place, directory, refresh=self.PERIOD)
+        before = 0
+        for number in range(self.count + self.SKIPPED):
+            if not watch.wait_for(NAME, 20):
+                break
+            time.sleep(self.PERIOD * 0.7)
+            now = readings.cpu_seconds(process.pid)
+            if number >= self.SKIPPED:
+                self.values.append(now - before)
+            before = now
+            if self.contender.command[0] == stage.DAEMON:
+                time.sleep(self.PERIOD * 0.3)
+                process.send_signal(signal.SIGUSR1)
+        self.place.stop(process)
+        watch.close()
+
+    def _run_jobs(self):
+        """The timer's job, all of its processes together."""
+        script = os.path.join(os.path.dirname(self.contender.command[0]), "curl-jq")
+        directory = self.place.directory("curl")
+        for _ in range(self.count):
+            process = self.place.start([script], self.contender.environment(self.place, directory))
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = status
+            self.place.processes.remove(process)
+            if status == 0:
+                self.values.append(usage.ru_utime + usage.ru_stime)
+            time.sleep(self.PERIOD)
 
 
-class Lasting:
-    """A contender that goes on running, with one token."""
-
-    def __init__(self, place, contender, period):
-        self.place, self.contender, self.period = place, contender, period
-        self.directory = place.directory(contender.name.replace(" ", "-").replace("/", "-"))
-        self.watch = readings.Directory(self.directory)
-        self.process = contender.start(place, self.directory, refresh=period)
-        if not self.watch.wait_for(NAME, 20):
-            raise SystemExit(f"{contender.name}: no token within 20 s")
-
-    def cpu_per_refresh(self, count):
-        """The mean processor seconds of `count` refreshes, each with a new connection, including the work after it."""
-        is_daemon = self.contender.name == "konexus-tokend"
-        time.sleep(self.period * 0.9 if is_daemon else 0)
-        if not is_daemon:
-            self.watch.wait_for(NAME, 20)
-            # Between two refreshes, where nothing is going on.
-            time.sleep(self.period / 2)
-        begin, seen = readings.cpu_seconds(self.process.pid), 0
-        for _ in range(count):
-            if is_daemon:
-                self.process.send_signal(signal.SIGUSR1)
-                seen += self.watch.wait_for(NAME, 20)
-                time.sleep(self.period)
-            else:
-                seen += self.watch.wait_for(NAME, 20)
-        if not is_daemon:
-            time.sleep(self.period / 2)
-        return (readings.cpu_seconds(self.process.pid) - begin) / seen if seen else None
-
-    def end(self):
-        self.place.stop(self.process)
-        self.watch.close()
+def refresh_cpu(place, contenders, count):
+    """Processor seconds of a refresh, by contender. They take turns, as each begins a little after the other."""
+    threads = [Refreshing(place, contender, count) for contender in contenders]
+    for thread in threads:
+        thread.start()
+        time.sleep(Refreshing.PERIOD / len(threads))
+    for thread in threads:
+        thread.join()
+    return {thread.contender.name: Reading(thread.values) if thread.values else None for thread in threads}
 
 
 def idle(place, contender):
-    """Private dirty memory and PSS in KiB, threads, and context switches within 10 s, of a contender at rest."""
+    """Private dirty memory and PSS in KiB, threads, and wake-ups within 10 s, of a contender at rest."""
     directory = place.directory("idle")
     watch = readings.Directory(directory)
     process = contender.start(place, directory, refresh=3600)
     if not watch.wait_for(NAME, 20):
         raise SystemExit(f"{contender.name}: no token within 20 s")
     # What the start leaves to be done is done after 3 s, and its thread ends 5 s later.
-    time.sleep(15)
+    time.sleep(10)
     result = footprint(process.pid)
     switches = readings.switches_during(process.pid, 10)
     place.stop(process)
@@ -102,7 +114,7 @@ def footprint(pid):
 
 
 def watched(place, contender, beats):
-    """Context switches for each WATCHDOG=1, with a service manager that wants one a second."""
+    """Wake-ups for each WATCHDOG=1, with a service manager that wants one a second."""
     directory = place.directory("watched")
     address = place.path("notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -116,7 +128,7 @@ def watched(place, contender, beats):
                 pass
 
         # The start, its request and what they leave to be done is over then.
-        end = time.monotonic() + 15
+        end = time.monotonic() + 10
         while time.monotonic() < end:
             beat()
         before = readings.switches(process.pid)

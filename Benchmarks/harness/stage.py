@@ -1,5 +1,6 @@
 """The environment of all contenders: a directory on tmpfs, and the sandbox, which the system trusts as any server."""
 import atexit
+import contextlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 RELEASE = os.path.join(ROOT, ".build", "release")
 BUILT = os.path.join(ROOT, ".build", "bench")
 PEERS = os.path.join(ROOT, "Benchmarks", "peers")
+SANDBOX = os.path.join(RELEASE, "konexus-sandbox")
 DAEMON = os.environ.get("BINARY") or os.path.join(RELEASE, "konexus-tokend")
 SYSTEM_STORE = "/etc/ssl/certs"
 
@@ -25,6 +27,13 @@ def enter_private_mounts():
     os.environ["BENCH_PRIVATE"] = "yes"
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     os.execvp("unshare", ["unshare", "--mount", *user, sys.executable, "-u", *sys.argv])
+
+
+def check_built():
+    """Ends the program if a program of this project is missing."""
+    for program in (DAEMON, SANDBOX):
+        if not os.path.exists(program):
+            sys.exit(f"{program} is not built: type make build bench-build")
 
 
 class Stage:
@@ -39,7 +48,7 @@ class Stage:
         self.secret_file = self.path("client-secret")
         authority = self.path("ca.pem")
         self.sandbox = self.start(
-            [os.path.join(RELEASE, "konexus-sandbox"), "--lifetime", str(lifetime), "--key-bits", str(key_bits),
+            [SANDBOX, "--lifetime", str(lifetime), "--key-bits", str(key_bits),
              "--ca-file", authority, "--secret-file", self.secret_file, "--quiet"], {}, stdout=subprocess.PIPE)
         line = self.sandbox.stdout.readline().decode()
         if "issuer " not in line:
@@ -80,12 +89,15 @@ class Stage:
     def start(self, command, environment, **streams):
         process = subprocess.Popen(
             command, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **environment},
-            stdin=subprocess.DEVNULL, **{"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **streams})
+            stdin=subprocess.DEVNULL, start_new_session=True,
+            **{"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **streams})
         self.processes.append(process)
         return process
 
     def stop(self, process):
-        process.kill()
+        # A script's programs too. The group is gone if the process has ended and left none.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if process in self.processes:
             self.processes.remove(process)
@@ -95,6 +107,10 @@ class Stage:
         request = urllib.request.Request(self.control_url + path, data=data, method=method)
         with urllib.request.urlopen(request) as answer:
             return answer.read().decode()
+
+    def counts(self):
+        """How often things happened at the sandbox."""
+        return json.loads(self.control("GET", "/counts"))
 
     def end(self):
         for process in list(self.processes):

@@ -1,21 +1,21 @@
 """The time from the last byte of the token response to the visible file, against a bare write and rename."""
 import os
 import signal
-import statistics
 import subprocess
 import time
 
 from . import compiled, readings
+from .report import Reading
 from .single import NAME
 
 
 def build():
     """The two programs in C; the reason if they cannot be made."""
-    return compiled.build("receive_probe.c", "-shared", "-fPIC") or compiled.build("bare_write.c")
+    return compiled.build("harness/receive_probe.c", "-shared", "-fPIC") or compiled.build("harness/bare_write.c")
 
 
 def measure(place, contender, rounds):
-    """Returns four medians in seconds:
+    """Returns four readings in seconds:
     - from the response to the visible file
     - from the creation of the first file, which holds the state
     - from the creation of the token's file
@@ -42,6 +42,6 @@ def measure(place, contender, rounds):
                           capture_output=True, text=True, check=True)
 
     def until_visible(column):
-        return statistics.median(line[-1] - line[column] for line in lines) / 1e9
+        return Reading([(line[-1] - line[column]) / 1e9 for line in lines])
 
-    return *map(until_visible, range(3)), statistics.median(int(line) for line in bare.stdout.split()) / 1e9
+    return *map(until_visible, range(3)), Reading([int(line) / 1e9 for line in bare.stdout.split()])

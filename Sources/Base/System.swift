@@ -84,6 +84,7 @@ package enum SystemError {
     case EROFS: return "see why the file system is read-only: findmnt -T \(place)"
     case EMFILE, ENFILE: return "raise the limit of open files: ulimit -n"
     case ENOMEM: return "free memory: free -m"
+    case EADDRINUSE: return "see which process listens there: ss -xlp"
     default: return "check the file system: findmnt -T \(place)"
     }
   }

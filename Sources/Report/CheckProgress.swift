@@ -79,7 +79,7 @@ final class CheckProgress: Sendable {
         step(
           .verification, isBound ? .warning : .ok,
           "the token is verified by one of the issuer's \(keys) keys",
-          details: ClaimList.lines(answer?.token, failing: nil) + settings.exceptions,
+          details: ClaimList.lines(answer?.token, failing: nil) + settings.exceptions + settings.replacements,
           remedy: isBound
             ? "the token is bound to a key (cnf, RFC 8705 section 3), so that an API accepts it only with that key: "
               + "request an unbound token, or give applications the certificate"
@@ -88,11 +88,12 @@ final class CheckProgress: Sendable {
       report(
         step(
           .verification, .ok, "introspection reports the token as active, with the right claims",
-          details: settings.exceptions))
+          details: settings.exceptions + settings.replacements))
     case .none:
       report(
         step(
-          .verification, .warning, "the token is NOT VERIFIED: verify = \"none\"", details: settings.exceptions,
+          .verification, .warning, "the token is NOT VERIFIED: verify = \"none\"",
+          details: settings.exceptions + settings.replacements,
           remedy: "set verify to \"jwt\", or to \"introspection\" if the server has it"))
     }
   }

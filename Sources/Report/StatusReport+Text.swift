@@ -124,7 +124,8 @@ extension StatusReport {
     var advice: [String] = []
     if daemonState != .running {
       let commands = ServiceCommands.current
-      advice += ["see why the daemon ended: \(commands.log)", "start the daemon: \(commands.start)"]
+      advice.append(commands.hasSystemd ? "see why the daemon ended: \(commands.log)" : commands.log)
+      advice.append("start the daemon: \(commands.start)")
     } else if let token = tokens.first(where: { $0.health == .outOfDate }) {
       let room = "df -h \(loaded.directory.shellQuoted)"
       advice.append("the daemon cannot write its status since the token \(token.status.name); make room: \(room)")

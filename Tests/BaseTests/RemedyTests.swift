@@ -61,7 +61,7 @@ import Testing
     func remedy(_ code: Int32) -> String { SystemError.remedy(code, at: "/run/a b/x") }
     let classes: [[Int32]] = [
       [ENOENT], [ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG], [EACCES, EPERM], [ENOSPC, EDQUOT], [EROFS], [EMFILE, ENFILE],
-      [ENOMEM], [EIO, ESTALE, ENXIO, EUCLEAN],
+      [ENOMEM], [EADDRINUSE], [EIO, ESTALE, ENXIO, EUCLEAN],
     ]
     for members in classes { #expect(Set(members.map(remedy)).count == 1, "\(members)") }
     #expect(Set(classes.map { remedy($0[0]) }).count == classes.count)

@@ -64,7 +64,9 @@ struct PublicationTests {
       #expect(try await scene.ending(of: daemon) == .exited(0))
       #expect(scene.token() == token && access(state, F_OK) == 0)
       let next = try scene.startDaemon()
-      try await scene.wait(for: "the restored token") { !next.log(with: "the token of the former run").isEmpty }
+      try await scene.wait(for: "the restored token") {
+        !next.log(with: "reusing the token of the previous run").isEmpty
+      }
       #expect(scene.token() == token && scene.sandbox.counts[.token] == 1)
     }
   }

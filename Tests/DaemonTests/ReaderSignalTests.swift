@@ -67,11 +67,11 @@ struct ReaderSignalTests {
       daemon.signal(SIGUSR1)
       try await scene.wait(for: "a new token") { scene.token() != token }
       let what = isWritable ? "chmod go-w" : "does not hold the id of a process"
-      try await scene.wait(for: "a word about it") { !daemon.log(with: "warning", "not told", what).isEmpty }
+      try await scene.wait(for: "a word about it") { !daemon.log(with: "warning", "not signalled", what).isEmpty }
       try await scene.wait(for: "the note") {
         daemon.status?.tokens[0].notes.contains { $0.contains("the application was not signalled") } == true
       }
-      #expect(daemon.log(with: "not told").count == 1, "\(daemon.log)")
+      #expect(daemon.log(with: "not signalled").count == 1, "\(daemon.log)")
       #expect(daemon.process.ending == nil)
     }
   }

@@ -216,8 +216,9 @@ struct RotationTests {
       try await scene.wait(for: "the failure") {
         daemon.status?.tokens.first?.failure?.code == "tls-ca-file"
       }
-      let message = try #require(daemon.status?.tokens.first?.failure?.message)
-      #expect(message.contains("'\(path)' belongs to another user (uid 1234) -> chown root \(path)"), "\(message)")
+      let failure = try #require(daemon.status?.tokens.first?.failure)
+      #expect(failure.message.contains("'\(path)' belongs to another user (uid 1234)"), "\(failure)")
+      #expect(failure.remedy == "chown root \(path)")
       #expect(scene.token() == before && scene.sandbox.counts[.token] == requests)
       #expect(chown(path, 0, 0) == 0)
       try await scene.wait(for: "another token") { scene.token() != before }

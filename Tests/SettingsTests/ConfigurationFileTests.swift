@@ -194,8 +194,8 @@ import TestSupport
     let path = try directory.link("config.toml", to: target, owner: Self.stranger)
     #expect(
       Self.load(path)
-        == "\(path): error: is reached through the symbolic link '\(path)' of another user (uid 65534) -> name the file "
-        + "itself"
+        == "\(path): error: is reached through the symbolic link '\(path)' of another user (uid 65534) "
+        + "-> name the file itself"
     )
   }
 

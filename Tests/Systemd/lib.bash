@@ -62,8 +62,9 @@ next_package() {
   sed -i -e 's/^Description=.*/Description=Konexus token daemon, next version/' \
     -e 's/^\[Service\]$/&\nEnvironment=UNIT_VERSION=next/' $next/systemd/konexus-tokend.service
   dpkg-deb --extract "$PACKAGE" /root/package
-  VERSION=$version DEB_COMPRESSION=none $next/systemd/debian/build /root/package/usr/bin/konexus-tokend /root/packages \
-    >/root/build.log 2>&1 || give_up "the next version is built" "$(cat /root/build.log)"
+  VERSION=$version DPKG_DEB_COMPRESSOR_TYPE=none \
+    $next/systemd/debian/build /root/package/usr/bin/konexus-tokend /root/packages >/root/build.log 2>&1 ||
+    give_up "the next version is built" "$(cat /root/build.log)"
   NEXT=$(ls /root/packages/*.deb)
 }
 

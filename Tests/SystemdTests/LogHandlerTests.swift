@@ -98,7 +98,7 @@ import Testing
         json.info("again")
         let objects = output.lines()
         #expect(objects.last?.contains(#""message":"again""#) == true)
-        #expect(objects.dropLast().last?.contains(#""message":"1 log entry was lost here"#) == true)
+        #expect(objects.dropLast().last?.contains(#""message":"1 log entry was lost: "#) == true)
       }
     }
   }

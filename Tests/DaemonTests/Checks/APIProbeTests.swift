@@ -130,7 +130,7 @@ struct APIProbeTests {
       scene.sandbox.revokeAtAPI(first)
       try await scene.wait(for: "another token", atMost: 90) { scene.token().map { $0 != first } ?? false }
       #expect(try scene.sandbox.refusal(of: #require(scene.token())) == nil && scene.sandbox.counts[.token] == 2)
-      #expect(daemon.log(with: "answered 401", "another token is requested").count == 1, "\(daemon.log)")
+      #expect(daemon.log(with: "answered 401", "Requesting another one").count == 1, "\(daemon.log)")
       try await scene.wait(for: "the count") { token(daemon)?.availability?.longestGap?.failure == .apiProbe }
     }
   }

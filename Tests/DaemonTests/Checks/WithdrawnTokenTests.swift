@@ -36,7 +36,7 @@ struct WithdrawnTokenTests {
       #expect(try await CommandRun(["status", "--json"], in: scene.workplace).output.contains(#""key-withdrawn""#))
       try await scene.wait(for: "a token of the new key", atMost: 20) { scene.token().map { $0 != first } ?? false }
       #expect(scene.sandbox.refusal(of: try #require(scene.token())) == nil)
-      #expect(scene.sandbox.counts[.token] == 2 && daemon.log(with: "any more").count == 1, "\(daemon.log)")
+      #expect(scene.sandbox.counts[.token] == 2 && daemon.log(with: "no longer verify").count == 1, "\(daemon.log)")
       try await scene.wait(for: "the end of the failure") { failure(daemon) == nil }
       #expect(try await CommandRun(["status"], in: scene.workplace).code == 0)
       let gap = try #require(daemon.status?.tokens.first?.availability?.longestGap)
@@ -88,7 +88,7 @@ struct WithdrawnTokenTests {
       try await scene.wait(for: "a token of the new key", atMost: Self.limit) { reader.answers.count > 1 }
       try await scene.pass(1)
       #expect(reader.answers == ["200", "200"] && scene.token() != first)
-      #expect(daemon.log(with: "any more").count == 1, "\(daemon.log)")
+      #expect(daemon.log(with: "no longer verify").count == 1, "\(daemon.log)")
     }
   }
 

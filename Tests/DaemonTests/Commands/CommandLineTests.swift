@@ -96,7 +96,7 @@ import Testing
       "$(complete -p "$(basename "$1")" | sed 's/.*-F *\\([^ ]*\\).*/\\1/')" "$1" "$cur" "$prev"
       printf '%s\\n' "${COMPREPLY[@]}"
       """
-    let output = workplace.path + "/candidates"
+    let output = workplace.path + "/candidates.\(UInt32.random(in: .min ... .max))"
     let process = try ChildProcess(
       ["bash", "-c", script, "bash", DaemonProcess.binary] + words,
       environment: ["PATH": "/usr/bin:/bin", "RUNTIME_DIRECTORY": workplace.runtimeDirectory], input: "/dev/null",

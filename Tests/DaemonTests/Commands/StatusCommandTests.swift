@@ -71,7 +71,7 @@ import Testing
             issuer: https://localhost:PORT, client_id ext-1741-sample-client
             scope: tamarack
 
-          -> see why the daemon ended: \(ServiceCommands.current.log)
+          -> \(ServiceCommands.current.hasSystemd ? "see why the daemon ended: " : "")\(ServiceCommands.current.log)
           -> start the daemon: \(ServiceCommands.current.start)
 
           """)
@@ -106,7 +106,7 @@ import Testing
             issuer: https://localhost:PORT, client_id ext-1741-sample-client
             scope: tamarack
 
-          -> see why the daemon ended: \(ServiceCommands.current.log)
+          -> \(ServiceCommands.current.hasSystemd ? "see why the daemon ended: " : "")\(ServiceCommands.current.log)
           -> start the daemon: \(ServiceCommands.current.start)
 
           """.replacing("N sent, N", with: "\(last.requests) sent, \(last.successes)"))

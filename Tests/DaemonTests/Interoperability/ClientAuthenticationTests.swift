@@ -64,8 +64,8 @@ struct ClientAuthenticationTests {
       #expect(scene.sandbox.counts[.token] == tries)
       #expect(scene.lastTokenRequest?.authentication == "client_secret_basic")
       let words = "client_secret_basic (\(encoding == .rfc6749 ? "form-encoded" : "unencoded"))"
-      #expect(daemon.log(with: words).filter { $0.contains("the server takes") }.count >= 1, "\(daemon.log)")
-      #expect(daemon.status?.tokens.first?.notes == ["the server takes \(words)"])
+      #expect(daemon.log(with: words).filter { $0.contains("the server accepts") }.count >= 1, "\(daemon.log)")
+      #expect(daemon.status?.tokens.first?.notes == ["the server accepts \(words)"])
       #expect(daemon.status?.tokens.first?.lastFailure == nil, "finding it is no failure")
       // What worked is tried first from now on, also by the next run.
       try await refresh(scene, daemon)
@@ -217,7 +217,7 @@ struct ClientAuthenticationTests {
       #expect(scene.lastTokenRequest?.showsCertificate == true)
       #expect(chmod(key, 0o644) == 0)
       try await scene.wait(for: "the failure") { daemon.status?.tokens.first?.failure?.code == "credentials" }
-      #expect(daemon.status?.tokens.first?.failure?.message.contains("chmod 0600 \(key)") == true)
+      #expect(daemon.status?.tokens.first?.failure?.remedy == "chmod 0600 \(key)")
       #expect(chmod(key, 0o600) == 0)
       try await scene.wait(for: "a token again") {
         daemon.status?.tokens.first?.failure == nil && daemon.status?.tokens.first?.successes ?? 0 >= 2
@@ -274,8 +274,8 @@ struct ClientAuthenticationTests {
       try await scene.ready()
       #expect(chmod(file, 0o644) == 0)
       try await scene.wait(for: "the failure") { daemon.status?.tokens.first?.failure?.code == "credentials" }
-      let message = try #require(daemon.status?.tokens.first?.failure?.message)
-      #expect(message.contains(file) && message.contains("chmod"), "\(message)")
+      let failure = try #require(daemon.status?.tokens.first?.failure)
+      #expect(failure.message.contains(file) && failure.remedy.contains("chmod"), "\(failure)")
       #expect(chmod(file, 0o600) == 0)
       try await scene.wait(for: "a token again") {
         daemon.status?.tokens.first?.failure == nil && daemon.status?.tokens.first?.successes ?? 0 >= 2
@@ -349,7 +349,7 @@ struct ClientAuthenticationTests {
         #expect(seen.last?.authentication == row.method, "row \(number)")
         #expect(seen.count == row.tries, "row \(number): \(seen)")
         try await scene.wait(for: "the note") {
-          daemon.status?.tokens.first?.notes.contains { $0.contains("the server takes \(row.method)") } ?? false
+          daemon.status?.tokens.first?.notes.contains { $0.contains("the server accepts \(row.method)") } ?? false
         }
         daemon.signal(SIGTERM)
         _ = try await scene.ending(of: daemon)

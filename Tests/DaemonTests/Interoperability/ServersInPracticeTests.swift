@@ -199,8 +199,8 @@ struct ServersInPracticeTests {
     }
   }
 
-  @Test("a file of a variable alone is reused after a restart")
-  func variableIsReused() async throws {
+  @Test("a file of a variable in double quotes stays over a restart")
+  func variableStays() async throws {
     let token = #"a"b\c$d`e"#
     try await withScene { scene in
       scene.sandbox.inject(.replaceToken(token))
@@ -246,6 +246,9 @@ struct ServersInPracticeTests {
     Refusal(
       testDescription: "gzip in gzip", fault: Fault(.contentEncoding(.gzipTwice), at: [.token]),
       code: .contentEncoding, word: "with the content coding 'gzip, gzip'"),
+    Refusal(
+      testDescription: "gzip that decodes to 8 MiB", fault: Fault(.gzipBomb(mebibytes: 8), at: [.token]),
+      code: .tooLarge, word: "sends content of more than 1048576 bytes"),
     Refusal(
       testDescription: "DPoP", fault: Fault(.setMembers(["token_type": "DPoP"]), at: [.token]), code: .tokenType,
       word: "the token_type is \"DPoP\", not \"Bearer\": applications cannot use such a token"),

@@ -26,7 +26,7 @@ struct HostileServerTests {
   private static let answers: [(String, Fault.Kind)] = [
     ("a body of 100 MiB", .huge(mebibytes: 100)), ("a body without an end", .endless),
     ("a gzip bomb of 500 MiB", .gzipBomb(mebibytes: 500)),
-    ("a gzip bomb that is small before it is decoded", .gzipBomb(mebibytes: 100)),
+    ("a gzip bomb that is small before it is decoded", .gzipBomb(mebibytes: 8)),
     ("a flood of header fields", .headerFlood(fields: 2000)),
     ("a byte at a time", .drip(bytes: 1, every: 0.3)),
     ("a byte at a time from the status line on", .dripAll(bytes: 1, every: 0.3)),
