@@ -105,13 +105,18 @@ def comments(text):
 
 
 def help_texts(text):
-    """The texts of --help in Swift: abstracts, the help of options, discussions. What is indented there is code."""
+    """The texts of --help in Swift: abstracts, the help of options, discussions.
+
+    Indented lines are code. Lists of exit codes and defaults in parentheses are left out."""
     for found in re.finditer(r'(?:abstract: |help: |ArgumentHelp\(\s*)"([^"\n]+)"', text):
-        yield [(text.count("\n", 0, found.start(1)) + 1, found[1])]
+        yield [(text.count("\n", 0, found.start(1)) + 1, re.sub(r"\(default: .*", "", found[1]))]
     for found in re.finditer(r'discussion: """\n(.*?\n)( *)"""', text, re.DOTALL):
         first = text.count("\n", 0, found.start(1)) + 1
+        # A list of exit codes ends with its paragraph.
+        codes = re.compile(r"Exit codes:.*?(?=\n *\n|\Z)", re.DOTALL)
+        discussion = codes.sub(lambda list: "\n" * list.group().count("\n"), found[1])
         block = []
-        for number, line in enumerate(found[1].split("\n"), first):
+        for number, line in enumerate(discussion.split("\n"), first):
             if not line.strip() or line.startswith(found[2] + " "):
                 yield block
                 block = []
@@ -159,6 +164,7 @@ DOCUMENTS = [
     (comments, re.compile(r"systemd/(examples/.*|[^/]*\.(service|socket))")),
     (comments, re.compile(r"config/([^/]*\.(ya?ml|toml)|Containerfile)")),
     (manual, re.compile(r"systemd/man/.*\.scd")),
+    (help_texts, re.compile(r"Sources/konexus-(tokend|sandbox)/[^/]*\.swift")),
     (newest, re.compile(r"CHANGELOG\.md")),
 ]
 

@@ -144,9 +144,10 @@ class Prose(unittest.TestCase):
         self.assertEqual(self.faults(text, prose.comments), ["x:7: 'Nobody': name the user, group or program"])
 
     def test_help(self):
-        text = 'abstract: "One: two; three.",\ndiscussion: """\n  Nobody\n    nobody\n  """,\n@Flag(help: "Whoever")\n'
+        discussion = '  Nobody\n    nobody\n  Exit codes: 0 a; 1 b\n  '
+        text = f'abstract: "One: two; three.",\ndiscussion: """\n{discussion}""",\n@Flag(help: "Whoever")\n'
         found = [fault.split(":")[1] for fault in self.faults(text, prose.help_texts)]
-        self.assertEqual(found, ["1", "6", "3"])
+        self.assertEqual(found, ["1", "7", "3"])
 
     def test_newest(self):
         text = "# Changelog\n\n## 2\n\nNobody.\n\n## 1\n\nNobody.\n"

@@ -28,10 +28,10 @@ struct SandboxCommand: AsyncParsableCommand {
         curl http://127.0.0.1:8444/        (all that the control endpoint can do)
       """)
 
-  @Option(help: "The TCP port of the servers; 0: any free one.")
+  @Option(help: "The TCP port of the servers; with 0, any free one.")
   var port = 0
 
-  @Option(help: "The TCP port of the control endpoint (plain HTTP on 127.0.0.1); 0: any free one.")
+  @Option(help: "The TCP port of the control endpoint (plain HTTP on 127.0.0.1); with 0, any free one.")
   var controlPort = 0
 
   @Option(help: "The life of a token, in seconds.")

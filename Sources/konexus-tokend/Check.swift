@@ -16,8 +16,8 @@ struct Check: ParsableCommand {
       Requests a token of each table and verifies it. Nothing is published. Run it as root: only root can read the \
       config file.
 
-      Exits with the code of the first failed step: 78 config, 11 dns, 12 connection, 13 tls, 14 discovery, 15 clock, \
-      16 token, 17 verification, 18 output, 19 unit, 20 refresh, 22 api; 0 if none failed.
+      Exit codes: 0 none failed; otherwise that of the first failed step: 78 config, 11 dns, 12 connection, 13 tls, \
+      14 discovery, 15 clock, 16 token, 17 verification, 18 output, 19 unit, 20 refresh, 22 api.
 
       Examples:
         sudo konexus-tokend check

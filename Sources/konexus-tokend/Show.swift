@@ -21,7 +21,7 @@ struct Show: ParsableCommand {
   @Argument(help: "Its name in the config file, if there are several.", completion: TokenNames.completion)
   var name: String?
 
-  @Flag(help: "Print a header line: Authorization: Bearer ...")
+  @Flag(help: "Print a line Authorization: Bearer ...")
   var header = false
 
   @Option(

@@ -21,7 +21,7 @@ struct Wait: ParsableCommand {
   var name: String?
 
   @Option(
-    help: ArgumentHelp("Fail after this time: 30s, 5m; 0s looks once (default: \(defaultTimeout)).", valueName: "time"),
+    help: ArgumentHelp("Fail after this time; 0s looks once (default: \(defaultTimeout)).", valueName: "time"),
     transform: TimeSpan.init(argument:))
   var timeout = defaultTimeout
 
