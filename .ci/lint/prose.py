@@ -156,7 +156,9 @@ def faults_in(name, text, blocks):
 # What is checked, and how it is read.
 DOCUMENTS = [
     (markdown, re.compile(r"(README|CONTRIBUTING|SECURITY|docs/[^/]+|config/examples/README)\.md")),
-    (comments, re.compile(r"systemd/(examples/.*|[^/]*\.(service|socket))|config/([^/]*\.ya?ml|Containerfile)")),
+    (comments, re.compile(r"systemd/(examples/.*|[^/]*\.(service|socket))")),
+    (comments, re.compile(r"config/([^/]*\.(ya?ml|toml)|Containerfile)")),
+    (manual, re.compile(r"systemd/man/.*\.scd")),
     (newest, re.compile(r"CHANGELOG\.md")),
 ]
 

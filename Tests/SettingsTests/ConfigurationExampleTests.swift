@@ -4,7 +4,7 @@ import Testing
 
 /// `config/config.toml` documents all keys with their defaults.
 @Suite struct ConfigurationExampleTests {
-  /// A commented-out line of the file, `#key = value`, with its table and the text above it.
+  /// A setting of the file, mostly commented out, `#key = value`, with its table and the text above it.
   private struct Line {
     let table: String
     let key: String
@@ -26,13 +26,10 @@ import Testing
         prose = ""
       } else if line.hasPrefix("# ") || line == "#" {
         prose += line.dropFirst()
-      } else if line.hasPrefix("#[") {
-        table = line.dropFirst().filter { $0 != "[" && $0 != "]" }.replacing("konexus", with: "NAME")
-      } else if line.hasPrefix("#"), let mark = line.firstRange(of: " = ") {
-        lines.append(
-          Line(
-            table: table, key: String(line[..<mark.lowerBound].dropFirst()), value: String(line[mark.upperBound...]),
-            prose: prose))
+      } else if let head = line.wholeMatch(of: /#?\[+([^\]]+)\]+/) {
+        table = String(head.1).replacing("konexus", with: "NAME")
+      } else if let setting = line.wholeMatch(of: /#?(\w+) = (.*)/) {
+        lines.append(Line(table: table, key: String(setting.1), value: String(setting.2), prose: prose))
       } else {
         Issue.record("neither prose nor a setting: \(line)")
       }
@@ -101,22 +98,18 @@ import Testing
     #expect(TokenSettings(name: "k").clientAuthentication == .post)
   }
 
-  /// The installed file has no token and is not valid. Without the `#` before the first settings, and with a client of
-  /// one's own, it is valid.
+  /// The first four lines of the installed file are to be filled in. Its only errors are their placeholders.
   @Test func theFileWorksOnceItIsFilledIn() throws {
     let text = try Self.fileText()
-    #expect(ConfigurationText.errors(text).contains("there is no [token.NAME] table"))
-    let first = ["[token.konexus]", "issuer = ", "client_id = ", "client_secret = "]
-    let filled = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-      first.contains { line.hasPrefix("#\($0)") } ? String(line.dropFirst()) : String(line)
-    }
-    let uncommented = filled.joined(separator: "\n")
-    let errors = ConfigurationText.errors(uncommented)
+    let settings = text.split(separator: "\n").filter { !$0.hasPrefix("#") }
+    #expect(settings.map { $0.prefix { $0 != " " } } == ["[token.konexus]", "issuer", "client_id", "client_secret"])
+    let errors = ConfigurationText.errors(text)
     #expect(errors.contains("'client_id' is the sample's") && errors.contains("'client_secret' is a placeholder"))
-    let own = uncommented.replacing("\"SECRET\"", with: "\"s3cr3t\"").replacing("ext-1741-sample-client", with: "c")
-    #expect(ConfigurationText.errors(own) == "")
+    let filled = text.replacing("\"SECRET\"", with: "\"a-secret-of-this-test\"")
+      .replacing("ext-1741-sample-client", with: "ext-2000-springfield")
+    #expect(ConfigurationText.errors(filled) == "")
     // Together they contradict each other: there are two sources of the secret. The files do not exist.
-    let everything = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+    let everything = filled.split(separator: "\n", omittingEmptySubsequences: false).map { line in
       line.hasPrefix("#") && !line.hasPrefix("# ") ? String(line.dropFirst()) : String(line)
     }
     do throws(ConfigurationErrors) {
@@ -130,8 +123,8 @@ import Testing
       let alternatives = [
         "client_secret_file", "basic_encoding", "private_key_file", "key_id", "assertion_algorithm",
         "assertion_audience", "introspection", "introspection_endpoint", "revocation_endpoint",
-        // The placeholders, and a template for another format.
-        "client_id", "client_secret", "output.template",
+        // A second source of the secret, and a template for another format.
+        "client_secret", "output.template",
       ]
       let allowed = Set((files + alternatives).map { "token.konexus.\($0)" })
       #expect(error.diagnostics.allSatisfy { $0.key.map(allowed.contains) == true }, "\(error)")
