@@ -189,7 +189,11 @@ let package = Package(
       name: "EngineTests", dependencies: ["Base", "Engine", "FleetSimulation", "HostSimulation"],
       swiftSettings: settings),
     .testTarget(
-      name: "BrokerTests", dependencies: ["Base", "Broker", "CLinux", "Engine", "Files", "Settings", "TestSupport"],
+      name: "BrokerTests",
+      dependencies: [
+        "Base", "Broker", "CLinux", "Engine", "Files", "HTTP", "OAuth", "Publication", "Settings", "TestSupport",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "ReportTests", dependencies: ["Base", "Engine", "Files", "OAuth", "Publication", "Report", "Settings"],

@@ -78,6 +78,18 @@ import Logging
       } else {
         write(.info, "\(name): got a token: \(text)", .acquired, of: token, fields(times))
       }
+    case .returnedAgain(let times, let failureStreak, let isFirst):
+      let text =
+        "the server returned a former token and no new one: the present one is valid for "
+        + "\(Timestamp.span(times.expiresAt - now.boot)), next request \(clock(times.refreshAt))"
+      if let failureStreak {
+        let span = Timestamp.span(now.boot - failureStreak.since)
+        write(
+          .notice, "\(name): after \(failureStreak.count) failed attempt(s) in \(span), \(text)", .recovered, of: token,
+          fields(times))
+      } else {
+        write(isFirst ? .info : .debug, "\(name): \(text)", of: token, fields(times))
+      }
     case .failing(let cause, let next):
       let file = published.map { "The token in its file is valid for \(Timestamp.span($0.expiresAt - now.boot))" }
       write(

@@ -193,18 +193,30 @@ struct RequestHistory {
   }
 
   /// Makes the token of an attempt the newest one.
-  func accept(_ name: String, _ number: UInt64) {
-    guard let attempt = attempts.removeValue(forKey: number), let verified = attempt.token, let token = tokens[name]
-    else { return }
-    token.history.tally.count(
-      nil, sentAt: verified.requestedAt, took: Moment.now().boot - attempt.began.boot)
+  ///
+  /// - Parameter times: its times. One that the server returned before keeps those of the first time.
+  func accept(_ name: String, _ number: UInt64, _ times: TokenTimes) {
+    guard let token = tokens[name], var verified = finish(number, token) else { return }
+    verified.limit(to: times)
     token.take(
       TokenRecord(
         verifiedToken: verified, fingerprint: token.settings.requestFingerprint, policy: token.settings.policy,
         context: encode(verified.context, for: token)))
+  }
+
+  /// Keeps the newest token: an attempt brought it again, or a former one.
+  func keep(_ name: String, _ number: UInt64) {
+    if let token = tokens[name] { _ = finish(number, token) }
+  }
+
+  /// Counts a successful attempt; returns the token that it brought.
+  private func finish(_ number: UInt64, _ token: ManagedToken) -> VerifiedToken? {
+    guard let attempt = attempts.removeValue(forKey: number), let verified = attempt.token else { return nil }
+    token.history.tally.count(nil, sentAt: verified.requestedAt, took: Moment.now().boot - attempt.began.boot)
     note(skew: verified.skew, token)
     token.history.acceptedDoubt = token.history.secretDoubt
     note(verified.clientAuthentication, token)
+    return verified
   }
 
   /// The verification context as the state file holds it: encoded once for all tokens of an issuer.
@@ -256,5 +268,16 @@ struct RequestHistory {
     log.write(
       .warning, "\(ClockSkew.sentence(skew)); check this host's time synchronisation (timedatectl)",
       .clockSkew, of: token)
+  }
+}
+
+extension VerifiedToken {
+  /// Gives a token that the server returned before the times of the first time.
+  fileprivate mutating func limit(to times: TokenTimes) {
+    let age = requestedAt.boot - times.requestedAt
+    guard age != .zero || requestedAt.boot + lifetime - RefreshSchedule.rounding != times.expiresAt else { return }
+    requestedAt = Moment(
+      boot: times.requestedAt, unix: requestedAt.unix - age.seconds, monotonic: requestedAt.monotonic - age)
+    lifetime = times.expiresAt - times.requestedAt + RefreshSchedule.rounding
   }
 }

@@ -152,6 +152,10 @@ extension TokenStatus {
     }
     if settings.verification == .none { notes.append("tokens are NOT VERIFIED (verify = \"none\")") }
     notes += settings.exceptions + settings.replacements + history.certificateWarnings
+    if lifecycle.repetitions > 0 {
+      notes.append(
+        "the server returns the same token until it expires: \(lifecycle.repetitions) request(s) brought no new one")
+    }
     if let failure = token.stateFailure {
       notes.append("a restart will need a new token, as the state file was not written: \(failure)")
     }

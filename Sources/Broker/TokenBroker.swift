@@ -211,7 +211,8 @@ public import Settings
     case .readSecrets(let name, let attempt): sender.readSecrets(name, attempt)
     case .send(let name, let attempt, let timeout): sender.send(name, attempt, timeout: timeout)
     case .abandon(_, let attempt): sender.abandon(attempt)
-    case .accept(let name, let attempt): sender.accept(name, attempt)
+    case .accept(let name, let attempt, let times): sender.accept(name, attempt, times)
+    case .keep(let name, let attempt): sender.keep(name, attempt)
     case .noteFailure(let name, let attempt, let failure): sender.noteFailure(name, attempt, failure)
     case .work(let work, let name, let number): publisher.perform(work, name, number)
     case .notifyApplication(let name): if let token = tokens[name] { notifier.notify(about: token) }

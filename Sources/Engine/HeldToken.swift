@@ -6,7 +6,7 @@ import Base
 /// no news: a load balancer can alternate between two key sets. Then requests wait longer each time.
 ///
 ///     a key set, or an API, that invalidates a token for the first time   at once
-///     one that did so before                                              1, 2, 4, ... min, up to 30 min
+///     one that did so before, or a server that returns the same token     1, 2, 4, ... min, up to 30 min
 ///
 /// An hour without an invalid token resets the waits.
 struct HeldToken: Sendable {
@@ -100,10 +100,16 @@ struct HeldToken: Sendable {
       known.append(evidence)
       return true
     }
-    guard requestAt == nil else { return false }
+    requestLater(at: now)
+    return false
+  }
+
+  /// The token that was requested is the same one, or invalid by the same evidence: another request comes later.
+  mutating func requestLater(at now: BootTime) {
+    lastInvalid = now
+    guard requestAt == nil else { return }
     requestAt = now + min(Self.firstWait * (1 << min(repetitions, 10)), Self.longestWait)
     repetitions += 1
-    return false
   }
 
   /// The token is valid after all.

@@ -22,6 +22,8 @@ extension HostEngine {
     let plan = tokens[index].plan
     let digest = tokens[index].received
     tokens[index].digest = digest
+    if let newest = tokens[index].lifecycle.newest { tokens[index].known.note(digest, newest) }
+    tokens[index].confirmedAt = nil
     if let digest { tokens[index].reports.tokenArrived(digest, at: now) }
     let isChecked = plan.verification == .introspection || plan.probesAPI
     // A token that came without a probe is tried at once: at a cold start it was published first.
@@ -238,6 +240,7 @@ extension HostEngine {
   private mutating func publishCandidate(_ index: Int) {
     guard let candidate = tokens[index].candidate else { return }
     let attempt = tokens[index].attempt
+    if tokens[index].isRejected { tokens[index].known.reject(tokens[index].digest) }
     tokens[index].candidate = nil
     tokens[index].attempt = 0
     push(.acquired(candidate.times), index, attempt: attempt)

@@ -65,7 +65,10 @@ extension HostEngine {
     let schedule = tokens[index].plan.schedule
     var times = token.map { schedule.plan(requestedAt: $0.requestedAt, lifetime: $0.lifetime) }
     if token?.needsSuccessor ?? false || tokens[index].reports.isAwaitingToken { times?.refreshAt = now }
-    if times != nil { status.settle(tokens[index].name) }
+    if let times {
+      status.settle(tokens[index].name)
+      tokens[index].known.note(token?.digest, times)
+    }
     tokens[index].isAPIProven = token?.wasAcceptedByAPI ?? false
     tokens[index].isOfFormerSettings = token?.needsSuccessor ?? false
     tokens[index].availability = availability

@@ -47,7 +47,7 @@ extension HostEngine {
     // The next run answers, or the kernel resets the connection.
     guard stopping == nil, let index = index(of: name) else { return stopping == nil }
     let wait = CredentialWait(since: since)
-    let (newest, minValidity) = (tokens[index].lifecycle.newest, tokens[index].plan.minValidity)
+    let (newest, minValidity) = (newestForUnits(index), tokens[index].plan.minValidity)
     if let newest, newest.expiresAt > now, wait.isEnded(by: newest, minValidity: minValidity, at: now) {
       return true
     }
@@ -65,10 +65,17 @@ extension HostEngine {
   /// Answers the units that get the token now.
   mutating func answerWaiting(_ index: Int, at now: BootTime) {
     guard waits.isAwaited(tokens[index].name) else { return }
-    let (newest, minValidity) = (tokens[index].lifecycle.newest, tokens[index].plan.minValidity)
+    let (newest, minValidity) = (newestForUnits(index), tokens[index].plan.minValidity)
     for peer in waits.served(tokens[index].name, newest: newest, minValidity: minValidity, at: now) {
       effects.append(.answer(peer: peer, .token(isShort: false)))
     }
+  }
+
+  /// The newest token. If the server returned it again, it is as new as can be since then.
+  private func newestForUnits(_ index: Int) -> TokenTimes? {
+    var newest = tokens[index].lifecycle.newest
+    if let confirmedAt = tokens[index].confirmedAt { newest?.requestedAt = confirmedAt }
+    return newest
   }
 
   /// Requests a newer token if a unit waits for one.

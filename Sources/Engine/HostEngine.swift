@@ -24,6 +24,9 @@ public struct HostEngine: Sendable {
     /// The digest of the newest token, and of the token of the attempt.
     var digest: TokenDigest?
     var received: TokenDigest?
+    var known = KnownTokens()
+    /// When the server was last asked for a token and returned a former one instead.
+    var confirmedAt: BootTime?
     var held = HeldToken()
     var reports = RejectionReports()
     var availability: Availability?
@@ -210,8 +213,11 @@ public struct HostEngine: Sendable {
     }
     followUp(event, index, at: now)
     answerWaiting(index, at: now)
+    switch event {
     // The token that came may have been requested before a unit began to wait for a newer one.
-    if case .acquired = event { refreshForWaiting(index) }
+    case .acquired, .returnedAgain: refreshForWaiting(index)
+    default: break
+    }
     rearm(index, at: now)
     // Each report of an application wakes the token, mostly for nothing.
     if event.mayChangeNothing, following.isEmpty, tokens[index].lifecycle.phase == before { return }
@@ -224,8 +230,11 @@ public struct HostEngine: Sendable {
     guard attempt != 0 else { return }
     switch event {
     case .acquired(let times) where tokens[index].lifecycle.newest == times:
-      effects.append(.accept(tokens[index].name, attempt: attempt))
-    case .acquired, .failed:
+      effects.append(.accept(tokens[index].name, attempt: attempt, times))
+    case .returnedAgain(let times, isRewritten: true):
+      effects.append(.accept(tokens[index].name, attempt: attempt, times))
+    case .returnedAgain: effects.append(.keep(tokens[index].name, attempt: attempt))
+    case .acquired, .failed, .returnedExpired:
       guard let failure = tokens[index].lifecycle.failureStreak?.failure else { return }
       effects.append(.noteFailure(tokens[index].name, attempt: attempt, failure))
     default: break
@@ -355,12 +364,7 @@ public struct HostEngine: Sendable {
     unsent.append(server)
     tokens[index].sentTo = nil
     switch result {
-    case .success(let received):
-      let times = tokens[index].plan.schedule.plan(requestedAt: received.requestedAt, lifetime: received.lifetime)
-      tokens[index].received = received.digest
-      guard !tryAtAPI(times, index, attempt) else { return }
-      tokens[index].attempt = 0
-      push(.acquired(times), index, attempt: attempt)
+    case .success(let received): take(received, index, attempt, at: now.boot)
     case .failure(let failure):
       tokens[index].attempt = 0
       if failure.kind == .refused { status.settle(tokens[index].name) }

@@ -220,8 +220,10 @@ public enum HostEffect: Sendable {
   case send(String, attempt: UInt64, timeout: Duration)
   /// Abandon an attempt. Its result is of no use.
   case abandon(String, attempt: UInt64)
-  /// Make the token that the attempt brought the newest one.
-  case accept(String, attempt: UInt64)
+  /// Make the token that the attempt brought the newest one, with these times.
+  case accept(String, attempt: UInt64, TokenTimes)
+  /// Keep the newest token: the attempt brought it again, or a former one.
+  case keep(String, attempt: UInt64)
   /// Note that an attempt failed.
   case noteFailure(String, attempt: UInt64, AcquisitionFailure)
 

@@ -11,12 +11,17 @@ public enum LifecycleEvent: Hashable, Sendable {
   case received(limit: BootTime)
   /// A verified token was received.
   case acquired(TokenTimes)
+  /// The server returned the newest token again, or a former one that is no better. The newest one has these times now.
+  /// `isRewritten`: it is written once more.
+  case returnedAgain(TokenTimes, isRewritten: Bool)
   /// The API does not accept the newest token any more, as far as known. `requests`: another one is requested now.
   case rejected(AcquisitionFailure, requests: Bool)
   /// The newest token is accepted again, as far as known.
   case accepted
   /// The attempt failed.
   case failed(AcquisitionFailure)
+  /// The attempt brought an expired token again. The server can issue a new one at `renewal`, by what it states.
+  case returnedExpired(AcquisitionFailure, renewal: BootTime)
   /// The newest token is in its files.
   case published
   /// The files were removed.
@@ -58,6 +63,8 @@ public enum LifecycleReport: Hashable, Sendable {
   case restored(TokenTimes)
   /// A new token was received, after these failures.
   case acquired(TokenTimes, after: FailureStreak?)
+  /// The server returned no new token but a former one, after these failures. `isFirst`: since the newest token came.
+  case returnedAgain(TokenTimes, after: FailureStreak?, isFirst: Bool)
   /// The newest token, which has not expired, is not accepted any more.
   case rejected(AcquisitionFailure)
   /// Attempts fail now, or fail in another way than before.

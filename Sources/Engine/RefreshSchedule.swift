@@ -66,6 +66,9 @@ public struct RefreshSchedule: Hashable, Sendable {
   /// The shortest time between two requests for the same token.
   public static let shortestInterval = Duration.seconds(1)
 
+  /// What remains of a token's lifetime when one more request before its expiry would be of no use.
+  static let lastPart = Duration.seconds(10)
+
   /// A schedule; values out of range are clamped.
   public init(fraction: Double, maxAge: Duration, jitter: Double) {
     self.fraction = min(max(fraction, 0.1), 0.9)
@@ -79,6 +82,19 @@ public struct RefreshSchedule: Hashable, Sendable {
     return TokenTimes(
       requestedAt: requestedAt, refreshAt: requestedAt + max(Self.shortestInterval, .seconds(wait)),
       expiresAt: requestedAt + lifetime - Self.rounding)
+  }
+
+  /// When a token is requested that the server returned once more at `now`, instead of a new one.
+  ///
+  ///     R > 10 s     3/4 R later, or max_age later if that is less; up to a tenth earlier by the jitter
+  ///     R <= 10 s    when it expires
+  ///
+  /// R is what remains of its lifetime. A server that issues a new token in the last part of a lifetime is asked in
+  /// that part. One that does so at the expiry is asked then, after about five requests in an hour.
+  func next(afterRepetitionAt now: BootTime, expiresAt: BootTime) -> BootTime {
+    let remaining = expiresAt - now
+    guard remaining > Self.lastPart else { return expiresAt }
+    return now + min(remaining * 3 / 4, maxAge) * (1 - Self.spread * jitter)
   }
 
   /// The seconds from the request to the refresh without jitter, which only shortens them.

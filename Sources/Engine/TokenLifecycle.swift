@@ -45,6 +45,8 @@ public struct TokenLifecycle: Sendable {
   public private(set) var rejection: AcquisitionFailure?
   /// Since when that is known.
   public private(set) var rejectedSince: BootTime?
+  /// How often the server returned a former token since the newest one came.
+  public private(set) var repetitions = 0
 
   /// The earliest expiry of the tokens whose publication failed: one of several files may hold them nevertheless.
   private var earliestUnpublishedExpiry: BootTime?
@@ -110,9 +112,11 @@ public struct TokenLifecycle: Sendable {
       phase = .requesting(limit: limit)
     case .received(let limit): phase = .probing(limit: limit)
     case .acquired(let token): acquire(token, at: now, &effects)
+    case .returnedAgain(let token, let isRewritten): keep(token, isRewritten, at: now, &effects)
     case .rejected(let failure, let requests): reject(failure, requests, at: now, &effects)
     case .accepted: rejection = nil
     case .failed(let failure): fail(failure, at: now, &effects)
+    case .returnedExpired(let failure, let renewal): fail(failure, retryBy: renewal, at: now, &effects)
     case .published: settle(at: now, &effects)
     case .unpublished: if newest == nil { publication = .settled }
     case .publicationFailed(let reason): postpone(reason, at: now, &effects)
@@ -181,10 +185,25 @@ public struct TokenLifecycle: Sendable {
     if let failure = token.fault(at: now) { return fail(failure, at: now, &effects) }
     effects.append(.report(.acquired(token, after: failureStreak)))
     failureStreak = nil
+    repetitions = 0
     rejection = nil
     newest = token
     phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
     publish(&effects)
+  }
+
+  /// Keeps the newest token. Whatever is known of it, and the state of its files, stays as it is.
+  private mutating func keep(
+    _ token: TokenTimes, _ isRewritten: Bool, at now: BootTime, _ effects: inout [LifecycleEffect]
+  ) {
+    // It expired in this moment.
+    guard newest != nil else { return request(at: now, &effects) }
+    effects.append(.report(.returnedAgain(token, after: failureStreak, isFirst: repetitions == 0)))
+    failureStreak = nil
+    repetitions += 1
+    newest = token
+    phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
+    if isRewritten { publish(&effects) }
   }
 
   /// Requests another token. The present one stays in its files: another instance of the API may still accept it.
@@ -211,14 +230,18 @@ public struct TokenLifecycle: Sendable {
     return failure.kind == .refused ? until : askedUntil.map { min($0, until) }
   }
 
-  private mutating func fail(_ failure: AcquisitionFailure, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+  /// - Parameter time: when another attempt is of use for certain. Without a token, the backoff is not longer.
+  private mutating func fail(
+    _ failure: AcquisitionFailure, retryBy time: BootTime? = nil, at now: BootTime, _ effects: inout [LifecycleEffect]
+  ) {
     let before = failureStreak
     // A rejection after transient failures is the first rejection: the server has not answered before.
     failuresOfKind = before?.failure.kind == failure.kind ? failuresOfKind + 1 : 1
     failureStreak = FailureStreak(failure: failure, count: (before?.count ?? 0) + 1, since: before?.since ?? now)
     let wait = RetryBackoff.delay(
       after: failure, failures: failuresOfKind, remaining: remainingLifetime(at: now), using: &random)
-    let next = now + wait
+    var next = now + wait
+    if let time, newest == nil { next = min(next, max(time, now + RetryBackoff.floor)) }
     phase = .waiting(until: next)
     askedUntil = failure.retryAfter.map { now + RetryBackoff.asked($0, using: &random) }
     let isReported = before?.failure.code == failure.code

@@ -154,7 +154,7 @@ public struct FileRefusal: Error, Hashable, Sendable, CustomStringConvertible {
   package init(ofUTF16 path: String) {
     self.init(
       path: path, problem: "is in UTF-16, and must be in UTF-8",
-      remedy: #"run: sudo sh -c 't=$(iconv -f UTF-16 -t UTF-8 "$0") && printf "%s\n" "$t" >"$0"' "#
+      remedy: #"sudo sh -c 't=$(iconv -f UTF-16 -t UTF-8 "$0") && printf "%s\n" "$t" >"$0"' "#
         + path.shellQuoted)
   }
 

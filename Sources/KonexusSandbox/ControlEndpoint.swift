@@ -28,6 +28,7 @@ struct ControlEndpoint: Sendable {
     POST   /token-path?path=/moved    move the token endpoint
     POST   /spelling?form=capital     spell the API's envelope as documented, small or capital
     POST   /alternate-keys?on=true    every second key set lacks the key that signs
+    POST   /reissue?way=countsDown    return the same token until it expires: countsDown, wholeLifetime or never
     POST   /key-set-etag?on=true      the key set has an ETag
     POST   /api-keys?cache=rejection  the API learns a key after it rejected it; seconds=N: keeps keys so long; none
     POST   /revoke?at=api             revoke the token in the body; at: the API alone rejects it
@@ -100,6 +101,11 @@ struct ControlEndpoint: Sendable {
     case "POST /key-set-etag":
       let isOn = try isOn(query)
       state.withContents { $0.settings.keySetHasETag = isOn }
+    case "POST /reissue":
+      guard let way = query?["way"].flatMap(SandboxSettings.Reissue.init) else {
+        throw SandboxError("give ?way=countsDown, ?way=wholeLifetime or ?way=never")
+      }
+      state.withContents { $0.settings.reissue = way }
     case "POST /api-keys":
       let cache: SandboxSettings.APIKeyCache
       switch query?["cache"] {

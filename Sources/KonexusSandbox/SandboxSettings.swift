@@ -45,6 +45,8 @@ public struct SandboxSettings: Sendable {
   ///
   /// That happens behind a load balancer whose servers do not share their keys.
   public var alternatesKeySets = false
+  /// Whether a client gets the same token until it expires.
+  public var reissue = Reissue.never
   /// How the API learns keys.
   public var apiKeyCache = APIKeyCache.none
 
@@ -62,6 +64,16 @@ public struct SandboxSettings: Sendable {
 
   /// The settings of Konexus' servers.
   public init() {}
+
+  /// Ways to return the token that a client has already, as WSO2 does.
+  public enum Reissue: String, Sendable, Hashable, CaseIterable {
+    /// Each request gets a new one.
+    case never
+    /// Until it expires; `expires_in` is what is left of its life.
+    case countsDown
+    /// Until it expires; `expires_in` is always its whole life.
+    case wholeLifetime
+  }
 
   /// Ways in which the API learns the server's keys.
   public enum APIKeyCache: Sendable, Hashable {

@@ -39,16 +39,33 @@ struct TokenEndpoint {
       return .oauthError(state.settings.invalidScopeCode, because: "scope")
     }
     do {
-      let token = try await TokenMint(state: state).issue(
-        to: client, scopes: asked, audiences: audiences(form), faults: faults)
+      var lifetime = state.settings.lifetime
+      let token: String
+      if let former = former(client) {
+        token = former.text
+        if state.settings.reissue == .countsDown { lifetime = former.left }
+      } else {
+        token = try await TokenMint(state: state).issue(
+          to: client, scopes: asked, audiences: audiences(form), faults: faults)
+      }
       return .json(
         [
-          "access_token": .string(token), "expires_in": .integer(state.settings.lifetime), "token_type": "Bearer",
+          "access_token": .string(token), "expires_in": .integer(lifetime), "token_type": "Bearer",
           "scope": .string(asked.joined(separator: " ")),
         ], headers: Answer.noStore)
     } catch {
       return Answer(status: 500, content: .text("\(error)", type: "text/plain"), refusal: "the token could not be made")
     }
+  }
+
+  /// The client's last token, if it is to be returned again, and what is left of its life in seconds.
+  private func former(_ client: SandboxClient) -> (text: String, left: Int64)? {
+    guard state.settings.reissue != .never,
+      let last = state.withContents({ $0.issued.last { $0.clientID == client.id } }),
+      let end = last.claims["exp"]?.integer
+    else { return nil }
+    let left = Double(end) - state.now
+    return left > 0 ? (last.text, Int64(left.rounded(.up))) : nil
   }
 
   /// Whom the token is for: as the client asks by `resource` (RFC 8707) or `audience`, if the settings let it.

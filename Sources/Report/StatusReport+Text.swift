@@ -66,7 +66,8 @@ extension StatusReport {
     return lines
   }
 
-  private func table(_ style: TextStyle) -> [StyledLine] {
+  /// The cells of the table, the file last.
+  private func rows(showsBars: Bool) -> [[String]] {
     let now = now.unix
     let showsAvailability = tokens.contains { $0.availability != nil }
     var rows = [
@@ -76,9 +77,9 @@ extension StatusReport {
     for token in tokens {
       let status = token.status
       let output = status.outputs.first
+      let remaining = token.remaining.map { $0 > .zero ? Timestamp.span($0) : "expired" } ?? "-"
       var row = [
-        status.name, token.health.rawValue,
-        token.remaining.map { $0 > .zero ? Timestamp.span($0) : "expired" } ?? "-",
+        status.name, token.health.rawValue, showsBars ? (token.bar.map { "\($0) " } ?? "") + remaining : remaining,
         daemonState == .running ? status.nextAttempt.map { Timestamp.relative($0, now: now) } ?? "under way" : "-",
         status.lastSuccess.map { Timestamp.relative($0, now: now) } ?? "never",
         "\(status.requests), \(status.successes) good",
@@ -87,10 +88,17 @@ extension StatusReport {
       row.append(output.map { "\(token.files.first?.mode ?? $0.mode) \($0.path)" } ?? "-")
       rows.append(row)
     }
-    // On a narrow terminal the file gets a line of its own.
+    return rows
+  }
+
+  private func table(_ style: TextStyle) -> [StyledLine] {
+    let now = now.unix
+    let columns = style.columns ?? .max
+    var rows = rows(showsBars: style.columns != nil)
+    // On a narrow terminal the file gets a line of its own. On a narrower one there are no bars.
+    if Self.width(rows.map { $0.dropLast() }) > columns { rows = self.rows(showsBars: false) }
     var files: [String?] = Array(repeating: nil, count: rows.count)
-    let width = Self.widths(rows).reduce(0) { $0 + $1 + 2 } - 2
-    if width > style.columns ?? .max {
+    if Self.width(rows) > columns {
       for index in rows.indices {
         let file = rows[index].removeLast()
         if index > 0 { files[index] = file }
@@ -114,6 +122,8 @@ extension StatusReport {
     }
     return lines
   }
+
+  private static func width(_ rows: [[String]]) -> Int { widths(rows).reduce(0) { $0 + $1 + 2 } - 2 }
 
   private static func widths(_ rows: [[String]]) -> [Int] {
     (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
@@ -220,5 +230,17 @@ extension TokenStatus {
     }
     if let publicationFailure { failures.append(("cannot publish", publicationFailure)) }
     return failures
+  }
+}
+
+extension StatusReport.Token {
+  /// The part of the lifetime that remains, as a bar for a terminal; `nil` without a token.
+  fileprivate var bar: String? {
+    guard let remaining, let expiresAt = status.expiresAt, let obtainedAt = status.obtainedAt else { return nil }
+    let part = remaining.seconds / (expiresAt - obtainedAt)
+    guard part.isFinite else { return nil }
+    let cells = 10
+    let full = Int((min(max(part, 0), 1) * Double(cells)).rounded(.up))
+    return "[" + String(repeating: "#", count: full) + String(repeating: "-", count: cells - full) + "]"
   }
 }

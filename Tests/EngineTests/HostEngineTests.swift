@@ -12,6 +12,9 @@ import Testing
     var sends = 0
     var replies: [ReportReply] = []
     var reports: [HostReport] = []
+    var answers: [CredentialReply] = []
+    /// How often a token was made the newest one, kept, and written, and how often the application was signalled.
+    var (accepted, kept, publications, signals) = (0, 0, 0, 0)
     var probes = 0
     var candidates = 0
 
@@ -21,8 +24,8 @@ import Testing
         monotonic: BootTime(seconds: 1000 + seconds))
     }
 
-    /// A host that got token 1 at 0 s.
-    init(_ change: (inout TokenPlan) -> Void = { _ in }) {
+    /// A host that got token 1 at 0 s, or has it from the previous run.
+    init(restored: RestoredToken? = nil, _ change: (inout TokenPlan) -> Void = { _ in }) {
       var plan = TokenPlan(
         name: "a", server: ServerID(1), schedule: RefreshSchedule(fraction: 0.5, maxAge: .seconds(86_400), jitter: 0),
         timeout: .seconds(30))
@@ -30,8 +33,10 @@ import Testing
       var configuration = HostChange(maxRequests: 4)
       configuration.added = [plan]
       handle(.configured(configuration), at: 0)
-      handle(.restored("a", nil, nil), at: 0)
-      succeed(1, at: 0)
+      var restored = restored
+      restored?.digest = RejectionReportsTests.digest(1)
+      handle(.restored("a", restored, nil), at: 0)
+      if restored == nil { succeed(1, at: 0) }
     }
 
     mutating func handle(_ event: HostEvent, at seconds: Double) {
@@ -40,7 +45,14 @@ import Testing
         for effect in engine.handle(events.removeFirst(), at: Self.moment(seconds)) {
           switch effect {
           case .send(_, let number, _): (attempt, sends) = (number, sends + 1)
-          case .work(.publish, let name, let number): events += [.worked(name, work: number, .done), .idle]
+          case .work(.publish, let name, let number):
+            publications += 1
+            events += [.worked(name, work: number, .done), .idle]
+          case .work(.remove, let name, let number): events += [.worked(name, work: number, .done), .idle]
+          case .accept: accepted += 1
+          case .keep: kept += 1
+          case .notifyApplication: signals += 1
+          case .answer(_, let reply): answers.append(reply)
           case .reply(let reply): replies.append(reply)
           case .report(let report): reports.append(report)
           case .probe: probes += 1

@@ -44,8 +44,9 @@ import Testing
 
   static let events: [LifecycleEvent] = [
     .started(restored: nil), .started(restored: token(150)), .began(limit: at(400)), .acquired(token(199)),
-    .acquired(token(100, 20)), .failed(down), .failed(refused), .published, .unpublished, .publicationFailed("x"),
-    .modifiedExternally, .woke, .resumed, .refresh, .settingsChanged,
+    .acquired(token(100, 20)), .returnedAgain(token(199), isRewritten: false),
+    .returnedAgain(token(199), isRewritten: true), .failed(down), .failed(refused), .published, .unpublished,
+    .publicationFailed("x"), .modifiedExternally, .woke, .resumed, .refresh, .settingsChanged,
   ]
 
   @Test(arguments: phases.indices, events)

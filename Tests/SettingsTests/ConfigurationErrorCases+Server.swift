@@ -160,7 +160,7 @@ extension ConfigurationErrorCase {
       /etc/k.toml:9:1: error: 'client_secret_file' comes in addition to 'client_secret' (line 8); keep one of the two
         9 | client_secret_file = …
           | ^~~~~~~~~~~~~~~~~~
-      /etc/k.toml:9:22: error: 'client_secret_file': '/nonexistent/api' does not exist; create it, or correct the path
+      /etc/k.toml:9:22: error: 'client_secret_file': '/nonexistent/api' does not exist -> create it, or correct the path
         9 | client_secret_file = "/nonexistent/api"
           |                      ^~~~~~~~~~~~~~~~~~
       /etc/k.toml:10:1: error: unknown key 'scope' in [token.konexus.introspection]; it belongs in [token.NAME]

@@ -110,13 +110,13 @@ import Testing
     let other = try String(contentsOfFile: "\(path)/other.crt", encoding: .utf8)
     let key = try String(contentsOfFile: "\(path)/own.key", encoding: .utf8)
     let damaged = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-    let otherKey = "does not begin with the certificate of the key in 'DIR/own.key'; write that certificate first"
+    let otherKey = "does not begin with the certificate of the key in 'DIR/own.key' -> write that certificate first"
     let cases: [(content: String?, mode: mode_t, fault: String?)] = [
       (own, 0o644, nil), (own + other, 0o644, nil), (key + own, 0o600, nil), (other, 0o644, otherKey),
-      (other + own, 0o644, otherKey), (key, 0o600, "holds no certificate; give a file with certificates in PEM form"),
-      (damaged, 0o644, "holds a certificate that is damaged; give a file with one in PEM form"),
-      (key + own, 0o644, "may be read by other users (mode 0644); run: chmod 0600 DIR/certificate"),
-      (nil, 0o600, "does not exist; create it, or correct the path"),
+      (other + own, 0o644, otherKey), (key, 0o600, "holds no certificate -> give a file with certificates in PEM form"),
+      (damaged, 0o644, "holds a certificate that is damaged -> give a file with one in PEM form"),
+      (key + own, 0o644, "is readable by other users (mode 0644) -> chmod 0600 DIR/certificate"),
+      (nil, 0o600, "does not exist -> create it, or correct the path"),
     ]
     let client = "client_auth = \"private_key_jwt\"\nprivate_key_file = \"\(path)/own.key\"\n"
     let line = "assertion_certificate_file = \"\(path)/certificate\"\n"

@@ -62,7 +62,7 @@ next_package() {
   sed -i -e 's/^Description=.*/Description=Konexus token daemon, next version/' \
     -e 's/^\[Service\]$/&\nEnvironment=UNIT_VERSION=next/' $next/systemd/konexus-tokend.service
   dpkg-deb --extract "$PACKAGE" /root/package
-  VERSION=$version DPKG_DEB_COMPRESSOR_TYPE=none \
+  VERSION=$version DPKG_DEB_COMPRESSOR_LEVEL=0 \
     $next/systemd/debian/build /root/package/usr/bin/konexus-tokend /root/packages >/root/build.log 2>&1 ||
     give_up "the next version is built" "$(cat /root/build.log)"
   NEXT=$(ls /root/packages/*.deb)

@@ -6,7 +6,9 @@ struct HeldWatch {
   // MARK: The newest token
 
   /// Why it is known not to be accepted any more.
-  var invalid: FailureCode?
+  var invalid: FailureCode? { didSet { if invalid == nil { invalidSince = nil } } }
+  /// Since when.
+  var invalidSince: Int64?
   /// Whether an application has reported it, and the API has not accepted it since.
   var isReported = false
   /// Whether something speaks against it.
@@ -20,6 +22,8 @@ struct HeldWatch {
   /// When a token was invalid for the last time before the newest one came, and at all.
   var formerInvalid: Int64?
   var lastInvalid: Int64?
+  /// How often a token was invalid, or the server returned it though it was.
+  var setbacks = 0
 
   // MARK: Checks
 

@@ -32,7 +32,7 @@ struct IssuedToken: Hashable {
   /// The key that signed it.
   let key: Int
   /// When its request was sent, on the boot-time clock.
-  let sentAt: Int64
+  var sentAt: Int64
   var lifetime: Int64
 
   init(id: Int, table: String, issuer: Int, client: Int, key: Int, sentAt: Int64, lifetime: Int64) {

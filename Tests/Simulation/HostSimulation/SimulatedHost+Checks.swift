@@ -55,6 +55,7 @@ extension SimulatedHost {
     if let last = attempt.probe?.last {
       try require(clocks.boot - last >= second, "the API gets a new \(name) twice in \(clocks.boot - last) ns")
     }
+    if let token = attempt.token, !watch.seen.contains(token.id) { see(token, watch) }
     watches[name]?.held.candidate = number
     attempts[number]?.probe = (attempt.probe?.first ?? clocks.boot, clocks.boot, nil)
     if !isLost() { later(random.draw(min(timeout, 3 * second)), .candidateProbed(name, number)) }
@@ -183,9 +184,11 @@ extension SimulatedHost {
   private mutating func invalidate(_ name: String, _ sentAt: BootTime, _ code: FailureCode) {
     guard let newest = watches[name]?.newest, newest.sentAt == sentAt.nanoseconds else { return }
     watches[name]?.held.lastInvalid = clocks.boot
+    watches[name]?.held.setbacks += 1
     if code != .apiProbe, watches[name]?.held.isFormer ?? false { return }
     // It expires in this moment.
     guard newest.expiresAt > clocks.boot else { return }
     watches[name]?.held.invalid = code
+    watches[name]?.held.invalidSince = watches[name]?.held.invalidSince ?? clocks.boot
   }
 }

@@ -45,7 +45,7 @@ extension SimulatedHost {
       guard clocks.boot >= readOnlyUntil else { return failWork(name, number, "read-only") }
       guard clocks.boot >= diskFullUntil else {
         // Some of the files may hold it.
-        for output in watch.table.outputs where random.chance(2) { write(token, to: output, of: name) }
+        for output in watch.table.outputs where fits(output) { write(token, to: output, of: name) }
         // One of several files may hold a token that expires earlier. Then all files are removed.
         watches[name]?.promisedUntil = min(watch.promisedUntil, token.expiresAt)
         return failWork(name, number, "full")
@@ -55,6 +55,14 @@ extension SimulatedHost {
       watches[name]?.isSettled = true
       post(.worked(name, work: number, .done))
     }
+  }
+
+  /// Whether a file can be written though the disk is full.
+  private mutating func fits(_ output: Int) -> Bool {
+    let isPossible = random.chance(2)
+    guard leftForFiles != nil else { return isPossible }
+    let isFirst = leftForFiles?.updateValue(true, forKey: output) == nil
+    return isFirst && isPossible
   }
 
   private mutating func failWork(_ name: String, _ number: UInt64, _ reason: String) {
@@ -76,8 +84,11 @@ extension SimulatedHost {
   /// An application is signalled when the token is in its files.
   func checkNotified(_ name: String) throws(BrokenPromise) {
     let watch = try watch(name, "a signal")
+    guard let newest = watch.newest, newest.sentAt != watch.told?.sentAt else { return }
+    try require(newest.id != watch.told?.id, "the application of \(name) is told twice of the same token")
+    watch.told = (newest.sentAt, newest.id)
     guard !watch.table.mayHang else { return }
-    let right = watch.newest.map { SimulatedFiles.Content(token: $0) }
+    let right = SimulatedFiles.Content(token: newest)
     try require(
       watch.table.outputs.allSatisfy { files[$0] == right },
       "the application of \(name) is signalled before the token is in its files")
@@ -92,6 +103,7 @@ extension SimulatedHost {
     guard stop == nil else { return }
     for watch in watched where watch.isStarted {
       try lookAtChecks(watch, until: next)
+      try lookAtGap(watch, until: next)
       let fault = try readerFault(watch, until: next)
       let since = fault == nil ? nil : watch.wrongSince ?? clocks.boot
       if since != watch.wrongSince { watch.wrongSince = since }

@@ -10,12 +10,13 @@ extension SimulatedHost {
     try lookAtCandidate(watch, newest, until: next)
     try lookAtIntervals(watch, newest, until: next)
     try lookAtInvalid(watch, newest, until: next)
+    try lookAtRepeated(watch, until: next)
   }
 
   /// A new token is requested at `refresh_at` of the lifetime, and after `max_age`, whichever is earlier.
   private func lookAtAge(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
-    guard watch.lastSend ?? .min <= newest.sentAt, watch.attempt == nil, watch.held.candidate == nil,
-      watch.failures == nil
+    guard watch.lastSend ?? .min <= max(newest.sentAt, watch.lastAnswered), watch.attempt == nil,
+      watch.held.candidate == nil, watch.failures == nil
     else { return }
     let name = watch.table.name
     let by = max(watch.refreshAt, watch.ableSince, disturbedAt) + 2 * second + longestTurn(name)
@@ -33,7 +34,9 @@ extension SimulatedHost {
     let pause = next - max(probe.last, disturbedAt)
     try require(pause <= 81 * second, "a new token of \(name) is not tried for \(seconds(pause)) s")
     let refresh = min(Int64(Double(token.lifetime - second) * attempt.table.refreshAt), attempt.table.maxAge)
-    let limit = max(token.sentAt + max(second, refresh), probe.first + 10 * second, disturbedAt)
+    var limit = max(token.sentAt + max(second, refresh), probe.first + 10 * second, disturbedAt)
+    // It can have come before.
+    if issuers[token.issuer].repetition != .never { limit = max(limit, token.expiresAt) }
     try require(next <= limit + 2 * second, "\(name) has tried the same token since \(seconds(next - probe.first)) s")
   }
 
@@ -61,7 +64,9 @@ extension SimulatedHost {
   /// An application has a token that is accepted at most an interval, and one attempt, after the present one ceased to
   /// be, if its server was available.
   private func lookAtInvalid(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
-    guard newest.issuer == watch.table.issuer, !watch.held.isFormer else { return }
+    // A server that returns the same token has no better one.
+    guard newest.issuer == watch.table.issuer, !watch.held.isFormer, issuers[newest.issuer].repetition == .never
+    else { return }
     var end: Int64?
     switch watch.table.verification {
     case .keySet where !issuers[newest.issuer].keys.isBalanced:
@@ -111,8 +116,10 @@ extension SimulatedHost {
   /// Two key sets that alternate cause a request each, and then fewer and fewer.
   mutating func noteSend(_ watch: Watch) throws(BrokenPromise) {
     let (name, held) = (watch.table.name, watch.held)
+    try checkPause(watch)
     guard watch.table.api == nil, held.invalid == .keyWithdrawn, watch.failures == nil, watch.mustSend == nil,
-      let newest = watch.newest, clocks.boot < newest.sentAt + (watch.refreshAt - newest.sentAt) / 10 * 9,
+      let newest = watch.newest, case let last = max(newest.sentAt, watch.lastAnswered),
+      clocks.boot < last + (watch.refreshAt - last) / 10 * 9,
       clocks.boot - max(held.lastCause, disturbedAt) > 70 * second + longestTurn(name),
       clocks.boot - (held.lastReport ?? 0) > 1900 * second
     else { return }
@@ -120,8 +127,12 @@ extension SimulatedHost {
     if let last = sends.last, clocks.boot - last >= 3600 * second { sends = [] }
     sends.append(clocks.boot)
     watches[name]?.held.sends = sends
-    guard issuers[watch.table.issuer].keys.isBalanced, sends.count > 2 else { return }
-    let shortest = (0..<sends.count - 2).reduce(0) { $0 + min(60 << Int64(min($1, 10)), 1800) * second }
+    let server = issuers[watch.table.issuer]
+    guard server.keys.isBalanced || server.repetition != .never else { return }
+    // Each key set causes one at once.
+    let free = server.keys.isBalanced ? 2 : 10
+    guard sends.count > free else { return }
+    let shortest = (0..<sends.count - free).reduce(0) { $0 + min(60 << Int64(min($1, 10)), 1800) * second }
     let span = clocks.boot - sends[0]
     try require(
       span >= shortest, "two key sets of \(name) cause \(sends.count) requests in \(seconds(span)) s")
@@ -238,6 +249,9 @@ extension SimulatedHost {
     if watch.held.candidate != nil {
       try require(watch.newest != nil, "a token of \(name) is withheld, and there is no other one")
       try require(!watch.held.isBad, "a token of \(name) is withheld, and the present one is not accepted")
+      if let number = watch.held.candidate, let answer = attempts[number]?.probe?.answer {
+        try require(answer == .rejected, "a token of \(name) is withheld, and the API has not rejected it")
+      }
     }
     try countReports(watch)
     try checkAvailability(watch, hasToken: life.published != nil && watch.held.invalid == nil)

@@ -93,33 +93,50 @@ extension SimulatedHost {
     guard !attempt.isCut else {
       return post(.finished(name, attempt: number, .failure(AcquisitionFailure(.timeout, "the connection is lost"))))
     }
-    switch issuers[attempt.table.issuer].answer(sentAt: sent.real, at: clocks.real, &random) {
+    let (issuer, client) = (attempt.table.issuer, attempt.table.client)
+    switch issuers[issuer].answer(client: client, sentAt: sent.real, at: clocks.real, &random) {
     case .failure(let failure): post(.finished(name, attempt: number, .failure(failure)))
-    case .token(let lifetime):
+    case .token(let lifetime, let kept):
       let token = IssuedToken(
-        id: nextToken(), table: name, issuer: attempt.table.issuer, client: attempt.table.client,
-        key: issuers[attempt.table.issuer].keys.sign(at: clocks.real, &random), sentAt: sent.boot, lifetime: lifetime)
+        id: kept?.id ?? nextToken(), table: name, issuer: issuer, client: client,
+        key: kept?.key ?? issuers[issuer].keys.sign(at: clocks.real, &random), sentAt: sent.boot, lifetime: lifetime)
+      if kept == nil, lifetime >= 3 * second { issuers[issuer].keep(token, at: clocks.real) }
       attempts[number]?.token = token
+      attempts[number]?.answeredAt = clocks.boot
       let received = ReceivedToken(
         requestedAt: BootTime(nanoseconds: sent.boot), lifetime: .nanoseconds(lifetime), digest: token.digest)
       // It came with a new key set.
-      if random.chance(3) { later(1_000_000, .keySet(attempt.table.issuer, isShared: true)) }
+      if random.chance(3) { later(1_000_000, .keySet(issuer, isShared: true)) }
       post(.finished(name, attempt: number, .success(received)))
     }
   }
 
-  mutating func accept(_ name: String, _ number: UInt64) throws(BrokenPromise) {
+  mutating func accept(_ name: String, _ number: UInt64, _ times: TokenTimes) throws(BrokenPromise) {
     let watch = try watch(name, "a token")
-    guard let token = attempts[number]?.token else {
+    guard var token = attempts[number]?.token else {
       throw BrokenPromise(description: "\(name) takes a token of an attempt that brought none")
     }
     try require(!abandoned.contains(number), "\(name) takes the token of an abandoned attempt")
+    token.sentAt = times.requestedAt.nanoseconds
+    token.lifetime = times.expiresAt.nanoseconds - token.sentAt + second
+    let wasSeen = watch.seen.contains(token.id)
+    try checkExpiry(token, watch)
     try require(
       token.client == watch.table.client && token.issuer == watch.table.issuer,
       "\(name) takes a token that was not verified under its settings")
+    if token.id == watch.newest?.id { return try rewrite(token, number, watch) }
     try require(token.lifetime >= 3 * second, "\(name) takes a token that lives for \(seconds(token.lifetime)) s")
     try require(token.expiresAt > clocks.boot, "\(name) takes a token that has expired")
     try checkReplacement(watch, number, token)
+    if let newest = watch.newest, newest.expiresAt > clocks.boot {
+      try require(!watch.bad.contains(token.id), "\(name) takes a token again that was not accepted")
+      try require(
+        !wasSeen || watch.held.isBad || watch.held.isFormer || token.expiresAt > newest.expiresAt
+          || attempts[number]?.probe != nil,
+        "\(name) takes a former token again that expires earlier")
+      if watch.held.isBad { watch.bad.insert(newest.id) }
+    }
+    watch.bad.remove(token.id)
     watch.former = Watch.Course(of: watch, acceptedAt: clocks.boot)
     if watch.newest?.issuer != token.issuer { watch.held.since = clocks.boot }
     watch.held.formerInvalid = watch.held.lastInvalid
@@ -127,8 +144,11 @@ extension SimulatedHost {
     watch.held.isFormer = false
     watch.mustSend = nil
     watch.newest = token
+    watch.lastAnswered = attempts[number]?.sent?.boot ?? clocks.boot
+    watch.repeated = nil
+    if watch.lastAnswered != token.sentAt { planAfterRepetition(watch, number) }
     watch.recentlyAccepted = watch.recentlyAccepted.filter { clocks.boot - $0 < 5 * second } + [clocks.boot]
-    watch.lastHeard = (token.sentAt, token.lifetime / 2)
+    watch.lastHeard = issuers[token.issuer].repetition == .never ? (token.sentAt, token.lifetime / 2) : nil
     watch.ableSince = clocks.boot
     (watch.wasRefused, watch.wasAskedToWait, watch.failures) = (false, false, nil)
     oweStatus()
@@ -146,6 +166,8 @@ extension SimulatedHost {
     watches[name]?.failures = (failure.kind, count)
     watches[name]?.mustSend = nil
     if failure.code == .credentials { watches[name]?.ableSince = clocks.boot }
+    // The server is at fault in another way than by a token that it returned before.
+    if attempts[number]?.token == nil { watches[name]?.gap = nil }
     if failure.kind == .refused {
       watches[name]?.wasRefused = true
       watches[name]?.isSettled = true

@@ -12,7 +12,8 @@ extension SimulatedHost {
     case .readSecrets(let name, let attempt): try readSecrets(name, attempt)
     case .send(let name, let attempt, let timeout): try send(name, attempt, timeout.nanoseconds)
     case .abandon(let name, let attempt): try abandon(name, attempt)
-    case .accept(let name, let attempt): try accept(name, attempt)
+    case .accept(let name, let attempt, let times): try accept(name, attempt, times)
+    case .keep(let name, let attempt): try keep(name, attempt)
     case .noteFailure(let name, let attempt, let failure): try noteFailure(name, attempt, failure)
     case .work(let work, let name, let number): try begin(work, name, number)
     case .notifyApplication(let name): try checkNotified(name)
@@ -142,7 +143,11 @@ extension SimulatedHost {
     }
     watches[name]?.table = table
     // The other server was not asked before.
-    if table.issuer != former.issuer { watches[name]?.ableSince = clocks.boot }
+    if table.issuer != former.issuer {
+      watches[name]?.ableSince = clocks.boot
+      // Tokens of the former server can be forgotten.
+      watches[name]?.expiries = [:]
+    }
     if table.change(from: former).needsNewToken { watches[name]?.held.isFormer = true }
     if table.api != former.api { watches[name]?.held.isProven = false }
     guard table.outputs != former.outputs else { return }
@@ -219,6 +224,8 @@ extension SimulatedHost {
     watch.isStarted = true
     // It can expire after it was read.
     watch.newest = token.flatMap { $0.expiresAt > clocks.boot ? $0 : nil }
+    if let token { see(token, watch) }
+    watch.told = token.map { ($0.sentAt, $0.id) }
     watch.ableSince = clocks.boot
     watch.held.since = clocks.boot
     watch.held.isFormer = restored?.needsSuccessor ?? false

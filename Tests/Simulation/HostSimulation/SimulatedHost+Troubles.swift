@@ -19,7 +19,9 @@ extension SimulatedHost {
       loseConnections(after: 0)
       later(stepAfter, .ntp(length))
     case .forged(let isNoticed), .deleted(let isNoticed): modify(trouble, isNoticed)
-    case .diskFull(let length): diskFullUntil = max(diskFullUntil, now + length)
+    case .diskFull(let length, let once):
+      diskFullUntil = max(diskFullUntil, now + length)
+      leftForFiles = once ? [:] : nil
     case .readOnly(let length): readOnlyUntil = max(readOnlyUntil, now + length)
     case .diskHangs(let length): diskHangsUntil = max(diskHangsUntil, now + length)
     case .eventsLost: post(.fileChanged(nil))

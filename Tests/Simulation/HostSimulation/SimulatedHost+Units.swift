@@ -16,7 +16,7 @@ extension SimulatedHost {
       if let newest = watch.newest, newest.expiresAt > now {
         // A short token is sent while half of its lifetime remains.
         unit.limit = min(unit.limit, since + (newest.expiresAt - since) / 2)
-        if newest.expiresAt - now >= watch.table.minValidity || newest.sentAt >= since {
+        if newest.expiresAt - now >= watch.table.minValidity || max(newest.sentAt, watch.confirmedAt) >= since {
           unit.limit = now
         } else if watch.attempt == nil, watch.held.candidate == nil, engine.lifecycle(of: name)?.failureStreak == nil {
           expectRequest(name, "a unit waits for a token that is valid for longer")
@@ -41,7 +41,9 @@ extension SimulatedHost {
       guard let watch, let valid else {
         throw BrokenPromise(description: "unit \(peer) gets a token of \(unit.token), which has none that is valid")
       }
-      let isEnough = valid.expiresAt - clocks.boot >= watch.table.minValidity || valid.sentAt >= unit.since
+      // The server may have returned the same token after the unit began to wait.
+      let requestedAt = max(valid.sentAt, watch.confirmedAt)
+      let isEnough = valid.expiresAt - clocks.boot >= watch.table.minValidity || requestedAt >= unit.since
       if !isShort { return try require(isEnough, "unit \(peer) gets a token that is too short") }
       try require(stop != nil || clocks.boot >= unit.limit, "unit \(peer) gets a short token before its time")
     case .timedOut:
@@ -116,6 +118,11 @@ extension SimulatedHost {
     guard let newest = course.newest, !clocks.areTimersBlind else { return }
     try require(newest.expiresAt <= clocks.boot, "the token of \(name) is said to have expired")
     let issuer = watch.table.issuer
+    watch.gap = nil
+    if watch.failures == nil, let renewal = issuers[issuer].renewal(of: newest.id) {
+      watch.gap = (clocks.boot, renewal, issuer)
+    }
+    guard try checkRenewal(newest, watch.table, course) else { return }
     // If the server answers correctly at least once in each half of a lifetime, no reader lacks a token.
     if let heard = course.lastHeard, heard.sentAt > course.lastDiskTrouble + 11 * second {
       try require(

@@ -102,6 +102,8 @@ struct SimulatedHost {
   // MARK: Troubles
 
   var diskFullUntil: Int64 = 0
+  /// Which files have been written on the full disk, or cannot be; `nil`: each can be written now and then.
+  var leftForFiles: [Int: Bool]?
   var readOnlyUntil: Int64 = 0
   var diskHangsUntil: Int64 = 0
   var secretsHangUntil: Int64 = 0

@@ -9,8 +9,35 @@ struct SimulatedIssuer {
     case forging
   }
 
-  /// A response after its verification.
-  enum Answer { case token(lifetime: Int64), failure(AcquisitionFailure) }
+  /// A response after its verification. `kept`: the token is one of those that the server returns again.
+  enum Answer { case token(lifetime: Int64, kept: Kept?), failure(AcquisitionFailure) }
+
+  /// Whether it returns the token again that it issued before.
+  enum Repetition: Hashable {
+    case never
+    /// Until that expires, or until so much of its lifetime is left.
+    case until(left: Int64)
+    /// Behind a load balancer, two servers do so, each with a token of its own.
+    case inTurn
+  }
+
+  /// A token that is returned again.
+  struct Kept {
+    var id: Int
+    var key: Int
+    var lifetime: Int64
+    /// When it expires, by the clock of the world.
+    var end: Int64
+  }
+
+  let repetition: Repetition
+  /// Whether it states the same lifetime each time, as for an opaque token, however old the token is.
+  let statesWholeLifetime: Bool
+  /// By client and server.
+  private var kept: [[Int]: Kept] = [:]
+  private var ends: [Int: Int64] = [:]
+  /// Which of the servers behind its address answered last.
+  private var server = 0
 
   let lifetime: Int64
   /// How long an exchange takes while it is available.
@@ -43,6 +70,12 @@ struct SimulatedIssuer {
     let freshnesses: [Int64?] = [nil, nil, 0, 30, 300, 3600]
     freshness = (random.choose(freshnesses) ?? nil).map { $0 * second }
     keys = SimulatedKeys(from: start, length: pace * 3, random: &random)
+    let repetitions: [Repetition] = [
+      .never, .never, .never, .never, .never, .never, .until(left: 0), .until(left: 0), .until(left: lifetime / 10),
+      .inTurn,
+    ]
+    repetition = random.choose(repetitions) ?? .never
+    statesWholeLifetime = random.chance(3)
     let end = start + length
     var time = start
     while time < end {
@@ -100,10 +133,10 @@ struct SimulatedIssuer {
   }
 
   /// Ends an attempt: the response, after its verification.
-  mutating func answer(sentAt: Int64, at now: Int64, _ random: inout SplitMix64) -> Answer {
+  mutating func answer(client: Int, sentAt: Int64, at now: Int64, _ random: inout SplitMix64) -> Answer {
     let hadDocuments = documentsUntil > sentAt
     switch state(at: now) {
-    case .well: return token(at: now, &random)
+    case .well: return token(client: client, at: now, &random)
     case .down: return .failure(AcquisitionFailure(.connection, "down"))
     case .refusing:
       return .failure(AcquisitionFailure(hadDocuments ? .invalidClient : .documentRejected, "refused"))
@@ -113,9 +146,9 @@ struct SimulatedIssuer {
       return .failure(AcquisitionFailure(codes[Int(random.draw(Int64(codes.count)))], "does not verify"))
     case .erratic:
       switch random.draw(4) {
-      case 0: return token(at: now, &random)
+      case 0: return token(client: client, at: now, &random)
       // Valid, and of no use: it lives for less than 3 s.
-      case 1: return .token(lifetime: random.pick(1 * second...3 * second - 1))
+      case 1: return .token(lifetime: random.pick(1 * second...3 * second - 1), kept: nil)
       case 2:
         return .failure(AcquisitionFailure(.serverError, "503", retryAfter: .seconds(random.draw(400))))
       default: return .failure(AcquisitionFailure(.oauthError, "no"))
@@ -123,7 +156,22 @@ struct SimulatedIssuer {
     }
   }
 
-  private mutating func token(at now: Int64, _ random: inout SplitMix64) -> Answer {
+  /// Keeps a token that it has issued, to return it again.
+  mutating func keep(_ token: IssuedToken, at now: Int64) {
+    guard repetition != .never else { return }
+    let end = now + token.lifetime
+    kept[[token.client, server]] = Kept(id: token.id, key: token.key, lifetime: token.lifetime, end: end)
+    ends[token.id] = end
+  }
+
+  /// When it does not return this token any more, by the clock of the world; `nil` for one that it returns once.
+  func renewal(of token: Int) -> Int64? {
+    guard let end = ends[token] else { return nil }
+    if case .until(let left) = repetition { return end - left }
+    return end
+  }
+
+  private mutating func token(client: Int, at now: Int64, _ random: inout SplitMix64) -> Answer {
     if let rotation = rotations.last, rotation <= now {
       // The first token with the new key: the key set is fetched again for the next attempt.
       rotations.removeLast()
@@ -131,6 +179,10 @@ struct SimulatedIssuer {
       return .failure(AcquisitionFailure(.unknownKey, "signed with a new key"))
     }
     if documentsUntil <= now { documentsUntil = now + documentLife }
-    return .token(lifetime: max(3 * second, lifetime - random.draw(lifetime / 2)))
+    server = repetition == .inTurn ? Int(random.draw(2)) : 0
+    if let known = kept[[client, server]], renewal(of: known.id) ?? now > now {
+      return .token(lifetime: statesWholeLifetime ? known.lifetime : known.end - now, kept: known)
+    }
+    return .token(lifetime: max(3 * second, lifetime - random.draw(lifetime / 2)), kept: nil)
   }
 }

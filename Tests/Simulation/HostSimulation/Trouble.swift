@@ -10,7 +10,8 @@ enum Trouble {
   // Files.
   case forged(isNoticed: Bool)
   case deleted(isNoticed: Bool)
-  case diskFull(Int64)
+  /// `once`: what is left is enough to write some of the files once.
+  case diskFull(Int64, once: Bool)
   case readOnly(Int64)
   case diskHangs(Int64)
   case eventsLost
@@ -47,7 +48,8 @@ enum Trouble {
       .suspend(random.draw(lifetime * 2)), .suspend(random.pick(2...20) * second),
       .pause(random.draw(lifetime * 2) + 6 * second, stepAfter: random.draw(120 * second)),
       .forged(isNoticed: isNoticed), .deleted(isNoticed: isNoticed), .deleted(isNoticed: isNoticed),
-      .diskFull(random.draw(lifetime)), .diskFull(random.draw(lifetime)), .readOnly(random.draw(lifetime)),
+      .diskFull(random.draw(lifetime), once: random.chance(2)), .diskFull(random.draw(lifetime * 2), once: true),
+      .readOnly(random.draw(lifetime)),
       .diskHangs(random.draw(lifetime)), .diskHangs(random.draw(20 * second)), .eventsLost,
       .secretsHang(random.draw(100 * second)), .secretsBroken(random.draw(lifetime)),
       .refreshAll, .refreshAll, .retryFailing, .requestHangs,

@@ -17,18 +17,34 @@ final class Watch {
   var newest: IssuedToken? {
     // With the settings at its arrival: later ones do not change when it is refreshed.
     didSet {
-      if let newest, newest != oldValue {
+      if let newest, newest.id != oldValue?.id {
         let share = Int64(Double(newest.lifetime - second) * table.refreshAt)
         refreshAt = newest.sentAt + max(second, min(share, table.maxAge))
       }
-      if newest != oldValue {
+      if newest?.id != oldValue?.id {
         held.invalid = nil
         held.isReported = false
       }
     }
   }
   /// When the newest token is to be refreshed, at the latest.
-  private(set) var refreshAt = Int64.min
+  var refreshAt = Int64.min
+  /// When the last request was sent that brought a token, be it the newest one again.
+  var lastAnswered = Int64.min
+  /// When the server was last asked for a token and returned a former one instead.
+  var confirmedAt = Int64.min
+  /// The tokens that were replaced because they were not accepted.
+  var bad: Set<Int> = []
+  /// The tokens that the server has returned.
+  var seen: Set<Int> = []
+  /// When each of them expires, as far as known.
+  var expiries: [Int: Int64] = [:]
+  /// When the server returned a former token, and until when it needs no other request.
+  var repeated: (at: Int64, until: Int64)?
+  /// Since when there is no token, and when the server could issue a new one: by its clock.
+  var gap: (since: Int64, renewal: Int64, issuer: Int)?
+  /// The token that the application was last told of.
+  var told: (sentAt: Int64, id: Int)?
   /// What the shell has written last.
   var written: [Int: SimulatedFiles.Content] = [:]
   /// The attempt under way, or the one that is prepared.
@@ -110,6 +126,8 @@ struct Attempt {
   var table: SimulatedTable
   /// When it was sent: by the clock of the host, and of the world.
   var sent: (boot: Int64, real: Int64)?
+  /// When a token came, by the clock of the host.
+  var answeredAt: Int64?
   /// Whether its connection is lost.
   var isCut = false
   /// The token that it brought.
