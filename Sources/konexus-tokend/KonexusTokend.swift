@@ -19,6 +19,14 @@ struct KonexusTokend: ParsableCommand {
     subcommands: [
       Run.self, Reload.self, Status.self, Wait.self, Refresh.self, Show.self, Inspect.self, Check.self,
     ])
+
+  static func main() {
+    if let daemon = DaemonProcess(plain: CommandLine.arguments.dropFirst()) {
+      daemon.run()
+    } else {
+      main(nil)
+    }
+  }
 }
 
 /// Errors of commands: the problem and the next command, on standard error.
@@ -44,9 +52,4 @@ enum CommandLineError {
 
   /// A text from the command line as messages show it.
   static func quoted(_ text: String) -> String { Printable.quoted(text) }
-}
-
-extension ExitCode {
-  /// `EX_CONFIG`: the configuration has faults, so a restart does not help (`RestartPreventExitStatus=78`).
-  static let configuration = ExitCode(EX_CONFIG)
 }
