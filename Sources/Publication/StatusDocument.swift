@@ -92,12 +92,17 @@ struct StatusDocument {
   }
 
   /// Splits the document at the place for the tokens. Quotes within strings are escaped, so the place is unique.
-  private static func split(_ head: Data) throws -> (Data, Data) {
-    let empty = Data(#""tokens":[]"#.utf8)
-    guard let place = head.firstRange(of: empty) else {
+  ///
+  /// An array is searched from its end, where the place is: `Data.firstRange(of:)` takes a tenth of all instructions
+  /// of a refresh outside of TLS.
+  private static func split(_ head: Data) throws -> (ArraySlice<UInt8>, ArraySlice<UInt8>) {
+    let head = [UInt8](head)
+    let empty = Array(#""tokens":[]"#.utf8)
+    let places = 0...max(0, head.count - empty.count)
+    guard let place = places.last(where: { head[$0...].starts(with: empty) }) else {
       throw EncodingError.invalidValue(head, .init(codingPath: [], debugDescription: "no place for the tokens"))
     }
-    let middle = head.index(before: place.upperBound)
+    let middle = place + empty.count - 1
     return (head[..<middle], head[middle...])
   }
 }

@@ -32,6 +32,7 @@ struct KonexusTokend: ParsableCommand {
   /// Parses the arguments and runs the command. An unknown command is reported here: the parser suggests only options,
   /// and its `help` ignores an unknown command.
   static func main() {
+    if let daemon = DaemonProcess(plain: CommandLine.arguments.dropFirst()) { return daemon.run() }
     if let unknown = unknownCommand(in: CommandLine.arguments.dropFirst()) {
       let nearest = NearestName.to(unknown, among: commandNames)
       CommandLineError.exit(
@@ -83,9 +84,4 @@ enum CommandLineError {
 
   /// A text from the command line as messages show it.
   static func quoted(_ text: String) -> String { Printable.quoted(text) }
-}
-
-extension ExitCode {
-  /// `EX_CONFIG`: the configuration has faults, so a restart does not help (`RestartPreventExitStatus=78`).
-  static let configuration = ExitCode(EX_CONFIG)
 }

@@ -34,16 +34,30 @@ struct Run: ParsableCommand {
   var config: String?
 
   @Option(
-    help: ArgumentHelp("Time limit for the first tokens: 10m (default: \(defaultStartTimeout)).", valueName: "time"),
+    help: ArgumentHelp("Time limit for the first tokens: 10m (default: \(DaemonProcess.defaultStartTimeout)).", valueName: "time"),
     transform: TimeSpan.init(argument:))
-  var startTimeout = defaultStartTimeout
-
-  private static let defaultStartTimeout = TimeSpan(.seconds(900))
+  var startTimeout = DaemonProcess.defaultStartTimeout
 
   @Flag(help: "End as soon as every token is in its file.")
   var once = false
 
-  func run() throws {
+  func run() {
+    DaemonProcess(config: config, startTimeout: startTimeout, once: once).run()
+  }
+}
+
+/// The daemon as `run` starts it.
+struct DaemonProcess {
+  static let defaultStartTimeout = TimeSpan(.seconds(900))
+
+  /// The path of the config file; `nil`: the default.
+  var config: String?
+  /// How long the first tokens are waited for.
+  var startTimeout = defaultStartTimeout
+  /// Whether the process ends as soon as every token is in its file.
+  var once = false
+
+  func run() {
     CommandLineError.requireLibcurl()
     linux_share_heap()
     // The signals must be blocked before other threads start, and before the configuration is read: until then, a
@@ -155,7 +169,7 @@ struct Run: ParsableCommand {
     do throws(DirectoryLocks.Held) { try locks.take(environment.tokenDirectory) } catch {
       StandardError.write("konexus-tokend: \(error)\n")
       try? Notifier().status("\(error)")
-      Self.exit(withError: ExitCode(EX_TEMPFAIL))
+      exit(EX_TEMPFAIL)
     }
     return locks
   }
@@ -179,6 +193,30 @@ struct Run: ParsableCommand {
     StandardError.write(text.hasSuffix("\n") ? text : text + "\n")
     try? Notifier().status("configuration: " + text.prefix { $0 != "\n" })
     ServiceManager.pauseBeforeFailure(isActivated: isActivated)
-    Self.exit(withError: ExitCode.configuration)
+    exit(EX_CONFIG)
+  }
+}
+
+extension DaemonProcess {
+  /// Reads a command line as unit files have it: `run`, `--config PATH`, `--start-timeout TIME`, `--once`.
+  ///
+  /// `nil` for any other: ArgumentParser reads those. Its reflection takes a sixth of the instructions of a start.
+  init?(plain arguments: some Sequence<String>) {
+    var rest = Array(arguments)[...]
+    guard rest.popFirst() == "run" else { return nil }
+    while let option = rest.popFirst() {
+      if option == "--once" {
+        once = true
+        continue
+      }
+      guard let value = rest.popFirst(), !value.isEmpty, !value.hasPrefix("-") else { return nil }
+      if option == "--config" {
+        config = value
+      } else if option == "--start-timeout", let time = try? TimeSpan(argument: value) {
+        startTimeout = time
+      } else {
+        return nil
+      }
+    }
   }
 }

@@ -27,6 +27,24 @@ struct OnceTests {
     }
   }
 
+  @Test("reads all spellings of its options, and refuses wrong ones with 64")
+  func spellings() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let file = scene.workplace.configFile
+      for options in [["-c", file, "--once"], ["--once", "--config=\(file)", "--start-timeout=30"]] {
+        let run = try await CommandRun(["run"] + options, in: scene.workplace)
+        #expect(run.code == 0, "\(run.errors)")
+      }
+      for options in [
+        ["--start-timeout", "-5"], ["--start-timeout", "soon"], ["--config"], ["--once", "--onc"], ["--once", "extra"],
+      ] {
+        let run = try await CommandRun(["run"] + options, in: scene.workplace)
+        #expect(run.code == 64 && run.errors.contains("Usage: konexus-tokend run"), "\(options): \(run.errors)")
+      }
+    }
+  }
+
   @Test("with a token in place already it asks for none")
   func again() async throws {
     try await withScene { scene in

@@ -25,7 +25,7 @@ import Testing
 
   @Test(
     arguments: [
-      (3, nil), (60, nil), (2.9, "lives for 2 s"), (0, "lives for 0 s"), (-5, "lives for -5 s"),
+      (3, nil), (60, nil), (2.9, "is valid for 2 s"), (0, "is valid for 0 s"), (-5, "is valid for -5 s"),
     ] as [(Double, String?)])
   func aTokenThatIsTooShortIsOfNoUse(_ lifetime: Double, _ reason: String?) {
     let times = TokenTimes(

@@ -297,8 +297,8 @@ import TestSupport
     let clients = text.matches(of: /client_id = "([^"]*)"/).map { String($0.1) }
     #expect(!secrets.isEmpty && !clients.isEmpty)
     for secret in secrets { #expect(Placeholder.matches(secret), "\(secret)") }
-    // The API's own client, which introspects tokens.
-    let known = [Placeholder.sampleClientID, "tamarack-api"]
+    // The API's own client, which introspects tokens, and a second client of the manual.
+    let known = [Placeholder.sampleClientID, "ext-1742-sample-client", "tamarack-api"]
     for client in clients { #expect(known.contains(client) || Placeholder.matches(client), "\(client)") }
   }
 }
