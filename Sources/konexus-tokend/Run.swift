@@ -34,7 +34,8 @@ struct Run: ParsableCommand {
   var config: String?
 
   @Option(
-    help: ArgumentHelp("Time limit for the first tokens: 10m (default: \(DaemonProcess.defaultStartTimeout)).", valueName: "time"),
+    help: ArgumentHelp(
+      "Time limit for the first tokens: 10m (default: \(DaemonProcess.defaultStartTimeout)).", valueName: "time"),
     transform: TimeSpan.init(argument:))
   var startTimeout = DaemonProcess.defaultStartTimeout
 
