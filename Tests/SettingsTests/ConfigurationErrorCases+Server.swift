@@ -108,8 +108,8 @@ extension ConfigurationErrorCase {
       /etc/k.toml:5:1: error: 'assertion_certificate_file' goes with a 'private_key_file', which is missing; add it
         5 | assertion_certificate_file = …
           | ^~~~~~~~~~~~~~~~~~~~~~~~~~
-      /etc/k.toml:5:30: error: 'assertion_certificate_file': '/nonexistent/certificate.pem' does not exist -> create it, \
-      or correct the path
+      /etc/k.toml:5:30: error: 'assertion_certificate_file': '/nonexistent/certificate.pem' does not exist -> \
+      create it, or correct the path
         5 | assertion_certificate_file = "/nonexistent/certificate.pem"
           |                              ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
       """),
