@@ -58,7 +58,7 @@ struct RepeatedTokenTests {
       let expiry = try #require(first.status?.tokens.first?.expiresAtBoot)
       first.process.kill()
       let second = try scene.startDaemon()
-      try await scene.wait(for: "adoption") { !second.log(with: "former run serves on").isEmpty }
+      try await scene.wait(for: "adoption") { !second.log(with: "reusing the token of the previous run").isEmpty }
       second.signal(SIGUSR1)
       try await scene.wait(for: "the same token") { !second.log(with: "returned a former token").isEmpty }
       #expect(scene.token() == token && second.status?.tokens.first?.expiresAtBoot == expiry)

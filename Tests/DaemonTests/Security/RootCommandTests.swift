@@ -238,9 +238,10 @@ struct RootCommandTests {
         let ca = scene.workplace.path + "/forger.pem"
         try forger.writeCA(to: ca)
         let token = try await Self.token(of: forger, in: scene, ca: ca)
-        try scene.workplace.write(token, to: scene.workplace.tokenFile(), mode: 0o640)
-        chown(scene.workplace.tokenFile(), ForeignDaemon.user, ForeignDaemon.user)
         try await daemon.forge {
+          // Not before: a daemon that runs puts its own token back.
+          try scene.workplace.write(token, to: scene.workplace.tokenFile(), mode: 0o640)
+          chown(scene.workplace.tokenFile(), ForeignDaemon.user, ForeignDaemon.user)
           try $0.setMember("issuer", to: "\"\(forger.issuer)\"")
           try $0.setMember("caFile", to: "\"\(ca)\"")
         }
