@@ -14,6 +14,8 @@ struct FileLane: Sendable {
   private var waitingSince: BootTime?
   /// Whether other work was wanted meanwhile.
   private var isBehind = false
+  /// Whether the removal of the files was wanted during the last work.
+  private(set) var wantsRemoval = false
 
   /// When it is to be reported that the files hang.
   var hangsAt: BootTime? { waitingSince.map { $0 + Self.hangLimit } }
@@ -26,8 +28,10 @@ struct FileLane: Sendable {
     guard running == nil else {
       // A look is of no use after other work.
       if work != .examine { isBehind = true }
+      if work == .remove { wantsRemoval = true }
       return nil
     }
+    wantsRemoval = false
     last += 1
     running = (last, work)
     return last

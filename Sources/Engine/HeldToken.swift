@@ -100,14 +100,13 @@ struct HeldToken: Sendable {
       known.append(evidence)
       return true
     }
-    requestLater(at: now)
+    if requestAt == nil { requestLater(at: now) }
     return false
   }
 
   /// The token that was requested is the same one, or invalid by the same evidence: another request comes later.
   mutating func requestLater(at now: BootTime) {
     lastInvalid = now
-    guard requestAt == nil else { return }
     requestAt = now + min(Self.firstWait * (1 << min(repetitions, 10)), Self.longestWait)
     repetitions += 1
   }

@@ -25,7 +25,13 @@ extension HostEngine {
     guard let (work, isBehind) = tokens[index].lane.end(number) else { return }
     // The last wish counts: the newest token, or none.
     guard !isBehind else {
-      return perform(tokens[index].lifecycle.newest == nil ? .remove : .publish, index, at: now)
+      if work == .remove, outcome == .done { push(.unpublished, index) }
+      let isEmpty = tokens[index].lifecycle.newest == nil
+      // An expired token does not wait until its successor can be written.
+      let isStale = tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine)
+      if isEmpty || isStale { perform(.remove, index, at: now) }
+      if !isEmpty { perform(.publish, index, at: now) }
+      return
     }
     switch (work, outcome) {
     case (_, .failed(let reason)): push(.publicationFailed(reason), index)

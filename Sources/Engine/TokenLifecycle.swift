@@ -118,7 +118,9 @@ public struct TokenLifecycle: Sendable {
     case .failed(let failure): fail(failure, at: now, &effects)
     case .returnedExpired(let failure, let renewal): fail(failure, retryBy: renewal, at: now, &effects)
     case .published: settle(at: now, &effects)
-    case .unpublished: if newest == nil { publication = .settled }
+    case .unpublished:
+      earliestUnpublishedExpiry = nil
+      if newest == nil { publication = .settled }
     case .publicationFailed(let reason): postpone(reason, at: now, &effects)
     case .modifiedExternally: republish(at: now)
     case .woke: break
@@ -159,6 +161,8 @@ public struct TokenLifecycle: Sendable {
     published = nil
     earliestUnpublishedExpiry = nil
     if let newest, newest.expiresAt > now {
+      // Unless the files were removed, or all of them written, by then.
+      earliestUnpublishedExpiry = now + Self.longestPublicationRetry
       effects.append(.publish)
     } else {
       newest = nil
@@ -187,6 +191,8 @@ public struct TokenLifecycle: Sendable {
     failureStreak = nil
     repetitions = 0
     rejection = nil
+    // The files may still hold the expired token, and the new one may not fit on their disk.
+    if newest == nil, case .failing = publication { earliestUnpublishedExpiry = now + Self.longestPublicationRetry }
     newest = token
     phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
     publish(&effects)

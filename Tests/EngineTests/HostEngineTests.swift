@@ -13,6 +13,9 @@ import Testing
     var replies: [ReportReply] = []
     var reports: [HostReport] = []
     var answers: [CredentialReply] = []
+    /// Whether work on files has no result, and that work.
+    var isDiskBusy = false
+    var works: [(kind: FileWork, number: UInt64)] = []
     /// How often a token was made the newest one, kept, and written, and how often the application was signalled.
     var (accepted, kept, publications, signals) = (0, 0, 0, 0)
     var probes = 0
@@ -45,6 +48,7 @@ import Testing
         for effect in engine.handle(events.removeFirst(), at: Self.moment(seconds)) {
           switch effect {
           case .send(_, let number, _): (attempt, sends) = (number, sends + 1)
+          case .work(let kind, _, let number) where isDiskBusy: works.append((kind, number))
           case .work(.publish, let name, let number):
             publications += 1
             events += [.worked(name, work: number, .done), .idle]
@@ -81,6 +85,43 @@ import Testing
       handle(.reported(name, rejected: number.map(RejectionReportsTests.digest)), at: seconds)
       return replies.count == 1 ? replies[0] : nil
     }
+  }
+
+  // MARK: Files
+
+  /// A disk that is slow, and full: the expired token is removed before its successor is tried once more.
+  @Test func anExpiredTokenIsRemovedThoughItsSuccessorIsBeingWritten() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    host.handle(.woke, at: 1800)
+    host.succeed(2, at: 1800)
+    #expect(host.works.last?.kind == .publish)
+    host.handle(.woke, at: 3599)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 3600)
+    #expect(host.works.last?.kind == .remove)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 3601)
+    #expect(host.works.last?.kind == .publish)
+  }
+
+  /// A disk that was read-only at the expiry, and is full now.
+  @Test func aRemovalThatFailedIsRepeatedThoughThereIsASuccessor() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    func end(_ outcome: FileOutcome, at time: Double) {
+      host.handle(.worked("a", work: host.works.last?.number ?? 0, outcome), at: time)
+    }
+    host.handle(.woke, at: 1800)
+    host.succeed(2, at: 1800)
+    end(.failed("full"), at: 1800)
+    host.handle(.woke, at: 3599)
+    while host.works.last?.kind == .publish, host.works.count < 10 { end(.failed("read-only"), at: 3599) }
+    #expect(host.works.last?.kind == .remove)
+    end(.failed("read-only"), at: 3599.1)
+    end(.failed("full"), at: 3599.2)
+    let count = host.works.count
+    host.handle(.woke, at: 3609.3)
+    while host.works.last?.kind == .publish, host.works.count < count + 5 { end(.failed("full"), at: 3609.3) }
+    #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
   }
 
   // MARK: Replies

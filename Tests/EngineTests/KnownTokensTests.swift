@@ -197,6 +197,19 @@ import Testing
     #expect(host.engine.lifecycle(of: "a")?.rejection?.code == .tokenRevoked)
   }
 
+  @Test func aRequestThatBroughtTheSameTokenDefersTheNextOne() {
+    var host = Host { $0.verification = .introspection }
+    host.handle(.checked("a", requestedAt: Self.boot(0), .inactive(Self.revoked)), at: 100)
+    host.succeed(1, lifetime: 3500, at: 100)
+    host.handle(.refreshAll, at: 159)
+    host.succeed(1, lifetime: 3441, at: 159)
+    let sends = host.sends
+    host.handle(.woke, at: 161)
+    #expect(host.sends == sends)
+    host.handle(.woke, at: 159 + 120)
+    #expect(host.sends == sends + 1)
+  }
+
   @Test func theSameTokenForAReportedOneDefersFurtherReports() {
     var host = Host()
     #expect(host.report(1, at: 10) == .requested)

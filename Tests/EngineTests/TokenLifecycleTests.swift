@@ -69,6 +69,20 @@ import Testing
     }
   }
 
+  /// The disk was read-only at the expiry, and is full when the successor comes.
+  @Test func aRemovalThatFailedIsRepeatedAfterANewTokenCame() {
+    var life = Self.fresh()
+    _ = life.handle(.woke, at: Self.at(3699))
+    _ = life.handle(.publicationFailed("read-only"), at: Self.at(3699))
+    _ = life.handle(.began(limit: Self.at(3800)), at: Self.at(3700))
+    _ = life.handle(.acquired(Self.token(3700)), at: Self.at(3700.5))
+    _ = life.handle(.publicationFailed("full"), at: Self.at(3701))
+    #expect(life.handle(.woke, at: Self.at(3711)).contains(.unpublish))
+    _ = life.handle(.unpublished, at: Self.at(3711))
+    _ = life.handle(.publicationFailed("full"), at: Self.at(3711))
+    #expect(!life.handle(.woke, at: Self.at(3730)).contains(.unpublish))
+  }
+
   @Test func everyEventBeforeTheStartIsHarmless() {
     for event in [LifecycleEvent.modifiedExternally, .woke, .resumed, .refresh, .settingsChanged, .unpublished] {
       var life = TokenLifecycle(seed: 1)

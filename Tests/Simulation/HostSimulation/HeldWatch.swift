@@ -9,6 +9,8 @@ struct HeldWatch {
   var invalid: FailureCode? { didSet { if invalid == nil { invalidSince = nil } } }
   /// Since when.
   var invalidSince: Int64?
+  /// When it was accepted again.
+  var validatedAt = Int64.min
   /// Whether an application has reported it, and the API has not accepted it since.
   var isReported = false
   /// Whether something speaks against it.

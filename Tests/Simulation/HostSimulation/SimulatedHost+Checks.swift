@@ -179,6 +179,7 @@ extension SimulatedHost {
     guard let watch = watches[name], watch.newest?.sentAt == sentAt.nanoseconds, watch.held.invalid == code
     else { return }
     watches[name]?.held.invalid = nil
+    watches[name]?.held.validatedAt = clocks.boot
   }
 
   private mutating func invalidate(_ name: String, _ sentAt: BootTime, _ code: FailureCode) {

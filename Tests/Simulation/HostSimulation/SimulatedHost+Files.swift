@@ -53,6 +53,7 @@ extension SimulatedHost {
       for output in watch.table.outputs { write(token, to: output, of: name) }
       watches[name]?.promisedUntil = token.expiresAt
       watches[name]?.isSettled = true
+      watches[name]?.hasLeftovers = false
       post(.worked(name, work: number, .done))
     }
   }
@@ -67,6 +68,7 @@ extension SimulatedHost {
 
   private mutating func failWork(_ name: String, _ number: UInt64, _ reason: String) {
     watches[name]?.lastDiskTrouble = clocks.boot
+    if clocks.boot < readOnlyUntil { watches[name]?.lastReadOnly = clocks.boot }
     post(.worked(name, work: number, .failed(reason)))
   }
 
@@ -155,7 +157,8 @@ extension SimulatedHost {
 
   /// When a removal that failed must have been repeated.
   private func readOnlyEnd(_ watch: Watch) -> Int64 {
-    watch.lastDiskTrouble > 0 ? watch.lastDiskTrouble + 11 * second : .min
+    if watch.hasLeftovers { return watch.lastDiskTrouble + 11 * second }
+    return watch.lastReadOnly > 0 ? watch.lastReadOnly + 11 * second : .min
   }
 
   private func checkRepair(

@@ -63,7 +63,9 @@ extension SimulatedHost {
     else { return }
     let (name, held) = (watch.table.name, watch.held)
     let cause = max(held.lastCause, disturbedAt, held.lastInvalid ?? .min)
-    guard cause < at, held.invalid == nil, watch.mustSend == nil, clocks.boot - (held.lastReport ?? 0) > 1900 * second,
+    // A request that was due may have had to wait for a second.
+    guard cause < at, held.invalid == nil, clocks.boot - max(held.validatedAt, 0) > second, watch.mustSend == nil,
+      clocks.boot - (held.lastReport ?? 0) > 1900 * second,
       !units.values.contains(where: { $0.token == name && $0.since > watch.confirmedAt })
     else { return }
     throw BrokenPromise(

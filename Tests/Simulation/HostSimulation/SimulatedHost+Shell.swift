@@ -225,6 +225,7 @@ extension SimulatedHost {
     // It can expire after it was read.
     watch.newest = token.flatMap { $0.expiresAt > clocks.boot ? $0 : nil }
     if let token { see(token, watch) }
+    watch.hasLeftovers = restored?.areFilesRight == false
     watch.told = token.map { ($0.sentAt, $0.id) }
     watch.ableSince = clocks.boot
     watch.held.since = clocks.boot

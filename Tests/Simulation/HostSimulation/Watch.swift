@@ -56,6 +56,10 @@ final class Watch {
 
   /// Since then the daemon could act: the time of the last token, restart, resume or change.
   var ableSince: Int64
+  /// When its disk was last found to be read-only: no file could be removed.
+  var lastReadOnly: Int64 = 0
+  /// Whether the previous run left different tokens in its files, of which the engine knows the newest only.
+  var hasLeftovers = false
   /// When its files could last not be written.
   var lastDiskTrouble: Int64 = 0
   var lastSend: Int64?
