@@ -16,10 +16,11 @@ struct KeySetSchedule: Sendable {
   /// Whether a reading is under way.
   private(set) var isReading = false
 
-  /// Plans the first reading, within a minute: a restart does not wait for it.
+  /// Plans the first reading, within a minute: a restart does not wait for it. Restarts that follow each other quickly
+  /// cost no reading.
   mutating func begin(at now: BootTime, using random: inout SplitMix64) {
     guard next == nil else { return }
-    next = now + Self.shortest * Double.random(in: 0...1, using: &random)
+    next = now + Self.shortest * Double.random(in: 0.25...1, using: &random)
   }
 
   /// A reading that is due begins.

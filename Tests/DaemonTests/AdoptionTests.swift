@@ -22,7 +22,8 @@ struct AdoptionTests {
         #expect(daemon.log(with: "reusing the token of the previous run").count == 1, "\(daemon.log)")
       }
       try await scene.pass(1)
-      #expect(scene.sandbox.requests.count == requests, "a restart costs no request")
+      let more = scene.sandbox.requests.dropFirst(requests).map(\.path)
+      #expect(more.isEmpty, "a restart costs no request: \(more)")
       #expect(scene.token() == token)
       let report = reader.finish()
       #expect(report.refused.isEmpty && report.gaps.isEmpty && report.tokens == 1, "\(report)")
