@@ -132,7 +132,7 @@ import Testing
       try await response(bomb, "gzip", status: status, limit: limit)
     }
     #expect(failure?.reason == .bodyTooLarge(limit: limit))
-    #expect(failure?.message.contains("sends content of more than \(limit) bytes") == true)
+    #expect(failure?.message.contains("content of more than \(limit) bytes") == true)
   }
 
   @Test func aDiscardedResponseIsNotDecoded() async throws {
