@@ -161,7 +161,7 @@ struct EndpointSettingsTests {
       #expect(
         run.output.contains(
           "DIR/config.toml:8:30: error: 'assertion_certificate_file': 'DIR/two.crt' does not begin with the "
-            + "certificate of the key in 'DIR/one.pem'; write that certificate first"), "\(run.output)")
+            + "certificate of the key in 'DIR/one.pem' -> write that certificate first"), "\(run.output)")
     }
   }
 

@@ -248,7 +248,7 @@ struct ServersInPracticeTests {
       code: .contentEncoding, word: "with the content coding 'gzip, gzip'"),
     Refusal(
       testDescription: "gzip that decodes to 8 MiB", fault: Fault(.gzipBomb(mebibytes: 8), at: [.token]),
-      code: .tooLarge, word: "sends content of more than 1048576 bytes"),
+      code: .tooLarge, word: "content of more than 1048576 bytes"),
     Refusal(
       testDescription: "DPoP", fault: Fault(.setMembers(["token_type": "DPoP"]), at: [.token]), code: .tokenType,
       word: "the token_type is \"DPoP\", not \"Bearer\": applications cannot use such a token"),
