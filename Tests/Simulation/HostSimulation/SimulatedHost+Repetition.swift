@@ -28,6 +28,15 @@ extension SimulatedHost {
     try keep(watch.table.name, number)
   }
 
+  /// What is written stays as it is, and the former settings stay in effect for it.
+  mutating func keepAsItIs(_ name: String, _ number: UInt64) throws(BrokenPromise) {
+    let watch = try watch(name, "a token")
+    try require(
+      !watch.held.isFormer || attempts[number]?.token?.id != watch.newest?.id,
+      "the token of \(name) is of the present settings now, and is not written once more")
+    try keep(name, number)
+  }
+
   /// The attempt brought the newest token again, or a former one that is no better.
   mutating func keep(_ name: String, _ number: UInt64) throws(BrokenPromise) {
     let watch = try watch(name, "a token")
@@ -36,6 +45,9 @@ extension SimulatedHost {
     }
     try require(!abandoned.contains(number), "\(name) takes the token of an abandoned attempt")
     try require(watch.seen.contains(token.id), "\(name) does not take a new token")
+    try require(
+      token.id != newest.id || newest.expiresAt <= clocks.boot + token.lifetime,
+      "\(name) has a token that expires later than its server says")
     watch.mustSend = nil
     watch.lastAnswered = attempts[number]?.sent?.boot ?? clocks.boot
     watch.confirmedAt = watch.lastAnswered

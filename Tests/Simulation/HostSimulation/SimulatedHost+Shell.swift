@@ -13,7 +13,7 @@ extension SimulatedHost {
     case .send(let name, let attempt, let timeout): try send(name, attempt, timeout.nanoseconds)
     case .abandon(let name, let attempt): try abandon(name, attempt)
     case .accept(let name, let attempt, let times): try accept(name, attempt, times)
-    case .keep(let name, let attempt): try keep(name, attempt)
+    case .keep(let name, let attempt): try keepAsItIs(name, attempt)
     case .noteFailure(let name, let attempt, let failure): try noteFailure(name, attempt, failure)
     case .work(let work, let name, let number): try begin(work, name, number)
     case .notifyApplication(let name): try checkNotified(name)

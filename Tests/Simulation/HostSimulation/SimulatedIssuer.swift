@@ -147,8 +147,8 @@ struct SimulatedIssuer {
     case .erratic:
       switch random.draw(4) {
       case 0: return token(client: client, at: now, &random)
-      // Valid, and of no use: it lives for less than 3 s.
-      case 1: return .token(lifetime: random.pick(1 * second...3 * second - 1), kept: nil)
+      // Valid, and of no use: it lives for less than 3 s, or it expired on its way.
+      case 1: return .token(lifetime: random.pick(second...max(3 * second - 1, now - sentAt)), kept: nil)
       case 2:
         return .failure(AcquisitionFailure(.serverError, "503", retryAfter: .seconds(random.draw(400))))
       default: return .failure(AcquisitionFailure(.oauthError, "no"))

@@ -86,6 +86,14 @@ enum Trouble {
       let count = random.choose([100, 100, 100, 1000, 10_000]) ?? 100
       troubles.append((start + random.draw(length), .reported(random.chance(4) ? .wish : .held, times: count)))
     }
+    // An API rejects tokens, and again after a quiet hour.
+    if random.chance(40) {
+      var at = start + random.draw(length)
+      for quiet: Int64 in [0, 30, 30, 3600, 3] {
+        at += (quiet + random.draw(3)) * second
+        troubles.append((at, .reported(.held, times: 1)))
+      }
+    }
     // Several within a second.
     if random.chance(5) {
       let at = start + random.draw(length)
