@@ -10,6 +10,8 @@ struct FileLane: Sendable {
 
   /// The work that runs, or hangs.
   private(set) var running: (number: UInt64, work: FileWork)?
+  /// When the token expires that the last work writes; `nil` if it writes none.
+  var writtenExpiry: BootTime?
   /// Since when publication or removal waits for the files; `nil` if it was reported that they hang.
   private var waitingSince: BootTime?
   /// Whether other work was wanted meanwhile.

@@ -5,6 +5,7 @@ extension HostEngine {
   /// Starts work on a token's files, or lets it wait for the work that is running.
   mutating func perform(_ work: FileWork, _ index: Int, at now: BootTime) {
     guard let number = tokens[index].lane.begin(work, after: &lastNumber, at: now) else { return }
+    tokens[index].lane.writtenExpiry = work == .publish ? tokens[index].lifecycle.newest?.expiresAt : nil
     effects.append(.work(work, tokens[index].name, work: number))
   }
 
@@ -27,11 +28,14 @@ extension HostEngine {
     guard !isBehind else {
       if work == .remove, outcome == .done { push(.unpublished, index) }
       let isEmpty = tokens[index].lifecycle.newest == nil
-      // An expired token does not wait until its successor can be written.
-      let isStale = tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine)
+      let written = tokens[index].lane.writtenExpiry
+      if let written, written > now { tokens[index].lifecycle.noteOvertaken(expiresAt: written) }
+      // An expired token does not wait until its successor can be written. One can have expired while it was written.
+      let isStale =
+        written.map { $0 <= now } ?? false || tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine)
       if isEmpty || isStale { perform(.remove, index, at: now) }
       if !isEmpty { perform(.publish, index, at: now) }
-      return
+      return rearm(index, at: now)
     }
     switch (work, outcome) {
     case (_, .failed(let reason)): push(.publicationFailed(reason), index)

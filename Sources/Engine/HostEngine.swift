@@ -241,7 +241,7 @@ public struct HostEngine: Sendable {
     }
   }
 
-  private mutating func rearm(_ index: Int, at now: BootTime) {
+  mutating func rearm(_ index: Int, at now: BootTime) {
     var next = earlier(tokens[index].lifecycle.nextWake(after: now), tokens[index].lane.hangsAt)
     next = earlier(next, tokens[index].held.deadline)
     next = earlier(next, tokens[index].candidate?.deadline)

@@ -48,7 +48,7 @@ public struct TokenLifecycle: Sendable {
   /// How often the server returned a former token since the newest one came.
   public private(set) var repetitions = 0
 
-  /// The earliest expiry of the tokens whose publication failed: one of several files may hold them nevertheless.
+  /// The earliest expiry of the tokens whose publication failed, or was overtaken: files may hold them nevertheless.
   private var earliestUnpublishedExpiry: BootTime?
   /// How many attempts in a row failed with the same kind of failure.
   private var failuresOfKind = 0
@@ -142,6 +142,11 @@ public struct TokenLifecycle: Sendable {
     }
     performDueWork(at: now, &effects)
     return effects
+  }
+
+  /// Notes that a former token is in its files, or in some of them: a newer one came while it was written.
+  mutating func noteOvertaken(expiresAt: BootTime) {
+    earliestUnpublishedExpiry = min(earliestUnpublishedExpiry ?? expiresAt, expiresAt)
   }
 
   private static let longestQueueTime = Duration.seconds(60)

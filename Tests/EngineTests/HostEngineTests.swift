@@ -103,6 +103,38 @@ import Testing
     #expect(host.works.last?.kind == .publish)
   }
 
+  /// A disk that hung until the token had expired that was being written, and is full then.
+  @Test func aTokenThatExpiredWhileItWasWrittenIsRemovedBeforeItsSuccessorIsTried() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    host.handle(.woke, at: 1800)
+    host.succeed(2, lifetime: 1000, at: 1800)
+    host.handle(.refreshAll, at: 2500)
+    host.succeed(3, at: 2500)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2800)
+    #expect(host.works.last?.kind == .remove)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2801)
+    #expect(host.works.last?.kind == .publish)
+  }
+
+  /// A disk that hung until a newer token had come, and is full then.
+  @Test func aTokenThatWasOvertakenWhileItWasWrittenIsRemovedAtItsExpiry() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    host.handle(.woke, at: 1800)
+    host.succeed(2, lifetime: 1000, at: 1800)
+    host.handle(.refreshAll, at: 2500)
+    host.succeed(3, at: 2500)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2600)
+    #expect(host.works.last?.kind == .publish)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 2601)
+    host.handle(.woke, at: 2799)
+    while host.works.last?.kind == .publish, host.works.count < 10 {
+      host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 2799)
+    }
+    #expect(host.works.last?.kind == .remove)
+  }
+
   /// A disk that was read-only at the expiry, and is full now.
   @Test func aRemovalThatFailedIsRepeatedThoughThereIsASuccessor() {
     var host = Host { $0.mayHang = true }

@@ -100,7 +100,9 @@ extension SimulatedHost {
       let token = IssuedToken(
         id: kept?.id ?? nextToken(), table: name, issuer: issuer, client: client,
         key: kept?.key ?? issuers[issuer].keys.sign(at: clocks.real, &random), sentAt: sent.boot, lifetime: lifetime)
-      if kept == nil, lifetime >= 3 * second, token.expiresAt > clocks.boot { issuers[issuer].keep(token, at: clocks.real) }
+      if kept == nil, lifetime >= 3 * second, token.expiresAt > clocks.boot {
+        issuers[issuer].keep(token, at: clocks.real)
+      }
       attempts[number]?.token = token
       attempts[number]?.answeredAt = clocks.boot
       let received = ReceivedToken(
