@@ -187,6 +187,8 @@ struct SimulatedHost {
     troubles = []
     (diskFullUntil, readOnlyUntil, diskHangsUntil, secretsHangUntil, secretsBrokenUntil) = (0, 0, 0, 0, 0)
     nextExchangeHangs = false
+    // A stop that goes on is the last one: the administrator starts the service again.
+    if let pause = stop?.pause { stop?.pause = min(pause, second) }
     ill = configuration.tables.map(\.name)
     for name in names {
       watches[name]?.ableSince = clocks.boot
