@@ -227,13 +227,9 @@ struct SignalTests {
   func frozenManager() async throws {
     try await withScene(lifetime: 4) { scene in
       try scene.configure()
-      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "6000000"])
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "1000000"])
       try await scene.ready()
-      func heartbeats() -> Int { scene.notify.messages.count { $0["WATCHDOG"] == "1" } }
-      let heartbeatsAtStart = heartbeats()
-      try await scene.wait(for: "a heartbeat") { heartbeats() > heartbeatsAtStart }
       scene.notify.freeze()
-      let heartbeatsBefore = heartbeats()
       let reader = try await scene.startReader()
       try await scene.wait(for: "four tokens") { reader.report().tokens >= 4 }
       try scene.configure(scene.table(), scene.table("added"))
