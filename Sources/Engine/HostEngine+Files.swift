@@ -31,8 +31,8 @@ extension HostEngine {
       let written = tokens[index].lane.writtenExpiry
       if let written, written > now { tokens[index].lifecycle.noteOvertaken(expiresAt: written) }
       // An expired token does not wait until its successor can be written. One can have expired while it was written.
-      let isStale =
-        written.map { $0 <= now } ?? false || tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine)
+      let hasExpired = written.map { $0 <= now } ?? false
+      let isStale = hasExpired || (tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine))
       if isEmpty || isStale { perform(.remove, index, at: now) }
       if !isEmpty { perform(.publish, index, at: now) }
       return rearm(index, at: now)

@@ -103,14 +103,20 @@ import Testing
     #expect(host.works.last?.kind == .publish)
   }
 
-  /// A disk that hung until the token had expired that was being written, and is full then.
-  @Test func aTokenThatExpiredWhileItWasWrittenIsRemovedBeforeItsSuccessorIsTried() {
+  /// A host whose disk hangs while it writes a token that expires at 2800. A newer token came at 2500.
+  private func hostWithHangingWrite() -> Host {
     var host = Host { $0.mayHang = true }
     host.isDiskBusy = true
     host.handle(.woke, at: 1800)
     host.succeed(2, lifetime: 1000, at: 1800)
     host.handle(.refreshAll, at: 2500)
     host.succeed(3, at: 2500)
+    return host
+  }
+
+  /// A disk that hung until the token had expired that was being written, and is full then.
+  @Test func aTokenThatExpiredWhileItWasWrittenIsRemovedBeforeItsSuccessorIsTried() {
+    var host = hostWithHangingWrite()
     host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2800)
     #expect(host.works.last?.kind == .remove)
     host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2801)
@@ -119,12 +125,7 @@ import Testing
 
   /// A disk that hung until a newer token had come, and is full then.
   @Test func aTokenThatWasOvertakenWhileItWasWrittenIsRemovedAtItsExpiry() {
-    var host = Host { $0.mayHang = true }
-    host.isDiskBusy = true
-    host.handle(.woke, at: 1800)
-    host.succeed(2, lifetime: 1000, at: 1800)
-    host.handle(.refreshAll, at: 2500)
-    host.succeed(3, at: 2500)
+    var host = hostWithHangingWrite()
     host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2600)
     #expect(host.works.last?.kind == .publish)
     host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 2601)
