@@ -2,14 +2,14 @@ import Base
 
 /// The `token_type` of a token response (RFC 6749, 7.1). Its case does not matter.
 public enum TokenType {
-  /// The type of tokens that whoever has them can use (RFC 6750).
+  /// The type of tokens that an API accepts without a proof of possession (RFC 6750).
   public static let bearer = "Bearer"
 
   /// The types of tokens that an API accepts only with a proof, or not at all: RFC 9449, RFC 9200, RFC 8693 section
   /// 2.2.1, and a draft that became no RFC. Applications could not use them.
   private static let unusable = ["DPoP", "PoP", "N_A", "mac"]
 
-  /// Whether a token of this type is of no use as a Bearer token, whatever the server's operator says.
+  /// Whether no setting can make a token of this type a Bearer token.
   public static func isUnusable(_ name: String) -> Bool { unusable.contains { isSame($0, name) } }
 
   /// Whether `accepted` includes each type that `other` includes. See `TokenRequest.tokenTypes`.
