@@ -196,8 +196,11 @@ public struct TokenLifecycle: Sendable {
     failureStreak = nil
     repetitions = 0
     rejection = nil
-    // The files may still hold the expired token, and the new one may not fit on their disk.
-    if newest == nil, case .failing = publication { earliestUnpublishedExpiry = now + Self.longestPublicationRetry }
+    // The files may still hold the expired token, and the new one may not fit on their disk. The removal is repeated
+    // when it was planned, or later if it runs now.
+    if newest == nil, case .failing(_, _, let retryAt) = publication {
+      earliestUnpublishedExpiry = retryAt > now ? retryAt : now + Self.longestPublicationRetry
+    }
     newest = token
     phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
     publish(&effects)

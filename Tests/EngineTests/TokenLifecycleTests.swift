@@ -83,6 +83,23 @@ import Testing
     #expect(!life.handle(.woke, at: Self.at(3730)).contains(.unpublish))
   }
 
+  /// A new token does not delay the removal of the expired one, even if the disk is full.
+  @Test func aRemovalThatFailedIsRepeatedWhenItWasPlanned() {
+    var life = Self.fresh()
+    _ = life.handle(.woke, at: Self.at(3699))
+    for _ in 0..<5 { _ = life.handle(.publicationFailed("read-only"), at: Self.at(3700)) }
+    guard case .failing(_, _, let planned) = life.publication else {
+      Issue.record("the removal has not failed")
+      return
+    }
+    #expect(planned == Self.at(3708))
+    _ = life.handle(.began(limit: Self.at(3800)), at: Self.at(3705))
+    _ = life.handle(.acquired(Self.token(3705)), at: Self.at(3706))
+    _ = life.handle(.publicationFailed("full"), at: Self.at(3706))
+    #expect(!life.handle(.woke, at: planned - .milliseconds(1)).contains(.unpublish))
+    #expect(life.handle(.woke, at: planned).contains(.unpublish))
+  }
+
   @Test func everyEventBeforeTheStartIsHarmless() {
     for event in [LifecycleEvent.modifiedExternally, .woke, .resumed, .refresh, .settingsChanged, .unpublished] {
       var life = TokenLifecycle(seed: 1)
