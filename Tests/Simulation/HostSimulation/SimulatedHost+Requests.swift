@@ -93,15 +93,15 @@ extension SimulatedHost {
     guard !attempt.isCut else {
       return post(.finished(name, attempt: number, .failure(AcquisitionFailure(.timeout, "the connection is lost"))))
     }
-    let (issuer, client) = (attempt.table.issuer, attempt.table.client)
-    switch issuers[issuer].answer(client: client, sentAt: sent.real, at: clocks.real, &random) {
+    let (issuer, account) = (attempt.table.issuer, attempt.table.account)
+    switch issuers[issuer].answer(account: account, sentAt: sent.real, at: clocks.real, &random) {
     case .failure(let failure): post(.finished(name, attempt: number, .failure(failure)))
     case .token(let lifetime, let kept):
       let token = IssuedToken(
-        id: kept?.id ?? nextToken(), table: name, issuer: issuer, client: client,
+        id: kept?.id ?? nextToken(), table: name, issuer: issuer, client: attempt.table.client,
         key: kept?.key ?? issuers[issuer].keys.sign(at: clocks.real, &random), sentAt: sent.boot, lifetime: lifetime)
       if kept == nil, lifetime >= 3 * second, token.expiresAt > clocks.boot {
-        issuers[issuer].keep(token, at: clocks.real)
+        issuers[issuer].keep(token, of: account, at: clocks.real)
       }
       attempts[number]?.token = token
       attempts[number]?.answeredAt = clocks.boot

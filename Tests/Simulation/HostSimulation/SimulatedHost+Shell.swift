@@ -148,6 +148,10 @@ extension SimulatedHost {
       // Tokens of the former server can be forgotten.
       watches[name]?.expiries = [:]
     }
+    // The secrets of the former settings could not be read.
+    if former.readsFiles, !table.readsFiles, clocks.boot < secretsHangUntil + 61 * second {
+      watches[name]?.ableSince = clocks.boot
+    }
     if table.change(from: former).needsNewToken { watches[name]?.held.isFormer = true }
     if table.api != former.api { watches[name]?.held.isProven = false }
     guard table.outputs != former.outputs else { return }

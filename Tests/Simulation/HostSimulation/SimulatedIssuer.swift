@@ -33,7 +33,7 @@ struct SimulatedIssuer {
   let repetition: Repetition
   /// Whether it states the same lifetime each time, as for an opaque token, however old the token is.
   let statesWholeLifetime: Bool
-  /// By client and server.
+  /// By account and server.
   private var kept: [[Int]: Kept] = [:]
   private var ends: [Int: Int64] = [:]
   /// Which of the servers behind its address answered last.
@@ -133,10 +133,10 @@ struct SimulatedIssuer {
   }
 
   /// Ends an attempt: the response, after its verification.
-  mutating func answer(client: Int, sentAt: Int64, at now: Int64, _ random: inout SplitMix64) -> Answer {
+  mutating func answer(account: Int, sentAt: Int64, at now: Int64, _ random: inout SplitMix64) -> Answer {
     let hadDocuments = documentsUntil > sentAt
     switch state(at: now) {
-    case .well: return token(client: client, at: now, &random)
+    case .well: return token(account: account, at: now, &random)
     case .down: return .failure(AcquisitionFailure(.connection, "down"))
     case .refusing:
       return .failure(AcquisitionFailure(hadDocuments ? .invalidClient : .documentRejected, "refused"))
@@ -146,7 +146,7 @@ struct SimulatedIssuer {
       return .failure(AcquisitionFailure(codes[Int(random.draw(Int64(codes.count)))], "does not verify"))
     case .erratic:
       switch random.draw(4) {
-      case 0: return token(client: client, at: now, &random)
+      case 0: return token(account: account, at: now, &random)
       // Valid, and of no use: it lives for less than 3 s, or it expired on its way.
       case 1: return .token(lifetime: random.pick(second...max(3 * second - 1, now - sentAt)), kept: nil)
       case 2:
@@ -157,10 +157,10 @@ struct SimulatedIssuer {
   }
 
   /// Keeps a token that it has issued, to return it again.
-  mutating func keep(_ token: IssuedToken, at now: Int64) {
+  mutating func keep(_ token: IssuedToken, of account: Int, at now: Int64) {
     guard repetition != .never else { return }
     let end = now + token.lifetime
-    kept[[token.client, server]] = Kept(id: token.id, key: token.key, lifetime: token.lifetime, end: end)
+    kept[[account, server]] = Kept(id: token.id, key: token.key, lifetime: token.lifetime, end: end)
     ends[token.id] = end
   }
 
@@ -171,7 +171,7 @@ struct SimulatedIssuer {
     return end
   }
 
-  private mutating func token(client: Int, at now: Int64, _ random: inout SplitMix64) -> Answer {
+  private mutating func token(account: Int, at now: Int64, _ random: inout SplitMix64) -> Answer {
     if let rotation = rotations.last, rotation <= now {
       // The first token with the new key: the key set is fetched again for the next attempt.
       rotations.removeLast()
@@ -180,7 +180,7 @@ struct SimulatedIssuer {
     }
     if documentsUntil <= now { documentsUntil = now + documentLife }
     server = repetition == .inTurn ? Int(random.draw(2)) : 0
-    if let known = kept[[client, server]], renewal(of: known.id) ?? now > now {
+    if let known = kept[[account, server]], renewal(of: known.id) ?? now > now {
       return .token(lifetime: statesWholeLifetime ? known.lifetime : known.end - now, kept: known)
     }
     return .token(lifetime: max(3 * second, lifetime - random.draw(lifetime / 2)), kept: nil)

@@ -6,8 +6,10 @@ struct SimulatedTable: PlannedSettings, Hashable {
   var name: String
   /// Its issuer's number.
   var issuer: Int
-  /// What is requested: the client, its scope and so on. Another number is another token.
+  /// The client's settings: its ID, secret, scope and so on. Another number needs another token.
   var client: Int
+  /// The client as its servers know it. They return a token again though its secret has changed.
+  var account: Int
   /// Numbers of files. Those of `SimulatedFiles.isPersistent` are on a disk that can hang.
   var outputs: [Int]
   var refreshAt: Double
@@ -85,6 +87,8 @@ struct SimulatedConfiguration {
     case 2:
       lastClient += 1
       tables[index].client = lastClient
+      if random.chance(2) { return "secret of \(tables[index].name)" }
+      tables[index].account = lastClient
       return "client of \(tables[index].name)"
     case 3:
       tables[index].issuer = Int(random.draw(Int64(issuers)))
@@ -115,7 +119,7 @@ struct SimulatedConfiguration {
     let issuer = Int(random.draw(Int64(issuers)))
     tables.append(
       SimulatedTable(
-        name: "t\(lastTable)", issuer: issuer, client: lastClient, outputs: newOutputs(&random),
+        name: "t\(lastTable)", issuer: issuer, client: lastClient, account: lastClient, outputs: newOutputs(&random),
         refreshAt: Double(random.pick(10...90)) / 100, timeout: timeouts[issuer]))
     vary(tables.count - 1, &random)
   }
