@@ -131,7 +131,8 @@ extension HostEngine {
     case .revoked(let name):
       guard let server = index(of: name).map({ tokens[$0].plan.server }) else { return }
       revoke(stopping?.revoked(name, at: server) ?? [], at: now)
-    case .woke: endStop(at: now)
+    // One timer can be delayed by a suspend, and the other one by a clock that was set back.
+    case .woke, .heartbeat: endStop(at: now)
     default: break
     }
   }

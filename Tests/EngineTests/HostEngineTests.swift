@@ -20,6 +20,7 @@ import Testing
     var (accepted, kept, publications, signals) = (0, 0, 0, 0)
     var probes = 0
     var candidates = 0
+    var hasExited = false
 
     static func moment(_ seconds: Double) -> Moment {
       Moment(
@@ -61,6 +62,7 @@ import Testing
           case .report(let report): reports.append(report)
           case .probe: probes += 1
           case .probeCandidate: candidates += 1
+          case .exit: hasExited = true
           default: break
           }
         }
@@ -155,6 +157,16 @@ import Testing
     host.handle(.woke, at: 3609.3)
     while host.works.last?.kind == .publish, host.works.count < count + 5 { end(.failed("full"), at: 3609.3) }
     #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
+  }
+
+  /// A suspend delays one timer, and a clock that is set back delays the other one.
+  @Test func aStopThatIsOverEndsAtAHeartbeat() {
+    var host = Host { $0.revokesOnStop = true }
+    host.handle(.stop(revokes: true), at: 10)
+    host.handle(.heartbeat, at: 14)
+    #expect(!host.hasExited)
+    host.handle(.heartbeat, at: 15)
+    #expect(host.hasExited)
   }
 
   // MARK: Replies
