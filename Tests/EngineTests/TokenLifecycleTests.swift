@@ -100,6 +100,23 @@ import Testing
     #expect(life.handle(.woke, at: planned).contains(.unpublish))
   }
 
+  /// The server returns an expired token until a time that its response implies.
+  @Test func theAttemptAfterAnExpiredTokenComesAtItsRenewal() {
+    var life = TokenLifecycle(seed: 1)
+    _ = life.handle(.started(restored: nil), at: Self.at(100))
+    let expired = AcquisitionFailure(.tokenExpired, "expired")
+    func wait(at now: Double, renewal: Double) -> Double? {
+      _ = life.handle(.began(limit: Self.at(now + 30)), at: Self.at(now))
+      _ = life.handle(.returnedExpired(expired, renewal: Self.at(renewal)), at: Self.at(now))
+      guard case .waiting(let until) = life.phase else { return nil }
+      return (until - Self.at(now)).seconds
+    }
+    for number in 0..<10 { _ = wait(at: 200 + 100 * Double(number), renewal: 9000) }
+    #expect(wait(at: 2000, renewal: 2003) == 3)
+    #expect(wait(at: 2100, renewal: 2000) == 0.25)
+    #expect(wait(at: 2200, renewal: 9000).map { $0 > 3 && $0 < 200 } == true)
+  }
+
   @Test func everyEventBeforeTheStartIsHarmless() {
     for event in [LifecycleEvent.modifiedExternally, .woke, .resumed, .refresh, .settingsChanged, .unpublished] {
       var life = TokenLifecycle(seed: 1)
