@@ -206,7 +206,9 @@ extension SimulatedHost {
       if watches[name]?.attempt == nil, !before.wasUnderWay { expectRequest(name, "a report") }
     case .rateLimited(let wait):
       let series = watches[name]?.held.series ?? 0
-      let longest = !before.wasFailing ? min(1 << max(0, series - 1), 1800) : 1100
+      let afterSeries = min(1 << max(0, series - 1), 1800)
+      // A server can ask to wait for longer.
+      let longest = before.wasFailing ? max(afterSeries, 1100) : afterSeries
       try require(
         wait > .zero && wait <= .seconds(longest), "a report of \(name) waits \(wait.seconds) s, not \(longest) s")
       try require(!before.isFirst || before.wasAskedToWait, "the first report of \(name) for an hour has to wait")

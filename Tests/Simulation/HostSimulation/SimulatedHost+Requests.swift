@@ -168,8 +168,9 @@ extension SimulatedHost {
     watches[name]?.failures = (failure.kind, count)
     watches[name]?.mustSend = nil
     if failure.code == .credentials { watches[name]?.ableSince = clocks.boot }
-    // The server is at fault in another way than by a token that it returned before.
-    if attempts[number]?.token == nil { watches[name]?.gap = nil }
+    // The server is at fault in another way than by a token that it returned before. It can have returned that one to
+    // an attempt that new settings ended.
+    if !(attempts[number]?.token.map { watch.seen.contains($0.id) } ?? false) { watches[name]?.gap = nil }
     if failure.kind == .refused {
       watches[name]?.wasRefused = true
       watches[name]?.isSettled = true
