@@ -12,7 +12,7 @@ public struct AcquisitionFailure: Error, Hashable, Sendable {
   /// The request that failed, or one that shows the cause; `nil` if there is none.
   public var request: FailedRequest?
 
-  /// A remedy for this very failure; `nil` if that of its code fits.
+  /// A remedy for this failure alone; `nil` if the remedy of its code fits.
   public var ownRemedy: String?
 
   /// A failure of this code.
@@ -33,7 +33,7 @@ public struct AcquisitionFailure: Error, Hashable, Sendable {
 /// All ways in which an attempt can fail. The raw values are stable: they are in logs (`FAILURE=`), in the status file
 /// and in the manual's table of failures. A test compares that table with this list.
 public enum FailureCode: String, CaseIterable, Hashable, Sendable, Codable {
-  // The way to the server.
+  // The connection to the server.
   case nameResolution = "dns"
   case connection = "connection"
   case proxy = "proxy"

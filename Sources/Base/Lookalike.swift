@@ -1,4 +1,4 @@
-/// A character that word processors and web pages put in place of a plain one, and that is easily overlooked.
+/// A character that word processors and web pages write in place of a plain one. It is hard to see.
 package enum Lookalike: Hashable, Sendable {
   /// A typographic quote in place of `"` or `'`.
   case quote(Unicode.Scalar)
@@ -51,7 +51,7 @@ package enum Lookalike: Hashable, Sendable {
     }
   }
 
-  /// What to do about it in a text of which it is no part.
+  /// What to do about it in a text that must not contain it.
   package var remedy: String {
     switch self {
     case .quote: "write a plain quote, \" or '"
@@ -62,7 +62,7 @@ package enum Lookalike: Hashable, Sendable {
 }
 
 extension Unicode.Scalar {
-  /// As in `U+00A0`.
+  /// The code point, such as `U+00A0`.
   package var codePoint: String {
     let digits = String(value, radix: 16, uppercase: true)
     return "U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits

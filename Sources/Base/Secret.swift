@@ -3,8 +3,8 @@ import Glibc
 /// Bytes that must not leak: a client secret, an access token, a request body that carries one.
 ///
 /// The bytes are in one allocation, which is overwritten when the last reference goes away. Descriptions, dumps and
-/// mirrors show `<secret>`. Two kinds of copies are freed but not overwritten: a `String` that a secret was made from,
-/// and copies in other libraries, such as libcurl and OpenSSL.
+/// mirrors show `<secret>`. Two kinds of copies are freed but not overwritten. One is a `String` that a secret was made
+/// from. The other is a copy in another library, such as libcurl or OpenSSL.
 public final class Secret: Sendable {
   /// The whole allocation. It is written in `init` and freed in `deinit`. It never changes in between, so that threads
   /// can share it.
@@ -71,7 +71,7 @@ public final class Secret: Sendable {
 }
 
 extension Secret: Hashable {
-  /// Compares all bytes in any case, so that the time taken does not show how many of them were right.
+  /// Compares all bytes, even after a difference. So the time does not show how many bytes were right.
   public static func == (lhs: Secret, rhs: Secret) -> Bool {
     guard lhs.count == rhs.count else { return false }
     var difference: UInt8 = 0
@@ -79,7 +79,7 @@ extension Secret: Hashable {
     return difference == 0
   }
 
-  /// Feeds the bytes to `hasher`. Each process seeds it anew, so that the result reveals nothing outside of it.
+  /// Feeds the bytes to `hasher`. Each process has another seed, so that the result reveals nothing to other processes.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(bytes: bytes)
   }

@@ -2,9 +2,9 @@ import Glibc
 
 /// Points in time and spans of time as text.
 public enum Timestamp {
-  /// The time in UTC by RFC 3339: `2026-11-24T14:32:10Z`; with `milliseconds`, `2026-11-24T14:32:10.123Z`.
+  /// The time in UTC by RFC 3339: `2026-11-24T14:32:10Z`. With `milliseconds` it is `2026-11-24T14:32:10.123Z`.
   ///
-  /// - Parameter unix: seconds since 1970. `never` stands for what is no time within some 3,000 years.
+  /// - Parameter unix: seconds since 1970. The text is `never` for a time about 3,000 years or more from 1970.
   public static func rfc3339(_ unix: Double, milliseconds: Bool = false) -> String {
     guard isTime(unix) else { return "never" }
     var second = time_t(unix.rounded(.down))
