@@ -4,7 +4,7 @@ import Glibc
 
 /// A directory that a daemon publishes into, opened by a command that does not trust the daemon's user.
 ///
-/// That user can put links to other files, pipes and huge files into the directory, and root runs the command. So a
+/// Root runs the command. The daemon's user can put links to other files, pipes and huge files into the directory. So a
 /// command reads only files that the daemon can have published. It checks the descriptor that it reads.
 package struct DaemonDirectory: ~Copyable {
   private let descriptor: Int32

@@ -4,12 +4,12 @@ import Synchronization
 /// Calls on files that the configuration names, with a limit on the time to wait. A file system can hang, and no signal
 /// ends such a call.
 ///
-/// Each call runs on a thread of its own. If the caller's time limit passes, the call goes on until the file system
-/// answers, and its result is dropped. Calls of one lane run one after the other, so that a file system that hangs
-/// holds one thread for each lane.
+/// Each call runs on a thread of its own. If the caller's time limit passes, the call continues until the file system
+/// answers. Its result is dropped. Calls of one lane run one after the other, so that a file system that hangs holds
+/// one thread for each lane.
 ///
-/// At most ``width`` lanes run at once. A call that hangs beyond its limit leaves its place to another lane, unless
-/// ``maximumHanging`` calls have done so.
+/// At most ``width`` lanes run at once. A call that hangs beyond its limit no longer counts, so that another lane can
+/// run. At most ``maximumHanging`` calls can hang in this way.
 public enum FileCalls {
   /// A call that did not end in time.
   public struct Overdue: Error, Hashable, Sendable, CustomStringConvertible {
@@ -31,8 +31,8 @@ public enum FileCalls {
   /// How many lanes run at once.
   static let width = 40
 
-  /// How many more calls can hang. Together with ``width`` this is less than systemd allows the service in threads
-  /// (`TasksMax=`), and less than Dispatch creates (255).
+  /// How many more calls can hang. Together with ``width`` this is less than the threads that systemd allows the
+  /// service (`TasksMax=`). It is also less than the threads that Dispatch creates (255).
   static let maximumHanging = 120
 
   /// Runs `body` in `lane` and returns its result.
@@ -63,7 +63,7 @@ public enum FileCalls {
     return try outcome.get()
   }
 
-  /// Runs `body` in `lane`, without a limit and without a caller that waits.
+  /// Runs `body` in `lane`. There is no time limit, and no caller waits.
   public static func start(_ lane: String, _ body: @escaping @Sendable () -> Void) {
     let number = lastNumber.add(1, ordering: .relaxed).newValue
     lanes.withLock {
@@ -71,7 +71,7 @@ public enum FileCalls {
     }
   }
 
-  /// Notes that the call on this thread opens `path`: a call that hangs is reported with it.
+  /// Notes that the call on this thread opens `path`. If the call hangs, the report names this path.
   public static func note(_ path: String) {
     Progress.current?.path.withLock { $0 = path }
   }
@@ -126,7 +126,7 @@ public enum FileCalls {
         guard running.count - hanging < FileCalls.width else { return lookAgain() }
         let entry = waiting.remove(at: next)
         running[entry.lane] = Call(limit: now + entry.limit, progress: entry.progress)
-        // A queue of its own: a thread that hangs keeps no other call waiting.
+        // Each call has a queue of its own, so that a thread that hangs delays no other call.
         DispatchQueue(label: "file").async {
           Progress.$current.withValue(entry.progress) { entry.work() }
           FileCalls.lanes.withLock { $0.end(entry.lane) }
@@ -174,7 +174,7 @@ final class LimitTimer: @unchecked Sendable {
 }
 
 extension Task where Failure == Never {
-  /// The task's value if it comes within `limit`, else `nil`; the task goes on in any case.
+  /// The task's value if it comes within `limit`, else `nil`. The task continues in both cases.
   package func value(within limit: Duration, executor: (any TaskExecutor)?) async -> Success? {
     await withCheckedContinuation { continuation in
       let caller = Caller<Success?>(continuation)

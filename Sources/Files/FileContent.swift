@@ -120,7 +120,8 @@ package enum PrivateFile {
 
   /// Reads the regular file behind a descriptor, and closes the descriptor. A negative descriptor stands for `errno`.
   ///
-  /// - Parameter check: throws if the file's status makes it unusable. It gets the status of this very descriptor.
+  /// - Parameter check: throws if the file's status makes it unusable. It gets the status of the descriptor that is
+  ///   read.
   static func read(
     _ descriptor: Int32, maximum: Int, check: (stat) throws(Unreadable) -> Void
   ) throws(Unreadable) -> Secret {

@@ -4,8 +4,8 @@ import Glibc
 
 /// An open directory that is fit to hold a token: it is in memory, and only its owner can write to it.
 ///
-/// It is opened anew for each publication, because the directory at the path can have been replaced. Everything after
-/// that uses its descriptor.
+/// It is opened anew for each publication, because the directory at the path can have been replaced. All later steps
+/// use its descriptor.
 package struct OutputDirectory: ~Copyable {
   package let descriptor: Int32
   package let path: String
@@ -96,13 +96,13 @@ package struct OutputDirectory: ~Copyable {
   }
 }
 
-/// Why a file could not be put in its place, with what to do about it.
+/// Why a file could not be published, and what to do about it.
 public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvertible {
   /// What failed, with the path.
   public var problem: String
   /// What an administrator can do, in one line; `nil` if nothing is known.
   public var remedy: String?
-  /// Whether another daemon has the directory: it may end soon.
+  /// Whether another daemon has locked the directory. That daemon can end soon.
   public var isOccupied = false
 
   /// The problem and the remedy.
@@ -118,7 +118,7 @@ public struct PublicationFailure: Error, Hashable, Sendable, CustomStringConvert
     isOccupied = true
   }
 
-  /// The same of a token that stays at `path` meanwhile.
+  /// The same for a token that stays at `path` meanwhile.
   package func whileKept(in path: String) -> PublicationFailure {
     var failure = self
     failure.problem += "; the token stays in \(path) until then"

@@ -8,7 +8,8 @@ package let openPathOnly: Int32 = 0o10_000_000
 ///
 /// A path without symbolic links is opened as it is. If links are followed, each of them and each directory on the way
 /// must belong to root or to the daemon's user. Links are common in Kubernetes secrets, for example. Other users must
-/// not be able to write to such a directory, unless it is sticky: then they cannot replace files of others.
+/// not be able to write to such a directory. A sticky directory is an exception, because users cannot replace files of
+/// others in it.
 ///
 /// Each step uses the descriptor of the directory before, so that renames during the walk have no effect.
 struct PathWalk {
@@ -21,7 +22,7 @@ struct PathWalk {
   private let path: String
   private let userID: UInt32
 
-  /// The kernel follows as many (path_resolution(7)).
+  /// The kernel has the same limit (path_resolution(7)).
   private static let maximumLinks = 40
 
   /// Opens the file at the absolute or relative `path` for reading.
@@ -50,7 +51,7 @@ struct PathWalk {
 
   private mutating func nextName() -> String? { pending.popLast() }
 
-  /// Goes on to `name`; returns the file if it is one.
+  /// Continues with `name`. Returns the file if it is one.
   private mutating func step(to name: String, isLast: Bool) throws(FileRefusal) -> OpenedFile? {
     let next = openat(directory, name, openPathOnly | O_NOFOLLOW | O_CLOEXEC)
     guard next >= 0 else { throw FileRefusal(path: path, errno: errno, userID: userID) }

@@ -10,9 +10,9 @@ package enum ProtectedFile {
   ///
   /// It must be a regular file of root or of the daemon's user. Other users must not be able to read or write it.
   ///
-  /// Two cases allow group access. ``FileRules/allowsGroupRead`` allows the group to read. Directly in systemd's
-  /// credentials directory mode 0440 is allowed, because systemd adds an ACL for the service's user, whose mask shows
-  /// as the group's bits.
+  /// Two cases allow group access. ``FileRules/allowsGroupRead`` allows the group to read. Mode 0440 is also allowed
+  /// directly in systemd's credentials directory. There systemd adds an ACL for the service's user, and the mask of the
+  /// ACL appears as the group's bits.
   package static func read(_ path: String, rules: FileRules, limit: Int) throws(FileRefusal) -> Secret {
     let (content, refusal) = try readUnlessChangeable(path, rules: rules, limit: limit)
     if let refusal { throw refusal }
@@ -46,13 +46,13 @@ package enum ProtectedFile {
     return file.descriptor
   }
 
-  /// Opens a file of root or of the daemon's user, whatever its mode.
+  /// Opens a file of root or of the daemon's user. It can have any mode.
   static func open(_ path: String, rules: FileRules) throws(FileRefusal) -> OpenedFile {
     let file = try PathWalk.open(path, userID: rules.userID)
     let (owner, mode) = (file.status.st_uid, file.status.st_mode)
     guard owner == 0 || owner == rules.userID else {
       file.close()
-      // The command must leave a file readable by the daemon.
+      // After the suggested command, the daemon must still be able to read the file.
       let right = mode & 0o004 != 0 || rules.userID == 0 ? "root" : "\(rules.userID)"
       throw FileRefusal(
         path: path, problem: "belongs to another user (uid \(owner))",
@@ -68,7 +68,7 @@ package enum ProtectedFile {
   }
 }
 
-/// A regular file that is open for reading, with the status of this very descriptor.
+/// A regular file that is open for reading, with the status of its descriptor.
 struct OpenedFile {
   let descriptor: Int32
   let status: stat
@@ -83,7 +83,7 @@ struct OpenedFile {
     return stat(directory, &status) == 0 && status.st_dev == parent.st_dev && status.st_ino == parent.st_ino
   }
 
-  /// The whole content, which is text, without a byte order mark.
+  /// The whole content as text, without a byte order mark.
   func read(path: String, limit: Int) throws(FileRefusal) -> Secret {
     let content: Secret
     do throws(FileContent.Failure) {
@@ -120,7 +120,7 @@ public struct FileRules: Hashable, Sendable {
   }
 }
 
-/// Why a file is not used that the daemon must read, and that other users must not change or read.
+/// Why a file is not used. The daemon must be able to read it, and other users must not change or read it.
 public struct FileRefusal: Error, Hashable, Sendable, CustomStringConvertible {
   /// The file.
   public var path: String
@@ -191,8 +191,8 @@ public final class PassedFile: Sendable {
 
   deinit { close(descriptor) }
 
-  /// The content of a configuration file; `nil` if it is not a regular file, or cannot be read. The call can hang with
-  /// the file system.
+  /// The content of a configuration file; `nil` if it is not a regular file, or cannot be read. The call hangs if the
+  /// file system hangs.
   public func content(atMost limit: Int) -> Secret? {
     FileContent.ofRegularFile(descriptor, limit: limit)
   }

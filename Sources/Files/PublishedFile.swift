@@ -11,7 +11,7 @@ package struct PublishedFile {
   package let mode: UInt32
   let allowsPersistentStorage: Bool
 
-  /// Whether the directory must be fit for a secret, and the content must outlast a power cut.
+  /// Whether the directory must be fit for a secret, and whether the content must survive a power cut.
   private let isGuarded: Bool
 
   /// Whether this process keeps the file open and locked. The lock shows other processes that this one is running.
@@ -85,7 +85,7 @@ package struct PublishedFile {
     try Self.requireFile(name, in: directory)
   }
 
-  /// Removes the file, so that no application reads an expired token. If that fails, empties it.
+  /// Removes the file, so that no application reads an expired token. If the removal fails, empties the file.
   ///
   /// Something that is not a file contains no token and stays. If others can have replaced the directory, only the file
   /// that `replace` left is removed.
@@ -135,7 +135,7 @@ package struct PublishedFile {
     return Identity(at: path) == published
   }
 
-  /// Takes the present file for the one that `replace` left, after a restart that restored its content.
+  /// Treats the present file as the one that `replace` left. This follows a restart that restored its content.
   package mutating func adopt() {
     published = Identity(at: path)
   }
@@ -147,10 +147,10 @@ package struct PublishedFile {
       directory.descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("create a file in", directory.path, errno) }
     let file = OpenDescriptor(descriptor)
-    // If the file system has no such locks, `DaemonState` looks for the process itself.
+    // If the file system has no such locks, `DaemonState` looks for the process.
     if isLocked { _ = linux_hold(descriptor) }
-    // open(2) applies the umask, fchmod(2) does not. Before the first byte, so that only the intended users can ever
-    // read it.
+    // open(2) applies the umask, fchmod(2) does not. The mode is set before the first byte, so that other users can
+    // never read it.
     guard fchmod(descriptor, mode) == 0 else { throw .system("set the mode of a file in", directory.path, errno) }
     do throws(FileContent.Failure) { try FileContent.write(content, to: descriptor) } catch {
       throw .system("write", path, error.code)
@@ -225,7 +225,7 @@ package struct PublishedFile {
 package enum TemporaryName {
   private static let mark = ".tmp-"
 
-  /// An unpredictable name, so that others cannot create the file before.
+  /// An unpredictable name, so that other users cannot create the file earlier.
   static func make(for name: String) -> String {
     ".\(name)\(mark)\(String(UInt64.random(in: .min ... .max), radix: 36))"
   }
