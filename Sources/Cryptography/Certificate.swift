@@ -6,7 +6,7 @@ import CCrypto
 package struct Certificate: Hashable, Sendable {
   /// Why a text gives no certificate.
   package enum Failure: Error {
-    /// There is no certificate in PEM in it.
+    /// The text contains no certificate in PEM.
     case missing
     /// The certificate is damaged.
     case unusable
@@ -17,7 +17,7 @@ package struct Certificate: Hashable, Sendable {
   /// The end of its validity, in seconds since 1970.
   package let notAfter: Int64
 
-  /// Reads the first certificate in `pem` (RFC 7468). Other blocks, such as a private key, are passed over.
+  /// Reads the first certificate in `pem` (RFC 7468). Other blocks, such as a private key, are skipped.
   package init(pem: Secret) throws(Failure) {
     let isThere = pem.withBytes { $0.contains("-----BEGIN CERTIFICATE-----".utf8) }
     guard isThere else { throw .missing }
@@ -41,7 +41,7 @@ package struct Certificate: Hashable, Sendable {
     return (der, Int64(timegm(&time)))
   }
 
-  /// SHA-1 of the certificate: `x5t` (RFC 7515, 4.1.7). It names the certificate and protects nothing.
+  /// SHA-1 of the certificate: `x5t` (RFC 7515, 4.1.7). It identifies the certificate, and no security depends on it.
   package var sha1: [UInt8] {
     LibCrypto.call {
       [UInt8](unsafeUninitializedCapacity: Int(SHA_DIGEST_LENGTH)) { digest, count in

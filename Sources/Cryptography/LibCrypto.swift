@@ -6,7 +6,7 @@ enum LibCrypto {
 
   /// Calls `body`, and afterwards removes the errors that it left in the thread's queue.
   ///
-  /// libcurl reads the same queue: an old error there would look like one of its connection.
+  /// libcurl reads the same queue. It would report an old error as an error of its connection.
   static func call<Result>(_ body: () -> Result) -> Result {
     initialized
     ERR_set_mark()
@@ -49,7 +49,7 @@ struct BigNumber: ~Copyable {
     BN_cmp(left.pointer, right.pointer) < 0
   }
 
-  /// This number less one. Nil if there is no memory.
+  /// This number minus one. Nil if there is no memory.
   func predecessor() -> BigNumber? {
     guard let copy = BN_dup(pointer) else { return nil }
     guard BN_sub_word(copy, 1) == 1 else {

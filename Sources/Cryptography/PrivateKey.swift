@@ -5,7 +5,7 @@ import CCrypto
 package final class PrivateKey: Sendable {
   /// Why a text gives no key.
   package enum Failure: Error {
-    /// There is no private key in PEM in it.
+    /// The text contains no private key in PEM.
     case missing
     /// The key is protected by a passphrase.
     case encrypted
@@ -18,8 +18,8 @@ package final class PrivateKey: Sendable {
   /// The key is freed in `deinit` only and never changed. libcrypto lets several threads sign with one key.
   private nonisolated(unsafe) let key: OpaquePointer
 
-  /// Reads the first private key in `pem` (RFC 7468). What stands around it, such as the parameters that
-  /// `openssl ecparam` writes, is passed over.
+  /// Reads the first private key in `pem` (RFC 7468). Other text, such as the parameters that `openssl ecparam` writes,
+  /// is skipped.
   ///
   /// The key is RSA of 2048 to 8192 bits, EC on P-256, P-384 or P-521, or Ed25519, as PKCS#8, PKCS#1 or SEC 1.
   package init(pem: Secret) throws(Failure) {
@@ -38,7 +38,7 @@ package final class PrivateKey: Sendable {
 
   deinit { EVP_PKEY_free(key) }
 
-  /// The lines of the first private key, which lie in `text`.
+  /// The lines of the first private key, as parts of `text`.
   private static func lines(of text: UnsafeRawBufferPointer) throws(Failure) -> ArraySlice<UnsafeRawBufferPointer> {
     let lines = text.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
       .map { UnsafeRawBufferPointer(rebasing: $0) }
@@ -51,7 +51,7 @@ package final class PrivateKey: Sendable {
     return lines[first...last]
   }
 
-  /// Has libcrypto read the key, from memory that is wiped.
+  /// Reads the key with libcrypto, from memory that is overwritten later.
   private static func read(_ lines: ArraySlice<UnsafeRawBufferPointer>) -> OpaquePointer? {
     guard let text = BIO_new(BIO_s_secmem()) else { return nil }
     defer { BIO_free(text) }
@@ -64,7 +64,7 @@ package final class PrivateKey: Sendable {
     return PEM_read_bio_PrivateKey(text, nil, { _, _, _, _ in -1 }, nil)
   }
 
-  /// Nil if the key cannot sign here, or its numbers do not belong together.
+  /// The kind of key. Nil if the key cannot sign here, or if its numbers are inconsistent.
   private static func type(of key: OpaquePointer) -> KeyType? {
     if EVP_PKEY_is_a(key, "RSA") == 1 { return isConsistentRSA(key) ? .rsa : nil }
     if EVP_PKEY_is_a(key, "ED25519") == 1 { return .ed25519 }
@@ -74,7 +74,7 @@ package final class PrivateKey: Sendable {
     var isExplicit: Int32 = 0
     guard EVP_PKEY_get_group_name(key, &name, name.count, &length) == 1,
       let curve = Curve.allCases.first(where: { $0.groupName.utf8.elementsEqual(name.prefix(length).map(UInt8.init)) }),
-      // A curve of numbers that the file gives, though they are those of a curve with a name.
+      // A file can give the numbers of a curve instead of its name. This is rejected, even if the curve has a name.
       EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &isExplicit) == 1, isExplicit == 0,
       let scalar = BigNumber(OSSL_PKEY_PARAM_PRIV_KEY, of: key),
       let order = BigNumber(OSSL_PKEY_PARAM_EC_ORDER, of: key), !scalar.isZero, scalar < order
@@ -82,7 +82,7 @@ package final class PrivateKey: Sendable {
     return .ellipticCurve(curve)
   }
 
-  /// Whether the numbers of an RSA key belong together (RFC 8017 section 3.2). A damaged key would sign wrongly.
+  /// Whether the numbers of an RSA key are consistent (RFC 8017 section 3.2). A damaged key would sign wrongly.
   ///
   /// Whether the factors are prime is not tested, as that takes seconds for a long key.
   /// Swift cannot import the macros whose names are these texts.

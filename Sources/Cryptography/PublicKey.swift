@@ -4,7 +4,7 @@ import CCrypto
 package final class PublicKey: Sendable {
   /// RSA keys shorter than this are too weak (RFC 7518 section 3.3).
   package static let minimumModulusBits = 2048
-  /// RSA keys longer than this cost more time than any real server asks for.
+  /// RSA keys longer than this take more time, and no real server uses them.
   package static let maximumModulusBits = 8192
   /// RSA exponents longer than this are refused: the cost of a verification grows with them.
   package static let maximumExponentBits = 33

@@ -105,7 +105,7 @@ enum ECDSASignature {
     let half = signature.count / 2
     guard let r = BN_bin2bn(Array(signature[..<half]), Int32(half), nil) else { return nil }
     guard let s = BN_bin2bn(Array(signature[half...]), Int32(signature.count - half), nil),
-      // It takes over both numbers.
+      // This function takes ownership of both numbers.
       ECDSA_SIG_set0(parsed, r, s) == 1
     else {
       BN_free(r)

@@ -111,14 +111,15 @@ package struct TOMLSyntaxError: Error {
   package var earlier: Int?
   /// The key of the value with the error, if it could be read.
   package var key: (names: [String], range: Range<Int>)?
-  /// Whether the following text can be inside of a string, so that reading on could show a part of it.
+  /// Whether the following text can be inside of a string. If it is, a message about it could show a part of the
+  /// string.
   var endsReading = false
 }
 
 /// A TOML document as far as it could be read.
 package struct TOMLDocument {
   package var root: TOMLMap
-  /// In the order of the source.
+  /// The errors, in the order of the source.
   package var errors: [TOMLSyntaxError]
   /// Whether the end was reached. If it was not, the absence of a table means nothing.
   var isComplete: Bool

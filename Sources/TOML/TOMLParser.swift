@@ -2,8 +2,8 @@ import Base
 
 /// A reader of TOML 1.0 (https://toml.io/en/v1.0.0) that remembers the place of each key and value.
 ///
-/// It quotes nothing, keeps strings in memory that is overwritten, and goes on after an error, so that all errors are
-/// reported at once.
+/// It quotes nothing, and it keeps strings in memory that is overwritten. It continues after an error, so that all
+/// errors are reported at once.
 ///
 /// TOMLKit, which the tests compare this reader with, does not fit a daemon with secrets. It has no positions, never
 /// frees a document or a string, cuts strings at a NUL, and quotes values in its messages.
@@ -85,8 +85,10 @@ package struct TOMLParser {
       message: "something stands behind the end of this statement; remove it or put it on a line of its own")
   }
 
-  /// Skips the rest of a line that has an error. False if a string may have been opened in it that continues: the next
-  /// lines must not be taken for keys then, because messages show keys.
+  /// Skips the rest of a line that has an error.
+  ///
+  /// False if the line may have opened a string that continues. In this case the next lines must not be read as keys,
+  /// because messages show keys.
   private mutating func skipDamagedLine(from offset: Int) -> Bool {
     let start = max(cursor.offset, offset)
     cursor.offset = min(start, cursor.bytes.count)
@@ -100,7 +102,7 @@ package struct TOMLParser {
 
   private mutating func readHeader() throws(TOMLSyntaxError) {
     let start = cursor.offset
-    // Until the header is read, what follows belongs to a table that is not used.
+    // If the header cannot be read, the lines after it go into a table that is not used.
     section = TOMLMap(.header)
     _ = cursor.take(UInt8(ascii: "["))
     let isArray = cursor.take(UInt8(ascii: "["))

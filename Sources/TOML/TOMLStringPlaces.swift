@@ -28,7 +28,7 @@ extension TOMLParser {
 }
 
 extension TOMLSyntaxError {
-  /// The error with the name of the character that causes it, if that is one that word processors put in.
+  /// The error with the name of the character that causes it, if word processors insert such a character.
   ///
   /// - Parameter bytes: the document.
   package func naming(in bytes: UnsafeRawBufferPointer) -> TOMLSyntaxError {

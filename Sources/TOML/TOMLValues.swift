@@ -114,7 +114,7 @@ extension TOMLParser {
 }
 
 extension TOMLMap {
-  /// Closes an inline table, and the tables that dotted keys made in it, for good.
+  /// Closes an inline table, and the tables that dotted keys made in it. No statement can add to them later.
   fileprivate func seal() {
     origin = .inline
     for entry in entries {
@@ -154,7 +154,7 @@ extension TOMLParser {
   private mutating func readMultiLine(from start: Int) throws(TOMLSyntaxError) {
     guard let quote = cursor.peek() else { return }
     cursor.offset += 3
-    _ = cursor.takeNewline()  // the one right behind the opening quotes is not part of the string
+    _ = cursor.takeNewline()  // a line break directly after the opening quotes is not part of the string
     while let byte = cursor.peek() {
       if byte == quote, cursor.peek(1) == quote, cursor.peek(2) == quote {
         cursor.offset += 3
@@ -310,7 +310,7 @@ enum TOMLPlainValue {
       guard let exponent = digits(exponent, radix: 10) else { return nil }
       canonical += exponent
     }
-    // TOML does not define numbers beyond a double. Infinity would be another number than the one in the file.
+    // TOML does not define numbers beyond a double. Infinity is another number than the one in the file.
     return Double(canonical).flatMap { $0.isFinite ? $0 : nil }
   }
 
