@@ -34,17 +34,17 @@ final class AuthoritiesFile: Sendable {
 
   /// The value of CURLOPT_CAPATH: a directory that cannot exist.
   ///
-  /// libcurl uses a connection again if both names are the same. The number of a descriptor comes back after its
-  /// end, with other contents; this number does not.
+  /// libcurl uses a connection again if both names are the same. The kernel uses the number of a closed descriptor
+  /// again, for other contents. This number is never used again.
   var directory: String { "/dev/null/\(number)" }
 }
 
-/// The CA certificates of a client's connections: the same contents keep the same names, so that requests share
+/// The CA certificates of a client's connections. The same contents keep the same names, so that requests share
 /// connections.
 final class AuthoritiesFiles: Sendable {
   private let kept = Mutex<[AuthoritiesFile]>([])
 
-  /// More than one host has. Further ones only need new connections.
+  /// More than any host has. Further contents only need new connections.
   private static let limit = 16
 
   /// The file with these contents.

@@ -54,7 +54,8 @@ public struct CacheValidators: Hashable, Sendable {
     Array(tag.hasPrefix("W/") ? tag.utf8.dropFirst(2) : tag.utf8[...])
   }
 
-  /// Whether no later change can have the same date: the response is at least a second newer (RFC 9110, 8.8.2.2).
+  /// Whether no later change can have the same date, because the response is at least a second newer (RFC 9110,
+  /// 8.8.2.2).
   private static func isConclusive(_ lastModified: String, _ headers: HTTPHeaders) -> Bool {
     guard let modified = HTTPDate.parse(lastModified), let sent = headers["Date"].flatMap(HTTPDate.parse) else {
       return false

@@ -3,8 +3,8 @@ internal import CZlib
 /// The content coding of a response (RFC 9110, 8.4).
 ///
 /// Requests ask for `identity`. Some servers and proxies encode their content nevertheless. gzip and deflate are
-/// decoded here, after the transfer: libcurl would decode brotli and zstd too, whose windows take up to 128 MiB, and
-/// it rejects every unknown name.
+/// decoded here, after the transfer. libcurl would also decode brotli and zstd, whose windows need up to 128 MiB. It
+/// rejects every unknown name.
 struct ContentCoding {
   /// The value of the `Content-Encoding` fields without `identity`; nil if nothing remains.
   let name: String?

@@ -4,10 +4,10 @@ import Synchronization
 /// An HTTP/1.1 client over TLS 1.2 or newer, by libcurl.
 ///
 /// It returns redirects and does not follow them. It asks for content without a coding, and decodes gzip and deflate.
-/// Header fields are limited to 64 KiB, the content to `maximumBodyBytes`, encoded and decoded.
-/// While exchanges are under way, one thread of the client drives them all: a slow server delays no other exchange, and
-/// connections are reused. About a second after the last exchange, the thread ends and the connections are closed. An
-/// idle client costs nothing.
+/// Header fields are limited to 64 KiB, the content to `maximumBodyBytes`, encoded and decoded. While exchanges are
+/// under way, one thread of the client drives them all. A slow server delays no other exchange, and connections are
+/// reused. About a second after the last exchange, the thread ends and the connections are closed. An idle client costs
+/// nothing.
 public final class HTTPClient: Sendable {
   private let loop: TransferLoop
   private let limits: TransferLimits
@@ -65,8 +65,8 @@ public final class HTTPClient: Sendable {
     }
   }
 
-  /// Reads the files that the request's transport names. They can be on a file system that hangs: requests with other
-  /// files must not wait.
+  /// Reads the files that the request's transport names. They can be on a file system that hangs. Requests with other
+  /// files must not wait for it.
   private func files(for request: HTTPRequest) async throws(HTTPFailure) -> TransportFiles {
     let transport = request.transport
     guard let lane = transport.fileLane, try Endpoint(request.url).isSecure else { return .none }
@@ -112,7 +112,7 @@ struct TransferLimits: Hashable, Sendable {
   var headerBytes: Int
 }
 
-/// A checked request and the contents of its files: everything that the loop's thread needs for a transfer.
+/// A checked request and the contents of its files. The loop's thread needs nothing else for a transfer.
 struct PreparedRequest: Sendable {
   let endpoint: Endpoint
   var request: HTTPRequest
@@ -151,7 +151,7 @@ struct PreparedRequest: Sendable {
     self.userAgent = userAgent
   }
 
-  /// The value of CURLOPT_PROXY: nil leaves the proxy to the environment, an empty text means no proxy.
+  /// The value of CURLOPT_PROXY. With nil, the environment decides. An empty text means no proxy.
   var proxy: String? {
     guard endpoint.isSecure else { return "" }
     return switch request.transport.proxy {
@@ -161,7 +161,7 @@ struct PreparedRequest: Sendable {
     }
   }
 
-  /// Whether the system's CA certificates count.
+  /// Whether the system's CA certificates are trusted.
   var goesBySystem: Bool { endpoint.isSecure && files.authorities == nil }
 
   /// The failure of a request whose task was cancelled.

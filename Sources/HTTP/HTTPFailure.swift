@@ -17,7 +17,7 @@ public struct HTTPFailure: Error, Hashable, Sendable {
     case connectionFailed
     /// The TLS handshake failed.
     case tls(TLSFault)
-    /// The time was over during this stage.
+    /// The time limit passed during this stage.
     case timeout(stage: Stage)
     /// The connection ended in the middle of the response.
     case truncatedBody
@@ -82,10 +82,10 @@ public struct HTTPFailure: Error, Hashable, Sendable {
 
   /// The kind of failure.
   public var reason: Reason
-  /// One sentence for people, without a full stop.
+  /// One sentence for the administrator, without a full stop.
   public var message: String
 
-  /// A remedy for this very failure; nil if none is known here.
+  /// A remedy for this failure alone; nil if none is known here.
   public var remedy: String?
 
   /// Makes a failure.

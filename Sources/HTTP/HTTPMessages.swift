@@ -29,7 +29,7 @@ public struct HTTPRequest: Sendable {
   /// The limit for the whole exchange, from DNS to the last byte of the body.
   public var timeout: Duration
   /// The limit until the connection is established: DNS, TCP, proxy and TLS together. The default is half of `timeout`,
-  /// but at least 15 s: the C library waits 5 s for a dead name server before it asks the second.
+  /// but at least 15 s. The C library waits 5 s for a name server that does not answer, before it asks the second.
   public var connectTimeout: Duration
   /// The trust and the route of the connection.
   public var transport: TransportSettings
@@ -94,7 +94,8 @@ public struct HTTPResponse: Sendable {
   }
 }
 
-/// The durations of an exchange's phases. A phase that did not happen, as on a reused connection, took no time.
+/// The durations of an exchange's phases. A phase that did not happen has no duration, for example on a reused
+/// connection.
 public struct HTTPTimings: Hashable, Sendable {
   /// DNS resolution.
   public var nameLookup: Duration

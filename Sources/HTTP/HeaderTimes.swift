@@ -13,7 +13,7 @@ public enum CacheLifetime {
     for directive in directives(headers) {
       switch (directive.name, directive.argument) {
       case ("no-store", _), ("no-cache", nil): return .zero
-      // An unreadable value counts as stale (RFC 9111 4.2.1), and of several the shortest counts.
+      // An unreadable value means stale (RFC 9111 4.2.1). If there are several values, the shortest one is used.
       case ("max-age", let argument): maxAge = min(maxAge ?? .max, argument.flatMap(seconds) ?? 0)
       default: break
       }
@@ -35,8 +35,8 @@ public enum CacheLifetime {
     return max(0, date - now)
   }
 
-  /// The directives of all `Cache-Control` fields. A comma within quotes splits an argument, but only of directives
-  /// that are not used here.
+  /// The directives of all `Cache-Control` fields. A comma within quotes also separates. This splits an argument, but
+  /// only of directives that are not used here.
   private static func directives(_ headers: HTTPHeaders) -> [(name: String, argument: Substring?)] {
     headers.values(for: "Cache-Control").joined(separator: ",").split(separator: ",").map { directive in
       let directive = directive.filter { $0 != " " && $0 != "\t" }
@@ -86,8 +86,8 @@ public enum RetryAfter {
 public enum HTTPDate {
   /// Reads a date in any of HTTP's three forms, or in the form in which OpenSSL prints the dates of a certificate.
   ///
-  /// libcurl also reads dates without a time of day, without a zone and of other zones. A server whose dates are read
-  /// in the wrong way would have the wrong clock, so they count as unreadable. The 31st day of every month is read.
+  /// libcurl also reads dates without a time of day, without a zone and of other zones. They count as unreadable,
+  /// because a date that is misread would mean that the server's clock is wrong. Day 31 is accepted in every month.
   /// - Returns: Unix seconds before the year 10000; nil if `text` is no such date.
   public static func parse(_ text: String) -> Int64? {
     let last = text.split(separator: " ").last ?? ""

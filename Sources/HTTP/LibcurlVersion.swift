@@ -2,7 +2,7 @@ internal import CCurl
 
 /// The version of the libcurl that this process has loaded.
 public enum LibcurlVersion {
-  /// The oldest version that has everything that this module uses: RHEL 9 has it.
+  /// The oldest version that has everything that this module uses. It is the version of RHEL 9.
   private static let oldest: (number: UInt32, text: String) = (0x07_4c_00, "7.76.0")
 
   /// Why no request can be made with the loaded libcurl; nil if it is new enough.

@@ -18,8 +18,8 @@ struct ResponseHeaderLines {
   /// Takes a line with its end.
   ///
   /// - Parameter endsFinalResponse: Whether the response is the final one. It is evaluated at the empty line.
-  /// - Returns: `false` if the line is neither a status line with three digits (RFC 9112, 4) nor a header line (RFC
-  ///   9112, 5): no name, no colon, or a zero byte.
+  /// - Returns: `true` for a status line with three digits (RFC 9112, 4) and for a header line (RFC 9112, 5). A line
+  ///   without a name or without a colon is no header line, nor is one with a zero byte.
   mutating func take(_ line: UnsafeRawBufferPointer, endsFinalResponse: @autoclosure () -> Bool) -> Bool {
     switch state {
     case .start, .complete:

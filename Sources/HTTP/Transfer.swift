@@ -95,7 +95,8 @@ final class Transfer {
     return true
   }
 
-  /// Whether the server's final response has begun. A proxy's response to CONNECT has a status of its own in libcurl.
+  /// Whether the server's final response has begun. libcurl stores the status of a proxy's response to CONNECT
+  /// separately.
   private var isFinalResponse: Bool {
     var status = 0
     ccurl_get_long(easy, CURLINFO_RESPONSE_CODE, &status)
@@ -127,7 +128,7 @@ final class Transfer {
     } else if headers.isComplete, code == CURLE_OK || (hasDiscardedBody && code == CURLE_WRITE_ERROR) {
       completion(.success(response()))
     } else {
-      // libcurl accepts header fields that end early as a response without content.
+      // If the connection ends within the header fields, libcurl reports a response without content.
       let code = code == CURLE_OK ? CURLE_PARTIAL_FILE : code
       let diagnosis = TransferDiagnosis(
         code: code, easy: easy, prepared: prepared, exceeded: exceeded, hasBegunHandshake: hasBegunHandshake,
@@ -169,8 +170,8 @@ final class Transfer {
   }
 }
 
-/// The options of one transfer. It remembers the first option that libcurl refused: a transfer must not start without
-/// its certificate check, for example.
+/// The options of one transfer. It stores the first option that libcurl refused, because a transfer must not start
+/// without that option. An example is the certificate check.
 struct TransferOptions {
   private let easy: UnsafeMutableRawPointer
   private var refusal: (option: CURLoption, code: CURLcode)?

@@ -39,7 +39,7 @@ struct TransferDiagnosis {
     case CURLE_COULDNT_CONNECT: return connection
     case CURLE_OPERATION_TIMEDOUT: return timeout(stage)
     case CURLE_FILESIZE_EXCEEDED: return excess(.bodyTooLarge(limit: prepared.limits.bodyBytes))
-    // A header line without an end reaches libcurl's own limit first: the limit here counts whole lines.
+    // A header line without an end reaches libcurl's own limit first, because the limit here counts whole lines.
     case CURLE_OUT_OF_MEMORY where isReadingHeaders, ccurl_too_large: return excess(.headersTooLarge)
     case CURLE_PARTIAL_FILE: return truncated
     case CURLE_GOT_NOTHING:
@@ -58,7 +58,7 @@ struct TransferDiagnosis {
     }
   }
 
-  /// libcurl's error text, or its name of the code, as one line of printable ASCII. Parts of it can come from the
+  /// libcurl's error text, or its text for the code, as one line of printable ASCII. Parts of it can come from the
   /// server.
   var words: String {
     let text = text.isEmpty ? String(cString: curl_easy_strerror(code)) : text
@@ -201,7 +201,8 @@ extension String {
   }
 }
 
-/// The diagnosis of a TLS handshake: by libcurl's code, OpenSSL's verify result, and otherwise their error text.
+/// The diagnosis of a TLS handshake. It uses libcurl's code and OpenSSL's verify result. If these do not decide, it
+/// uses the error text.
 struct TLSDiagnosis {
   private let transfer: TransferDiagnosis
 
@@ -260,7 +261,8 @@ struct TLSDiagnosis {
     settings.caFile ?? "the system's trust store"
   }
 
-  /// Another failure of the handshake, or an alert after it: TLS 1.3 servers reject a client certificate only then.
+  /// Another failure of the handshake, or an alert after it. TLS 1.3 servers reject a client certificate only after the
+  /// handshake.
   private var handshake: HTTPFailure? {
     let text = transfer.text
     func says(_ phrases: String...) -> Bool { phrases.contains { text.contains($0) } }

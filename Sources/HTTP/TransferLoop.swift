@@ -19,9 +19,9 @@ final class TransferLoop: Sendable {
     let completion: Completion
   }
 
-  /// Why it is `Sendable`: only `curl_multi_wakeup` is called through it, which libcurl allows from any thread, and
-  /// only while the inbox is locked. The thread takes it out of the inbox under the same lock before it destroys the
-  /// handle.
+  /// Why it is `Sendable`: only `curl_multi_wakeup` is called through it, and only while the inbox is locked. libcurl
+  /// allows this call from any thread. Before the thread destroys the handle, it takes it out of the inbox under the
+  /// same lock.
   private struct Waker: @unchecked Sendable {
     let multi: UnsafeMutableRawPointer
   }
@@ -79,7 +79,7 @@ final class TransferLoop: Sendable {
     }
   }
 
-  /// Makes the thread end without lingering: no more transfers will come.
+  /// Makes the thread end without a wait, because no more transfers will come.
   func endLinger() {
     inbox.withLock { inbox in
       inbox.isRetired = true
@@ -94,8 +94,8 @@ final class TransferLoop: Sendable {
     pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
     // libcurl resolves names on its own threads. A TLS handshake with its certificate checks stays below 64 KiB.
     pthread_attr_setstacksize(&attributes, 512 << 10)
-    // The thread, and those that libcurl starts from it, inherit this mask: they must not receive the process's
-    // signals.
+    // The thread inherits this mask, and so do the threads that libcurl starts from it. They must not receive the
+    // process's signals.
     var all = sigset_t()
     var previous = sigset_t()
     sigfillset(&all)
@@ -182,8 +182,8 @@ final class TransferLoop: Sendable {
     }
   }
 
-  /// Decides under the lock whether the thread ends. A transfer that comes before is taken; one that comes later starts
-  /// a thread.
+  /// Decides under the lock whether the thread ends. A transfer that comes before the decision is taken. One that comes
+  /// later starts a thread.
   private func mayEnd(lingerIsOver: Bool) -> Bool {
     inbox.withLock { inbox in
       guard inbox.arrivals.isEmpty, lingerIsOver || inbox.isRetired else { return false }

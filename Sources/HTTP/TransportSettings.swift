@@ -49,7 +49,7 @@ extension TransportSettings {
     case .none: options += ["--noproxy", "*"]
     case .url(let url):
       let scheme = url.prefix { $0 != "/" } + "//"
-      // A password can hold any character; host and port follow the last @.
+      // A password can contain any character. Host and port follow the last @.
       let place = url.dropFirst(scheme.count).split(separator: "@", omittingEmptySubsequences: false).last ?? ""
       options += ["--proxy", "\(scheme)\(place.prefix { $0 != "/" })"]
     }
@@ -62,7 +62,7 @@ extension TransportSettings {
     return paths.isEmpty ? nil : "tls " + paths.joined(separator: " ")
   }
 
-  /// The fault that a call on its files means if it hangs at `path`. With nil, the first file counts, which is read
+  /// The fault to report if a call on its files hangs at `path`. With nil, the report names the file that is read
   /// first.
   func fault(ofOverdue path: String?) -> HTTPFailure.TLSFault {
     switch path ?? caFile ?? clientCertificateFile {
