@@ -8,7 +8,7 @@ public import Logging
 /// UTC. The metadata item `message_id`, which is for the journal, is left out. A line that cannot be written at once is
 /// lost (``LineOutput``).
 public struct StderrLogHandler: LogHandler {
-  /// The least level that is written.
+  /// The lowest level that is written.
   public var logLevel: Logger.Level = .info
   /// The metadata of every event.
   public var metadata: Logger.Metadata = [:]
@@ -73,7 +73,7 @@ public struct JSONLogHandler: LogHandler {
     case standardError
   }
 
-  /// The least level that is written.
+  /// The lowest level that is written.
   public var logLevel: Logger.Level = .info
   /// What is added to each event.
   public var metadata: Logger.Metadata = [:]
@@ -146,7 +146,7 @@ public struct JSONLogHandler: LogHandler {
 /// metadata becomes a field: `next_refresh` becomes `NEXT_REFRESH`. The item `message_id`, 128 bits in 32 hexadecimal
 /// digits, becomes `MESSAGE_ID` (journalctl(1), `--new-id128`). An entry that cannot be written at once is lost.
 public struct JournalLogHandler: LogHandler {
-  /// The least level that is written.
+  /// The lowest level that is written.
   public var logLevel: Logger.Level = .info
   /// What is added to each event.
   public var metadata: Logger.Metadata = [:]
@@ -233,7 +233,8 @@ public struct JournalLogHandler: LogHandler {
 }
 
 extension LogHandler {
-  /// All metadata of `event`, sorted by key: the handler's, then the provider's, then the event's own. Later ones win.
+  /// All metadata of `event`, sorted by key. The event's own items replace those of the provider, which replace those
+  /// of the handler.
   ///
   /// An error of the event becomes `error` and `error_type`.
   func allMetadata(of event: LogEvent) -> [(key: String, value: Logger.MetadataValue)] {

@@ -1,7 +1,7 @@
 public import Glibc
 import Synchronization
 
-/// A descriptor that lines are written to without waiting.
+/// A descriptor to which lines are written without a wait.
 ///
 /// A reader of a log can stop reading, for example a program that hangs or a stopped terminal. Lines are lost then,
 /// because waiting would delay a refresh. Their number is reported before the next line that is written.

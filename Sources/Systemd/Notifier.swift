@@ -4,8 +4,8 @@ import Glibc
 
 /// Notifications to the service manager (sd_notify(3)).
 ///
-/// Without `NOTIFY_SOCKET` in the environment each call does nothing and succeeds, as in a terminal and in most
-/// containers. A call that fails throws, so that the caller can log it. A service must not stop because of it.
+/// Without `NOTIFY_SOCKET` in the environment, each call does nothing and succeeds. This is the case in a terminal and
+/// in most containers. A call that fails throws, so that the caller can log it. A service must not stop because of it.
 ///
 /// ```swift
 /// let notifier = Notifier()
@@ -60,7 +60,7 @@ public struct Notifier: Sendable {
     try send("WATCHDOG=trigger")
   }
 
-  /// Requests `duration` more from now on for the present start, reload or stop: `EXTEND_TIMEOUT_USEC=`.
+  /// Requests more time, `duration` from now on, for the present start, reload or stop: `EXTEND_TIMEOUT_USEC=`.
   ///
   /// The manager kills the service if neither the next such message nor the end comes in that time.
   public func extendTimeout(by duration: Duration) throws(SystemCallFailure) {
@@ -83,8 +83,8 @@ public struct Notifier: Sendable {
 
   /// The interval in which the manager expects ``watchdog(status:)``, by sd_watchdog_enabled(3).
   ///
-  /// `nil` if no watchdog watches this process: `WATCHDOG_USEC` is unset or not a number, or `WATCHDOG_PID` is another
-  /// process.
+  /// `nil` if no watchdog watches this process. Then `WATCHDOG_USEC` is unset or not a number, or `WATCHDOG_PID` is
+  /// another process.
   public func watchdogInterval() -> Duration? {
     var microseconds: UInt64 = 0
     guard sd_watchdog_enabled(0, &microseconds) > 0 else { return nil }

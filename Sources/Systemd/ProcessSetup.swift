@@ -8,8 +8,8 @@ import Glibc
 /// interrupt or end the process any more. A signal that arrives before the sources are armed is delivered later. So
 /// make this value first, in the main thread.
 ///
-/// On Linux do not end the main thread in `dispatchMain()`: it unblocks all signals there, and those that it receives
-/// are lost.
+/// On Linux, do not end the main thread in `dispatchMain()`. It unblocks all signals there, and the signals that it
+/// receives are lost.
 ///
 /// ```swift
 /// let signals = UnixSignals([SIGTERM, SIGHUP], queue: queue) { signal in ... }
@@ -49,7 +49,7 @@ public final class UnixSignals: Sendable {
 
 /// Protection of a process that holds secrets. Call it before the first of them is read.
 public enum ProcessHardening {
-  /// Prevents core dumps, whatever the system's settings.
+  /// Prevents core dumps, with any setting of the system.
   ///
   /// The limit is set to 0, hard and soft. The process is marked undumpable (prctl(2), `PR_SET_DUMPABLE`), which also
   /// denies ptrace(2) and /proc/PID/mem to other processes of the same user.

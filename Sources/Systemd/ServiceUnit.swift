@@ -1,7 +1,7 @@
 import Base
 import Glibc
 
-/// A service as the service manager has it: its unit, merged from the unit file and all drop-ins.
+/// A service as the service manager knows it. Its unit is merged from the unit file and all drop-ins.
 public struct ServiceUnit: Sendable {
   /// Properties by the names that systemctl(1) uses, as text; lists with blanks between their elements.
   public var properties: [String: String]

@@ -6,14 +6,14 @@ import Glibc
 public enum UnitFault: Equatable, Sendable {
   /// The unit does not pass on credentials. `assignments` are those that `file` withdrew, by name.
   case withoutCredentials(assignments: [String: String], file: String?, dropIn: String)
-  /// The unit has `PrivateUsers=yes`, and this host does not let the service manager make user namespaces.
+  /// The unit has `PrivateUsers=yes`, and this host does not allow user namespaces.
   case withoutUserNamespaces(limit: Int?)
   /// The user of the unit's `User=` does not exist.
   case withoutUser(String)
 
   /// The assignment that an installed unit has for its configuration.
   static let configuration = "LoadCredential=config.toml:/etc/konexus-tokend/config.toml"
-  /// The exit status if systemd could not set up the user or its namespace (systemd.exec(5)).
+  /// The exit status of a service whose user or namespace systemd could not set up (systemd.exec(5)).
   private static let userStatus = "217"
 
   /// Looks for a fault; `nil` if there is none.
