@@ -9,7 +9,7 @@ public enum AccessTokenVerifier {
   ///   - token: The token as received, at most 64 KiB.
   ///   - keys: The issuer's keys.
   ///   - policy: The requirements.
-  ///   - grantedScope: The `scope` of the token response, if it had one. It counts if the token has no scope claim.
+  ///   - grantedScope: The `scope` of the token response, if it had one. It is used if the token has no scope claim.
   ///   - unixTime: The present for `exp`, `nbf` and `iat`, in seconds since 1970.
   /// - Throws: ``VerificationFailure`` with the first fault. Claims are read only after the signature was verified.
   public static func verify(
@@ -64,7 +64,7 @@ public struct VerificationFailure: Error, Hashable, Sendable {
     case duplicateMember(String)
     /// `alg` is not on the allow-list (RFC 8725 section 3.1).
     case algorithmNotAllowed(String)
-    /// The header demands an extension by `crit` (RFC 7515 section 4.1.11); none is known here.
+    /// The header demands an extension by `crit` (RFC 7515 section 4.1.11). None is supported here.
     case criticalHeader
     /// `typ` names another kind of token (RFC 8725 section 3.11, RFC 9068 section 4).
     case typeMismatch
@@ -94,7 +94,7 @@ public struct VerificationFailure: Error, Hashable, Sendable {
 
   /// The kind of fault.
   public let reason: Reason
-  /// What was expected, what came and what to do. One line of plain text.
+  /// What was expected, what was received and what to do. One line of plain text.
   public let message: String
 
   init(_ reason: Reason, _ message: String) {
@@ -103,7 +103,7 @@ public struct VerificationFailure: Error, Hashable, Sendable {
   }
 
   /// Whether another key set can lead to another result, because the server changed its keys. The caller should read
-  /// the key set again once. Forged tokens lead here too: the caller must limit the rate of its reloads.
+  /// the key set again once. A forged token has the same effect, so the caller must limit the rate of its reloads.
   public var suggestsKeyReload: Bool {
     switch reason {
     case .unknownKey, .keyMismatch, .signature: true
@@ -144,7 +144,7 @@ public enum SignatureAlgorithm: String, CaseIterable, Codable, Hashable, Sendabl
 
   /// The algorithm with exactly this name in a header's or key's `alg`; nil if it is not on the list.
   public init?(name: String) {
-    // `init(rawValue:)` compares with ==, for which the Kelvin sign equals K.
+    // `init(rawValue:)` compares with ==, which treats the Kelvin sign as equal to K.
     if name.isExactly("Ed25519") {
       self = .edDSA
     } else if let known = Self.allCases.first(where: { $0.rawValue.isExactly(name) }) {

@@ -1,7 +1,7 @@
 import Base
 public import HTTP
 
-/// The time limits of one attempt: each exchange has the timeout, all exchanges together have twice the timeout.
+/// The time limits of one attempt. Each exchange has the timeout. All exchanges together have twice the timeout.
 struct Attempt {
   let start: BootTime
   private let timeout: Duration
@@ -36,7 +36,7 @@ struct Attempt {
   }
 }
 
-/// A step of an attempt, for a person who watches it by `konexus-tokend check`. It holds no secret and no token.
+/// A step of an attempt, as `konexus-tokend check` shows it. It contains no secret and no token.
 public enum AcquisitionStep: Sendable {
   /// A request to this URL was sent.
   case requested(url: String)

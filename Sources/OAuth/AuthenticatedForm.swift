@@ -8,12 +8,13 @@ struct AuthenticatedForm {
   var body: Secret
   /// The `Authorization` field, for HTTP Basic.
   var authorization: Secret?
-  /// The client's secrets, and what was made of them. No message can show them if the server quotes them.
+  /// The client's secrets, and the values made from them. They are removed from messages that quote the server.
   var sensitive: [Secret]
 
   /// Adds the client authentication to `fields`.
   ///
-  /// - Parameter unixTime: The present, by the server's clock if known: the server checks the age of an assertion.
+  /// - Parameter unixTime: The present, by the server's clock if known, because the server checks the age of an
+  ///   assertion.
   /// - Throws: `credentials` if the client authentication is impossible.
   init(
     _ fields: [(String, FormValue)], of client: AuthenticatedClient, by clientAuthentication: ClientAuthentication,

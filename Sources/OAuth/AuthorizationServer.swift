@@ -1,9 +1,10 @@
 public import Base
 public import HTTP
 
-/// One authorization server as this host sees it: its discovery document and its keys, and the way to a verified token.
+/// One authorization server as this host sees it: its discovery document, its keys, and the steps to a verified token.
 ///
-/// A document is used while it is fresh. While the server cannot be reached, it is used for a day after it was read.
+/// A document is used while it is fresh. While the server cannot be reached, the document is used for a day after it
+/// was read.
 public actor AuthorizationServer {
   /// The server's issuer identifier, as configured.
   public nonisolated let issuer: String
@@ -129,7 +130,7 @@ public actor AuthorizationServer {
     do {
       return try await readMetadata(attempt, longest: substituteTimeout(metadata))
     } catch {
-      // An outage of discovery alone has no effect while the token endpoint works. A wrong document has.
+      // An outage of discovery alone has no effect while the token endpoint works. A wrong document is a failure.
       guard let lastGood = metadata.substitute(after: error, at: Moment.now().boot) else { throw error }
       return lastGood
     }
@@ -169,7 +170,7 @@ public actor AuthorizationServer {
         let parsed = try ServerMetadata(
           parsing: response.body, issuer: issuer, locations: locations, at: location)
         let now = Moment.now().boot
-        // A document without keys serves some tokens, but must not replace one with keys.
+        // A document without keys is enough for some tokens, but it must not replace one with keys.
         if parsed.jwksURI != nil || metadata.cached?.value.jwksURI == nil {
           let freshness = Freshness.bounded(Freshness.stated(by: response))
           metadata.cached = Cached(value: parsed, readAt: now, freshUntil: now + freshness)
@@ -177,8 +178,8 @@ public actor AuthorizationServer {
         server.observe?(.discovered(parsed))
         return parsed
       } catch {
-        // The second location is tried only if the first has no document, or a page that the server has everywhere.
-        // The failure of the second location counts, unless it has no document either.
+        // The second location is tried only if the first has no document, or a page that the server has everywhere. The
+        // failure of the second location is reported, unless it has no document either.
         let isNotHere = error.code == .documentRejected
         guard isNotHere || (firstFailure == nil && metadata.cached == nil && error.code == .malformedAnswer) else {
           throw error
@@ -225,7 +226,7 @@ public actor AuthorizationServer {
         location, "keys", timeout: try attempt.allowance(at: sentAt, longest: longest),
         conditions: known?.validators?.conditions ?? [])
     } catch {
-      // Something on the way can reject the condition rather than the request.
+      // A proxy on the way can reject the condition rather than the request.
       if error.code == .documentRejected { keys.cached?.value.validators = nil }
       throw error
     }
@@ -238,7 +239,7 @@ public actor AuthorizationServer {
     } else {
       fetched = try FetchedKeys(parsing: response, from: location, readAt: sentAt)
     }
-    // A response can be overtaken by that to a later request.
+    // The response to a later request can arrive earlier.
     if sentAt >= keys.cached?.readAt ?? sentAt {
       let freshUntil = Moment.now().boot + Freshness.bounded(fetched.freshness)
       keys.cached = Cached(value: fetched, readAt: sentAt, freshUntil: freshUntil)
@@ -308,7 +309,7 @@ public actor AuthorizationServer {
       let claims = try claims(of: answer, request, known)
       return answer.verifiedToken(claims, request, metadata: metadata, keys: known)
     } catch {
-      // The signing key can be newer than the cached keys. Another token's attempt may be reading them already.
+      // The signing key can be newer than the cached keys. An attempt of another token can already be reading them.
       guard error.suggestsKeyReload, keys.reading != nil || keys.reloads.permits(at: Moment.now().boot) else {
         throw AcquisitionFailure(error, clockSkew: answer.skew)
       }

@@ -5,7 +5,8 @@ enum BearerChallenge {
   /// The longest field that is read.
   static let longestField = 4096
 
-  /// The error code of the first `Bearer` challenge with one in a `WWW-Authenticate` field (RFC 9110, 11.6.1).
+  /// The error code in a `WWW-Authenticate` field (RFC 9110, 11.6.1). It is that of the first `Bearer` challenge that
+  /// has an error code.
   ///
   /// - Returns: Nil if the field or the code is malformed, or if there is no code.
   static func error(in field: String) -> String? {

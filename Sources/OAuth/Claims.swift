@@ -116,7 +116,7 @@ extension AccessTokenPolicy {
       }
     }
     let leeway = self.leeway / .seconds(1)
-    // Each comparison accepts nothing if a time is not a number.
+    // If a time is not a number, each comparison rejects it.
     guard now - leeway < Double(expiry) else {
       let seconds = Self.wholeSeconds(now - Double(expiry))
       throw VerificationFailure(
@@ -159,7 +159,7 @@ extension VerificationFailure {
   }
 }
 
-/// The claims of an access token, before any of them was compared with anything.
+/// The claims of an access token, before any of them was checked.
 struct ClaimsBody {
   var iss: String?
   var sub: String?

@@ -4,7 +4,7 @@ import FoundationEssentials
 
 /// A client's private key for `private_key_jwt` (RFC 7523 section 2.2, OpenID Connect Core 9).
 ///
-/// Neither the key nor an assertion is ever printed: the key reflects without children, and assertions are secrets.
+/// Neither the key nor an assertion is ever printed. The mirror of the key has no children, and assertions are secrets.
 public struct ClientAssertionKey: Sendable {
   /// The algorithm of the assertions.
   public private(set) var algorithm: SignatureAlgorithm
@@ -13,7 +13,7 @@ public struct ClientAssertionKey: Sendable {
   /// The certificate of the key, if the server knows the key by one.
   private let certificate: Certificate?
   private let key: PrivateKey
-  /// Whether the settings name the algorithm. Then the server's metadata does not count.
+  /// Whether the settings name the algorithm. If they do, the server's metadata is not used.
   private let isChosen: Bool
 
   /// Reads a private key.
@@ -55,14 +55,15 @@ public struct ClientAssertionKey: Sendable {
   /// Whether assertions name a certificate.
   var namesCertificate: Bool { certificate != nil }
 
-  /// The warning about a certificate that expires within two weeks, or has expired; nil if there is no such one.
+  /// The warning about a certificate that expires within two weeks, or has expired; nil if there is none.
   func certificateWarning(unixTime: Double) -> String? {
     guard let end = certificate.map({ Double($0.notAfter) }), end - unixTime < 14 * 86_400 else { return nil }
     return "the certificate of client assertions \(end > unixTime ? "expires" : "expired") at \(Timestamp.rfc3339(end))"
   }
 
   /// Returns the key with an algorithm that the server accepts (`token_endpoint_auth_signing_alg_values_supported`, RFC
-  /// 8414, 2). The key stays as it is if the settings name an algorithm, or if the server names none of the key.
+  /// 8414, 2). The key stays as it is if the settings name an algorithm, or if the server names no algorithm of the
+  /// key.
   func signing(byOneOf supported: [String]?) -> ClientAssertionKey {
     let known = (supported ?? []).compactMap(SignatureAlgorithm.init(name:))
     guard !isChosen, !known.contains(algorithm), let other = key.algorithms.first(where: known.contains) else {
@@ -173,9 +174,9 @@ public struct ClientAssertionFailure: Error, Hashable, Sendable, CustomStringCon
     case notAPrivateKey
     /// The private key is protected by a passphrase.
     case encrypted
-    /// The text of the certificate holds none in PEM that can be read.
+    /// The text for the certificate contains no readable certificate in PEM.
     case notACertificate
-    /// The certificate is of another key.
+    /// The certificate belongs to another key.
     case otherCertificate
     /// The key cannot sign by the requested algorithm.
     case algorithmMismatch

@@ -53,14 +53,14 @@ public struct ClientCredentials: Sendable {
   ///
   /// - Parameters:
   ///   - supported: `token_endpoint_auth_methods_supported`. Absent means `client_secret_basic` (RFC 8414, 2).
-  ///   - clientID: The client's identifier. With its and the secret's characters, both encodings of HTTP Basic can be
-  ///     equal.
+  ///   - clientID: The client's identifier. For some identifiers and secrets, both encodings of HTTP Basic are equal.
   func clientAuthentications(supported: [String]?, clientID: String) -> [ClientAuthentication] {
     let all = methods(supported ?? [ClientAuthenticationMethod.basic.rawValue]).flatMap {
       clientAuthentications(by: $0, clientID)
     }
     guard let preferred else { return all }
-    // First the one that worked last, then those with another secret, as after a rotation, then with another encoding.
+    // The one that worked last comes first. Those with another secret follow, for a rotation. Those with another
+    // encoding are last.
     func distance(_ clientAuthentication: ClientAuthentication) -> Int {
       if clientAuthentication == preferred { return 0 }
       guard clientAuthentication.method == preferred.method else { return 3 }
@@ -88,14 +88,16 @@ public struct ClientCredentials: Sendable {
       other.isBySecret && clientAuthentication.isBySecret && other.secretIndex != clientAuthentication.secretIndex
     }
     let others = all.filter { !isByAnotherSecret($0) } + all.filter(isByAnotherSecret)
-    // Some servers, such as Glewlwyd, accept only HTTP Basic here, whatever they accept at the token endpoint.
+    // Some servers, such as Glewlwyd, accept only HTTP Basic here, even if they accept other methods at the token
+    // endpoint.
     guard let supported, !supported.contains(clientAuthentication.method.rawValue) else {
       return [clientAuthentication] + others
     }
     return others + [clientAuthentication]
   }
 
-  /// The best first: methods that show no secret to the server, then the secret in the body, which has only one form.
+  /// The best come first. These are the methods that show no secret to the server. The secret in the body, which has
+  /// only one form, follows.
   private static let preference: [ClientAuthenticationMethod] = [.privateKeyJWT, .tls, .selfSignedTLS, .post, .basic]
 
   private func methods(_ supported: [String]) -> [ClientAuthenticationMethod] {
@@ -177,7 +179,7 @@ public struct ClientAuthentication: Hashable, Sendable, Codable {
     }
   }
 
-  /// Whether it uses a secret that the server knows too.
+  /// Whether it uses a secret that the server also knows.
   var isBySecret: Bool { method == .post || method == .basic }
 }
 
@@ -199,11 +201,11 @@ public enum ClientAuthenticationMethod: String, CaseIterable, Hashable, Sendable
 
 /// The encoding of client_id and secret in an `Authorization: Basic` header: `basic_encoding`.
 public enum BasicEncoding: String, CaseIterable, Hashable, Sendable, Codable {
-  /// As in RFC 6749, and after `invalid_client` once the other encoding.
+  /// As in RFC 6749. After `invalid_client`, the other encoding is tried once.
   case auto
   /// Form-encoded first (RFC 6749, 2.3.1).
   case rfc6749
-  /// Not encoded. Several servers require that against the RFC.
+  /// Not encoded. Several servers require this, although the RFC does not allow it.
   case raw
 }
 

@@ -14,7 +14,7 @@ struct CompactToken {
   /// The signed bytes: the received bytes up to the second dot (RFC 7515 section 5.2), not a new encoding.
   let signedBytes: ArraySlice<UInt8>
 
-  /// Splits `bytes` into three parts, none empty, all of them base64url without padding.
+  /// Splits `bytes` into three parts. No part is empty, and each is base64url without padding.
   init(_ bytes: [UInt8]) throws(VerificationFailure) {
     guard bytes.count <= Self.maximumBytes else {
       throw VerificationFailure(
@@ -88,7 +88,7 @@ struct TokenPart {
   /// One text or an array of texts, as `aud` and `scope` can be.
   func texts(_ member: String) throws(VerificationFailure) -> [String]? { try read(member, \.texts) }
 
-  /// A text, or a number as it is written; nil for any other value. For members that no decision depends on.
+  /// A text, or a number as it is written; nil for any other value. It is for members that no decision depends on.
   func label(_ member: String) -> String? { json[member]?.text ?? number(member) }
 
   /// A text, or a whole number as it is written: some servers have numbers as identifiers.
@@ -129,7 +129,7 @@ struct TokenHeader {
   let keyID: String?
   let type: String?
 
-  /// Reads the header from its JSON. It refuses what RFC 7515 and RFC 8725 require to refuse before any key is used.
+  /// Reads the header from its JSON. Before any key is used, it makes the checks of RFC 7515 and RFC 8725.
   init(json: [UInt8]) throws(VerificationFailure) {
     let header = try TokenPart("header", json)
     try header.checkUnique()
@@ -210,7 +210,7 @@ public struct TokenInspection: Hashable, Sendable {
 
   private static func members(of json: StrictJSON) -> [Member] {
     json.members.map { member in
-      // JSON strings have no raw line breaks and tabs. Between tokens, a space is equivalent.
+      // JSON strings contain no raw line breaks or tabs. Elsewhere in JSON, a space is equivalent to them.
       let flat = String(decoding: member.source, as: UTF8.self).unicodeScalars.map {
         "\t\n\r".unicodeScalars.contains($0) ? " " : $0
       }

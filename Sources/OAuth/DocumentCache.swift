@@ -6,7 +6,7 @@ final class DocumentCache<Value: Sendable> {
   var cached: Cached<Value>?
   /// The reading under way, if any.
   var reading: Reading<Value>?
-  /// The limit of readings that a failure suggests, before the cached value is stale.
+  /// The limit of the readings that a failure causes before the cached value is stale.
   var reloads = RateLimiter()
 
   /// Whether the cached value can be used if the document cannot be read.
@@ -84,10 +84,11 @@ struct Reading<Value: Sendable> {
 
   /// Whether it reads this document and can still succeed.
   ///
-  /// A suspend of the host kills its connection. libcurl notices that only when the timeout has passed while awake.
+  /// A suspend of the host ends its connection. libcurl notices this only after the timeout, which does not count the
+  /// suspend.
   func serves(_ url: String, at now: BootTime) -> Bool { self.url == url && now <= limit }
 
-  /// The failure of an attempt that waited for this reading until its own time was over.
+  /// The failure of an attempt whose time limit passed while it waited for this reading.
   func overdue(after allowance: Duration) -> AcquisitionFailure {
     AcquisitionFailure(.timeout, "\(url) did not answer within \(Int(allowance.seconds.rounded())) s")
   }
@@ -95,16 +96,16 @@ struct Reading<Value: Sendable> {
 
 /// The rules for how long a document is fresh.
 enum Freshness {
-  /// The minimum, whatever the server says: tokens of 20 s must not mean a discovery every 10 s.
+  /// The minimum, even if the server says less. Tokens of 20 s must not cause a discovery every 10 s.
   static let shortest = Duration.seconds(60)
-  /// The maximum. Half a day is left to read the document again, should the server be out of reach then.
+  /// The maximum. If the server cannot be reached then, half a day is left to read the document again.
   static let longest = Duration.seconds(43_200)
-  /// The time from the reading of a document to the end of its use as a substitute: a signing key that was withdrawn
-  /// must not be trusted for long.
+  /// How long after its reading a document can be used as a substitute. A signing key that was withdrawn must not be
+  /// trusted for long.
   static let substitution = Duration.seconds(86_400)
   /// The default if the server says nothing.
   static let usual = Duration.seconds(3600)
-  /// The extension of the last good document while the server cannot be reached.
+  /// The extension of the last valid document while the server cannot be reached.
   static let afterOutage = Duration.seconds(60)
 
   /// The freshness that a response states; nil if it states none.
@@ -112,7 +113,7 @@ enum Freshness {
     CacheLifetime.freshness(response.headers, unixTime: Int64(Moment.now().unix))
   }
 
-  /// The freshness that counts, within these bounds.
+  /// The freshness to use, within these bounds.
   static func bounded(_ stated: Duration?) -> Duration { min(max(stated ?? usual, shortest), longest) }
 }
 

@@ -55,8 +55,8 @@ extension AcquisitionFailure {
     self.init(code, message)
   }
 
-  /// Whether an outage of the server explains the failure: the last good document stays in use. A wrong document is no
-  /// outage.
+  /// Whether an outage of the server explains the failure. If it does, the last valid document stays in use. A wrong
+  /// document is no outage.
   var isOutage: Bool {
     switch code {
     case .issuerMismatch, .insecureEndpoint, .discoveryIncomplete: false
@@ -64,7 +64,7 @@ extension AcquisitionFailure {
     }
   }
 
-  /// Whether the token endpoint may have moved.
+  /// Whether the token endpoint can have moved.
   var suggestsMovedEndpoint: Bool {
     switch code {
     case .nameResolution, .connection, .tlsUnknownAuthority, .tlsExpired, .tlsHostName, .tlsClientCertificate, .tlsPin,
@@ -75,7 +75,7 @@ extension AcquisitionFailure {
     }
   }
 
-  /// Whether the server's keys may have moved.
+  /// Whether the server's keys can have moved.
   var suggestsMovedKeys: Bool {
     switch code {
     case .documentRejected, .malformedAnswer, .unknownKey, .signature: true

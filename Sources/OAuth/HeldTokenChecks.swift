@@ -9,7 +9,7 @@ public struct KeySetCheck: Sendable {
   public var isModified: Bool
   /// How long the server calls them fresh; nil if it says nothing. Zero if they must not be stored.
   public var freshness: Duration?
-  /// The time at which they were requested. They say nothing about a token that was requested later.
+  /// The time at which they were requested. They are no evidence about a token that was requested later.
   public var readAt: BootTime
 }
 
@@ -32,7 +32,7 @@ public enum IntrospectionCheck: Hashable, Sendable {
 }
 
 extension AuthorizationServer {
-  /// The key set that this process read last, for whatever reason. Nil if it has read none.
+  /// The key set that this process read last. Nil if it has read none.
   public var currentKeySet: KnownKeySet? {
     guard let cached = keys.cached, cached.value.location != nil else { return nil }
     return KnownKeySet(keys: cached.value.keys, readAt: cached.readAt, freshness: cached.value.freshness)
@@ -61,13 +61,13 @@ extension AuthorizationServer {
       readAt: fetched.readAt)
   }
 
-  /// Asks the server whether it still calls a held token active (RFC 7662).
+  /// Asks the server whether a held token is still active (RFC 7662).
   ///
   /// - Parameters:
   ///   - held: The token.
   ///   - request: The request that would bring a token now.
   ///   - timeout: The limit for one exchange. All together have twice the limit.
-  /// - Throws: `AcquisitionFailure` if the server does not say it. Its message holds no secret.
+  /// - Throws: `AcquisitionFailure` if the server gives no answer to this. Its message contains no secret.
   public func recheckByIntrospection(
     of held: VerifiedToken, as request: TokenRequest, timeout: Duration
   ) async throws(AcquisitionFailure) -> IntrospectionCheck {
@@ -97,7 +97,7 @@ extension AuthorizationServer {
 public enum KeyVerdict: Hashable, Sendable {
   /// A key of the set verifies the token, and the token satisfies the policy.
   case valid
-  /// No key of the set verifies the token: its key is absent, or another key has its name.
+  /// No key of the set verifies the token. Its key is absent, or another key has the name of its key.
   case keyWithdrawn(VerificationFailure)
   /// The token does not satisfy the policy for another reason, such as its expiry.
   case other(VerificationFailure)
@@ -120,8 +120,8 @@ extension VerifiedToken {
     }
   }
 
-  /// The time by the server's clock, in seconds since 1970: counted from the token's request, so that a change of the
-  /// host's clock does not matter.
+  /// The time by the server's clock, in seconds since 1970. It is counted from the token's request, so that a change of
+  /// the host's clock has no effect.
   public func serverTime(at now: Moment) -> Double {
     requestedAt.unix + (skew ?? .zero).seconds + (now.boot - requestedAt.boot).seconds
   }
@@ -142,7 +142,7 @@ extension AcquisitionFailure {
   ///
   /// - Parameters:
   ///   - error: The error code of the API's response.
-  ///   - transport: The settings of the request. Its pin does not count.
+  ///   - transport: The settings of the request. The pin is not used.
   public static func apiRejection(
     of url: String, error: String?, transport: TransportSettings
   ) -> AcquisitionFailure {

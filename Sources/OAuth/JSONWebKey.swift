@@ -99,9 +99,9 @@ struct JSONWebKey: Codable, Hashable, Sendable {
 public struct SkippedKey: Hashable, Sendable, CustomStringConvertible {
   /// The reasons to skip a key.
   public enum Reason: Error, Hashable, Sendable {
-    /// Not an object with a `kty`, or a number in it is missing or impossible.
+    /// Not an object with a `kty`, or one of its numbers is missing or impossible.
     case malformed
-    /// It holds a member twice. Readers can take either (RFC 7517, 4).
+    /// It contains a member twice. Readers can use either of the two (RFC 7517, 4).
     case duplicateMember
     /// A `kty` or `crv` that no allowed algorithm uses.
     case unsupportedType(String)

@@ -62,7 +62,7 @@ public struct KeySet: Sendable {
         decoder.userInfo[place] = Set(keys.indices.filter { keys[$0].duplicate != nil })
       }
       document = try decoder.decode(Document.self, from: Data(json))
-      // RFC 7517, 5: readers can take either of two lists.
+      // RFC 7517, 5: readers can use either of two lists.
       guard lists.count == 1 else { throw StrictJSON.Failure.syntax(offset: 0) }
     } catch {
       throw KeySetFailure(reason: .malformed, message: "the JWKS is not a JSON object with one array \"keys\"")
@@ -79,7 +79,7 @@ public struct KeySet: Sendable {
     }
   }
 
-  /// The keys for a token: those with its `kid`, or without a `kid` all that fit the algorithm. At most ten.
+  /// The keys for a token, at most ten: those with its `kid`. For a token without a `kid`, all that fit the algorithm.
   func candidates(keyID: String?, algorithm: SignatureAlgorithm) throws(VerificationFailure) -> [PublicKey] {
     guard let keyID else {
       let fitting = entries.filter { $0.fits(algorithm) }
@@ -131,7 +131,7 @@ extension KeySet: Codable {
   }
 }
 
-/// A JWKS document, read entry by entry, with a limit of the work.
+/// A JWKS document, read entry by entry. The amount of work is limited.
 private struct Document: Decodable {
   enum CodingKeys: String, CodingKey { case keys }
 

@@ -18,7 +18,7 @@ extension AcquisitionFailure {
     let text = Array(message.utf8)
     var isSecret = [Bool](repeating: false, count: text.count)
     for secret in secrets {
-      // As it is, and as a message shows it with escapes.
+      // The secret as it is, and the secret as a message shows it with escapes.
       let exposed = secret.exposed
       let forms = Set([exposed, Printable.escaped(exposed), Printable.escapedASCII(exposed, to: .max)])
       for form in forms { mark(Secret(form), in: text, &isSecret) }
@@ -35,7 +35,7 @@ extension AcquisitionFailure {
     return String(decoding: shown, as: UTF8.self)
   }
 
-  /// The number of consecutive bytes that give a secret away.
+  /// The number of consecutive bytes that are too much of a secret to show.
   private static let tellingLength = 16
   /// Shorter secrets would replace ordinary words.
   private static let shortestSecret = 6
@@ -44,7 +44,7 @@ extension AcquisitionFailure {
     let length = min(secret.count, tellingLength)
     guard length >= shortestSecret, text.count >= length else { return }
     secret.withBytes { bytes in
-      // The parts by their first bytes, so that few of them are compared at each place.
+      // The parts are ordered by their first bytes, so that few of them are compared at each place.
       var starts: [UInt8: [Int]] = [:]
       for start in 0...(bytes.count - length) { starts[bytes[start], default: []].append(start) }
       for place in 0...(text.count - length) {

@@ -8,7 +8,7 @@ public import HTTP
 public struct ResourceProbe: Sendable {
   /// What a response means.
   public enum Outcome: Hashable, Sendable {
-    /// The API accepted the token: a 2xx, or 403, which is about the permissions of a valid token.
+    /// The API accepted the token. The status is 2xx, or 403, which is about the permissions of a valid token.
     case accepted(status: Int)
     /// The API rejected the token: 401. `error` is the error code of RFC 6750, 3.1, if there is a well-formed one.
     case rejected(error: String?)
@@ -25,7 +25,7 @@ public struct ResourceProbe: Sendable {
   ///
   /// - Parameters:
   ///   - url: An https URL, or http for a loopback host (see `Endpoint`).
-  ///   - transport: The settings of the token. Its pin does not count: it is for the authorization server's key.
+  ///   - transport: The settings of the token. Its pin is not used, because it is for the authorization server's key.
   public init(url: String, transport: TransportSettings, http: HTTPClient) {
     self.url = url
     self.transport = transport

@@ -14,7 +14,7 @@ struct ServerConnection: Sendable {
   /// Fetches a JSON document. `what` names it in messages.
   ///
   /// - Parameter conditions: The conditions under which it is wanted. The server may answer 304 to them.
-  /// - Throws: Unless the response has content and a 2xx status, or 304 to a conditional request.
+  /// - Throws: Unless the response has content and a 2xx status. A 304 to a conditional request is also accepted.
   func get(
     _ url: String, _ what: String, timeout: Duration, conditions: [HTTPHeader] = [], collectsCertificates: Bool = false
   ) async throws(AcquisitionFailure) -> HTTPResponse {
@@ -37,7 +37,7 @@ struct ServerConnection: Sendable {
     return response
   }
 
-  /// Sends a request, and reads the server's clock from the response, whatever its status.
+  /// Sends a request, and reads the server's clock from the response. The status of the response does not matter.
   func send(_ request: HTTPRequest, _ what: String) async throws(AcquisitionFailure) -> HTTPResponse {
     observe?(.requested(url: request.url))
     do {
@@ -72,7 +72,7 @@ struct ServerConnection: Sendable {
     return " with the content coding \(Printable.quoted(name)), which cannot be decoded here"
   }
 
-  /// The failure with a request that shows its cause: for `url`, otherwise for the discovery document.
+  /// The failure, with a request that shows its cause. The request is for `url`, or else for the discovery document.
   func located(_ failure: AcquisitionFailure, at url: String? = nil) -> AcquisitionFailure {
     guard failure.request == nil else { return failure }
     var located = failure
@@ -90,7 +90,7 @@ struct ServerConnection: Sendable {
       switch response.status {
       case 300..<400: isDocument ? .documentRejected : .redirect
       case 429: .tooManyRequests
-      // Request Timeout and Too Early: the server asks for the same request again.
+      // These are Request Timeout and Too Early. The server asks for the same request again.
       case 408, 425: .serverError
       case 400..<500: isDocument ? .documentRejected : .rejected
       case 500...: .serverError
@@ -113,7 +113,7 @@ final class RemoteClock: Sendable {
   /// The server's time when this host's boot-time clock shows zero, in seconds since 1970.
   private let timeAtBoot = Mutex<Double?>(nil)
 
-  /// A smaller difference is no skew: `Date` has whole seconds, and the response was under way.
+  /// A smaller difference is no skew. `Date` has whole seconds, and the response needs some time to arrive.
   private static let noticeableSkew = 5.0
 
   /// Reads the server's clock.
@@ -123,7 +123,8 @@ final class RemoteClock: Sendable {
     timeAtBoot.withLock { $0 = time - Double(boot) / 1e9 }
   }
 
-  /// The present time in seconds since 1970: by this host's clock, unless the server's clock shows another time.
+  /// The present time in seconds since 1970. It is that of this host's clock, unless the server's clock shows another
+  /// time.
   var unixTime: Double {
     let now = Moment.now()
     guard let timeAtBoot = timeAtBoot.withLock({ $0 }) else { return now.unix }

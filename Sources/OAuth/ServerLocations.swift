@@ -13,7 +13,7 @@ public struct ServerLocations: Hashable, Sendable, Codable {
   /// `revocation_endpoint` (RFC 8414, 2).
   public var revocationEndpoint: String?
 
-  /// No address: all are those of the discovery document, which is where OpenID Connect and RFC 8414 have it.
+  /// No address is set. All are those of the discovery document, at the place that OpenID Connect and RFC 8414 define.
   public init() {}
 
   /// The addresses that are set, by the names of their settings.

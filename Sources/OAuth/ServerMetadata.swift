@@ -29,7 +29,8 @@ public struct ServerMetadata: Hashable, Sendable, Codable {
   public var tokenEndpointAuthSigningAlgValuesSupported: [String]?
   /// The endpoints for clients that authenticate by certificate (RFC 8705, 5).
   public var mtlsEndpointAliases: MutualTLSAliases?
-  /// The `iss` of access tokens, which AD FS announces if it is not the issuer. Only the setting of this name counts.
+  /// The `iss` of access tokens, which AD FS announces if it is not the issuer. It is used only in messages. The
+  /// setting of this name decides.
   public var accessTokenIssuer: String?
 
   /// RFC 8705, 5.
@@ -91,7 +92,7 @@ extension ServerMetadata {
   /// Reads the discovery document of `issuer`.
   ///
   /// Endpoints must be https (RFC 6749, 3.2 and RFC 8414, 2). If `issuer` itself is plain http on this host, they can
-  /// be http too. An unsafe endpoint for introspection or revocation counts as absent.
+  /// be http too. An unsafe endpoint for introspection or revocation is treated as absent.
   /// - Parameters:
   ///   - locations: The addresses that replace the document's.
   ///   - location: The document's URL, for messages.
@@ -137,7 +138,7 @@ extension ServerMetadata {
     }
   }
 
-  /// Takes the addresses of the settings. Where there is one, an alias for clients with a certificate does not count.
+  /// Uses the addresses of the settings. Such an address also replaces the alias for clients with a certificate.
   private mutating func replace(by locations: ServerLocations) {
     jwksURI = locations.jwksURI ?? jwksURI
     if let url = locations.tokenEndpoint {
@@ -158,8 +159,8 @@ extension ServerMetadata {
     endpoint.flatMap { isFit($0) ? $0 : nil }
   }
 
-  /// Whether it is a URL for secrets. A remote issuer must not name an http://localhost endpoint: an unrelated local
-  /// process could receive the secret.
+  /// Whether secrets can be sent to the URL. A remote issuer must not name an http://localhost endpoint, because an
+  /// unrelated local process could receive the secret.
   private func isFit(_ endpoint: String) -> Bool {
     guard let endpoint = try? Endpoint(endpoint) else { return false }
     return endpoint.isSecure || (try? Endpoint(issuer))?.isSecure == false

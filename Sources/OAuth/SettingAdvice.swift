@@ -1,9 +1,9 @@
 import Base
 import HTTP
 
-/// What a failure's message says at its end: the setting that helps with a server of this kind.
+/// The end of a failure's message. It names the setting that helps with a server of this kind.
 ///
-/// No setting is in effect because a server suggests it. The administrator decides.
+/// A server cannot set any of them. The administrator decides.
 enum SettingAdvice {
   /// For an introspection endpoint that rejects the client, as IdentityServer's does unless it is an API.
   static let introspectionClient =

@@ -1,10 +1,11 @@
 import Base
 
-/// A JSON object (RFC 8259), read strictly: the order of its members, their source text, and names that occur twice.
+/// A JSON object (RFC 8259), read strictly. It keeps the order of its members and their source text, and finds names
+/// that occur twice.
 ///
-/// RFC 7515 section 4 and RFC 7519 section 4 require unique names. JSONDecoder takes one of two members with the same
-/// name, and another reader of the same token can take the other one. Therefore duplicates are found at every depth,
-/// by their unescaped name.
+/// RFC 7515 section 4 and RFC 7519 section 4 require unique names. JSONDecoder uses one of two members with the same
+/// name. Another reader of the same token can use the other one. Therefore duplicates are found at every depth, by
+/// their unescaped name.
 struct StrictJSON: Sendable {
   /// A member of an object.
   struct Member: Sendable {
@@ -141,7 +142,7 @@ private struct Reader {
   private mutating func readObject(depth: Int) throws(StrictJSON.Failure) -> StrictJSON {
     guard depth <= StrictJSON.maximumDepth else { throw .depth }
     var object = StrictJSON()
-    // Compared as bytes: two names that differ only in their Unicode form are two names.
+    // The names are compared as bytes. Two names that differ only in their Unicode form are two names.
     var names: Set<[UInt8]> = []
     try expect("{")
     skipWhiteSpace()

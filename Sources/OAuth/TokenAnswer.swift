@@ -14,16 +14,19 @@ struct TokenAnswer {
     serverTime.map { ClockSkew.of(serverTime: $0, sentAt: sentAt, receivedAt: receivedAt) }
   }
 
-  /// The token's lifetime from `sentAt`, in seconds: the smallest that the server states; infinite if it states none.
+  /// The token's lifetime from `sentAt`, in seconds. It is the smallest that the server states; infinite if it states
+  /// none.
   func lifetime(expiry: Int64?, issuedAt: Int64?) -> Double {
     var lifetime = response.expiresIn ?? .infinity
     guard let expiry else { return lifetime }
     if let issuedAt { lifetime = min(lifetime, Double(expiry - issuedAt)) }
-    // A server can return a token that it issued earlier. What is left of it counts, by the server's clock if known.
+    // A server can return a token that it issued earlier. Only the remaining lifetime counts, by the server's clock if
+    // known.
     return min(lifetime, Double(expiry) - (serverTime ?? receivedAt.unix))
   }
 
-  /// The token's expiry by the server's clock, seconds since 1970: `exp` of `body`, else by `expires_in`.
+  /// The token's expiry by the server's clock, in seconds since 1970. It is `exp` of `body`, or else the result of
+  /// `expires_in`.
   ///
   /// - Throws: `lifetime` if neither is known.
   func expiry(_ body: ClaimsBody) throws(AcquisitionFailure) -> Int64 {

@@ -3,7 +3,7 @@ import HTTP
 
 /// The requests in which the client authenticates: token request, introspection, revocation.
 ///
-/// They need no cached document: the caller passes the server's metadata.
+/// They need no cached document, because the caller passes the server's metadata.
 struct TokenEndpoint: Sendable {
   let server: ServerConnection
 
@@ -23,7 +23,7 @@ struct TokenEndpoint: Sendable {
         guard error.concernsClientAuthentication(isOneOfSeveralMethods: request.credentials.method == .auto) else {
           throw error.failure
         }
-        // The first rejection is reported: the other secret may not be valid yet.
+        // The first rejection is reported, because the other secret may be not yet valid.
         rejection = rejection ?? error.failure
       }
     }
@@ -57,8 +57,8 @@ struct TokenEndpoint: Sendable {
         receivedAt: posted.receivedAt, serverTime: ClockSkew.serverTime(of: posted.response),
         clientAuthentication: clientAuthentication)
     } catch {
-      // Some servers reject with 200. RFC 6749, 5.2 requires 400.
-      // A response with a token is none: its other texts could quote the token.
+      // Some servers reject with 200. RFC 6749, 5.2 requires 400. A response with a token is no error response. Its
+      // other texts could quote the token.
       let hasToken = (try? StrictJSON(document: posted.response.body))?["access_token"] != nil
       if !hasToken, let rejection = TokenErrorResponse(parsing: posted.response.body) {
         let failure = rejection.failure(status: status, retryAfter: nil, secrets: posted.sensitive)
@@ -87,7 +87,7 @@ struct TokenEndpoint: Sendable {
     }
   }
 
-  /// Asks the server whether a held token is still active. The other members of the response do not count.
+  /// Asks the server whether a held token is still active. The other members of the response are not used.
   func isActive(
     _ held: VerifiedToken, as request: TokenRequest, at metadata: ServerMetadata, _ attempt: Attempt
   ) async throws(AcquisitionFailure) -> Bool {
@@ -194,7 +194,7 @@ struct TokenEndpoint: Sendable {
   /// Sends a token to the introspection or revocation endpoint, by each client authentication in turn until the server
   /// accepts one.
   ///
-  /// - Parameter advice: What helps if the server rejects them all.
+  /// - Parameter advice: The end of the message if the server rejects them all.
   private func postToken(
     _ token: Secret, to url: String?, _ what: String, of client: AuthenticatedClient,
     _ clientAuthentications: [ClientAuthentication], _ metadata: ServerMetadata, _ timeout: Duration,
@@ -224,7 +224,7 @@ struct TokenEndpoint: Sendable {
 
   /// Sends a form with one client authentication.
   ///
-  /// - Throws: Unless the status is 2xx. RFC 6749, 5.1 requires 200; some servers answer 201 (RFC 9110, 15.3.2).
+  /// - Throws: Unless the status is 2xx. RFC 6749, 5.1 requires 200, but some servers answer 201 (RFC 9110, 15.3.2).
   private func post(
     _ fields: [(String, FormValue)], to url: String, _ what: String, of client: AuthenticatedClient,
     by clientAuthentication: ClientAuthentication, at metadata: ServerMetadata, timeout: Duration
@@ -267,7 +267,7 @@ struct TokenEndpoint: Sendable {
   }
 }
 
-/// The reason why a form had no success.
+/// The reason why a form failed.
 private struct PostFailure: Error {
   var failure: AcquisitionFailure
   /// The status of the response; nil without a response.
@@ -281,7 +281,7 @@ private struct PostFailure: Error {
   /// Whether the server rejected the client authentication, so that another one can succeed. Some servers respond with
   /// 400, 401 or 403 without an OAuth error.
   ///
-  /// - Parameter isOneOfSeveralMethods: Whether the method was chosen among several. Servers have various errors for a
+  /// - Parameter isOneOfSeveralMethods: Whether the method was chosen among several. Servers use different errors for a
   ///   method that they do not accept.
   func concernsClientAuthentication(isOneOfSeveralMethods: Bool) -> Bool {
     switch failure.code {

@@ -73,14 +73,14 @@ public struct AccessTokenPolicy: Hashable, Sendable, Codable {
   public var issuer: String
   /// The `iss` that tokens must have if the server does not use its issuer there, as AD FS: `access_token_issuer`.
   public var accessTokenIssuer: String?
-  /// At least one of these must be in `aud`. An empty list accepts only a token without `aud`: one for a named audience
-  /// is for another API, or the audience must be set.
+  /// At least one of these must be in `aud`. An empty list accepts only a token without `aud`. A token with `aud` is
+  /// for another API, or the setting of the audience is missing.
   public var audience: [String]
   /// The client identifier. `client_id` and `azp` must equal it if the token has them.
   public var clientID: String
   /// All of these must be granted.
   public var scopes: [String]
-  /// Whether `typ` must be `at+jwt` (RFC 9068 section 2.1). Otherwise `JWT` and a missing `typ` do as well.
+  /// Whether `typ` must be `at+jwt` (RFC 9068 section 2.1). Otherwise `JWT` and a missing `typ` are also accepted.
   public var requiresAccessTokenType: Bool
   /// The accepted clock skew for `exp`, `nbf` and `iat`.
   public var leeway: Duration

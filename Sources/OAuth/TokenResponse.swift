@@ -23,7 +23,7 @@ struct TokenResponse {
       AcquisitionFailure(.malformedAnswer, "the token endpoint answered \(status) \(fault)")
     }
     guard let json = try? StrictJSON(document: body) else { throw malformed("with a body that is not a JSON object") }
-    // The name is not shown: it is a text of the server, and can quote the token.
+    // The name is not shown, because it is a text of the server and can quote the token.
     guard json.duplicate == nil else { throw malformed("with a member that occurs twice in one object") }
     guard let token = json["access_token"]?.text, !token.isEmpty else { throw malformed("without an access_token") }
     if let fault = BearerToken.fault(in: token.utf8) {
@@ -85,11 +85,11 @@ struct TokenErrorResponse: Decodable {
   {
     let code: FailureCode =
       switch error {
-      // A 5xx is a temporary error of the server, whatever the code.
+      // A 5xx is a temporary error of the server, with any code.
       case _ where status >= 500: .serverError
       case _ where status == 429: .tooManyRequests
       case "invalid_client": .invalidClient
-      // 401 is for unknown clients (RFC 6749, 5.2), whatever Keycloak calls it.
+      // 401 is for unknown clients (RFC 6749, 5.2). Keycloak uses another code with it.
       case "unauthorized_client" where status == 401: .invalidClient
       case "unauthorized_client": .unauthorizedClient
       case "invalid_scope", "scope_invalid", "invalid_target": .invalidScope
@@ -107,7 +107,7 @@ struct TokenErrorResponse: Decodable {
       code, "the \(what) endpoint answered \(status) \(shown(error, to: 64))\(detail)", retryAfter: retryAfter)
   }
 
-  /// Whether the text quotes a secret, as it is or as in the request's form.
+  /// Whether the text quotes a secret, either as it is or as the request's form encodes it.
   private static func quotes(_ text: String, anyOf secrets: [Secret]) -> Bool {
     secrets.contains { secret in
       secret.count > 0
@@ -142,8 +142,8 @@ enum ScopeNames {
 
 /// The syntax of an access token. Applications put the token into a header line.
 ///
-/// RFC 6750, 2.1 requires a `b64token`. Some servers use other visible ASCII characters, which a header field can have
-/// too (RFC 9110, 5.5).
+/// RFC 6750, 2.1 requires a `b64token`. Some servers use other visible ASCII characters. A header field can contain
+/// these too (RFC 9110, 5.5).
 public enum BearerToken {
   /// The maximum length in bytes.
   public static let longest = 65_536
@@ -168,7 +168,7 @@ public enum BearerToken {
     return nil
   }
 
-  /// Whether this byte can be part of a `b64token`: it means the same to shells, systemd and file formats.
+  /// Whether this byte can be part of a `b64token`. Shells, systemd and file formats give it no special meaning.
   public static func isPlain(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -5,8 +5,8 @@ public enum TokenType {
   /// The type of tokens that an API accepts without a proof of possession (RFC 6750).
   public static let bearer = "Bearer"
 
-  /// The types of tokens that an API accepts only with a proof, or not at all: RFC 9449, RFC 9200, RFC 8693 section
-  /// 2.2.1, and a draft that became no RFC. Applications could not use them.
+  /// The types of tokens that an API accepts only with a proof, or never. Applications could not use them. They are
+  /// from RFC 9449, RFC 9200, RFC 8693 section 2.2.1, and a draft that became no RFC.
   private static let unusable = ["DPoP", "PoP", "N_A", "mac"]
 
   /// Whether no setting can make a token of this type a Bearer token.
@@ -18,7 +18,7 @@ public enum TokenType {
     return other.allSatisfy { type in isSame(bearer, type) || accepted.contains { isSame($0, type) } }
   }
 
-  /// Compares as ASCII: for `lowercased()`, the Kelvin sign is a K.
+  /// Compares as ASCII, because `lowercased()` turns the Kelvin sign into a k.
   private static func isSame(_ name: String, _ other: String) -> Bool {
     func lowered(_ name: String) -> some Sequence<UInt8> {
       name.utf8.lazy.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
@@ -43,7 +43,7 @@ public enum TokenType {
     if isUnusable(name) {
       throw AcquisitionFailure(.tokenType, "\(fault): applications cannot use such a token")
     }
-    // A value that can be pasted.
+    // The value is in a form that can be pasted into the configuration.
     let isPlain =
       name.utf8.count <= 64 && name.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != 0x22 && $0 != 0x5c }
     throw AcquisitionFailure(.tokenType, isPlain ? "\(fault). \(condition) \"\(name)\"" : fault)

@@ -16,7 +16,7 @@ public struct VerifiedToken: Sendable {
   public var skew: Duration?
   /// The client authentication that the server accepted.
   public var clientAuthentication: ClientAuthentication
-  /// The metadata, and the keys if they verified the token: enough to verify it again after a restart.
+  /// The metadata, and the keys if they verified the token. This is enough to verify it again after a restart.
   public var context: VerificationContext
 
   /// Makes a verified token.
@@ -52,8 +52,8 @@ public struct VerificationContext: Hashable, Sendable, Codable {
   }
 }
 
-/// The claims of a verified access token (RFC 7519 section 4.1, RFC 9068 section 2.2). Texts are as in the token:
-/// escape them for display.
+/// The claims of a verified access token (RFC 7519 section 4.1, RFC 9068 section 2.2). Texts are as in the token.
+/// Escape them for display.
 public struct AccessTokenClaims: Hashable, Sendable, Codable {
   /// `iss`.
   public let issuer: String
