@@ -45,7 +45,7 @@ extension TokenSettings {
     }
   }
 
-  /// What the settings replace of what the server announces, each with its setting, for the status.
+  /// The announcements of the server that settings replace, each with its setting, for the status.
   package var replacements: [String] {
     var replacements = locations.named.map { "\($0.name) is set to \($0.url), whatever the server announces" }
     if let accessTokenIssuer {

@@ -42,8 +42,8 @@ public struct DaemonSettings: Hashable, Sendable {
   public var logFormat: LogFormat = .auto
   /// Whether a token can be written to persistent storage: to another file system than tmpfs and ramfs.
   public var allowPersistentStorage = false
-  /// Whether the group can read this configuration and the secret files that it names. Kubernetes makes them so for a
-  /// pod with `fsGroup`.
+  /// Whether the group can read this configuration and the secret files that it names. Kubernetes gives them such modes
+  /// for a pod with `fsGroup`.
   public var allowGroupRead = false
   /// The maximum number of concurrent requests to one issuer.
   public var maxRequests = 4

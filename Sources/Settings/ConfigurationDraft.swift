@@ -25,7 +25,7 @@ extension Configuration {
 
 /// A configuration file that was read: its settings, its faults, and the checks of other files that remain.
 public struct ConfigurationDraft: Sendable {
-  /// The size limit of the file. Ten thousand tables take much less.
+  /// The size limit of the file. Ten thousand tables need much less.
   package static let sizeLimit = 16 << 20
 
   /// The settings, without the tables that have faults of their own.
@@ -36,7 +36,7 @@ public struct ConfigurationDraft: Sendable {
   /// The text; `nil` if the file could not be read.
   public private(set) var text: Secret?
 
-  /// The value of the unit's `SetCredential=`: what the service gets if the file does not exist.
+  /// The value of the unit's `SetCredential=`. The service gets it if the file does not exist.
   private static let missingFileMarker = Secret("not-passed")
 
   /// Reads the file at `path` and no other file.
@@ -95,7 +95,7 @@ public struct ConfigurationDraft: Sendable {
   /// - Parameters:
   ///   - path: the path that messages show.
   ///   - directory: the start of relative paths; by default the directory of `path`.
-  ///   - refusal: the fault of a mode with access for the group. It does not count if the text allows that access.
+  ///   - refusal: the fault of a mode with access for the group. It is ignored if the text allows that access.
   init(
     _ text: Secret, path: String, directory: String? = nil, environment: RuntimeEnvironment,
     refusal: FileRefusal? = nil
@@ -139,7 +139,7 @@ public struct ConfigurationDraft: Sendable {
   /// A draft with the faults of the files that it names. A file that hangs delays only its own table.
   ///
   /// - Parameter limit: the time limit for the files of one table.
-  /// - Returns: also which files were not read in time. They are no faults of their tables.
+  /// - Returns: the draft, and the files that were not read in time. Those are no faults of their tables.
   public func checked(within limit: Duration) async -> (draft: ConfigurationDraft, overdue: [FileCalls.Overdue]) {
     let tables = Dictionary(grouping: checks) { $0.token ?? "" }
     var faults: [Diagnostic] = []
@@ -200,12 +200,12 @@ public struct ConfigurationDraft: Sendable {
   }
 }
 
-/// A check of a file that a table names. It runs where a file system that hangs does no harm.
+/// A check of a file that a table names. It runs on a thread that can hang.
 struct FileCheck: Sendable {
   /// What is wrong with the file.
   struct Fault {
     var message: String
-    /// Whether messages can show the value. It can be a secret that was written to the wrong key.
+    /// Whether messages can show the value. A value can be a secret that was written to the wrong key.
     var showsValue: Bool
   }
 

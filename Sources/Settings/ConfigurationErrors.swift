@@ -23,7 +23,8 @@ public struct Diagnostic: Hashable, Sendable, CustomStringConvertible {
   public var message: String
   /// The token whose table has the fault; `nil` for other tables.
   public var token: String?
-  /// The line with a caret below the fault, without a value that can be secret. Or an example of what to write.
+  /// The line with a caret below the fault, without a value that can be secret. For some faults, it is an example of
+  /// what to write.
   public var excerpt: [String] = []
 
   /// A place in the file.

@@ -4,7 +4,8 @@ import TOML
 public enum ConfigurationKeys {
   /// A key, as the manual describes it.
   public struct Entry: Hashable, Sendable {
-    /// The table it belongs to: `daemon`, `token.NAME`, or a table within that: `introspection`, `output`, `signal`.
+    /// Its table: `daemon`, `token.NAME`, or a table within `token.NAME`. Those are `introspection`, `output` and
+    /// `signal`.
     public var table: String
     /// The key.
     public var name: String

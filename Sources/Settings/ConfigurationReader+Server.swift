@@ -7,7 +7,7 @@ import TOML
 extension ConfigurationReader {
   /// Checks the settings about the server's addresses and its tokens' issuer.
   ///
-  /// A key that would have no effect is a fault, since its author expects an effect.
+  /// A key that would have no effect is a fault, because the administrator expects an effect.
   mutating func checkLocations(_ settings: TokenSettings, _ map: TOMLMap, table: String) {
     func report(_ key: String, _ message: String, at pointer: (TOMLEntry) -> ConfigurationSource.Pointer) {
       guard let entry = map[key], !map.isDamaged else { return }
@@ -27,7 +27,7 @@ extension ConfigurationReader {
       reportUnused("access_token_issuer", without: "verify = \"jwt\" or \"introspection\"")
     }
     if !settings.revokesOnStop { reportUnused("revocation_endpoint", without: "revoke_on_stop = true") }
-    // As for the endpoints of the discovery document: any local user can take a port of this host.
+    // The endpoints of the discovery document have the same rule, because any local user can open a port of this host.
     guard let issuer = try? Endpoint(settings.issuer), issuer.isSecure else { return }
     for (key, url) in settings.locations.named where (try? Endpoint(url))?.isSecure == false {
       report(

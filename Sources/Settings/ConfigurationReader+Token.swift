@@ -32,7 +32,7 @@ extension ConfigurationReader {
     draft.settings.introspectionClient = readIntrospection(map, of: draft.settings, table: table)
     readOutputs(&draft, map, entry, table: table)
     draft.settings.signal = readSignal(map, table: table)
-    // A statement with a syntax error could be one that changes the meaning of the table.
+    // A statement with a syntax error can change the meaning of the table.
     return diagnostics.count == faultsBefore && !map.isDamaged ? draft.settings : nil
   }
 
@@ -112,7 +112,8 @@ extension ConfigurationReader {
             _ = try file.read(in: environment)
             return nil
           } catch {
-            // A name without a directory that does not exist can be the secret itself, written to the wrong key.
+            // If the file does not exist and the name has no directory, the name can be a secret that was written to
+            // the wrong key.
             let isShown = !error.isMissing || isAbsolute
             let reason =
               isShown ? "\(error)" : "there is no such file in '\(directory.printable)'; give an absolute path"
@@ -169,14 +170,14 @@ extension ConfigurationReader {
 extension ConfigurationReader {
   /// Checks that the table names the server and the client, and that it has what the authentication method needs.
   ///
-  /// A key that would have no effect is a fault, since its author expects an effect.
+  /// A key that would have no effect is a fault, because the administrator expects an effect.
   ///
   /// - Parameter isIntrospection: whether the table is that of the client that introspects the token.
   mutating func checkClient(
     _ settings: TokenSettings, _ map: TOMLMap, _ entry: TOMLEntry, table: String, isIntrospection: Bool = false
   ) {
     checkUnused(settings, map, table: table)
-    // A statement with a syntax error could be the one that seems to be missing.
+    // A key that seems to be missing can be in the statement with a syntax error.
     guard !map.isDamaged else { return }
     let misspelt = misspelt(in: map)
     func missing(_ keys: [String], _ what: String) {
@@ -224,7 +225,7 @@ extension ConfigurationReader {
     if needed.allSatisfy({ map[$0] == nil }) { missing(needed, advice) }
   }
 
-  /// The keys that unknown ones in `map` probably mean.
+  /// The keys for which the unknown keys in `map` are probably misspellings.
   private func misspelt(in map: TOMLMap) -> Set<String> {
     let known = ConfigurationKeys.token.map(\.name)
     return Set(map.entries.filter { !known.contains($0.name) }.compactMap { NearestName.to($0.name, among: known) })
@@ -268,7 +269,7 @@ extension ConfigurationReader {
     if settings.requiresAccessTokenType, settings.verification != .jwt {
       report("require_at_jwt", "counts with verify = \"jwt\" alone; remove one of the two")
     }
-    // A token that is not verified is checked again by the API alone.
+    // Only the API can check a token again that is not verified.
     if settings.verification == .none, map["api_url"] == nil, !map.isDamaged {
       report("recheck_interval", "has no effect with verify = \"none\" and without 'api_url'; remove it")
     }

@@ -68,7 +68,7 @@ package struct ConfigurationReader {
     into settings: inout Settings
   ) {
     for entry in map.entries where !tables.contains(entry.name) {
-      if case .invalid = entry.value.content { continue }  // its syntax error is reported already
+      if case .invalid = entry.value.content { continue }  // its syntax error is already reported
       guard let key = keys.first(where: { $0.name == entry.name }) else {
         reportUnknown(entry, table: table, known: keys.map(\.name) + tables)
         continue

@@ -4,7 +4,7 @@ import TOML
 /// The text of a file with `format = "template"`: literal parts and placeholders.
 ///
 /// `{token}`, `{expires_at}` and `{expires_at_unix}` are replaced. `{{` and `}}` are literal braces. A single brace is
-/// an error, as in format strings of Python and Rust, so that no typo gets into a file.
+/// an error, as in format strings of Python and Rust. So a typo does not get into a file.
 public struct OutputTemplate: Hashable, Sendable {
   /// What a name in braces stands for.
   public enum Placeholder: String, CaseIterable, Hashable, Sendable {

@@ -1,6 +1,6 @@
 import Base
 
-/// The values of examples that stand for a value of the administrator's own: `SECRET`, `...`, `<your client id>`.
+/// The values in examples that the administrator must replace: `SECRET`, `...`, `<your client id>`.
 enum Placeholder {
   /// The client of config/config.toml and of the sandbox. Konexus' servers do not know it.
   static let sampleClientID = "ext-1741-sample-client"
@@ -10,19 +10,20 @@ enum Placeholder {
     "write the one that the server's operator handed out: sudoedit \(file.shellQuoted)"
   }
 
-  /// Words that only placeholders have.
+  /// Words that occur only in placeholders.
   private static let telling = [
     "your", "here", "insert", "enter", "replace", "paste", "fill", "change", "todo", "tbd", "fixme", "placeholder",
     "example", "sample", "redacted",
   ]
-  /// Words that placeholders have besides.
+  /// Words that placeholders contain together with those.
   private static let others = [
     "client", "secret", "id", "identifier", "key", "password", "passwd", "value", "token", "api", "app", "application",
     "the", "a", "an", "my", "me", "it", "in", "with", "by", "real", "actual", "own", "put", "goes", "please", "set",
     "konexus", "oauth", "auth", "issuer", "server", "tenant", "domain",
     "company", "name", "from", "of", "this",
   ]
-  /// Whole values without a telling word. In lower case, some of them are secrets of test servers.
+  /// Whole values without a word that marks them as placeholders. In lower case, some of them are secrets of test
+  /// servers.
   private static let whole = ["SECRET", "CLIENT", "PASSWORD", "TOKEN", "ISSUER"]
   private static let names = ["clientid", "clientsecret"]
 
@@ -47,7 +48,7 @@ enum Placeholder {
         && zip(letters[start...], word.utf8).allSatisfy { text[$0].lowercased == $1 }
     }
     if names.contains(where: { $0.utf8.count == letters.count && isWord($0, at: 0) }) { return true }
-    // Whether the first letters are words, without and with a telling one.
+    // Whether the first letters are words, without and with a word that marks a placeholder.
     var plain = [Bool](repeating: false, count: letters.count + 1)
     var told = plain
     plain[0] = true
@@ -77,7 +78,7 @@ enum Placeholder {
         text.suffix(end.utf8.count).elementsEqual(end.utf8)
       else { return false }
       let name = text.dropFirst(start.utf8.count).dropLast(end.utf8.count)
-      // A secret can begin with '$', so that more is required of such a name.
+      // A secret can begin with '$', so a name after it must fulfil more conditions.
       return name.allSatisfy { $0.isLetter || "_. ".utf8.contains($0) }
         && (!end.isEmpty || (name.count >= 4 && name.allSatisfy { $0.lowercased != $0 || $0 == UInt8(ascii: "_") }))
     }
@@ -93,6 +94,6 @@ enum Placeholder {
 
 extension UInt8 {
   fileprivate var isLetter: Bool { (0x61...0x7a).contains(lowercased) }
-  /// What stands between the words of a placeholder, and around them.
+  /// The characters between the words of a placeholder, and around them.
   fileprivate var isSeparator: Bool { " _-.:/<>[]{}()*?\"'".utf8.contains(self) }
 }

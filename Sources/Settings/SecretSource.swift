@@ -11,17 +11,18 @@ public enum SecretSource: Hashable, Sendable {
 
   /// Reads the current secret.
   ///
-  /// A file must be a regular file of root or of the daemon's user. Other users must not be able to read it. One line
-  /// break at its end, and a byte order mark at its start, are no part of the secret.
+  /// A file must be a regular file of root or of the daemon's user. Other users must not be able to read it. A line
+  /// break at its end and a byte order mark at its start are not part of the secret.
   ///
   /// - Throws: ``FileRefusal`` with the remedy, if the file is not readable, has wrong access, or holds no secret.
   public func read(in environment: RuntimeEnvironment = .current) throws(FileRefusal) -> Secret {
     try examine(in: environment).secret
   }
 
-  /// Reads the current secret, and says what is unusual about it.
+  /// Reads the current secret, and reports what is unusual about it.
   ///
-  /// - Returns: also a sentence for the administrator, which shows nothing of the secret; `nil` if nothing is unusual.
+  /// - Returns: the secret, and a sentence for the administrator, which shows nothing of the secret. The sentence is
+  ///   `nil` if nothing is unusual.
   /// - Throws: as `read`.
   package func examine(
     in environment: RuntimeEnvironment = .current

@@ -3,8 +3,8 @@ import HTTP
 
 /// What is wrong or unusual about the text of a client secret, without showing it.
 ///
-/// A fault can never be right. A doubt can: the server decides. RFC 6749 appendix A.2 allows printable ASCII only, but
-/// some servers accept other characters.
+/// A text with a fault can never be right. A text with a doubt can be right, and the server decides. RFC 6749 appendix
+/// A.2 allows printable ASCII only, but some servers accept other characters.
 enum SecretText {
   /// Why a text is no client secret.
   struct Fault {
@@ -12,7 +12,7 @@ enum SecretText {
     var problem: String
     /// What to do; `nil` for "write the secret".
     var remedy: String?
-    /// Whether it is an example's secret.
+    /// Whether it is a secret from an example.
     var isPlaceholder = false
     /// The offsets of the bytes that are wrong; `nil` for all.
     var range: Range<Int>?
@@ -44,7 +44,7 @@ enum SecretText {
     return nil
   }
 
-  /// What is unusual, as the end of a sentence: "ends with a space (character 9)"; `nil` if nothing is.
+  /// What is unusual, as the end of a sentence such as "ends with a space (character 9)"; `nil` if nothing is.
   static func doubt(about bytes: UnsafeRawBufferPointer) -> String? {
     let text = ScannedText(bytes)
     guard let first = text.first, let last = text.last else { return nil }
@@ -84,7 +84,7 @@ private struct ScannedText {
     var position: Int
     var range: Range<Int>
 
-    /// What it is called in a message about a fault.
+    /// Its name in a message about a fault.
     var name: String { SecretCharacter.name(scalar) ?? "" }
     /// What to do about it.
     var remedy: String? { Lookalike(scalar) == nil ? nil : "remove it" }
@@ -92,7 +92,7 @@ private struct ScannedText {
 
   private(set) var first: Character?
   private(set) var last: Character?
-  /// The first character that no secret has.
+  /// The first character that no secret can contain.
   private(set) var firstFault: Character?
   private(set) var firstQuote: (Unicode.Scalar, position: Int)?
   private(set) var firstBeyondASCII: Int?

@@ -200,7 +200,7 @@ package enum APIURLSyntax {
   }
 }
 
-/// What issuers and URLs of APIs have in common.
+/// The rules that issuers and URLs of APIs have in common.
 private enum URLSyntax {
   /// The fault of `text`, as the end of a sentence after "which"; `nil` if it has none.
   ///

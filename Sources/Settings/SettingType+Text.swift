@@ -10,7 +10,7 @@ extension SettingType<String> {
     return text
   }
 
-  /// A client identifier that is not an example's.
+  /// A client identifier that is not from an example.
   static let clientID = SettingType(name: "a string") { node, context throws(SettingFault) in
     let text = try visibleText.read(node, context)
     guard !Placeholder.matches(text) else {

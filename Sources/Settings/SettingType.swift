@@ -3,7 +3,7 @@ import TOML
 
 /// A fault of a value.
 struct SettingFault: Error {
-  /// The end of a sentence that starts with the key's name: "is 12; give 1 to 5".
+  /// The end of a sentence that starts with the key's name, such as `is 12; give 1 to 5`.
   var message: String
   /// The part of the value that is wrong; `nil` for all of it.
   var range: Range<Int>?

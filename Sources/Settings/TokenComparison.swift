@@ -14,7 +14,7 @@ enum TokenKeyEffect: CaseIterable {
   case connection
   /// The token must meet another requirement. A new token is needed only if the requirement is stricter.
   case requirement
-  /// The token stays: when it is refreshed and checked, and where it is written to.
+  /// The token stays. These keys decide when it is refreshed and checked, and where it is written.
   case none
 
   /// The keys of the group.
@@ -71,7 +71,7 @@ extension TokenSettings {
   /// equivalent tokens.
   ///
   /// After a restart it shows whether the token of the previous run belongs to these settings. Secrets, paths and times
-  /// do not count, nor does the order of scopes and audiences.
+  /// have no effect on it, nor has the order of scopes and audiences.
   public var requestFingerprint: String {
     var bytes: [UInt8] = []
     func add(_ label: String, _ values: [String]) {
@@ -89,7 +89,7 @@ extension TokenSettings {
     add("request_audience", requestAudience.map { [$0] } ?? [])
     add("extra_parameters", extraParameters.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] })
     add("verify", [verification.rawValue])
-    // Fingerprints of earlier releases stay valid: a setting that they did not know counts if it is set.
+    // Fingerprints of earlier releases stay valid. A setting that those did not know has an effect only if it is set.
     if let accessTokenIssuer { add("access_token_issuer", [accessTokenIssuer]) }
     for (name, url) in locations.named { add(name, [url]) }
     return SHA256.hex(of: bytes)

@@ -77,7 +77,7 @@ public struct TokenSettings: Hashable, Sendable {
   public var refreshAt = 0.5
   /// The maximum time from a token's request to the request for the next one, 1 min ... 366 d.
   public var maxAge: Duration = .seconds(86_400)
-  /// How often a held token is verified again: by the issuer's current key set, or by introspection, 1 min ... 1 d.
+  /// How often a held token is verified again by the issuer's current key set, or by introspection, 1 min ... 1 d.
   ///
   /// Tokens of one issuer share its key set. The smallest of their intervals holds for all of them.
   public var recheckInterval: Duration = .seconds(15 * 60)
@@ -177,7 +177,7 @@ public struct ReaderSignal: Hashable, Sendable {
 }
 
 extension TokenSettings {
-  /// What these settings accept that is not accepted by default, each with its setting, for the status.
+  /// What these settings accept although it is not accepted by default, each with its setting, for the status.
   package var exceptions: [String] {
     func quoted(_ values: [String]) -> String {
       let quoted = values.map(Printable.quotedJSON)
