@@ -4,13 +4,13 @@ public import Files
 
 /// The metrics file for node_exporter's textfile collector (`metrics_file`), replaced atomically.
 ///
-/// It holds no secret. So it can be on a disk, in a directory of another user.
+/// It contains no secret, so it can be on a disk and in a directory of another user.
 public struct MetricsFile: Sendable {
   private var file: PublishedFile
   private var written: BrokerStatus?
 
   /// An unchanged file is written again after this time in seconds, so that its age shows that the daemon is alive. It
-  /// is shorter than the 15 s between two heartbeats: a heartbeat can come early.
+  /// is shorter than the 15 s between two heartbeats, because a heartbeat can come early.
   private static let period = 10.0
 
   /// A metrics file at `path`.

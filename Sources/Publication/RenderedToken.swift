@@ -19,8 +19,9 @@ package enum RenderedToken {
 
   /// Why a file of this format cannot hold the token, as a sentence; `nil` if it can.
   ///
-  /// Only the program that reads a template knows which characters end a value. Those of a `b64token` (RFC 6750,
-  /// section 2.1) do so in no common format. With others, a server could write settings of that program.
+  /// Only the program that reads a template knows which characters end a value. The characters of a `b64token` (RFC
+  /// 6750, section 2.1) end a value in no common format. With other characters, a server could write settings of that
+  /// program.
   package static func fault(of token: Secret, as output: TokenOutput) -> String? {
     guard output.format == .template, !token.withBytes({ $0.allSatisfy(BearerToken.isPlain) }) else { return nil }
     return "the token has characters that RFC 6750 does not allow, and a template cannot hold them; use another format"
@@ -46,8 +47,8 @@ package enum RenderedToken {
     }
   }
 
-  /// The token as the value of a variable. Other characters than those of a `b64token` are special to shells or to
-  /// systemd: both read a value in double quotes with these escapes alike.
+  /// The token as the value of a variable. Characters outside of a `b64token` are special to shells or to systemd. Both
+  /// read a value in double quotes with these escapes in the same way.
   private static func assigned(_ token: String) -> String {
     guard !token.utf8.allSatisfy(BearerToken.isPlain) else { return token }
     return "\"" + token.map { escaped.contains($0) ? "\\\($0)" : "\($0)" }.joined() + "\""

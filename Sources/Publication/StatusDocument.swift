@@ -15,7 +15,7 @@ struct StatusDocument {
   private var lines: [Range<Int>] = []
 
   /// An unchanged status is written again after this time, so that the document shows until when it was true. After a
-  /// crash, the next run knows no more.
+  /// crash, the next run knows nothing later than this.
   private static let period = Duration.seconds(60)
 
   /// Encodes `status`.
@@ -93,8 +93,8 @@ struct StatusDocument {
 
   /// Splits the document at the place for the tokens. Quotes within strings are escaped, so the place is unique.
   ///
-  /// An array is searched from its end, where the place is: `Data.firstRange(of:)` takes a tenth of all instructions
-  /// of a refresh outside of TLS.
+  /// An array is searched from its end, where the place is. `Data.firstRange(of:)` would need a tenth of all
+  /// instructions of a refresh outside of TLS.
   private static func split(_ head: Data) throws -> (ArraySlice<UInt8>, ArraySlice<UInt8>) {
     let head = [UInt8](head)
     let empty = Array(#""tokens":[]"#.utf8)

@@ -31,7 +31,7 @@ public struct StatusFile: Sendable {
     (try? PrivateFile.read(directory + "/" + DaemonFile.status, maximum: sizeLimit)).flatMap(StatusDocument.parse)
   }
 
-  /// The size limit. Ten thousand tokens take 6 MiB, or 12 MiB if all of them fail.
+  /// The size limit. Ten thousand tokens need 6 MiB, or 12 MiB if all of them fail.
   private static let sizeLimit = 24 << 20
 
   /// The reason why there is no status, and a remedy.
@@ -61,8 +61,8 @@ public struct StatusFile: Sendable {
 
   /// Reads the status in `directory` and determines the daemon's user.
   ///
-  /// - Throws: `Unavailable` if the file does not exist, if this user cannot read it, if another user than the
-  ///   directory's owner can have written it, or if it has another version.
+  /// - Throws: `Unavailable` if the file does not exist, is not readable for this user, or has another version. Also if
+  ///   a user other than the directory's owner can have written it.
   public static func find(in directory: String) throws(Unavailable) -> LoadedStatus {
     let path = directory + "/" + DaemonFile.status
     let file: DaemonDirectory.File

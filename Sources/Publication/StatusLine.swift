@@ -1,7 +1,7 @@
 import Base
 
 extension BrokerStatus {
-  /// A line for `systemctl status` that starts with the worst.
+  /// A line for `systemctl status`. The most serious state comes first.
   public var line: String {
     var parts: [String] = []
     if let configurationProblem { parts.append(configurationProblem) }

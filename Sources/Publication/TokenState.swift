@@ -5,7 +5,7 @@ import FoundationEssentials
 import Glibc
 package import OAuth
 
-/// The state file: what the next run needs to reuse the token, without a request and without a gap.
+/// The state file. The next run needs it to reuse the token without a request and without a gap.
 ///
 /// It holds digests of tokens, no secrets. It is written before the token's files and lists each token that they can
 /// contain. So a daemon that is killed in between leaves files that the next run can identify.
@@ -98,7 +98,7 @@ package struct TokenRecord {
 
 /// A verification context, encoded for the state file.
 ///
-/// It is encoded once for all tokens of a server, so that no token waits for it.
+/// It is encoded once for all tokens of a server, so that no token waits for the encoding.
 package struct EncodedContext {
   package let context: VerificationContext
   /// The context as JSON; empty if it cannot be encoded. A token with an empty context is not reused after a restart.
@@ -111,7 +111,7 @@ package struct EncodedContext {
     json = (try? encoder.encode(context)).map { String(decoding: $0, as: UTF8.self) } ?? ""
   }
 
-  /// Decodes a context; `nil` if the text is none.
+  /// Decodes a context; `nil` if the text is not a context.
   package static func decode(_ json: String) -> VerificationContext? {
     try? JSONDecoder().decode(VerificationContext.self, from: Data(json.utf8))
   }

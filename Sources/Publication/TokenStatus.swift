@@ -10,7 +10,7 @@ public struct TokenStatus: Hashable, Sendable, Codable {
   public enum Condition: String, Hashable, Sendable, Codable {
     /// The file holds a valid token, and refresh works.
     case valid
-    /// The file holds a valid token, but its successor cannot be requested or published.
+    /// The file holds a valid token, but the next token cannot be requested or published.
     case failing
     /// The file holds no token.
     case absent
@@ -77,7 +77,8 @@ public struct TokenStatus: Hashable, Sendable, Codable {
   public var obtainedAt: Double?
   /// The failure, while attempts fail.
   public var failure: Failure?
-  /// Why the token in the file is not accepted any more, though it has not expired; `nil` as far as known.
+  /// Why the token in the file is no longer accepted, although it has not expired; `nil` if nothing of this kind is
+  /// known.
   public var rejection: Failure?
   /// Why the newest token is not in its file; `nil` if it is.
   public var publicationFailure: String?
@@ -136,10 +137,10 @@ public struct BrokerStatus: Hashable, Sendable, Codable {
   public var pid: Int32
   /// The boot that the boot-time clock belongs to.
   public var bootID: String
-  /// When this was written, seconds since 1970. In a document: when something has changed last.
+  /// When this was written, seconds since 1970. In a document it is the time of the last change.
   public var writtenAt: Double
-  /// When this was written, on `CLOCK_MONOTONIC` in nanoseconds; `nil` in documents of earlier releases. What a
-  /// document says was true until then.
+  /// When this was written, on `CLOCK_MONOTONIC` in nanoseconds; `nil` in documents of earlier releases. The content of
+  /// a document was true until then.
   public var writtenAtMonotonic: Int64?
   /// When the daemon started, seconds since 1970.
   public var startedAt: Double

@@ -158,7 +158,7 @@ final class CheckProgress: Sendable {
   }
 
   private func discovered(_ metadata: ServerMetadata, _ document: AcquisitionStep.Document?) {
-    // A setting replaces what the document has.
+    // A setting replaces the value in the document.
     func detail(_ name: String, _ url: String?) -> String {
       let isSet = settings.locations.named.contains { $0.name == name }
       return "\(name): \(url ?? "none")" + (isSet ? " (set in the config file)" : "")
@@ -193,7 +193,7 @@ final class CheckProgress: Sendable {
       return
     }
     let remedy = "check this host's clock: date -u"
-    // With a larger difference than the leeway, a valid token seems expired or not yet valid.
+    // If the difference is larger than the leeway, a valid token looks expired or not yet valid.
     let outcome: CheckStep.Outcome = seconds >= 60 ? .failed : ClockSkew.isReported(skew) ? .warning : .ok
     report(step(.clock, outcome, ClockSkew.sentence(skew), remedy: outcome == .ok ? nil : remedy))
   }
@@ -264,7 +264,7 @@ enum ClaimList {
   static func lines(_ token: TokenInspection?, failing code: FailureCode?) -> [String] {
     guard let token else { return [] }
     let fault = code.flatMap { code in order.firstIndex { $0.codes.contains(code) } }
-    // A failure of something else, such as the request for the key set. No claim was checked.
+    // Another step failed, such as the request for the key set. No claim was checked.
     if code != nil, fault == nil { return [] }
     var lines: [String] = []
     for (index, entry) in order.enumerated() {

@@ -32,7 +32,7 @@ public struct CheckStep: Sendable, Encodable {
     case warning
     /// It failed.
     case failed
-    /// It was not tried: an earlier step failed, or an option excludes it.
+    /// It was not tried, because an earlier step failed or an option excludes it.
     case skipped
   }
 
@@ -78,7 +78,7 @@ public enum CheckReport {
     steps.first { $0.outcome == .failed }?.name.exitCode ?? 0
   }
 
-  /// The lines of one step for a person.
+  /// The lines of one step for a reader.
   public static func text(_ step: CheckStep, _ style: TextStyle) -> [StyledLine] {
     let isTerminal = style.columns != nil
     let mark =

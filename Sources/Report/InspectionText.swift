@@ -1,7 +1,7 @@
 import Base
 public import OAuth
 
-/// The content of a token for a person: its header and claims, with times as dates.
+/// The content of a token for a reader: its header and claims, with times as dates.
 public enum InspectionText {
   private static let times: Set<String> = ["exp", "nbf", "iat", "auth_time", "updated_at"]
 

@@ -182,8 +182,8 @@ struct JSONTime: Encodable {
 
 /// JSON output of commands.
 enum JSONText {
-  /// The version of all documents. It changes if a member is removed, or changes its type or meaning; not if one is
-  /// added.
+  /// The version of all documents. It changes if a member is removed, or if the type or meaning of a member changes. It
+  /// does not change if a member is added.
   static let schemaVersion = 1
 
   /// One object with sorted members and a line break at the end. Characters that affect terminals are escaped.

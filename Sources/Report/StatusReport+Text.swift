@@ -2,7 +2,7 @@ import Base
 import Publication
 
 extension StatusReport {
-  /// The report for a person. On a terminal it is a table, otherwise one fact per line, as it is for a single token.
+  /// The report for a reader. On a terminal it is a table. Otherwise, and for a single token, it has one fact per line.
   public func text(_ style: TextStyle, inDetail: Bool) -> [StyledLine] {
     var lines = [headline] + daemonLines
     if style.columns != nil, !inDetail {
@@ -15,7 +15,7 @@ extension StatusReport {
     return lines
   }
 
-  /// The headline and the failures, without colours. It does not change as time passes.
+  /// The headline and the failures, without colours. It does not change with time alone.
   public var summary: [StyledLine] {
     [headline]
       + tokens.compactMap { token in
@@ -170,7 +170,7 @@ extension StatusReport.Token {
   func details(_ style: TextStyle, now: Double, isDaemonRunning: Bool) -> [StyledLine] {
     var facts: [(String, String)] = []
     if let expiresAt = status.expiresAt, let remaining {
-      // The boot-time clock decides. The wall clock may have been set since.
+      // The boot-time clock decides, because the wall clock can have been set since.
       let end = remaining > .zero ? now + remaining.seconds : expiresAt
       facts.append((remaining > .zero ? "valid until" : "expired at", Timestamp.full(end, now: now)))
     }

@@ -2,8 +2,8 @@ public import Base
 public import Files
 public import Publication
 
-/// A status file, evaluated with the current time and processes: tokens and the daemon may have ended since it was
-/// written.
+/// A status file, evaluated with the current time and processes. Since it was written, tokens can have expired and the
+/// daemon can have ended.
 public struct StatusReport: Sendable {
   /// The severity as monitoring plugins define it.
   public enum Severity: Int32, Comparable, Sendable {
@@ -16,7 +16,7 @@ public struct StatusReport: Sendable {
     /// The status is not available.
     case unknown = 3
 
-    /// Orders severities; `ok` is the least.
+    /// Orders severities; `ok` is the lowest.
     public static func < (left: Severity, right: Severity) -> Bool { left.rawValue < right.rawValue }
 
     /// The name in the output of monitoring plugins.
@@ -34,11 +34,11 @@ public struct StatusReport: Sendable {
   public enum Health: String, Sendable {
     /// Valid, and refresh works.
     case valid
-    /// Valid, but its successor cannot be requested or published.
+    /// Valid, but the next token cannot be requested or published.
     case failing
     /// Valid, but the daemon does not run.
     case unattended
-    /// Valid, but the daemon missed a deadline: it hangs or is suspended.
+    /// Valid, but the daemon missed a deadline, because it hangs or is suspended.
     case overdue
     /// The token's file is newer than the status file, which the daemon cannot write.
     case outOfDate = "status out of date"
@@ -124,7 +124,7 @@ public struct StatusReport: Sendable {
 }
 
 extension TokenStatus {
-  /// The grace period: a healthy daemon meets a deadline and writes its status within this time.
+  /// The grace period. A healthy daemon meets a deadline and writes its status within this time.
   fileprivate static let gracePeriod = Duration.seconds(30)
 
   /// Whether the daemon missed a deadline.
@@ -168,7 +168,7 @@ extension StatusReport.Token {
         .absent
       }
     guard daemonState != .ofAnotherBoot else { return }
-    // A daemon that runs writes a missing file again.
+    // A daemon that runs restores a missing file.
     let isInFile = daemonState == .running || files.allSatisfy { $0.exists != false }
     availability = TokenAvailability(
       status.availability, writtenAt: loaded.status.monotonic,
@@ -182,7 +182,7 @@ public enum DaemonState: Hashable, Sendable {
   case running
   /// It was stopped at that time, seconds since 1970.
   case stopped(at: Double)
-  /// It was killed or crashed after that time, seconds since 1970: its last change.
+  /// It was killed or crashed after that time, seconds since 1970, which is that of its last change.
   case died(after: Double)
   /// The host was restarted since.
   case ofAnotherBoot
@@ -203,7 +203,7 @@ public enum DaemonState: Hashable, Sendable {
   }
 }
 
-/// The question of an orchestrator.
+/// The probe of an orchestrator.
 public enum StatusProbe: String, CaseIterable, Sendable {
   /// Whether each token is in its file. A failing refresh does not matter.
   case ready

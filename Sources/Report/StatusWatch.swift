@@ -4,7 +4,8 @@ import Glibc
 /// The pauses of a command that polls a runtime directory for a change.
 ///
 /// A change that the kernel reports ends the pause (inotify(7)). The directory is polled at least once per second,
-/// because some changes are not reported: of files in other directories, and of hidden ones.
+/// because the kernel does not report all changes. It reports none of files in other directories, and none of hidden
+/// files.
 public struct StatusWatch: ~Copyable {
   private let directory: String
   /// The descriptor from inotify_init1(2); negative if the kernel has none left.
@@ -25,9 +26,9 @@ public struct StatusWatch: ~Copyable {
     if descriptor >= 0 { close(descriptor) }
   }
 
-  /// Starts to watch: a later change ends the next pause.
+  /// Starts to watch. A later change ends the next pause.
   public mutating func prepare() {
-    // systemd may have removed the directory and made it again.
+    // systemd can have removed the directory and created it again.
     isWatching = descriptor >= 0 && DirectoryWatch.add(directory, to: descriptor) != nil
   }
 

@@ -1,9 +1,9 @@
 import Base
 
-/// A line of text for a person, with coloured parts.
+/// A line of text for a reader, with coloured parts.
 ///
-/// The parts hold texts of servers and status files unchanged. Only `rendered` escapes control characters, line breaks
-/// and hidden characters. So no text can control a terminal or start a line.
+/// The parts contain texts of servers and status files unchanged. Only `rendered` escapes control characters, line
+/// breaks and hidden characters. So no text can control a terminal or start a line.
 public struct StyledLine: Hashable, Sendable, ExpressibleByStringInterpolation {
   private struct Part: Hashable {
     var text: String
@@ -52,7 +52,7 @@ extension [StyledLine] {
   }
 }
 
-/// The style of text for people: colours and width of a terminal, or neither.
+/// The style of text for readers: colours and width of a terminal, or neither.
 public struct TextStyle: Hashable, Sendable {
   /// Whether colours are used.
   public var isColoured: Bool

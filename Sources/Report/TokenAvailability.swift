@@ -9,7 +9,7 @@ struct TokenAvailability: Sendable {
   /// When the count began, seconds since 1970.
   let since: Double
 
-  /// In a shorter time, the start would weigh too much.
+  /// In a shorter time, the start would have too much effect on the share.
   private static let minimum = Duration.seconds(60)
 
   /// Continues the count of a status document until `now`; `nil` if the document has none, its values contradict each

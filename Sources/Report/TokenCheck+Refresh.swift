@@ -6,7 +6,7 @@ import Settings
 extension TokenCheck {
   /// The step that shows when a token with this lifetime is refreshed: `RefreshSchedule` with its values.
   ///
-  /// - Parameter jitter: the host's and token's own, from 0 to 1.
+  /// - Parameter jitter: the value of this host and token, from 0 to 1.
   func refresh(lifetime: Duration, jitter: Double) -> CheckStep {
     let schedule = RefreshSchedule(fraction: settings.refreshAt, maxAge: settings.maxAge, jitter: jitter)
     guard lifetime >= RefreshSchedule.shortestLifetime else {

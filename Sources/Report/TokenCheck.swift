@@ -8,8 +8,8 @@ import OAuth
 import Publication
 public import Settings
 
-/// The check of one token: the same steps as the daemon, from request to file, and to the API if there is a URL of it.
-/// It requests a token and publishes nothing.
+/// The check of one token, by the same steps as in the daemon. They lead from the request to the file, and to the API
+/// if its URL is known. The check requests a token and publishes nothing.
 public struct TokenCheck: Sendable {
   let settings: TokenSettings
   let daemon: DaemonSettings
@@ -17,7 +17,7 @@ public struct TokenCheck: Sendable {
   let userID: UInt32
   /// The directory that systemd makes when it starts the service.
   let futureDirectory: String?
-  /// The URL of the API that gets the token once; `nil`: none does.
+  /// The URL of the API that gets the token once; `nil` for no API.
   let apiURL: Endpoint?
 
   /// A check of `settings`.

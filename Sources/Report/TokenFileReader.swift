@@ -29,8 +29,8 @@ public enum TokenFileReader {
 
   /// Reads a token from its first raw file.
   ///
-  /// While the daemon runs, the boot-time clock decides how long the token is valid. Otherwise its `exp` must be in the
-  /// future by the host's clock as well, since the status can describe an earlier token.
+  /// While the daemon runs, the boot-time clock decides how long the token is valid. Otherwise its `exp` must also be
+  /// in the future by the host's clock, because the status can describe an earlier token.
   ///
   /// - Parameter minimumValidity: the minimum remaining lifetime.
   public static func read(
@@ -66,7 +66,7 @@ public enum TokenFileReader {
   /// - Throws: `Refusal` if it is not readable, or cannot come from the daemon.
   public static func content(of token: StatusReport.Token, in report: StatusReport) throws(Refusal) -> Secret {
     let name = token.status.name
-    // While a token moves, its previous file holds it.
+    // While a token moves to another path, its previous file holds it.
     guard let output = token.rawOutput ?? token.status.rawOutput else {
       throw Refusal(
         problem: "\(name) has no raw file", remedy: "read one of its files: konexus-tokend status \(name)", code: 3,
@@ -96,7 +96,7 @@ public enum TokenFileReader {
     (try? TokenInspection(of: token.withBytes { Array($0) }))?.number("exp").flatMap { abs($0) < 1e12 ? $0 : nil }
   }
 
-  /// Reads a file that must hold a Bearer token: commands print it, and programs put it into header lines.
+  /// Reads a file that must hold a Bearer token. Commands print it, and programs put it into header lines.
   private static func read(
     _ output: TokenStatus.Output, owner: UInt32
   ) throws(PrivateFile.Unreadable) -> Secret {

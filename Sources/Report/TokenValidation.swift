@@ -24,7 +24,7 @@ public enum TokenValidation: Sendable {
     }
   }
 
-  /// The lines for a person.
+  /// The lines for a reader.
   public var lines: [StyledLine] {
     switch self {
     case .verifies(let finding, let keys): [StyledLine("verifies", .good) + ": \(finding); keys: \(keys)"]
@@ -36,7 +36,7 @@ public enum TokenValidation: Sendable {
 
   /// Whether the token names `issuer` as its issuer. This is a hint only, until the token is verified.
   ///
-  /// - Parameter accessTokenIssuer: what its tokens name instead, if that is set.
+  /// - Parameter accessTokenIssuer: the issuer that its tokens name instead, if it is set.
   public static func isIssuer(_ issuer: String, or accessTokenIssuer: String?, of token: TokenInspection) -> Bool {
     let issuer = accessTokenIssuer ?? issuer
     return token.claims.contains { $0.name == "iss" && $0.json == "\"\(issuer)\"" }
@@ -101,7 +101,7 @@ public struct TokenRequirements: Sendable {
   /// The text for a token that meets the requirements.
   var finding = "signature and claims are right"
 
-  /// The requirements of a table in a configuration file. The keys are requested from the issuer; nothing comes from
+  /// The requirements of a table in a configuration file. The keys are requested from the issuer. Nothing comes from
   /// the daemon.
   public init(_ settings: TokenSettings, of configuration: String, caFile: String?) {
     policy = settings.policy
@@ -113,7 +113,7 @@ public struct TokenRequirements: Sendable {
 
   /// The requirements of a status file, with the keys of the state file if this user can read it.
   ///
-  /// The status must be trusted (`LoadedStatus.isTrusted`): the daemon's user can write both files.
+  /// The status must be trusted (`LoadedStatus.isTrusted`), because the daemon's user can write both files.
   /// - Parameters:
   ///   - issuer: replaces the issuer of the status. Its keys are requested.
   ///   - caFile: replaces the CA certificates of the status.
