@@ -110,7 +110,7 @@ struct Check: ParsableCommand {
           remedy: "name one of: \(names)"))
       return
     }
-    // The API of one token must not get the others.
+    // The API of one token must not get the other tokens.
     guard api == nil || tokens.count == 1 else {
       let names = tokens.map(\.name).joined(separator: ", ")
       report(

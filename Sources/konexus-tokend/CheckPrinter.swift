@@ -3,7 +3,7 @@ import Dispatch
 import Report
 import Synchronization
 
-/// Prints the steps of `check` as they arrive, and on a terminal the request that takes longer than a second.
+/// Prints the steps of `check` as they arrive. On a terminal, it also shows a request that takes longer than a second.
 final class CheckPrinter: Sendable {
   private struct State {
     var steps: [CheckStep] = []

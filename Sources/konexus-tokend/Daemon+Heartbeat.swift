@@ -5,17 +5,17 @@ import Systemd
 
 /// The heartbeats of the main thread.
 extension Daemon {
-  /// Checks files and clocks, and sends heartbeats while the broker's queue answers. It never returns and uses the main
-  /// thread.
+  /// Checks files and clocks, and sends heartbeats while the broker's queue answers. It never returns, and it occupies
+  /// the main thread.
   ///
-  /// An idle queue runs a `sync` block on the calling thread: one wake-up per heartbeat, where a timer takes several
-  /// threads. If the queue hangs, this thread waits for it and sends no heartbeats.
+  /// An idle queue runs a `sync` block on the calling thread. So a heartbeat causes one wake-up, while a timer needs
+  /// several threads. If the queue hangs, this thread waits for it and sends no heartbeats.
   nonisolated func runHeartbeat() -> Never {
     // dispatchMain() unblocks all signals in this thread on Linux, and the signal sources then lose some of them.
     let heartbeatInterval = broker.queue.sync { assumeIsolated { $0.manager.heartbeatInterval } }
     var next = Moment.now().monotonic
     while true {
-      // The checks are needed without a watchdog too: in a container, or if the kernel does not report changes of
+      // The checks are also needed without a watchdog, in a container or if the kernel does not report changes of
       // files.
       let look = broker.queue.sync { broker.assumeIsolated { $0.lookPeriod } }
       let period = min(heartbeatInterval ?? look, look)

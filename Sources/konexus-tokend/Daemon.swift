@@ -10,7 +10,7 @@ import Publication
 import Settings
 import Systemd
 
-/// The service wrapper: passes signals to the broker, and the broker's reports to systemd and to files. It uses the
+/// The service wrapper. It passes signals to the broker, and the broker's reports to systemd and to files. It uses the
 /// broker's queue.
 actor Daemon {
   nonisolated let broker: TokenBroker
@@ -44,14 +44,14 @@ actor Daemon {
   /// The end of the time limit of `run --once`; `nil` without that option.
   private let onceLimit: BootTime?
 
-  /// How often, and for how much time, systemd's start timeout is extended while there is no token.
+  /// How often systemd's start timeout is extended while there is no token, and by how much.
   private static let extensionPeriod = DispatchTimeInterval.seconds(5)
   private static let extensionLength = Duration.seconds(20)
 
-  /// The time limit for the last messages to systemd and the last writes of status and metrics, all together.
+  /// The common time limit for the last messages to systemd and the last writes of status and metrics.
   private static let finalMessageLimit = DispatchTimeInterval.seconds(2)
 
-  /// The delay after readiness. By then, the connection for the first token is closed as well.
+  /// The delay after readiness. By then, the connection for the first token is also closed.
   private static let startupCodeDelay = DispatchTimeInterval.seconds(3)
 
   /// - Parameters:
@@ -98,7 +98,7 @@ actor Daemon {
       let listened: @Sendable (Int32?) -> Void = { [self] socket in assumeIsolated { $0.manager.keep(socket) } }
       let looked: @Sendable () -> Void = { [self] in assumeIsolated { $0.restoreDirectory() } }
       let takenOver: @Sendable (String) -> Void = { [leftovers] in leftovers.release($0) }
-      // Later: the broker is in the middle of its work.
+      // This runs later, because the broker is in the middle of its work.
       let exited: @Sendable () -> Void = { [self] in broker.queue.async { self.endLater() } }
       let previous = StatusFile.left(in: environment.tokenDirectory)
       try await broker.start(
@@ -130,7 +130,7 @@ actor Daemon {
   /// Makes the runtime directory again if it was removed. The broker then writes the tokens again.
   private func restoreDirectory() {
     let directory = environment.tokenDirectory
-    // The access to a directory on a disk can hang.
+    // A call on a directory on a disk can hang.
     guard !files.canHang, access(directory, F_OK) != 0, errno == ENOENT else {
       isDirectoryLost = false
       guard !files.canHang else { return }
@@ -178,7 +178,7 @@ actor Daemon {
   }
 
   private func receive(_ request: ControlSocket.Request, _ file: PassedFile?, _ reply: ControlReply) {
-    // If the daemon reads its configuration file itself, the command's file may be another one.
+    // If the daemon reads its configuration file itself, the command's file can be another one.
     let file = environment.configurationSource(of: configPath) == configPath ? nil : file
     switch request {
     case .reload: reload(from: file, reply)
@@ -217,7 +217,7 @@ actor Daemon {
     assumeIsolated { daemon -> Void in daemon.end() }
   }
 
-  /// Writes to the status that the daemon has stopped, and ends the process.
+  /// Records in the status that the daemon has stopped, and ends the process.
   private func end() -> Never {
     var last = broker.assumeIsolated { $0.status() }
     let isComplete = onceLimit == nil || !last.tokens.isEmpty && last.tokens.allSatisfy { $0.condition != .absent }
@@ -265,7 +265,7 @@ actor Daemon {
     _ = broker.assumeIsolated { $0.stop(revokes: false) }
   }
 
-  /// Unmaps most of the program: only the start needs it.
+  /// Unmaps most of the program, because only the start needs it.
   private func unmapStartupCode() {
     guard !hasUnmappedStartupCode else { return }
     hasUnmappedStartupCode = true
@@ -281,7 +281,7 @@ actor Daemon {
     return heartbeat
   }
 
-  /// Reloads the configuration, unless the daemon has only systemd's copy. The copy is from the start, so a stray
+  /// Reloads the configuration, unless the daemon has only systemd's copy. The copy is from the start, so an accidental
   /// signal would undo a reload with a newer file.
   private func handleHangup() {
     let source = environment.configurationSource(of: configPath)
@@ -296,7 +296,7 @@ actor Daemon {
       reply?.send(.failed("the daemon is stopping"))
       return
     }
-    // The rest of the start would undo a reload.
+    // The rest of the start would undo a reload that happens now.
     guard isStarted else {
       return waitingReloads.append { [weak self] in self?.assumeIsolated { $0.reload(from: file, reply) } }
     }

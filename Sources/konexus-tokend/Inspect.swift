@@ -85,8 +85,8 @@ struct Inspect: ParsableCommand {
     Glibc.exit(verdict.exitCode)
   }
 
-  /// Verifies a token with the requirements of the command line or the configuration. The daemon's files count only if
-  /// no other user can write them.
+  /// Verifies a token with the requirements of the command line or the configuration. The daemon's files are used only
+  /// if no other user can write them.
   private func validate(
     _ token: Secret, _ inspection: TokenInspection, _ status: TokenStatus?, _ loaded: LoadedStatus?
   ) async -> TokenValidation {

@@ -40,7 +40,7 @@ enum InstalledService {
     let fault = UnitFault(unit, withdrawn: withdrawn)
     let isOutdated = unit.property("NeedDaemonReload") == "yes"
     if let fault {
-      // The files of the unit may be right already.
+      // The files of the unit can be right already.
       return CheckStep(
         .unit, .failed, "\(name) \(fault.problem)", details: fault.details + details,
         remedy: isOutdated ? "systemctl daemon-reload && konexus-tokend check" : fault.remedy(for: name))

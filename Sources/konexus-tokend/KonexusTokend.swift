@@ -29,8 +29,8 @@ struct KonexusTokend: ParsableCommand {
     return konexusTokendVersion + (commit.isEmpty ? "" : " (commit \(commit))")
   }
 
-  /// Parses the arguments and runs the command. An unknown command is reported here: the parser suggests only options,
-  /// and its `help` ignores an unknown command.
+  /// Parses the arguments and runs the command. An unknown command is reported here, because the parser suggests only
+  /// options, and its `help` ignores an unknown command.
   static func main() {
     if let daemon = DaemonProcess(plain: CommandLine.arguments.dropFirst()) { return daemon.run() }
     if let unknown = unknownCommand(in: CommandLine.arguments.dropFirst()) {

@@ -37,7 +37,7 @@ struct Refresh: ParsableCommand {
 
   /// How long the daemon may take to answer.
   private static let answerLimit = Duration.seconds(10)
-  /// More than any token has, in bytes.
+  /// A size in bytes that no token exceeds.
   private static let longestInput = 256 << 10
 
   func validate() throws {
@@ -129,7 +129,7 @@ struct Refresh: ParsableCommand {
   }
 
   private func send(_ request: RejectionRequest) -> RejectionReply {
-    // A name with spaces, line breaks or other scripts is none.
+    // A text with spaces, line breaks or other scripts is not a name.
     guard request == RejectionRequest(line: request.line.utf8) else { return .unknown }
     do throws(RejectionClient.Failure) {
       return try RejectionClient.send(request, in: location.path, limit: Self.answerLimit)

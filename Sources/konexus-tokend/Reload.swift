@@ -9,7 +9,7 @@ import Settings
 /// `konexus-tokend reload`: the unit's `ExecReload=`.
 ///
 /// systemd's copy of the configuration is from the service's start. So root opens the file and passes it to the daemon.
-/// Other than `kill -HUP`, the command waits for the result and fails if the configuration has faults.
+/// Unlike `kill -HUP`, the command waits for the result, and it fails if the configuration has faults.
 struct Reload: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Reload the configuration, and wait for the result.",
@@ -24,7 +24,7 @@ struct Reload: ParsableCommand {
         konexus-tokend reload    (in the daemon's container)
       """)
 
-  /// systemd ends a longer reload.
+  /// systemd ends a reload that takes longer.
   private static let limit = Duration.seconds(60)
 
   func run() throws {

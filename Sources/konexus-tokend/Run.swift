@@ -51,9 +51,9 @@ struct Run: ParsableCommand {
 struct DaemonProcess {
   static let defaultStartTimeout = TimeSpan(.seconds(900))
 
-  /// The path of the config file; `nil`: the default.
+  /// The path of the configuration file; `nil` for the default.
   var config: String?
-  /// How long the first tokens are waited for.
+  /// How long the start waits for the first tokens.
   var startTimeout = defaultStartTimeout
   /// Whether the process ends as soon as every token is in its file.
   var once = false
@@ -61,7 +61,7 @@ struct DaemonProcess {
   func run() {
     CommandLineError.requireLibcurl()
     linux_share_heap()
-    // The signals must be blocked before other threads start, and before the configuration is read: until then, a
+    // The signals must be blocked before other threads start, and before the configuration is read. Until then, a
     // signal would end the process by its default action.
     let queue = BrokerActor.queue
     let running = Mutex<Daemon?>(nil)
@@ -73,7 +73,7 @@ struct DaemonProcess {
         // There is nothing to clean up yet.
         _exit(once ? EX_TEMPFAIL : EXIT_SUCCESS)
       } else if signal == SIGHUP {
-        // The configuration may have been read already. SIGUSR1 needs no action, since the start requests all tokens.
+        // The configuration can have been read already. SIGUSR1 needs no action, since the start requests all tokens.
         hasHangup.store(true, ordering: .relaxed)
       }
     }
@@ -81,14 +81,15 @@ struct DaemonProcess {
     let environment = RuntimeEnvironment.current
     let path = config ?? environment.defaultConfigurationPath
     do {
-      // Before the first secret is read.
+      // This must come before the first secret is read.
       try ProcessHardening.disableCoreDumps()
     } catch {
       fail("\(error)")
     }
-    // Before another thread reads the environment.
+    // This must come before another thread reads the environment.
     let inherited = Result { () throws(SystemCallFailure) in try ListenDescriptor.takeAll() }
-    // Without systemd: in a terminal or in a container. A failure is reported when the directory is used.
+    // This is for a start without systemd, in a terminal or in a container. A failure is reported when the directory is
+    // used.
     _ = environment.makeTokenDirectory()
     let locks = takeTokenDirectory(environment)
     let leftovers = LeftoverWatch(environment.tokenDirectory, queue: queue)
@@ -103,7 +104,7 @@ struct DaemonProcess {
     let daemon = Daemon(
       start, environment: environment, logger: logger, locks: locks, leftovers: leftovers,
       startTimeout: startTimeout.duration, endsWithFirstTokens: once, sockets: handedOver.sockets)
-    // On the queue of the signals, so that no signal arrives in between.
+    // This runs on the queue of the signals, so that no signal arrives in between.
     queue.sync {
       running.withLock { $0 = daemon }
       if hasHangup.load(ordering: .relaxed) { daemon.assumeIsolated { $0.receive(SIGHUP) } }
@@ -158,13 +159,14 @@ struct DaemonProcess {
       LogDestination.logger(result.draft.configuration.daemon).critical(
         "the configuration is not usable: \(count) \(count == 1 ? "fault" : "faults")",
         metadata: ["message_id": "\(EventID.configurationBroken.rawValue)"])
-      // On standard error: for a process that ends at once, journald may not find the unit of a journal entry.
+      // The message goes to standard error. For a process that ends at once, journald sometimes cannot find the unit of
+      // a journal entry.
       fail("\(error)", isActivated: isActivated)
     }
   }
 
-  /// Locks the runtime directory. Ends the process with 75 (EX_TEMPFAIL) if another daemon has locked it; it may be
-  /// stopping.
+  /// Locks the runtime directory. Ends the process with 75 (EX_TEMPFAIL) if another daemon has locked it. That daemon
+  /// can be about to stop.
   private func takeTokenDirectory(_ environment: RuntimeEnvironment) -> DirectoryLocks {
     let locks = DirectoryLocks(runtimeDirectory: environment.tokenDirectory)
     do throws(DirectoryLocks.Held) { try locks.take(environment.tokenDirectory) } catch {
@@ -201,7 +203,8 @@ struct DaemonProcess {
 extension DaemonProcess {
   /// Reads a command line as unit files have it: `run`, `--config PATH`, `--start-timeout TIME`, `--once`.
   ///
-  /// `nil` for any other: ArgumentParser reads those. Its reflection takes a sixth of the instructions of a start.
+  /// `nil` for any other command line, which ArgumentParser reads. Its reflection takes a sixth of the instructions of
+  /// a start.
   init?(plain arguments: some Sequence<String>) {
     var rest = Array(arguments)[...]
     guard rest.popFirst() == "run" else { return nil }

@@ -122,7 +122,7 @@ final class ServiceManager {
   /// failing.
   func keep(_ socket: Int32?) {
     guard outbox.notifier.isSupervised else { return }
-    // A copy, because the socket may be closed before the message is sent.
+    // This is a copy, because the socket can be closed before the message is sent.
     let copy = socket.map { DescriptorCopy(of: $0) }
     outbox.send(.socket) { notifier throws(SystemCallFailure) in
       try notifier.keep(copy?.descriptor, named: Self.keptSocket)
@@ -152,7 +152,8 @@ final class ServiceManager {
 
 /// The status text for systemd.
 ///
-/// A message takes the newest text when it is sent: systemd keeps the last one, and a message can wait behind others.
+/// A message gets the newest text when it is sent, because systemd keeps the last one, and a message can wait behind
+/// others.
 final class StatusText: Sendable {
   private let text = Mutex("")
 
@@ -169,8 +170,8 @@ final class StatusText: Sendable {
 
 /// The messages to systemd, sent in order on a queue of their own.
 ///
-/// sd_notify(3) blocks while systemd's socket is full: while systemd is busy, or forever after it froze. The broker
-/// does not wait for it, and unsent messages do not accumulate.
+/// sd_notify(3) blocks while systemd's socket is full. This lasts while systemd is busy, and without end after systemd
+/// froze. The broker does not wait for it, and unsent messages do not accumulate.
 final class Outbox: Sendable {
   typealias Message = @Sendable (Notifier) throws(SystemCallFailure) -> Void
 
@@ -209,7 +210,7 @@ final class Outbox: Sendable {
     queue.sync { deliver(message) }
   }
 
-  /// Waits until all messages are sent, but no longer than `limit`. For the end of the process.
+  /// Waits until all messages are sent, but no longer than `limit`. It is for the end of the process.
   func flush(until limit: DispatchTime) {
     guard notifier.isSupervised else { return }
     queue.flush(until: limit)

@@ -62,7 +62,7 @@ final class StatusFiles {
   /// Uses the settings of a reload.
   func use(_ settings: DaemonSettings, logger: Logger) {
     self.logger = logger
-    // An unchanged writer stays: one that hangs on its disk is not abandoned at each reload.
+    // An unchanged writer stays. A writer that hangs on its disk must not be abandoned at each reload.
     if settings.metricsFile != metricsPath { metrics = BackgroundWriter(settings, logger: logger) }
     metricsPath = settings.metricsFile
   }
@@ -138,7 +138,7 @@ extension BackgroundWriter<MetricsFile> {
 }
 
 extension DispatchQueue {
-  /// Waits until the work in this serial queue is done, but no longer than `limit`. For the end of the process.
+  /// Waits until the work in this serial queue is done, but no longer than `limit`. It is for the end of the process.
   func flush(until limit: DispatchTime) {
     let end = DispatchWorkItem {}
     async(execute: end)

@@ -16,7 +16,7 @@ struct StatusOptions: ParsableArguments {
 
   /// The runtime directory.
   var path: String {
-    // In a unit, RUNTIME_DIRECTORY is the directory of that unit. It can be an application's.
+    // In a unit, RUNTIME_DIRECTORY is the directory of that unit, which can be an application.
     let environment = getenv("INVOCATION_ID") == nil ? RuntimeEnvironment.current : RuntimeEnvironment()
     return directory ?? environment.tokenDirectory
   }
@@ -62,7 +62,7 @@ struct StatusOptions: ParsableArguments {
 
   /// The token with that name, or the only one.
   ///
-  /// - Throws: a refusal if there is none. It is final if the daemon is ready. While the daemon starts, its status may
+  /// - Throws: a refusal if there is none. It is final if the daemon is ready. While the daemon starts, its status can
   ///   lack tokens.
   func find(_ name: String?, in report: StatusReport) throws(TokenFileReader.Refusal) -> StatusReport.Token {
     if name == nil, report.tokens.count == 1 { return report.tokens[0] }

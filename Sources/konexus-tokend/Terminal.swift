@@ -20,14 +20,14 @@ enum Terminal {
 
 /// Standard output, unbuffered. If it is closed, the command ends.
 enum StandardOutput {
-  /// Writes text for a person.
+  /// Writes text for a reader.
   static func write(_ lines: [StyledLine]) {
     write(Array(lines.rendered(style).utf8))
   }
 
-  /// Writes text for a person over the previous text on the terminal.
+  /// Writes text for a reader over the previous text on the terminal.
   static func redraw(_ lines: [StyledLine]) {
-    // Moves the cursor home and clears the rest of each line, then the lines below. So nothing flickers.
+    // Moves the cursor home and clears the rest of each line, then the lines below. This avoids flicker.
     let text = lines.map { $0.rendered(style) + "\u{1B}[K\n" }.joined()
     write(Array("\u{1B}[H\(text)\u{1B}[J".utf8))
   }
