@@ -1,8 +1,8 @@
 public import Dispatch
 
-/// The broker's isolation domain: all of its state belongs to one serial Dispatch queue.
+/// The broker's isolation domain. All of its state belongs to one serial Dispatch queue.
 ///
-/// Timers, signals and file events arrive on this queue. Their handlers may therefore touch the state directly, through
+/// Timers, signals and file events arrive on this queue. Therefore their handlers can use the state directly, through
 /// `assumeIsolated`. If the queue runs a block, the broker is alive.
 @globalActor public actor BrokerActor {
   /// The only instance.
@@ -11,7 +11,7 @@ public import Dispatch
   /// The queue that runs everything in this domain.
   public static let queue = DispatchQueue(label: "broker")
 
-  /// Runs what is done beside the broker: requests, their verification, and waits for files.
+  /// Runs the work beside the broker: requests, their verification, and waits for files.
   static let requests = RequestExecutor()
 
   private nonisolated let executor = DispatchExecutor(queue: queue)
@@ -19,10 +19,11 @@ public import Dispatch
   /// Runs the domain's jobs on `queue`.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-  /// Runs `body` at once; traps unless the caller is on `queue`. For handlers of Dispatch sources and blocks.
+  /// Runs `body` at once; traps unless the caller is on `queue`. It is for handlers of Dispatch sources and blocks.
   public static func assumeIsolated<Value: Sendable>(_ body: @BrokerActor () -> Value) -> Value {
     dispatchPrecondition(condition: .onQueue(queue))
-    // As in MainActor.assumeIsolated of the standard library: the two function types differ in their isolation only.
+    // This is as in MainActor.assumeIsolated of the standard library. The two function types differ only in their
+    // isolation.
     return withoutActuallyEscaping(body) { unsafeBitCast($0, to: (() -> Value).self)() }
   }
 
@@ -57,7 +58,7 @@ private final class DispatchExecutor: SerialExecutor {
 
 /// Runs tasks on a queue of its own.
 ///
-/// Swift's shared pool would do the same, but not without a cost at rest. From the first job in its shared queues on,
+/// Swift's shared pool would do the same, but it costs CPU time at rest. After the first job in its shared queues,
 /// libdispatch wakes the process once a second to see whether they need more threads. It does not do so for private
 /// queues.
 public final class RequestExecutor: TaskExecutor {

@@ -51,7 +51,7 @@ public final class ControlSocket: @unchecked Sendable {
     source.activate()
   }
 
-  /// Whether the socket's file exists: another process can remove it.
+  /// Whether the socket's file exists, because another process can remove it.
   public var isThere: Bool { UnixSocket.isThere(path) }
 
   deinit {
@@ -67,7 +67,7 @@ public final class ControlSocket: @unchecked Sendable {
       if accepted < 0, errno == EINTR || errno == ECONNABORTED { continue }
       if accepted < 0, errno == EAGAIN { return }
       guard accepted >= 0 else {
-        // For example, no descriptor is left. There may be one soon.
+        // For example, no descriptor is left. This can change soon.
         queue.asyncAfter(deadline: .now() + .milliseconds(200)) { [weak self] in self?.resume() }
         return pause()
       }
@@ -79,7 +79,7 @@ public final class ControlSocket: @unchecked Sendable {
       let connection = DispatchSource.makeReadSource(fileDescriptor: accepted, queue: queue)
       connections[accepted] = connection
       connection.setEventHandler { [weak self] in self?.read(reply) }
-      // The reply owns the descriptor: it must outlive the source.
+      // The reply owns the descriptor, which must outlive the source.
       connection.setCancelHandler { _ = reply }
       connection.activate()
       queue.asyncAfter(deadline: .now() + Self.requestLimit) { [weak self, weak reply] in
@@ -129,7 +129,7 @@ public final class ControlReply: Sendable {
   public enum Answer: Hashable, Sendable {
     /// The configuration was reloaded, or is in effect as it is.
     case ok(String)
-    /// The opposite, and why.
+    /// It was not, for this reason.
     case failed(String)
   }
 
@@ -161,7 +161,7 @@ public enum ControlClient {
     public var description: String
   }
 
-  /// In bytes: longer than the first error of a configuration.
+  /// A length in bytes, longer than the first error of a configuration.
   static let longestAnswer = 16_384
 
   /// Sends a request to the daemon of `directory`, and waits for the response.
@@ -183,12 +183,12 @@ public enum ControlClient {
       throw Failure(description: "the daemon of \(directory) does not run: \(error)")
     }
     defer { close(descriptor) }
-    // Another user's process may have replaced the socket.
+    // Another user's process can have replaced the socket.
     guard let peer = UnixSocket.peer(of: descriptor), peer.userID == owner else {
       throw Failure(description: "\(path) belongs to another user than \(directory)")
     }
     let line = Array((request.rawValue + "\n").utf8)
-    // A daemon that rejects this user has answered and closed the connection before it got the request.
+    // A daemon that rejects this user answers and closes the connection before it gets the request.
     guard linux_send(descriptor, line, line.count, file ?? -1) == line.count || errno == EPIPE else {
       throw Failure(description: "the daemon of \(directory) does not listen: \(SystemError.text(errno))")
     }

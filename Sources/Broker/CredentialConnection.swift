@@ -11,14 +11,14 @@ final class CredentialConnection: @unchecked Sendable {
 
   /// The unit and the credential that it requests.
   let peer: CredentialPeer
-  /// When the unit asked.
+  /// When the unit sent its request.
   let since: BootTime
 
   let descriptor: Int32
   private let queue: DispatchQueue
   private var writer: (any DispatchSourceWrite)?
   private var answer: Secret?
-  /// How many bytes are left to be sent. The answer is repeated until then.
+  /// How many bytes are left to send. The answer is repeated until none is left.
   private var left = 0
   private var onEnd: (() -> Void)?
 
@@ -40,13 +40,14 @@ final class CredentialConnection: @unchecked Sendable {
   /// Whether there is an answer, or the connection is closed.
   var isAnswered: Bool { answer != nil || onEnd == nil }
 
-  /// Sends the credential. There is no time limit: systemd would take the part that was sent for all of it.
+  /// Sends the credential. There is no time limit, because systemd would treat a part of the credential as the whole.
   func send(_ credential: Secret) { send(credential, credential.count) }
 
   /// Makes the unit's start fail.
   ///
-  /// systemd takes a connection that just ends for an empty credential, and starts the unit with it. It rejects a
-  /// credential of more than 1 MiB. Therefore a refusal is 1 MiB and one byte of zeros, which systemd discards.
+  /// If a connection ends without data, systemd treats this as an empty credential and starts the unit with it. It
+  /// rejects a credential of more than 1 MiB. Therefore a refusal is 1 MiB and one byte of zeros, which systemd
+  /// discards.
   func refuse() { send(Self.zeros, 1 << 20 + 1) }
 
   private func send(_ answer: Secret, _ count: Int) {
@@ -76,7 +77,7 @@ final class CredentialConnection: @unchecked Sendable {
     guard let answer else { return }
     while left > 0 {
       let count = answer.withBytes { bytes in
-        // A multiple of the answer's length from its end is where the next copy begins.
+        // A copy begins where the rest is a multiple of the answer's length.
         let part = left % bytes.count == 0 ? bytes.count : left % bytes.count
         return Glibc.send(
           descriptor, bytes.baseAddress.map { $0 + (bytes.count - part) }, part, Int32(MSG_NOSIGNAL))
@@ -102,9 +103,10 @@ final class CredentialConnection: @unchecked Sendable {
 
 /// The peer of a credential connection: a unit, and its name for the credential.
 ///
-/// Before systemd connects, it binds its end to an abstract address (unix(7)): a NUL byte, a random number in
-/// hexadecimal, `/unit/`, the unit's name, `/`, the credential's name (systemd.exec(5), `LoadCredential=`). Any process
-/// can bind such an address. It is valid only if the kernel reports that root did (SO_PEERCRED).
+/// Before systemd connects, it binds its end to an abstract address (unix(7)). After a NUL byte, the address has the
+/// form `RANDOM/unit/UNIT/CREDENTIAL`, where RANDOM is a hexadecimal number (systemd.exec(5), `LoadCredential=`). Any
+/// process can bind such an address. It is valid only if the kernel reports that the process belongs to root
+/// (SO_PEERCRED).
 public struct CredentialPeer: Hashable, Sendable {
   /// The unit that is being started, such as `flood-alert.service`.
   public var unit: String

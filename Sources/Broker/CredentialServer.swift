@@ -9,8 +9,8 @@ import Settings
 public struct InheritedSocket: Hashable, Sendable {
   /// The open descriptor.
   public var descriptor: Int32
-  /// Whether a socket unit opened it. If not, a previous run did, and it is used only if the settings still name its
-  /// path.
+  /// Whether a socket unit opened it. If not, a previous run opened it. Then it is used only if the settings still name
+  /// its path.
   public var isActivated: Bool
 
   /// A socket that was passed to the daemon.
@@ -53,10 +53,10 @@ public struct InheritedSocket: Hashable, Sendable {
 
   // MARK: Sockets
 
-  /// Sets the receiver of the socket that the settings name, or `nil` when it was closed.
+  /// Sets the receiver of the socket that the settings name. It gets `nil` when the socket was closed.
   func connect(onListen: @escaping @Sendable (Int32?) -> Void) { self.onListen = onListen }
 
-  /// Serves the inherited sockets, and opens that at `path` unless it is among them.
+  /// Serves the inherited sockets. Opens the socket at `path` unless it is among them.
   func open(_ inherited: [InheritedSocket], at path: String?) async throws(PublicationFailure) {
     for socket in inherited {
       let serving = serve(socket.descriptor)
@@ -73,7 +73,7 @@ public struct InheritedSocket: Hashable, Sendable {
     if own == nil { try await openOwn(at: path) }
   }
 
-  /// Opens the socket at `path` in place of the present one; `nil`: none.
+  /// Opens the socket at `path` in place of the present one. With `nil`, there is none afterwards.
   func openOwn(at path: String?) async throws(PublicationFailure) {
     guard own?.path != path else { return }
     let descriptor: Int32?
@@ -83,7 +83,7 @@ public struct InheritedSocket: Hashable, Sendable {
     onListen(descriptor)
   }
 
-  // The configuration names the paths of sockets: their file systems may hang. Calls on one path keep their order.
+  // The configuration names the paths of sockets, so their file systems can hang. Calls on one path keep their order.
 
   private func listen(at path: String) async throws(PublicationFailure) -> Int32? {
     let socket: Result<ListeningSocket, PublicationFailure>
@@ -128,7 +128,7 @@ public struct InheritedSocket: Hashable, Sendable {
 
   // MARK: Requests
 
-  /// Sends a unit its token, now or as soon as there is one that is valid for long enough.
+  /// Sends a unit its token, now or as soon as a token exists that is valid for long enough.
   private func answer(_ connection: CredentialConnection) {
     guard !loop.engine.isStopping else { return connection.refuse() }
     guard let (token, output) = requested(connection.peer.credential) else {
@@ -144,11 +144,11 @@ public struct InheritedSocket: Hashable, Sendable {
     loop.post(.credentialRequested(peer: lastPeer, token: token.name, since: connection.since))
   }
 
-  /// Whether a unit that has asked at that time would get its token, or a refusal, now. If not, a newer token is
+  /// Whether a unit that sent its request at that time would get its token or a refusal now. If not, a newer token is
   /// requested.
   private func canAnswer(_ peer: CredentialPeer, since: BootTime) -> Bool {
     guard !loop.engine.isStopping, let (token, _) = requested(peer.credential), token.settings.admits(peer.unit) else {
-      // At a stop the next run answers, or the kernel resets the connection.
+      // At a stop, the next run answers, or the kernel resets the connection.
       return !loop.engine.isStopping
     }
     if loop.engine.canAnswer(token.name, since: since, at: Moment.now().boot) { return true }
@@ -156,7 +156,7 @@ public struct InheritedSocket: Hashable, Sendable {
     return false
   }
 
-  /// Sends a waiting unit what the engine decided.
+  /// Sends the engine's decision to a waiting unit.
   func answer(_ peer: UInt64, _ reply: CredentialReply) {
     guard let request = waiting.removeValue(forKey: peer) else { return }
     let token = tokens[request.token]
@@ -171,7 +171,7 @@ public struct InheritedSocket: Hashable, Sendable {
     }
   }
 
-  /// Decides again about a waiting unit: the settings have changed.
+  /// Decides again about a waiting unit, because the settings have changed.
   func reconsider(_ peer: UInt64) {
     guard let request = waiting.removeValue(forKey: peer) else { return }
     answer(request.connection)
@@ -192,8 +192,8 @@ public struct InheritedSocket: Hashable, Sendable {
       .credentialServed, of: token, ["consumer_unit": "\(peer.unit)"])
   }
 
-  /// Refuses all units that are connected, and sends what is not sent yet, as the daemon stops. systemd takes a
-  /// connection that just ends for an empty credential.
+  /// Refuses all connected units, and sends the rest of unfinished answers, because the daemon stops. If a connection
+  /// ends without data, systemd treats this as an empty credential.
   func dismissAll() {
     let end = Moment.now().boot + Self.dismissalLimit
     for socket in activated + [own].compactMap(\.self) { socket.dismiss(until: end) }
@@ -216,9 +216,9 @@ public struct InheritedSocket: Hashable, Sendable {
       .credentialRefused)
   }
 
-  /// The token and the form that a credential's name requests: `NAME` or `NAME.token` for the token alone, and
-  /// `NAME.header`, `NAME.json`, `NAME.env` and `NAME.conf` for the other forms. Names of tokens contain no dots. A
-  /// template must be in the settings; of several, the first one is taken.
+  /// The token and the form that a credential's name requests. `NAME` and `NAME.token` mean the token alone. The other
+  /// forms are `NAME.header`, `NAME.json`, `NAME.env` and `NAME.conf`. Names of tokens contain no dots. A template must
+  /// be in the settings. If there are several, the first one is used.
   private func requested(_ credential: String) -> (ManagedToken, TokenOutput)? {
     let parts = credential.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
     guard let token = tokens[String(parts[0])] else { return nil }
@@ -231,14 +231,15 @@ public struct InheritedSocket: Hashable, Sendable {
   }
 }
 
-/// Limits the log lines about connections of users other than root: the first at once, then one per 10 s.
+/// Limits the log lines about connections of users other than root. The first line is written at once, then one per 10
+/// s.
 ///
 /// A local user cannot flood the log.
 struct UnauthorizedPeers {
   private var unreported = 0
   private var lastReport: BootTime?
 
-  /// Counts one; returns how many a line is to report now, or `nil` if there is to be none.
+  /// Counts a connection. Returns the number that a line reports now; `nil` for no line.
   mutating func count(at now: BootTime) -> Int? {
     unreported += 1
     if let lastReport, now < lastReport + .seconds(10) { return nil }
@@ -249,7 +250,8 @@ struct UnauthorizedPeers {
 }
 
 extension TokenSettings {
-  /// Whether `allow_units` names the unit: by fnmatch(3), in which a backslash stands for itself as in names of units.
+  /// Whether `allow_units` names the unit, by fnmatch(3). A backslash has no special meaning, because names of units
+  /// contain it.
   func admits(_ unit: String) -> Bool {
     allowUnits.contains { fnmatch($0, unit, FNM_NOESCAPE) == 0 }
   }

@@ -8,14 +8,14 @@ import Glibc
 /// **A connection stays in the kernel's queue until it can be answered.** If the daemon ends meanwhile, the kernel
 /// resets the connection, and the unit's start fails. If systemd stores the listening socket, the next run answers.
 ///
-/// If the daemon ends, an accepted connection just ends too, which systemd takes for an empty credential. The kernel
-/// resets a connected Unix socket only if the closed end has unread bytes, and systemd sends none. A refusal is larger
-/// than systemd accepts and does not fit into the socket's buffer: a unit that does not read at that moment would get a
-/// part.
+/// If the daemon ends, an accepted connection ends without data, which systemd treats as an empty credential. The
+/// kernel resets a connected Unix socket only if the closed end has unread bytes, and systemd sends none. A refusal is
+/// larger than systemd accepts, and it does not fit into the socket's buffer. A unit that does not read at that moment
+/// would get a part of it.
 ///
 /// In two cases a unit nevertheless waits on an accepted connection:
 ///
-/// - Connections are accepted in their order. One that can be answered requires those before it to be accepted.
+/// - Connections are accepted in their order. Before one that can be answered, all earlier ones must be accepted.
 /// - If the kernel does not report which units wait (``ConnectionQueue``), every connection is accepted at once.
 ///
 /// Proof of `Sendable`: it is used on `queue` only, the broker's, where its source calls it too.
@@ -41,14 +41,14 @@ final class CredentialSocket: @unchecked Sendable {
   private let canAnswer: (CredentialPeer, BootTime) -> Bool
   private let onArrival: (Arrival) -> Void
   private var kernel: ConnectionQueue
-  /// The connections that are not closed yet: the kernel may not take an answer at once.
+  /// The connections that are not closed yet, because the kernel sometimes cannot take an answer at once.
   private var connections: [UInt64: CredentialConnection] = [:]
   private var lastNumber: UInt64 = 0
   private var isPaused = false
 
   /// Serves a listening socket, and owns it from now on. The closures are called on `queue`.
   ///
-  /// - Parameter canAnswer: whether a unit that asked at this time would be answered now.
+  /// - Parameter canAnswer: whether a unit that sent its request at this time would get an answer now.
   init(
     _ descriptor: Int32, queue: DispatchQueue, canAnswer: @escaping (CredentialPeer, BootTime) -> Bool,
     onArrival: @escaping (Arrival) -> Void
@@ -99,7 +99,7 @@ final class CredentialSocket: @unchecked Sendable {
       admit(accepted, caller)
       return true
     }
-    // A peer may have closed the connection. After other errors, such as a lack of descriptors, the next try comes
+    // A peer can have closed the connection. After other errors, such as a lack of descriptors, the next try comes
     // later.
     if errno == EINTR || errno == ECONNABORTED { return true }
     if errno != EAGAIN { pause(for: .milliseconds(200)) }
@@ -129,7 +129,7 @@ final class CredentialSocket: @unchecked Sendable {
   }
 
   /// Refuses the units that wait on accepted connections, all at the same time, because the process is about to end.
-  /// Returns when all answers were sent, at the latest at `end`.
+  /// Returns when all answers were sent, and no later than `end`.
   func dismiss(until end: BootTime) {
     for connection in connections.values { connection.refuse() }
     while !connections.isEmpty {
@@ -172,7 +172,7 @@ struct ConnectionQueue {
   }
 
   private let listener: UInt32
-  /// By the inodes of the other ends.
+  /// The connections by the inodes of their other ends.
   private var known: [UInt32: Caller] = [:]
 
   init(_ descriptor: Int32) {
@@ -180,8 +180,8 @@ struct ConnectionQueue {
     listener = fstat(descriptor, &status) == 0 ? UInt32(truncatingIfNeeded: status.st_ino) : 0
   }
 
-  /// The connections that wait now, oldest first. `nil` if the kernel does not report them: it is older than 5.3, has
-  /// no `unix_diag`, or grants no netlink socket.
+  /// The connections that wait now, oldest first. `nil` if the kernel does not report them. Then it is older than 5.3,
+  /// has no `unix_diag`, or grants no netlink socket.
   mutating func callers() -> [Caller]? {
     let diag = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), NETLINK_SOCK_DIAG)
     guard diag >= 0 else { return nil }
@@ -193,7 +193,7 @@ struct ConnectionQueue {
     let now = Moment.now().boot
     var callers: [UInt32: Caller] = [:]
     let callersInOrder = queue.map { inode in
-      // Zero: the connection is closed.
+      // Zero means that the connection is closed.
       let caller = inode == 0 ? Caller(since: now) : known[inode] ?? Self.caller(inode, since: now, diag)
       callers[inode] = caller
       return caller

@@ -3,9 +3,9 @@ import Dispatch
 
 /// Fires once at a point of the boot-time clock, as nearly as Dispatch's two clocks allow.
 ///
-/// Dispatch has no timer on `CLOCK_BOOTTIME`. Two timers stand for each deadline. The one on `CLOCK_MONOTONIC` is right
-/// if the wall clock is set, but does not advance during suspend. The one on `CLOCK_REALTIME` fires at once after a
-/// suspend, but is late if the clock was set back. If the first of them fires too early, the engine arms both again.
+/// Dispatch has no timer on `CLOCK_BOOTTIME`. So each deadline has two timers. The one on `CLOCK_MONOTONIC` is right if
+/// the wall clock is set, but it does not advance during a suspend. The one on `CLOCK_REALTIME` fires at once after a
+/// suspend, but it is late if the clock was set back. If the first of them fires too early, the engine arms both again.
 final class DeadlineTimer {
   private let uptime: any DispatchSourceTimer
   private let wall: any DispatchSourceTimer
@@ -26,10 +26,11 @@ final class DeadlineTimer {
     wall.cancel()
   }
 
-  /// Arms it for `deadline`. A deadline that has passed fires after `late`, so that a state that cannot move does not
-  /// spin.
+  /// Arms it for `deadline`. A deadline that has passed fires after `late`, so that a state that does not change causes
+  /// no busy loop.
   func arm(_ deadline: BootTime, now: BootTime, late: Duration = .seconds(1)) {
-    // Rounded up: if a timer fired a microsecond early, nothing would be due, and it would be armed again for nothing.
+    // The time is rounded up. If a timer fired a microsecond early, nothing would be due, and the timer would be armed
+    // again without need.
     let wait = deadline > now ? deadline - now + .microseconds(50) : late
     let nanoseconds = Int(min(wait.nanoseconds, Duration.seconds(86_400).nanoseconds))
     uptime.schedule(

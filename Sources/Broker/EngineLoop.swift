@@ -5,7 +5,7 @@ import Engine
 ///
 /// An effect never calls the engine. Its result is posted, and handled after the effects of the present event.
 @BrokerActor final class EngineLoop {
-  /// The engine, to be read.
+  /// The engine, for reading only.
   private(set) var engine: HostEngine
   private var events: [HostEvent] = []
   private var isRunning = false
@@ -18,7 +18,7 @@ import Engine
   /// Sets the handler of effects.
   func connect(perform: @escaping @BrokerActor (HostEffect) -> Void) { self.perform = perform }
 
-  /// Adds an event, and handles all that are waiting, unless that is under way.
+  /// Adds an event. Handles all waiting events, unless this is already under way.
   func post(_ event: HostEvent) {
     events.append(event)
     guard !isRunning else { return }

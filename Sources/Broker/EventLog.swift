@@ -44,7 +44,7 @@ import Logging
       .clockStepped)
   }
 
-  /// Writes what a lifecycle reports: a lasting failure once, its end once.
+  /// Writes what a lifecycle reports. A lasting failure gets one line, and its end gets one line.
   ///
   /// - Parameter published: the token in the files.
   func write(_ report: LifecycleReport, of token: ManagedToken, published: TokenTimes?) {
@@ -122,7 +122,8 @@ import Logging
   }
 }
 
-/// Limits the log lines about reports of applications: one that causes a request is logged, others at most every 10 s.
+/// Limits the log lines about reports of applications. A report that causes a request is logged. Others are logged at
+/// most every 10 s.
 struct ReportLog {
   private var unreported = 0
   private var lastLine: BootTime?
@@ -172,9 +173,9 @@ public enum EventID: String, CaseIterable, Sendable {
   case failing = "2570d7b4a8eb43f08488f882d8e3ccdc"
   /// Attempts succeed again.
   case recovered = "9c8380fc366d4d20a00b3682f659add7"
-  /// A token expired without a successor; its file was removed.
+  /// A token expired before a new one was published; its file was removed.
   case expired = "e23881e9f3634a08a924db0400559c84"
-  /// The API does not accept the published token any more, as far as known, though it has not expired.
+  /// As far as known, the API does not accept the published token any more, although the token has not expired.
   case rejected = "7d0c1e2b94f34a55b0a7c83f6e19d2a4"
   /// An application reported that the API rejected a token, or wanted a new one.
   case reported = "0f4b7a91c2de4e6f8a35d1b07c96e824"
@@ -188,7 +189,7 @@ public enum EventID: String, CaseIterable, Sendable {
   case reloaded = "49612e8fdcd944e69a955fe177246d0e"
   /// A reload failed; the previous configuration stays in effect.
   case reloadFailed = "44eac31ede0c45a1a3619b6911a798de"
-  /// The configuration is broken at the start: the previous one is in use, or the valid tables, or none.
+  /// The configuration has errors at the start. In use is the previous one, or only the valid tables, or none.
   case configurationBroken = "5b0c8a1f3d5e4d0c9f7b2e6a8c1d4f03"
   /// The configuration file changed since it was read.
   case configurationChanged = "c6a7e3f05b1d4a8e92d0f4b7135ce886"

@@ -3,7 +3,7 @@ import Engine
 import HTTP
 import OAuth
 
-/// Checks held tokens when the engine wants it: by the issuer's key set, by introspection, and at the API.
+/// Checks held tokens when the engine requests it. It uses the issuer's key set, introspection, and the API.
 @BrokerActor final class HeldTokenChecker {
   /// A held token to be verified.
   private struct Subject: Sendable {
@@ -44,7 +44,7 @@ import OAuth
     }
   }
 
-  /// Verifies the held tokens of an issuer by a key set that another request has read, unless that was done.
+  /// Verifies the held tokens of an issuer by a key set that another request has read, unless this was done already.
   func use(_ known: KnownKeySet?, of id: ServerID) {
     guard let known, readAt[id] != known.readAt else { return }
     verify(id, known.keys, freshness: known.freshness, readAt: known.readAt)
@@ -53,14 +53,14 @@ import OAuth
   private func verify(_ id: ServerID, _ keys: KeySet, freshness: Duration?, readAt: BootTime) {
     self.readAt[id] = readAt
     let subjects = tokens.all.compactMap { token -> Subject? in
-      // A token that was requested later can be signed by a key that the set does not have yet. One of former
+      // A token that was requested later can be signed by a key that the set does not have yet. A token of previous
       // settings can be of another issuer.
       guard let record = token.record, token.settings.verification == .jwt, sender.serverID(of: token) == id,
         record.policy.issuer == token.settings.issuer, record.verifiedToken.requestedAt.boot <= readAt
       else { return nil }
       return Subject(name: token.name, token: record.verifiedToken, policy: record.policy)
     }
-    // Beside the queue: a host can have thousands of tokens.
+    // This runs beside the queue, because a host can have thousands of tokens.
     Task(executorPreference: BrokerActor.requests) {
       let reading = Self.reading(keys, freshness: freshness, of: subjects)
       await self.loop.post(.keySetRead(id, .success(reading)))
@@ -111,7 +111,7 @@ import OAuth
 
   // MARK: The API
 
-  /// Asks the API about a held token.
+  /// Tries a held token at the API.
   func probe(_ name: String) {
     guard let token = tokens[name], let verified = token.verifiedToken, let probe = probe(of: token) else { return }
     Task(executorPreference: BrokerActor.requests) {
@@ -127,7 +127,7 @@ import OAuth
     loop.post(.checked(name, requestedAt: verified.requestedAt.boot, .api(verdict)))
   }
 
-  /// Asks the API about the new token of an attempt.
+  /// Tries the new token of an attempt at the API.
   func probe(_ name: String, _ attempt: UInt64, timeout: Duration) {
     guard let token = tokens[name], let verified = sender.token(of: attempt), let probe = probe(of: token) else {
       return loop.post(.probed(name, attempt: attempt, .unknown))
@@ -147,7 +147,7 @@ import OAuth
   }
 
   private func note(_ outcome: ResourceProbe.Outcome, _ name: String, _ url: String) -> ProbeVerdict {
-    // A reload may have named another API.
+    // A reload can have named another API.
     guard let settings = tokens[name]?.settings, settings.apiURL?.url == url else { return .unknown }
     switch outcome {
     case .accepted:

@@ -1,7 +1,8 @@
 import Cryptography
 import Files
 
-/// This host's jitter of the refresh times, from the machine's id (machine-id(5)): it is the same after a restart.
+/// This host's jitter of the refresh times. It comes from the machine's id (machine-id(5)), so that it is the same
+/// after a restart.
 package enum HostJitter {
   /// From 0 to 1, evenly distributed over hosts and token names.
   package static func share(of token: String) -> Double {

@@ -8,12 +8,12 @@ import Publication
 import Settings
 import Synchronization
 
-/// Removes the tokens of the previous run when they expire, until the broker looks after them.
+/// Removes the tokens of the previous run when they expire, until the broker manages them.
 ///
-/// The start can take long, because the configuration may be on a file system that hangs. No application may find an
+/// The start can take long, because the configuration can be on a file system that hangs. Applications must not find an
 /// expired token meanwhile.
 public final class LeftoverWatch: Sendable {
-  /// The files of one token of the previous run, and the expiry of the last token that they may hold.
+  /// The files of one token of the previous run, and the expiry of the last token that they can hold.
   private struct Leftover: Sendable {
     var state: String
     var paths: [String]
@@ -22,7 +22,7 @@ public final class LeftoverWatch: Sendable {
 
   private struct State {
     var leftovers: [Leftover] = []
-    /// The state files of tokens that the broker looks after.
+    /// The state files of tokens that the broker manages.
     var released: Set<String> = []
     var isLookDue = false
   }
@@ -38,7 +38,7 @@ public final class LeftoverWatch: Sendable {
     let here = Self.states(in: directory)
     for path in here { add(path) }
     removeExpired()
-    // A directory elsewhere may be on a disk that hangs, which must not delay the others.
+    // A directory elsewhere can be on a disk that hangs. This must not delay the others.
     FileCalls.start("leftovers") { [self] in
       for token in StatusFile.left(in: directory)?.tokens ?? [] {
         let states = Set(token.outputs.map { TokenSettings.statePath(of: token.name, besides: $0.path) })
@@ -52,7 +52,7 @@ public final class LeftoverWatch: Sendable {
     }
   }
 
-  /// Ends the watch of one token, by its state file: from now on the broker looks after its files.
+  /// Ends the watch of one token, by its state file, because the broker manages its files from now on.
   public func release(_ path: String) {
     state.withLock { state in
       state.released.insert(path)
@@ -85,7 +85,7 @@ public final class LeftoverWatch: Sendable {
   private func removeExpired() {
     let next = state.withLock { state -> BootTime? in
       let now = Moment.now().boot
-      // Files in memory: these calls cannot hang.
+      // These files are in memory, so the calls cannot hang.
       for leftover in state.leftovers where leftover.expiresAt <= now {
         for path in leftover.paths { _ = PublishedFile.removeOwn(path) }
       }
@@ -107,7 +107,7 @@ public final class LeftoverWatch: Sendable {
 extension TokenState {
   /// When the last of its tokens expires; `nil` if it has none.
   ///
-  /// Boot-time readings of another boot mean nothing now. For them the wall clock decides, as it does for the API.
+  /// Boot times of another boot have no meaning now. For them, the wall clock decides, as it does for the API.
   func end(at now: Moment) -> BootTime? {
     let ends = tokens.map { token -> BootTime in
       if bootID == BootID.current { return token.requestedAt + token.lifetime - RefreshSchedule.rounding }

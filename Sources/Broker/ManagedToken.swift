@@ -5,19 +5,19 @@ import OAuth
 import Publication
 import Settings
 
-/// One token of the configuration: its settings, bytes and files. Its life is in the engine.
+/// One token of the configuration: its settings, bytes and files. Its lifecycle is in the engine.
 ///
-/// Each part belongs to one type, which alone changes it: see the properties.
+/// Each part belongs to one type, and only this type changes it. The properties name the types.
 @BrokerActor final class ManagedToken {
   let settings: TokenSettings
   /// The newest verified token; `nil` when it has expired.
   private(set) var record: TokenRecord?
 
-  /// The course of its requests so far: `RequestSender`.
+  /// The history of its requests: `RequestSender`.
   var history = RequestHistory()
   /// Its files: `TokenPublisher`.
   var files: TokenFiles
-  /// Why the state file could not be written, as it was last reported: `TokenPublisher`.
+  /// Why the state file could not be written, by the last report: `TokenPublisher`.
   var stateFailure: PublicationFailure?
   /// The signals to the process of `signal`: `ReaderNotifier`.
   var notification = ReaderNotification()
@@ -43,7 +43,7 @@ import Settings
   /// Drops the bytes of a token that has expired.
   func dropRecord() { record = nil }
 
-  /// Continues the life of a token whose settings were replaced.
+  /// Continues the lifecycle of a token whose settings were replaced.
   func inherit(from former: ManagedToken) {
     record = former.record
     files.inherit(from: former.files)
@@ -71,13 +71,13 @@ import Settings
   /// Holds a token until the engine manages it.
   func stage(_ token: ManagedToken) { staged[token.name] = token }
 
-  /// Manages the staged token of this name; returns it.
+  /// Begins to manage the staged token of this name; returns it.
   func manage(_ name: String) -> ManagedToken? {
     guard let token = staged.removeValue(forKey: name) else { return nil }
     tokens[name] = token
     return token
   }
 
-  /// Manages the token no more; returns it.
+  /// Stops managing the token; returns it.
   func remove(_ name: String) -> ManagedToken? { tokens.removeValue(forKey: name) }
 }

@@ -1,6 +1,6 @@
 import Files
 
-/// Watches the directories of the tokens' files, where the kernel grants it, and finds out whose file changed.
+/// Watches the directories of the tokens' files, if the kernel allows it, and finds the token of a changed file.
 @BrokerActor final class OutputWatch {
   private let tokens: ManagedTokens
   private let log: EventLog
@@ -17,7 +17,7 @@ import Files
     case file(of: ManagedToken)
     /// Another file of a watched directory changed.
     case otherFile
-    /// More than the kernel could report changed.
+    /// There were more changes than the kernel could report.
     case unknown
   }
 
@@ -29,7 +29,7 @@ import Files
   /// Sets the handler of changes.
   func connect(onChange: @escaping @BrokerActor (Change) -> Void) { self.onChange = onChange }
 
-  /// How long files may go without a look, unless a watchdog requires one sooner.
+  /// The longest time between two checks of the files. A watchdog can require a shorter one.
   var lookPeriod: Duration { watch?.isComplete == true ? .seconds(15) : .seconds(2) }
 
   /// Opens the watch; reports once if the kernel has none.

@@ -11,10 +11,10 @@ struct ReaderNotification {
   /// Why the last signal was not sent.
   fileprivate(set) var failure: ReaderSignal.Failure?
 
-  /// Continues after new settings: a token is reported once.
+  /// Continues after new settings, so that a token is reported only once.
   mutating func inherit(from former: Self) { lastToken = former.lastToken }
 
-  /// Notes a token of the previous run, which that run has reported.
+  /// Notes a token that the previous run has reported.
   mutating func skip(_ requestedAt: BootTime) { lastToken = requestedAt }
 }
 
@@ -30,14 +30,14 @@ struct ReaderNotification {
     self.log = log
   }
 
-  /// Signals the token's application, unless that was done for this token.
+  /// Signals the token's application, unless this was done for this token.
   func notify(about token: ManagedToken) {
     guard let signal = token.settings.signal, let requestedAt = token.verifiedToken?.requestedAt.boot,
       requestedAt != token.notification.lastToken
     else { return }
     token.notification.lastToken = requestedAt
     let name = token.name
-    // The process id is in a file, which may be on a disk that hangs.
+    // The process id is in a file, which can be on a disk that hangs.
     Task(executorPreference: BrokerActor.requests) {
       let result: Result<Void, ReaderSignal.Failure>
       do throws(FileCalls.Overdue) {
@@ -73,7 +73,7 @@ extension ReaderSignal {
   struct Failure: Error, Hashable {
     /// What failed, and the remedy.
     var problem: String
-    /// Whether the process does not exist, or not any more.
+    /// Whether the process does not exist, or has ended.
     var isAbsence = false
   }
 
@@ -111,7 +111,7 @@ extension ReaderSignal {
     let count = read(descriptor, &buffer, buffer.count)
     let text = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
     let digits = text.prefix { !$0.isWhitespace }
-    // 1 is the init of a host or container; 0 and -1 stand for several processes; this process is no reader.
+    // 1 is the init of a host or container. 0 and -1 mean several processes. This process does not read tokens.
     guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let process = pid_t(digits), process > 1,
       process != getpid()
     else { throw Failure(problem: "\(pidFile) does not hold the id of a process") }

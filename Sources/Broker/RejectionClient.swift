@@ -6,7 +6,7 @@ import Glibc
 /// The client of the socket for rejected tokens, for commands.
 ///
 /// The daemon's user can put anything at the socket's path, and root can be the caller. So nothing is sent before the
-/// kernel has confirmed that the peer is the owner of the directory, and the answer is read up to a limit.
+/// kernel has confirmed that the peer is the owner of the directory. The answer is read up to a limit.
 package enum RejectionClient {
   /// Why there is no answer.
   package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
@@ -32,7 +32,7 @@ package enum RejectionClient {
     let descriptor = try connect(to: path, of: owner, directory)
     defer { close(descriptor) }
     let line = Array((request.line + "\n").utf8)
-    // A daemon that has answered already may have closed the connection.
+    // A daemon that has answered already can have closed the connection.
     guard linux_send(descriptor, line, line.count, -1) == line.count || errno == EPIPE else {
       throw Failure(description: "the daemon of \(directory) does not listen: \(SystemError.text(errno))")
     }

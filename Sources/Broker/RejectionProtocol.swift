@@ -8,7 +8,7 @@ package import Engine
 package enum RejectionRequest: Hashable, Sendable {
   /// The API rejected the token with this digest.
   case rejected(name: String, digest: TokenDigest)
-  /// A new token is wanted.
+  /// A new token is requested.
   case refresh(name: String)
 
   /// The longest line in bytes, with its line break.
@@ -16,7 +16,7 @@ package enum RejectionRequest: Hashable, Sendable {
 
   /// The request of a line without its line break; `nil` if the line is none.
   ///
-  /// A name is any word of printable ASCII. Whether it is that of a token is for the daemon to say.
+  /// A name is any word of printable ASCII. The daemon decides whether it is the name of a token.
   package init?(line: some Collection<UInt8>) {
     let words = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
     guard words.count >= 2, !words[1].isEmpty, words[1].allSatisfy({ (0x21...0x7e).contains($0) }) else { return nil }
@@ -85,7 +85,7 @@ package enum RejectionReply: Hashable, Sendable {
 
   /// The reply of a line without its line break; `nil` if the line is none.
   ///
-  /// Texts in it are those of the peer: they can contain anything.
+  /// Its texts come from the peer and can contain anything.
   package init?(line: String) {
     func rest(after word: String) -> Substring? { line.hasPrefix(word + " ") ? line.dropFirst(word.count + 1) : nil }
     if let text = rest(after: "error") {

@@ -4,7 +4,8 @@ package import Dispatch
 package import Files
 import Glibc
 
-/// The process that sent a `RejectionRequest`, for the log only: it can have ended, or passed its connection on.
+/// The process that sent a `RejectionRequest`. It is for the log only, because the process can have ended, or can have
+/// passed its connection on.
 package struct RejectionPeer: Hashable, Sendable {
   /// The process id; `nil` if the process is in a namespace that this one cannot see.
   package var process: Int32?
@@ -25,9 +26,9 @@ package struct RejectionPeer: Hashable, Sendable {
 /// A connection carries one line and its answer: see `RejectionRequest` and `RejectionReply`. The daemon answers at
 /// once and ends the connection.
 ///
-/// Each member of the group can send as many lines as it likes, so the work for them is bounded:
+/// Each member of the group can send any number of lines, so the work for them is limited:
 ///
-/// - A few connections are accepted at a time. Then the queue does what else is waiting in it.
+/// - A few connections are accepted at a time. Then the queue does the other work that waits in it.
 /// - At most `maximumConnections` are open; further ones wait in the kernel's queue.
 /// - A connection without a whole line after `lineLimit`, or with a line that is too long, ends.
 ///
@@ -40,7 +41,7 @@ package final class RejectionSocket: @unchecked Sendable {
   static let maximumConnections = 64
   /// The most connections that are accepted before the queue does other work.
   static let batch = 16
-  /// How long a peer may take to send its line.
+  /// How long a peer can take to send its line.
   static let lineLimit = Duration.seconds(1)
 
   /// The permission bits of the socket's file. To connect, a process needs the right to write.
@@ -50,7 +51,8 @@ package final class RejectionSocket: @unchecked Sendable {
   private let queue: DispatchQueue
   private let handler: Handler
   private let source: any DispatchSourceRead
-  /// Ends the connections whose time is over. One timer serves all: a timer for each would be memory that peers decide.
+  /// Ends the connections whose time is over. One timer serves all. With a timer for each, peers would decide how much
+  /// memory is used.
   private let timer: any DispatchSourceTimer
   private var connections: [Int32: Connection] = [:]
   private var isPaused = false
@@ -89,7 +91,7 @@ package final class RejectionSocket: @unchecked Sendable {
     timer.activate()
   }
 
-  /// Whether the socket's file exists: another process can remove it.
+  /// Whether the socket's file exists, because another process can remove it.
   package var isThere: Bool { UnixSocket.isThere(path) }
 
   /// The number of open connections.
@@ -105,7 +107,7 @@ package final class RejectionSocket: @unchecked Sendable {
 
   /// Lets the group connect. bind(2) applies the umask of the process, which has no bits for the group.
   private static func admitGroup(to path: String) throws(PublicationFailure) {
-    // Only this process's user and root can write to the directory, so that the name stays that of the socket.
+    // Only this process's user and root can write to the directory, so the name still means the socket.
     let directory = try OutputDirectory(FilePath.directory(of: path), allowsPersistentStorage: true)
     let name = FilePath.name(of: path)
     var status = stat()
@@ -124,16 +126,16 @@ package final class RejectionSocket: @unchecked Sendable {
       if accepted < 0, errno == EINTR || errno == ECONNABORTED { continue }
       if accepted < 0, errno == EAGAIN { return }
       guard accepted >= 0 else {
-        // For example, no descriptor is left. There may be one soon.
+        // For example, no descriptor is left. This can change soon.
         queue.asyncAfter(deadline: .now() + .milliseconds(200)) { [weak self] in self?.resume() }
         return pause()
       }
       admit(accepted)
     }
-    // The source reports the rest again, after what waits in the queue.
+    // The source reports the rest again, after the other work in the queue.
   }
 
-  /// Answers a peer whose line has arrived, as most have. Others get a source of their own.
+  /// Answers a peer whose line has arrived, which is the usual case. Other peers get a source of their own.
   private func admit(_ descriptor: Int32) {
     var line: [UInt8] = []
     if let reply = advance(descriptor, &line) { return end(descriptor, with: reply) }
@@ -153,7 +155,7 @@ package final class RejectionSocket: @unchecked Sendable {
     if let reply { end(descriptor, with: reply) }
   }
 
-  /// What a peer gets.
+  /// What happens with a peer.
   private enum Outcome {
     case reply(RejectionReply)
     /// The end of the connection: the peer has closed it.
@@ -168,7 +170,7 @@ package final class RejectionSocket: @unchecked Sendable {
       return count
     }
     if received < 0 { return errno == EAGAIN || errno == EINTR ? nil : Outcome.end }
-    // What follows the line break is not read.
+    // Bytes after the line break are not read.
     if let end = line.firstIndex(of: UInt8(ascii: "\n")) {
       guard let request = RejectionRequest(line: line[..<end]) else {
         return .reply(.error("not a request: send `rejected NAME sha256 HEX64` or `refresh NAME`"))

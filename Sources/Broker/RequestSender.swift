@@ -5,14 +5,14 @@ import OAuth
 import Publication
 import Settings
 
-/// An authorization server and the way to it.
+/// An authorization server and its connection settings.
 struct ServerKey: Hashable {
   var issuer: String
   var locations: ServerLocations
   var transport: TransportSettings
 }
 
-/// The course of one token's requests since the start.
+/// The history of one token's requests since the start.
 struct RequestHistory {
   fileprivate(set) var requests = 0
   fileprivate(set) var tally = RequestTally()
@@ -37,7 +37,7 @@ struct RequestHistory {
   }
 }
 
-/// Sends the token requests that the engine wants.
+/// Sends the token requests of the engine.
 ///
 /// Requests run beside the broker. Their results are events.
 @BrokerActor final class RequestSender {
@@ -50,7 +50,7 @@ struct RequestHistory {
 
   /// An attempt under way.
   private struct Attempt {
-    /// When its secrets were to be read, or its request was sent.
+    /// When the reading of its secrets began, or when its request was sent.
     var began: Moment
     /// The request, once its secrets are read.
     var request: TokenRequest?
@@ -75,7 +75,7 @@ struct RequestHistory {
     self.http = http
   }
 
-  /// Sets the receiver of the key set that a request has read, or found in memory.
+  /// Sets the receiver of the key set that a request has read or found in memory.
   func connect(onKeySet: @escaping @Sendable @BrokerActor (ServerID, KnownKeySet?) -> Void) { self.onKeySet = onKeySet }
 
   // MARK: Issuers
@@ -112,7 +112,7 @@ struct RequestHistory {
 
   // MARK: Attempts
 
-  /// Reads secrets and keys beside the broker: a file that hangs delays no other token.
+  /// Reads secrets and keys beside the broker, so that a file that hangs delays no other token.
   func readSecrets(_ name: String, _ number: UInt64) {
     guard let token = tokens[name] else { return }
     let task = Task(executorPreference: BrokerActor.requests) {
@@ -183,7 +183,7 @@ struct RequestHistory {
     loop.post(.finished(name, attempt: number, received))
   }
 
-  /// Abandons an attempt: its result is dropped.
+  /// Abandons an attempt. Its result is dropped.
   func abandon(_ number: UInt64) { attempts.removeValue(forKey: number)?.task?.cancel() }
 
   /// Counts a failed attempt.
@@ -194,7 +194,7 @@ struct RequestHistory {
 
   /// Makes the token of an attempt the newest one.
   ///
-  /// - Parameter times: its times. One that the server returned before keeps those of the first time.
+  /// - Parameter times: its times. A token that the server returned before keeps the times of the first response.
   func accept(_ name: String, _ number: UInt64, _ times: TokenTimes) {
     guard let token = tokens[name], var verified = finish(number, token) else { return }
     verified.limit(to: times)
@@ -204,7 +204,7 @@ struct RequestHistory {
         context: encode(verified.context, for: token)))
   }
 
-  /// Keeps the newest token: an attempt brought it again, or a former one.
+  /// Keeps the newest token, because an attempt brought it again, or brought an earlier one.
   func keep(_ name: String, _ number: UInt64) {
     if let token = tokens[name] { _ = finish(number, token) }
   }
@@ -219,7 +219,7 @@ struct RequestHistory {
     return verified
   }
 
-  /// The verification context as the state file holds it: encoded once for all tokens of an issuer.
+  /// The verification context for the state file. It is encoded once for all tokens of an issuer.
   func encode(_ context: VerificationContext, for token: ManagedToken) -> EncodedContext {
     if let known = issuer(token.server).context, known.context == context { return known }
     let encoded = EncodedContext(context)
@@ -235,7 +235,7 @@ struct RequestHistory {
       log.write(
         .notice, "the server took the \(secret) of the two client secrets and no longer the other", of: token)
     }
-    // If the settings leave the method open, the log shows what can be written into them.
+    // If the settings leave the method open, the log shows the values that can be written into them.
     if token.settings.leavesClientAuthenticationOpen,
       clientAuthentication.method != before?.method || clientAuthentication.encoding != before?.encoding
     {
@@ -243,7 +243,7 @@ struct RequestHistory {
     }
   }
 
-  /// Reports an unusual secret once, before the server may reject the client.
+  /// Reports an unusual secret once, and before the server can reject the client.
   private func note(doubt: String?, _ token: ManagedToken) {
     let before = token.history.secretDoubt
     token.history.secretDoubt = doubt
@@ -272,7 +272,7 @@ struct RequestHistory {
 }
 
 extension VerifiedToken {
-  /// Gives a token that the server returned before the times of the first time.
+  /// Sets the times of the first response for a token that the server returned before.
   fileprivate mutating func limit(to times: TokenTimes) {
     let age = requestedAt.boot - times.requestedAt
     guard age != .zero || requestedAt.boot + lifetime - RefreshSchedule.rounding != times.expiresAt else { return }

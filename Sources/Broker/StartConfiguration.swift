@@ -12,10 +12,10 @@ public struct StartConfiguration: Sendable {
   public var problem: ConfigurationProblem?
   /// All errors of the file.
   public var diagnostics: [Diagnostic] = []
-  /// The text that the next start uses if its file is broken; `nil` if this one is used in part.
+  /// The text that the next start uses if its file has errors; `nil` if this one is used only in part.
   public var stored: StoredConfiguration?
 
-  /// Chooses the file, the text of the previous run, or the tables of the file that are right.
+  /// Chooses the file, the text of the previous run, or the valid tables of the file.
   ///
   /// - Parameters:
   ///   - draft: the file as it was read.
@@ -37,7 +37,7 @@ public struct StartConfiguration: Sendable {
     {
       configuration = previous
       problem = .previous(reason)
-      // A new copy: the memory of the former one is accounted to a process that has ended.
+      // This is a new copy, because the memory of the previous one is accounted to a process that has ended.
       stored = StoredConfiguration(text)
     } else if isPartAllowed, let usable = draft.usable {
       configuration = usable
@@ -63,7 +63,7 @@ public final class StoredConfiguration: Sendable {
   /// The first line, with the version: another version of the daemon can read the file.
   private static let header = Array("konexus-tokend configuration 1\n".utf8)
 
-  /// Larger than what ``ConfigurationDraft`` reads.
+  /// The size limit, larger than that of ``ConfigurationDraft``.
   private static let sizeLimit = 17 << 20
 
   /// Stores `text`; `nil` if the kernel rejects that.

@@ -5,12 +5,12 @@ import Glibc
 import Publication
 import Settings
 
-/// The configuration in effect, and what is known of its file.
+/// The configuration in effect, and the state of its file.
 struct ConfigurationState {
   private(set) var settings: Configuration
   /// How often the configuration was read again, failures included.
   private(set) var reloads = 0
-  /// Why the file is not in effect as it is.
+  /// Why the present file is not in effect.
   var problem: String?
   /// Which file the settings are from; `nil` if that cannot be seen.
   private(set) var stamp: FileStamp?
@@ -20,14 +20,14 @@ struct ConfigurationState {
     self.settings = settings
   }
 
-  /// Takes the settings of a reload.
+  /// Uses the settings of a reload.
   mutating func use(_ settings: Configuration) {
     self.settings = settings
     problem = nil
     reloads += 1
   }
 
-  /// Takes the failure of a reload.
+  /// Records the failure of a reload.
   mutating func reject(_ problem: String) {
     self.problem = problem
     reloads += 1
@@ -39,7 +39,7 @@ struct ConfigurationState {
     isFileChanged = false
   }
 
-  /// Compares the file with the one that was read; returns whether that is news.
+  /// Compares the file with the one that was read; returns whether the result has changed.
   mutating func compare(_ now: FileStamp) -> Bool {
     guard let stamp, isFileChanged != (now != stamp) else { return false }
     isFileChanged = now != stamp
@@ -47,7 +47,7 @@ struct ConfigurationState {
   }
 }
 
-/// Composes the status, and reports it when the engine wants that.
+/// Composes the status, and reports it when the engine requests it.
 @BrokerActor final class StatusReporter {
   var configuration: ConfigurationState
 
@@ -97,7 +97,7 @@ struct ConfigurationState {
 extension TokenStatus {
   @BrokerActor init(_ token: ManagedToken, _ lifecycle: TokenLifecycle, now: Moment) {
     // Two clocks cannot be read at the same instant. Without the rounding, a status would differ from the last one by
-    // some microseconds and be written again, though nothing has happened.
+    // some microseconds. It would be written again, although nothing has happened.
     func unix(_ time: BootTime) -> Double { ((now.unix + (time - now.boot).seconds) * 1000).rounded() / 1000 }
     func failure(_ failure: AcquisitionFailure, count: Int, since: Double) -> Failure {
       Failure(

@@ -9,7 +9,7 @@ public import Settings
 
 /// Keeps a fresh token in the files of each table of the configuration.
 ///
-/// It connects the parts, and performs the effects of the engine, which decides when something is due.
+/// It connects the parts and performs the effects of the engine. The engine decides when something is due.
 @BrokerActor public final class TokenBroker {
   private let tokens: ManagedTokens
   private let loop: EngineLoop
@@ -36,7 +36,7 @@ public import Settings
 
   /// A broker for the given settings; it does nothing before `start`.
   ///
-  /// - Parameter locks: the directories that this process has taken already.
+  /// - Parameter locks: the directories that this process has locked already.
   public nonisolated init(_ configuration: Configuration, http: HTTPClient, logger: Logger, locks: DirectoryLocks) {
     let now = Moment.now()
     tokens = ManagedTokens()
@@ -58,7 +58,7 @@ public import Settings
   /// The broker's queue.
   public nonisolated var queue: DispatchQueue { BrokerActor.queue }
 
-  /// The executor that a task which works with the broker should prefer: others wake the process once a second.
+  /// The executor for tasks that work with the broker. Other executors wake the process once a second.
   public nonisolated var requests: any TaskExecutor { BrokerActor.requests }
 
   /// For actors that share the broker's queue.
@@ -74,17 +74,17 @@ public import Settings
   /// Restores what the previous run left, and requests the rest.
   ///
   /// - Parameters:
-  ///   - previous: the status that the previous run left. Files of its tokens that no table names any more are removed:
-  ///     otherwise they would stay when their tokens have expired.
+  ///   - previous: the status that the previous run left. Files of its tokens that no table names any more are removed.
+  ///     Otherwise they would stay after their tokens have expired.
   ///   - sockets: credential sockets that were opened for the daemon.
-  ///   - onListen: called on the broker's queue when the credential socket of the settings was opened, so that it can
-  ///     be passed on to the next run; with `nil` when it was closed.
+  ///   - onListen: called on the broker's queue when the credential socket of the settings was opened. The socket can
+  ///     then be passed on to the next run. It is called with `nil` when the socket was closed.
   ///   - onLook: called on the broker's queue before files are examined, so that their directory can be restored.
-  ///   - onTakeover: called with a token's state file when the broker begins to look after the token's files.
+  ///   - onTakeover: called with a token's state file when the broker begins to manage the token's files.
   ///   - onExit: called on the broker's queue when a stop has ended.
   ///   - onChange: called on the broker's queue when the status has changed.
-  /// - Throws: `PublicationFailure` if the place of every token is unfit: no tmpfs, open to others, missing. Also if
-  ///   another daemon uses one of them.
+  /// - Throws: `PublicationFailure` if the directory of every token is unfit, for example missing, not a tmpfs, or
+  ///   writable by other users. Also if another daemon uses one of them.
   public func start(
     after previous: BrokerStatus? = nil, sockets: [InheritedSocket] = [],
     onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
@@ -114,7 +114,7 @@ public import Settings
         try await publisher.prepare(token)
         change.awaited.insert(settings.name)
       } catch {
-        // The other tables run. The place of this one is tried again with each token.
+        // The other tables run. The directory of this one is tried again with each token.
         guard !error.isOccupied else { throw error }
         unfit.append(error)
         log.write(.error, "\(settings.name): \(error)", .publicationFailing, of: token)
@@ -145,11 +145,11 @@ public import Settings
     token.settings.plan(server: sender.serverID(of: token), mayHang: token.files.arePersistent)
   }
 
-  /// Stops: requests under way are abandoned, and the tokens stay in their files, except those of `revoke_on_stop`.
+  /// Stops. Requests under way are abandoned, and the tokens stay in their files, except those of `revoke_on_stop`.
   /// These are removed and revoked, which takes little more than 5 s at most. At the end, `onExit` is called.
   ///
   /// - Parameter revokes: whether tokens are revoked.
-  /// - Returns: `false` if the broker has not started: it does not call `onExit`.
+  /// - Returns: `false` if the broker has not started. In this case it does not call `onExit`.
   public func stop(revokes: Bool = true) -> Bool {
     guard timer != nil else { return false }
     onLook()
@@ -162,13 +162,13 @@ public import Settings
 
   // MARK: Time
 
-  /// How long files may go without a look, unless a watchdog requires one sooner.
+  /// The longest time between two checks of the files. A watchdog can require a shorter one.
   public var lookPeriod: Duration { watch.lookPeriod }
 
-  /// Does the work of a heartbeat: performs what is overdue, and looks after files and clocks.
+  /// Does the work of a heartbeat. It performs what is overdue, and checks files and clocks.
   ///
-  /// - Returns: `false` if a deadline passed without an effect: a request that hangs beyond its limit, or a timer that
-  ///   did not fire.
+  /// - Returns: `false` if a deadline passed without an effect. Either a request hangs beyond its limit, or a timer did
+  ///   not fire.
   public func beat() -> Bool {
     watch.reopen()
     onLook()
@@ -182,10 +182,10 @@ public import Settings
     loop.post(.refreshAll)
   }
 
-  /// Requests at once what fails: someone may have corrected what a server rejected.
+  /// Requests at once the tokens that fail, because an administrator can have corrected what a server rejected.
   public func retryFailing() { loop.post(.retryFailing) }
 
-  /// Takes the request of an application: a report that the API rejected a token, or a wish for a new one.
+  /// Handles the request of an application. It reports that the API rejected a token, or requests a new one.
   package func answer(_ request: RejectionRequest, from peer: RejectionPeer) -> RejectionReply {
     let name: String
     let digest: TokenDigest?
@@ -267,11 +267,11 @@ public import Settings
 
   // MARK: Configuration
 
-  /// Takes new settings. A table that did not change goes on untouched. A changed one keeps its valid token and
-  /// requests another, if the change affects the request. The files of a removed one are removed. A new one starts.
+  /// Applies new settings. A table that did not change is left alone. A changed one keeps its valid token. It requests
+  /// another token if the change affects the request. The files of a removed one are removed. A new one starts.
   ///
-  /// - Throws: `PublicationFailure` if the place of a new or moved file is unfit. The old settings stay in effect, all
-  ///   of them.
+  /// - Throws: `PublicationFailure` if the directory of a new or moved file is unfit. All old settings stay in effect
+  ///   then.
   public func reload(_ new: Configuration) async throws(PublicationFailure) {
     let current = reporter.configuration.settings
     let (storage, formerStorage) = (new.daemon.allowPersistentStorage, current.daemon.allowPersistentStorage)
@@ -286,13 +286,13 @@ public import Settings
     var removal = HostChange(maxRequests: new.daemon.maxRequests)
     removal.removed = plan.removed
     loop.post(.configured(removal))
-    // Before another token is written to the same place.
+    // This must come before another token is written to the same path.
     await removeDropped()
     var change = HostChange(maxRequests: new.daemon.maxRequests)
     let differences = Dictionary(uniqueKeysWithValues: plan.changed.map { ($0.settings.name, $0.change) })
     for token in fresh {
       var new = self.plan(of: token)
-      // The files of the former settings stay until the new ones hold a token.
+      // The files of the previous settings stay until the new ones hold a token.
       if tokens[token.name]?.files.arePersistent ?? false { new.mayHang = true }
       if let difference = differences[token.name] {
         change.changed.append((new, difference))
@@ -327,8 +327,7 @@ public import Settings
   private func removeFormerFiles() async {
     let formers = formers
     self.formers = []
-    // Another table may have moved into a former place. Unless its token is there already, the place keeps the old
-    // token.
+    // Another table can now use a previous path. Unless its token is there already, the old token stays at this path.
     let published = tokens.all.filter { loop.engine.lifecycle(of: $0.name)?.published != nil }
     let taken = Set(published.flatMap(\.files.paths))
     for former in formers {
@@ -336,8 +335,8 @@ public import Settings
     }
   }
 
-  /// Replaces a token by one with new settings, which inherits its life. The valid token stays published until its
-  /// successor comes.
+  /// Replaces a token by one with new settings, which continues its lifecycle. The valid token stays published until
+  /// the next one comes.
   private func replace(_ name: String) {
     guard let former = tokens[name], let token = tokens.manage(name) else { return }
     guard loop.engine.lifecycle(of: name)?.phase != .unstarted else { return }
@@ -347,7 +346,7 @@ public import Settings
     formers.append(former)
   }
 
-  /// Notes that a reload failed: the status shows it until one succeeds.
+  /// Notes that a reload failed. The status shows it until a reload succeeds.
   public func reloadFailed(_ reason: String) {
     let problem = ConfigurationProblem.previous(reason).description
     reporter.configuration.reject(problem)
@@ -355,13 +354,13 @@ public import Settings
     reporter.report()
   }
 
-  /// Notes before the start that the configuration is not used as it is.
+  /// Notes before the start that the present configuration is not used, or only in part.
   public func startsWith(_ problem: ConfigurationProblem) {
     reporter.configuration.problem = problem.description
     log.write(.error, "\(problem)", .configurationBroken)
   }
 
-  /// Notes which file the settings in effect are from; `nil` if that cannot be seen.
+  /// Notes which file the settings in effect are from; `nil` if this user cannot see the file.
   public func note(_ stamp: FileStamp?) {
     reporter.configuration.note(stamp)
     loop.post(.statusChanged)
@@ -376,7 +375,7 @@ public import Settings
     loop.post(.statusChanged)
   }
 
-  /// Replaces the logger: a reload can change level and format.
+  /// Replaces the logger, because a reload can change level and format.
   public func setLogger(_ logger: Logger) { log.logger = logger }
 
   /// The status now.

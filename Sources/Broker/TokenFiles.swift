@@ -7,27 +7,27 @@ import OAuth
 import Publication
 import Settings
 
-/// One token's files and its state file: a value, so that calls on a disk can run beside the broker.
+/// One token's files and its state file. This is a value, so that calls on a disk can run beside the broker.
 struct TokenFiles: Sendable {
   /// The result of work.
   enum Outcome: Sendable {
-    /// Done. With `examine`: no file was modified.
+    /// The work was done. For `examine`, it means that no file was modified.
     case done
-    /// Not done, or not for every file.
+    /// The work was not done, or not for every file.
     case failed(PublicationFailure)
     /// Another process modified a file.
     case modifiedExternally
   }
 
   private(set) var outputs: [TokenOutput]
-  /// Why the state file could not be written: the next start will need a new token.
+  /// Why the state file could not be written. The next start will need a new token.
   private(set) var stateFailure: PublicationFailure?
 
   private var files: [PublishedFile]
   private var stateFile: PublishedFile
-  /// The tokens that the files may hold. There are several only while the newest could not be written to all files.
+  /// The tokens that the files can hold. There are several only if the newest could not be written to all files.
   private var mayBePublished: [TokenRecord] = []
-  /// The files of former settings: the token stays there until every new file holds it.
+  /// The files of previous settings. The token stays there until every new file holds it.
   private var formers: [TokenFiles] = []
   private let allowsPersistentStorage: Bool
 
@@ -40,19 +40,19 @@ struct TokenFiles: Sendable {
 
   /// Where calls on the files run: `FileCalls.run`.
   let lane: String
-  /// Whether the files may be on a disk, which may hang.
+  /// Whether the files can be on a disk, which can hang.
   var arePersistent: Bool { allowsPersistentStorage || formers.contains(where: \.allowsPersistentStorage) }
   var directories: Set<String> { Set(([self] + formers).flatMap { $0.files.map(\.directory) }) }
   var paths: [String] { ([self] + formers).flatMap { $0.files.map(\.path) + [$0.stateFile.path] } }
-  /// The outputs that may hold the token, those of former settings included.
+  /// The outputs that can hold the token, those of previous settings included.
   var places: [TokenOutput] { ([self] + formers).flatMap(\.outputs) }
-  /// Whether no file was modified, the state file included. One that could not be written is not examined but written
-  /// again.
+  /// Whether no file was modified, the state file included. A state file that could not be written is written again
+  /// instead.
   var areIntact: Bool {
     files.allSatisfy(\.isIntact) && (stateFailure != nil || stateFile.isIntact)
   }
 
-  /// Checks that the files could be written.
+  /// Checks that the files can be written.
   func prepare() throws(PublicationFailure) {
     for file in files + [stateFile] { try file.prepare() }
   }
@@ -73,7 +73,7 @@ struct TokenFiles: Sendable {
     }
   }
 
-  /// Takes the files that the previous run left.
+  /// Continues with the files that the previous run left.
   ///
   /// - Returns: whether they hold `record`, with the right mode.
   mutating func restore(_ record: TokenRecord) -> Bool {
@@ -93,7 +93,7 @@ struct TokenFiles: Sendable {
     return areRight
   }
 
-  /// Takes the state of the files of former settings.
+  /// Continues with the state of the files of previous settings.
   mutating func inherit(from former: TokenFiles) {
     mayBePublished = former.mayBePublished
     let known = [former] + former.formers
@@ -112,7 +112,7 @@ struct TokenFiles: Sendable {
     leave { own.contains($0) }
   }
 
-  /// Gives up the files of former settings that belong to other tables now.
+  /// Forgets the files of previous settings that belong to other tables now.
   mutating func leave(_ isOthers: (String) -> Bool) {
     for index in formers.indices {
       formers[index].formers = []
@@ -160,7 +160,7 @@ struct TokenFiles: Sendable {
     return failure
   }
 
-  /// Writes the token to the files of former settings, for their applications.
+  /// Writes the token to the files of previous settings, for their applications.
   ///
   /// - Returns: the path of the first; `nil` if there are none.
   private mutating func serveFormers(_ verifiedToken: VerifiedToken) -> String? {
@@ -172,7 +172,7 @@ struct TokenFiles: Sendable {
     return formers.first?.files.first?.path
   }
 
-  /// Removes the files of former settings.
+  /// Removes the files of previous settings.
   private mutating func removeFormers() throws(PublicationFailure) {
     let current = Set(files.map(\.path) + [stateFile.path])
     var failure: PublicationFailure?
@@ -181,7 +181,8 @@ struct TokenFiles: Sendable {
     formers = []
   }
 
-  /// Writes the state file. A failure is noted only: applications do not need it, but the next start needs a new token.
+  /// Writes the state file. A failure is only noted. Applications do not need the file, but the next start needs a new
+  /// token without it.
   private mutating func writeState() {
     let state = TokenState(
       mayBePublished, outputs: places.map(\.path), arePersistent: arePersistent, bootID: BootID.current)

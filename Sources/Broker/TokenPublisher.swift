@@ -6,8 +6,8 @@ import Settings
 
 /// Writes, compares and removes the files of tokens.
 ///
-/// Files in memory are used on the broker's queue, where nothing can hang. Files that may be on a disk are used beside
-/// it, one call for each token at a time.
+/// Files in memory are used on the broker's queue, where nothing can hang. Files that can be on a disk are used beside
+/// it, with one call at a time for each token.
 @BrokerActor final class TokenPublisher {
   private let tokens: ManagedTokens
   private let loop: EngineLoop
@@ -31,8 +31,8 @@ import Settings
 
   /// Publishes, removes or examines a token's files. The result is an event.
   ///
-  /// - Parameter number: the number of the work; 0 for an examination in memory, of which only a modification is an
-  ///   event.
+  /// - Parameter number: the number of the work. It is 0 for an examination in memory, whose result is an event only if
+  ///   a file was modified.
   func perform(_ work: FileWork, _ name: String, _ number: UInt64) {
     guard let token = tokens[name] else { return }
     if work == .remove, loop.engine.lifecycle(of: name)?.newest == nil { token.dropRecord() }
@@ -48,12 +48,12 @@ import Settings
     }
   }
 
-  /// Takes the result of work on a disk, which may have hung.
+  /// Handles the result of work on a disk, which can have hung.
   private func finish(
     _ work: FileWork, _ number: UInt64, _ name: String, _ files: TokenFiles, _ outcome: TokenFiles.Outcome
   ) {
     guard !loop.engine.isStopping, let token = tokens[name] else { return }
-    // The settings may name other files now. The engine then repeats the work.
+    // The settings can name other files now. The engine then repeats the work.
     if token.settings.outputs == files.outputs {
       token.files = files
       leaveClaimed(token)
@@ -89,8 +89,8 @@ import Settings
       of: token)
   }
 
-  /// Writes a token again that another process modified, before the process ends. A restart within the second in which
-  /// a repeated removal is not undone would otherwise lose the token.
+  /// Before the process ends, writes a token again that another process modified. Modifications are undone at most once
+  /// a second. A restart within that second would otherwise lose the token.
   func restore(_ name: String) {
     guard let token = tokens[name], !token.files.arePersistent else { return }
     if case .modifiedExternally = token.files.perform(.examine, token.record) {
@@ -100,7 +100,7 @@ import Settings
 
   // MARK: Places
 
-  /// Checks that a token's files could be written, and takes their directories.
+  /// Checks that a token's files can be written, and locks their directories.
   func prepare(_ token: ManagedToken) async throws(PublicationFailure) {
     let files = token.files
     let result: Result<Void, PublicationFailure>
@@ -121,7 +121,7 @@ import Settings
     try result.get()
   }
 
-  /// Runs `body`, which reads a token's files: at once in memory, beside the broker on a disk.
+  /// Runs `body`, which reads a token's files. Files in memory are read at once, and files on a disk beside the broker.
   ///
   /// - Throws: if the disk does not answer.
   func besideIfPersistent<Value: Sendable>(
@@ -135,14 +135,14 @@ import Settings
     }
   }
 
-  /// Notes which table has its token where.
+  /// Notes at which path each table has its token.
   func noteClaims(_ settings: [TokenSettings]) {
     claims = [:]
     for settings in settings { for output in settings.outputs { claims[output.path] = settings.name } }
     for token in tokens.all { leaveClaimed(token) }
   }
 
-  /// Gives up the former places of a token that belong to other tables now.
+  /// Forgets the previous paths of a token that belong to other tables now.
   func leaveClaimed(_ token: ManagedToken) {
     token.files.leave { path in claims[path].map { $0 != token.name } ?? false }
   }
@@ -154,7 +154,8 @@ import Settings
 
   // MARK: Removal
 
-  /// Removes the files of a token that is not managed any more: all, or those that are not among `paths`.
+  /// Removes the files of a token that is not managed any more. These are all its files, or those that are not among
+  /// `paths`.
   ///
   /// Returns when they are gone, or when the disk hangs. In that case they are removed as soon as the disk answers.
   ///
@@ -165,7 +166,7 @@ import Settings
     if token.files.arePersistent {
       let removal = Task(executorPreference: BrokerActor.requests) { [files = token.files] in
         await withCheckedContinuation { continuation in
-          // Without a limit: what waits behind a call that hangs is not forgotten.
+          // There is no limit, so that calls that wait behind a call that hangs are not forgotten.
           FileCalls.start(files.lane) {
             var files = files
             continuation.resume(returning: files.remove(except: paths)?.description)
@@ -192,7 +193,7 @@ import Settings
       let states = Set(outputs.map { TokenSettings.statePath(of: token.name, besides: $0) })
       return (outputs + states).filter { !used.contains($0) }.map { (path: $0, token: token.name) }
     }
-    // Any of these may be on a disk that hangs.
+    // Any of these can be on a disk that hangs.
     let removed = try? await FileCalls.run("clear") { [names] in
       for (directory, names) in names { TemporaryName.sweep(directory, of: names) }
       return orphans.filter { PublishedFile.removeOwn($0.path) }

@@ -6,7 +6,8 @@ import OAuth
 import Publication
 import Settings
 
-/// Starts the life of a token: with the token of the previous run if that one verifies, else with a request.
+/// Starts the lifecycle of a token. It starts with the token of the previous run if that one verifies, else with a
+/// request.
 @BrokerActor final class TokenStarter {
   private let tokens: ManagedTokens
   private let loop: EngineLoop
@@ -32,14 +33,13 @@ import Settings
     self.watch = watch
   }
 
-  /// Sets the handler that gets the state file of each token whose files the broker looks after from then on.
+  /// Sets the handler that gets the state file of each token whose files the broker begins to manage.
   func connect(onTakeover: @escaping @Sendable (String) -> Void) { self.onTakeover = onTakeover }
 
-  /// Notes that the broker looks after the token's files from now on: what watches the previous run's tokens must not
-  /// remove them.
+  /// Notes that the broker manages the token's files from now on. `LeftoverWatch` must not remove them.
   func release(_ token: ManagedToken) { onTakeover(token.settings.statePath) }
 
-  /// Sets what the previous run left, or forgets it: a token that is configured later counts anew.
+  /// Sets what the previous run left, or forgets it. A token that is configured later starts a new count.
   func use(_ previous: BrokerStatus?) {
     self.previous = previous.map { status in
       (status, Dictionary(status.tokens.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }))
@@ -91,12 +91,12 @@ import Settings
     watch.add(token)
   }
 
-  /// Whether the token is still managed and not started: files are read meanwhile.
+  /// Whether the token is still managed and not started. This can change while files are read.
   private func isUnstarted(_ token: ManagedToken) -> Bool {
     tokens[token.name] === token && loop.engine.lifecycle(of: token.name)?.phase == .unstarted
   }
 
-  /// Takes the token that the previous run published; removes what does not verify.
+  /// Restores the token that the previous run published. Removes a token that does not verify.
   ///
   /// - Returns: `nil` if there is none.
   private func restore(_ token: ManagedToken) async -> RestoredToken? {
@@ -117,11 +117,11 @@ import Settings
       token.history.clientAuthentication = verified.clientAuthentication
       token.history.skew = verified.skew
       var times = RestoredToken(requestedAt: verified.requestedAt.boot, lifetime: verified.lifetime)
-      // Introspection must be repeated, and former settings replaced: by a new token. The old one stays published until
-      // then.
+      // A new token is needed to repeat the introspection, or because the settings have changed. The old one stays
+      // published until then.
       times.digest = TokenDigest(of: verified.accessToken)
       times.needsSuccessor = settings.verification == .introspection || !restored.isCurrent
-      // The context of former settings may belong to another server.
+      // The context of previous settings can belong to another server.
       if restored.isCurrent { await sender.server(of: token).adopt(verified.context) }
       return times
     } catch {
@@ -140,7 +140,7 @@ extension RestoredToken {
 extension TokenStatus {
   /// Why this token is not accepted any more, by this status of the previous run.
   ///
-  /// The text is made anew: that of the previous run is not trusted.
+  /// The text is made anew, because the text of the previous run is not trusted.
   fileprivate func rejection(of token: RestoredToken, _ settings: TokenSettings) -> AcquisitionFailure? {
     guard let rejection, expiresAtBoot == token.expiresAt.nanoseconds else { return nil }
     switch FailureCode(rawValue: rejection.code) {
@@ -154,7 +154,7 @@ extension TokenStatus {
   }
 }
 
-/// Verifies the token that the previous run left in its file, with what it left in the state file.
+/// Verifies the token in the file of the previous run, with the data in its state file.
 enum TokenRestoration {
   /// The bytes of the previous run's files.
   struct Leftovers: Sendable {
@@ -172,9 +172,9 @@ enum TokenRestoration {
   /// A token that is restored, with the settings that it was requested with.
   struct Restored {
     var verifiedToken: VerifiedToken
-    /// `TokenSettings.requestFingerprint` then.
+    /// `TokenSettings.requestFingerprint` at that time.
     var fingerprint: String
-    /// `TokenSettings.policy` then.
+    /// `TokenSettings.policy` at that time.
     var policy: AccessTokenPolicy
     /// Whether the present settings request the same.
     var isCurrent: Bool
@@ -206,7 +206,7 @@ enum TokenRestoration {
     guard age >= .zero, age < known.lifetime - RefreshSchedule.rounding else {
       throw .init(reason: "it has expired")
     }
-    // As at a reload, a token of former settings stays until its successor comes. It must be what those settings
+    // As at a reload, a token of previous settings stays until the next token comes. It must be what those settings
     // requested.
     let isCurrent = known.fingerprint == settings.requestFingerprint
     let policy = isCurrent ? settings.policy : known.policy
@@ -225,8 +225,8 @@ enum TokenRestoration {
 
   /// The token's claims. A JWT is verified again, by the keys that it was verified with.
   ///
-  /// Only the server knows more of another token than its digest. The digest shows that this token was published, and
-  /// the state file belongs to this user.
+  /// Of any other token, only the digest is known here. The server knows more. The digest shows that this token was
+  /// published, and the state file belongs to this user.
   private static func claims(
     of token: Secret, _ known: TokenState.Token, _ context: VerificationContext, _ verification: TokenVerification,
     _ policy: AccessTokenPolicy, unixTime: Double

@@ -20,7 +20,7 @@ import OAuth
     self.publisher = publisher
   }
 
-  /// Removes the files of a token for good.
+  /// Removes the files of a token. They are not written again.
   func withdraw(_ name: String) {
     guard let token = tokens[name] else { return loop.post(.withdrawn(name)) }
     token.isRevokedAtStop = true
@@ -57,7 +57,7 @@ import OAuth
     loop.post(.revoked(name))
   }
 
-  /// Reports a token that no time was left to revoke.
+  /// Reports a token that could not be revoked in time.
   func leave(_ name: String) {
     if let token = tokens[name] { leave(token, "there was no time left before the stop") }
   }

@@ -2,14 +2,14 @@ public import Engine
 public import Settings
 
 extension TokenSettings: PlannedSettings {
-  /// What these settings change of a token that `former` has described so far.
+  /// What these settings change for a token that had the settings `former`.
   public func change(from former: TokenSettings) -> TokenChange {
     TokenChange(
       needsNewToken: asks(differentlyFrom: former), movesFiles: outputs != former.outputs,
       movesAPI: apiURL?.url != former.apiURL?.url)
   }
 
-  /// What the engine knows of these settings.
+  /// The part of these settings that the engine needs.
   ///
   /// - Parameters:
   ///   - server: where the token is requested.

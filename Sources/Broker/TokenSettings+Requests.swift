@@ -16,7 +16,7 @@ extension TokenSettings {
   ///
   /// - Parameters:
   ///   - preferred: the method and secret that the server accepted last.
-  ///   - userID: the user that may own the files, beside root; `nil`: this process's user.
+  ///   - userID: the user that can own the files, beside root; `nil` for this process's user.
   /// - Throws: `credentials` if a secret or key cannot be read, or others can read it.
   package func request(
     preferring preferred: ClientAuthentication? = nil, as userID: UInt32? = nil
@@ -53,7 +53,7 @@ extension TokenSettings {
 
   /// The token request, for files on a file system that may hang.
   ///
-  /// - Returns: also the failure `credentials` if the files were not read in time.
+  /// - Returns: the request, or the failure `credentials`. That is also the failure if the files were not read in time.
   package func requestWithFiles(
     preferring preferred: ClientAuthentication? = nil, as userID: UInt32? = nil
   ) async -> Result<TokenRequest, AcquisitionFailure> {
@@ -73,7 +73,7 @@ extension TokenSettings {
     var doubt: String?
     var refusal: FileRefusal?
     for secret in secrets {
-      // Of two secrets, the next one may not exist yet, or the former one not any more.
+      // Of two secrets, one can be missing: the next one does not exist yet, or the previous one was removed.
       do throws(FileRefusal) {
         let examined = try secret.examine(in: environment)
         read.append(examined.secret)
@@ -137,13 +137,13 @@ extension TokenSettings {
     clientAuthentication == .auto || (clientAuthentication == .basic && basicEncoding == .auto)
   }
 
-  /// Further parameters of the request; RFC 8707 section 2: one for each resource.
+  /// Further parameters of the request. There is one for each resource (RFC 8707, section 2).
   private var parameters: [(name: String, value: String)] {
     resource.map { ("resource", $0) } + (requestAudience.map { [("audience", $0)] } ?? [])
       + extraParameters.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
-  /// The further parameters that may be secret: all whose value is not that of an open setting.
+  /// The further parameters that can be secret. These are all whose value does not come from a public setting.
   private var confidential: [Secret] {
     let open = [issuer, clientID] + scope + resource + audience + (requestAudience.map { [$0] } ?? [])
     return extraParameters.values.filter { !open.contains($0) }.map { Secret($0) }
@@ -151,7 +151,7 @@ extension TokenSettings {
 
   /// The transport settings of connections to the server.
   ///
-  /// - Parameter userID: the user that may own the files, beside root; `nil`: this process's user.
+  /// - Parameter userID: the user that can own the files, beside root; `nil` for this process's user.
   package func transport(as userID: UInt32?) -> TransportSettings {
     TransportSettings(
       caFile: caFile, clientCertificateFile: clientCertificateFile, clientKeyFile: clientKeyFile,

@@ -12,7 +12,7 @@ enum UnixSocket {
   /// - Throws: `PublicationFailure` if other users can write to the directory, a file of another type is at the path,
   ///   or the kernel rejects the call.
   static func listen(at path: String, inTheWay remedy: String) throws(PublicationFailure) -> Int32 {
-    // The socket's file holds no secret: any file system is fit.
+    // The socket's file holds no secret, so any file system is fit.
     let directory = try OutputDirectory(FilePath.directory(of: path), allowsPersistentStorage: true)
     let name = FilePath.name(of: path)
     var status = stat()
@@ -52,7 +52,7 @@ enum UnixSocket {
     guard isThere(path) else { throw .system("connect to", path, errno == 0 ? ENOTSOCK : errno) }
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw .system("make a socket for", path, errno) }
-    // Both connect(2) and send(2) wait while the peer's queue is full: no longer than this.
+    // Both connect(2) and send(2) wait while the peer's queue is full, but no longer than this.
     var limit = timeval(tv_sec: 10, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     guard withAddress(of: path, { Glibc.connect(descriptor, $0, $1) == 0 }) ?? false else {
@@ -127,7 +127,7 @@ enum UnixSocket {
   }
 }
 
-/// A listening socket that is closed unless it is taken: the caller of a call that hung has returned by then.
+/// A listening socket that is closed unless it is taken. If the call hung, its caller has already returned.
 final class ListeningSocket: Sendable {
   private let descriptor: Mutex<Int32?>
 
