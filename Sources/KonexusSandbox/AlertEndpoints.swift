@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// The Alerting module of the Konexus API: `/api/v2/alerts` and what is below it.
+/// The Alerting module of the Konexus API: `/api/v2/alerts` and the paths below it.
 ///
 /// The caller has checked the token and the method.
 struct AlertEndpoints {
@@ -12,7 +12,7 @@ struct AlertEndpoints {
 
   func answer(_ request: Incoming, at endpoint: SandboxEndpoint, path: String) -> Answer {
     if endpoint == .alertStatus { return status(path) }
-    // The vendor's defaults and find can be called without a body.
+    // The vendor's `defaults` and `find` can be called without a body.
     let isOptional = endpoint == .alertDefaults || endpoint == .alertFind
     let body = request.body.isEmpty && isOptional ? [:] : try? JSON(parsing: request.body)
     guard let body, body.members != nil else { return Self.invalid("The body is not a JSON object.") }
@@ -35,7 +35,7 @@ struct AlertEndpoints {
     for name in ["jobId", "correlationKey"] where (body[name]?.string?.count ?? 0) > Self.longestKey {
       return Self.invalid("\(name) has more than \(Self.longestKey) characters.")
     }
-    // The response is replaced later; the request must then not have an effect.
+    // The response is replaced later. In this case the request must not have an effect.
     if faults.contains(where: \.isAnsweredElsewhere) { return Answer() }
     let time = state.now
     let id = state.withContents { contents in
@@ -60,7 +60,7 @@ struct AlertEndpoints {
 
   /// Lists alerts, the newest first, by the documented filters `subject`, `after`, `before`, `page` and `pageSize`.
   ///
-  /// As documented, neither the filters nor the items have `jobId` or `correlationKey`; an unknown filter is ignored.
+  /// As documented, neither the filters nor the items have `jobId` or `correlationKey`. An unknown filter is ignored.
   private func find(_ filter: JSON) -> Answer {
     var alerts = Array(state.withContents(\.alerts).reversed())
     if let subject = filter["subject"]?.string?.lowercased(), !subject.isEmpty {
@@ -93,7 +93,7 @@ struct AlertEndpoints {
     guard let alert = state.withContents({ contents in contents.alerts.last { $0.id == id } }) else {
       return .json(Envelope.failure("NotFound", "The item cannot be found.").json, status: 404)
     }
-    // Sending takes a second here.
+    // Here, the delivery of an alert takes a second.
     let status: JSON = state.now - alert.time < 1 ? "Queued" : "Sent"
     return .json(Envelope.item(["id": .integer(alert.id), "status": status]).json)
   }

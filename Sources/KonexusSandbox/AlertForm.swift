@@ -1,11 +1,11 @@
-/// The form of an alert: the account's default values, and what must be filled in before it can be sent.
+/// The form of an alert. It has the account's default values. Some members must be filled in before it can be sent.
 struct AlertForm {
   let settings: JSON
 
   /// Names of the members that the form requires, as `fields` lists them.
   private static let required = ["recipients", "subject", "message"]
 
-  /// The default form. Like the vendor's example, it names no recipients, so that a program must.
+  /// The default form. Like the vendor's example, it names no recipients, so a program must add them.
   static let defaults: JSON = [
     "fields": .array(
       required.map { ["name": .string($0), "required": true, "invisible": false, "readonly": false] }
@@ -32,7 +32,7 @@ struct AlertForm {
   var message: String { settings["message"]?["basic"]?["message"]?.string ?? "" }
   var groupIDs: [Int64] { settings["recipients"]?["groupIds"]?.array?.compactMap(\.integer) ?? [] }
 
-  /// What keeps the alert from being sent, in one sentence; nil if nothing does.
+  /// Why the alert cannot be sent, in one sentence; nil if it can.
   var fault: String? {
     let missing: String? =
       if settings.members == nil {

@@ -1,11 +1,11 @@
-/// What the sandbox answers to a request, before faults.
+/// The sandbox's answer to a request, before faults.
 struct Answer: Sendable {
   var status = 200
   var headers: [(name: String, value: String)] = []
   var content: Content = .none
   /// Why the request was refused, for the log of requests.
   var refusal: String?
-  /// How the client proved who it is.
+  /// The client authentication.
   var authentication: String?
 
   enum Content: Sendable {
@@ -24,7 +24,7 @@ struct Answer: Sendable {
       status: status, headers: Self.noStore, content: .json(.object([.init("error", .string(code))])), refusal: reason)
   }
 
-  /// What RFC 6749, section 5.1, asks of answers that hold tokens.
+  /// The header fields that RFC 6749, section 5.1, requires for answers with tokens.
   static let noStore: [(name: String, value: String)] = [
     ("Cache-Control", "no-store, no-cache, max-age=0"), ("Pragma", "no-cache"),
   ]
@@ -48,10 +48,10 @@ struct Incoming: Sendable {
   var contentType: String?
   var ifNoneMatch: String?
   var body: [UInt8]
-  /// The client certificate whose key was proven in the TLS handshake, in DER.
+  /// The client certificate of the TLS handshake, in DER. The client has proved that it has the key.
   var certificate: [UInt8]?
 
-  /// The fields of a form body; nil when it is none.
+  /// The fields of a form body; nil if the body is not a form.
   var form: FormBody? {
     guard let type = contentType?.split(separator: ";").first,
       String(type).lowercased().filter({ $0 != " " }) == "application/x-www-form-urlencoded"

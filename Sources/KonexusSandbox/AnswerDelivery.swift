@@ -3,14 +3,14 @@ import HummingbirdCore
 import NIOCore
 import NIOHTTP1
 
-/// Brings an answer to the client, well or badly.
+/// Sends an answer to the client, correctly or with a fault.
 struct AnswerDelivery {
   let answer: FaultyAnswer
   let channel: any Channel
   /// Unix time by the server's clock, for the `Date` header.
   let now: Double
 
-  /// - Parameter isHead: Whether the request was HEAD: then no body is sent.
+  /// - Parameter isHead: Whether the request was HEAD. Then no body is sent.
   func send(_ writer: consuming ResponseWriter, isHead: Bool) async throws {
     if answer.delay > 0 { try await Task.sleep(for: .seconds(answer.delay)) }
     switch answer.delivery {
@@ -47,7 +47,7 @@ struct AnswerDelivery {
     case .endless:
       try await raw.send(rawHead(with: "Transfer-Encoding: chunked"))
       let chunk = Array("10000\r\n".utf8) + Array(repeating: UInt8(ascii: " "), count: 1 << 16) + Array("\r\n".utf8)
-      // The end is the client's: once it closes, sending throws.
+      // The client ends this. When it closes the connection, sending throws.
       while true { try await raw.send(chunk) }
     case .huge(let mebibytes):
       let (start, end) = ("{\"padding\":\"", "\"}")
@@ -60,7 +60,7 @@ struct AnswerDelivery {
     }
   }
 
-  /// The head but for `Content-Length`.
+  /// The head without `Content-Length`.
   private var headWithoutLength: HTTPResponse {
     var fields = HTTPFields()
     for (name, value) in answer.headers {
@@ -83,7 +83,8 @@ struct AnswerDelivery {
 
   private var raw: RawSending { RawSending(channel: channel) }
 
-  /// The status line and the header fields of `whole` as bytes, without its Content-Length and with `more` fields.
+  /// The status line and the header fields of `whole` as bytes. Its Content-Length is left out, and the fields `more`
+  /// are added.
   private func rawHead(with more: String) -> [UInt8] {
     let head = headWithoutLength
     let lines = head.headerFields.map { "\($0.name): \($0.value)\r\n" }.joined()
@@ -91,11 +92,11 @@ struct AnswerDelivery {
   }
 }
 
-/// Sends bytes past the HTTP encoder, but through TLS.
+/// Sends bytes through TLS, but not through the HTTP encoder.
 private struct RawSending {
   let channel: any Channel
 
-  /// Returns once the bytes are in the socket, so that what never ends is never all in memory.
+  /// Returns when the bytes are in the socket, so that an endless body needs little memory.
   func send(_ bytes: some Sequence<UInt8>) async throws {
     let buffer = ByteBuffer(bytes: bytes)
     try await channel.eventLoop.flatSubmit { [channel] in

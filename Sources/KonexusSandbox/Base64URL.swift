@@ -14,7 +14,7 @@ enum Base64URL {
       }, as: UTF8.self)
   }
 
-  /// The bytes, or nil when `text` has a character that is not of the alphabet, or an impossible length.
+  /// The bytes; nil if `text` has a character outside of the alphabet, or an impossible length.
   static func decode(_ text: some StringProtocol) -> [UInt8]? {
     var base64: [UInt8] = []
     for byte in text.utf8 {

@@ -1,10 +1,9 @@
 import Glibc
 import NIOCore
 
-/// A port where connections are neither accepted nor refused: each attempt waits until it gives up.
+/// A port at which connections are neither accepted nor refused. Each attempt waits until its time limit.
 ///
-/// The socket listens with the shortest backlog, and that is filled at once; what Linux does with further attempts is
-/// nothing at all.
+/// The socket listens with the shortest backlog, which is filled at once. Linux does not respond to further attempts.
 final class Blackhole: Sendable {
   private let sockets: [CInt]
 
@@ -22,7 +21,7 @@ final class Blackhole: Sendable {
       throw SandboxError("cannot listen on \(port.address) port \(port.port): \(reason)")
     }
     for filler in sockets.dropFirst() {
-      // In progress, or waiting for ever: both are wanted.
+      // The attempt is in progress, or it waits without end. Both are intended.
       _ = address.withSockAddr { connect(filler, $0, socklen_t($1)) }
     }
   }

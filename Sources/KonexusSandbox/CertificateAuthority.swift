@@ -29,7 +29,7 @@ struct CertificateAuthority: Sendable {
   /// The authority's own certificate in PEM.
   var pem: String { get throws { try certificate.serializeAsPEM().pemString + "\n" } }
 
-  /// Whether a client certificate is of this authority, is valid now, and bears this common name.
+  /// Whether this authority issued the client certificate, and whether it is valid now and has this common name.
   func vouches(for certificate: Certificate, name: String) -> Bool {
     let now = Self.time(days: 0)
     let wanted = try? DistinguishedName { CommonName(name) }
@@ -38,7 +38,7 @@ struct CertificateAuthority: Sendable {
       && Certificate.PublicKey(key.publicKey).isValidSignature(certificate.signature, for: certificate)
   }
 
-  /// A certificate and its key that vouch for themselves.
+  /// A self-signed certificate and its key.
   static func selfSignedIdentity(name commonName: String) throws -> Identity {
     let key = P256.Signing.PrivateKey()
     let certificate = try Certificate(derEncoded: selfSigned(name: commonName, key: Certificate.PrivateKey(key)))
@@ -46,7 +46,7 @@ struct CertificateAuthority: Sendable {
       certificatePEM: try certificate.serializeAsPEM().pemString + "\n", keyPEM: key.pemRepresentation + "\n")
   }
 
-  /// What a certificate is good for.
+  /// The purpose of a certificate.
   enum Purpose { case server, client }
 
   /// A certificate and its key, both in PEM.
@@ -57,8 +57,8 @@ struct CertificateAuthority: Sendable {
 
   /// Issues a certificate with a fresh P-256 key.
   /// - Parameters:
-  ///   - names: DNS names and IP addresses for the subjectAltName extension; the first is the common name too.
-  ///   - days: From when to when it is valid, in days from today.
+  ///   - names: DNS names and IP addresses for the subjectAltName extension. The first one is also the common name.
+  ///   - days: The start and the end of its validity, in days from today.
   func issue(for purpose: Purpose, names: [String], days: ClosedRange<Int> = -1...200) throws -> Identity {
     let subjectKey = P256.Signing.PrivateKey()
     let subject = try DistinguishedName { CommonName(names.first ?? "konexus-sandbox") }
@@ -78,7 +78,7 @@ struct CertificateAuthority: Sendable {
       certificatePEM: try issued.serializeAsPEM().pemString + "\n", keyPEM: subjectKey.pemRepresentation + "\n")
   }
 
-  /// The DER of a certificate that vouches for itself, as the ones that name signing keys do.
+  /// The DER of a self-signed certificate, like those that name signing keys.
   static func selfSigned(name commonName: String, key: Certificate.PrivateKey) throws -> [UInt8] {
     let name = try DistinguishedName { CommonName(commonName) }
     let certificate = try Certificate(

@@ -3,7 +3,7 @@ import CryptoExtras
 import SwiftASN1
 import X509
 
-/// A client's proof of its private key: `private_key_jwt` (RFC 7523, section 3).
+/// The check of a client assertion for `private_key_jwt` (RFC 7523, section 3).
 struct ClientAssertion {
   let state: ServerState
 
@@ -11,7 +11,7 @@ struct ClientAssertion {
     var reason: String
   }
 
-  /// The client that made the assertion. It is used up by this: its `jti` counts once.
+  /// The client that made the assertion. After this call, the same `jti` is rejected.
   func client(of text: String, clientID: String?) throws(Invalid) -> SandboxClient {
     guard let assertion = CompactJWT(text) else { throw Invalid(reason: "malformed") }
     let claims = assertion.claims
@@ -46,7 +46,7 @@ struct ClientAssertion {
     return client
   }
 
-  /// What of an assertion goes into the log of requests.
+  /// The members of an assertion that are in the log of requests.
   static func summary(of assertion: CompactJWT) -> [String: String] {
     var summary: [String: String] = [:]
     for name in ["alg", "kid", "x5t", "x5t#S256"] { summary[name] = assertion.header[name]?.string }
@@ -54,7 +54,7 @@ struct ClientAssertion {
     return summary
   }
 
-  /// Whether a header names one of these certificates by each thumbprint that it has (RFC 7515, 4.1.7 and 4.1.8).
+  /// Whether each thumbprint in a header is that of one of these certificates (RFC 7515, 4.1.7 and 4.1.8).
   private static func names(_ header: JSON, oneOf certificates: [String]) -> Bool {
     let (sha1, sha256) = (header["x5t"]?.string, header["x5t#S256"]?.string)
     guard sha1 != nil || sha256 != nil else { return false }

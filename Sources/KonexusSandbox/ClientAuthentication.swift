@@ -2,22 +2,22 @@ import FoundationEssentials
 import SwiftASN1
 import X509
 
-/// Who a request to the token, introspection or revocation endpoint comes from (RFC 6749, section 2.3).
+/// The client authentication of a request to the token, introspection or revocation endpoint (RFC 6749, section 2.3).
 struct ClientAuthentication {
   let state: ServerState
 
-  /// Why nobody was recognised, and how that is answered.
+  /// Why the client authentication failed, and the answer to it.
   struct Refused: Error {
     var answer: Answer
   }
 
-  /// A client, and how it proved who it is, by the names of RFC 8414.
+  /// A client, and its method of client authentication by the names of RFC 8414.
   struct Proven {
     var client: SandboxClient
     var method: String
   }
 
-  /// The client that proved who it is.
+  /// Returns the client that authenticated itself.
   /// - Throws: `Refused`.
   func client(of request: Incoming, form: FormBody) throws(Refused) -> Proven {
     if let authorization = request.authorization {
@@ -75,8 +75,8 @@ struct ClientAuthentication {
     }
   }
 
-  /// RFC 8705, section 2: a certificate of the sandbox's authority with the client's name, or the very certificate that
-  /// is registered.
+  /// RFC 8705, section 2: a certificate of the sandbox's authority with the client's name, or the registered
+  /// certificate.
   private func certificateClient(id: String, certificate der: [UInt8]) throws(Refused) -> Proven {
     guard let client = registered(id) else { throw refused("unknown client", isBasic: false) }
     let registered = client.certificates.compactMap { try? Certificate(pemEncoded: $0) }

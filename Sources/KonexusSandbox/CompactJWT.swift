@@ -1,11 +1,11 @@
-/// A JWT in compact form (RFC 7515, section 7.1), taken apart but not yet believed.
+/// A JWT in compact form (RFC 7515, section 7.1), parsed but not verified.
 struct CompactJWT {
   let header: JSON
   let claims: JSON
   let signingInput: [UInt8]
   let signature: [UInt8]
 
-  /// Takes a token apart; nil when it is not three parts of base64url, the first two JSON objects.
+  /// Parses a token; nil unless it has three parts of base64url, of which the first two are JSON objects.
   init?(_ text: String) {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 3,

@@ -4,7 +4,7 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// The first handler of each connection, outside TLS: it can cut the connection off, as a broken network would.
+/// The first handler of each connection, outside of TLS. It can end the connection as a broken network does.
 final class ConnectionGate: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
 
@@ -30,11 +30,11 @@ final class ConnectionGate: ChannelInboundHandler {
     context.fireChannelRead(data)
   }
 
-  /// Closes the socket without a word of TLS: with RST if `reset`, else with FIN once what was written is sent.
+  /// Closes the socket without a message of TLS. It sends RST if `reset`, otherwise FIN after the written bytes.
   func cut(reset: Bool) {
     guard let context else { return }
     context.channel.pipeline.syncOperations.withSocket { socket in
-      // Not left to close(2): a process that was forked meanwhile may hold the socket too.
+      // close(2) is not enough, because a process that was forked meanwhile can also hold the socket.
       if reset {
         var nowhere = sockaddr(sa_family: sa_family_t(AF_UNSPEC), sa_data: sockaddr().sa_data)
         connect(socket, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))
@@ -47,24 +47,24 @@ final class ConnectionGate: ChannelInboundHandler {
 }
 
 extension ChannelPipeline.SynchronousOperations {
-  /// Closes the socket in every process that is spawned from now on; NIO leaves it open in them.
+  /// Closes the socket in every process that is spawned from now on. NIO leaves it open in them.
   func keepFromOtherProcesses() {
     withSocket { socket in _ = fcntl(socket, F_SETFD, FD_CLOEXEC) }
   }
 
   fileprivate func withSocket(_ body: (CInt) -> Void) {
-    // A channel that is closed has no socket, and nothing is left to do.
+    // A closed channel has no socket, and nothing is left to do.
     _ = try? withUnsafeTransportIfAvailable(of: CInt.self) { body($0) }
   }
 
-  /// Ends listening at once, also where another process holds the socket too.
+  /// Ends listening at once, even if another process also holds the socket.
   func stopListening() {
     withSocket { socket in _ = shutdown(socket, CInt(SHUT_RDWR)) }
   }
 }
 
 extension Channel {
-  /// Cuts the connection off from any thread.
+  /// Ends the connection. Any thread can call this.
   func cut(reset: Bool) {
     eventLoop.execute {
       try? self.pipeline.syncOperations.handler(type: ConnectionGate.self).cut(reset: reset)
@@ -72,7 +72,7 @@ extension Channel {
   }
 }
 
-/// The connections that are open, so that all can be cut at once.
+/// The open connections, so that all can be ended at once.
 final class OpenConnections: Sendable {
   private struct Contents {
     var channels: [ObjectIdentifier: any Channel] = [:]
@@ -81,7 +81,7 @@ final class OpenConnections: Sendable {
 
   private let contents = Mutex(Contents())
 
-  /// Enters a connection; false when it comes too late and is to be cut.
+  /// Adds a connection; false if it comes too late and must be ended.
   func add(_ channel: any Channel) -> Bool {
     let id = ObjectIdentifier(channel)
     let isAdmitted = contents.withLock { contents in
@@ -105,16 +105,16 @@ final class OpenConnections: Sendable {
   }
 }
 
-/// Sets up a connection with a gate ahead of all else.
+/// Sets up a connection with a gate as its first handler.
 struct GatedChannel<Base: ServerChildChannel>: ServerChildChannel {
   let base: Base
   let connections: OpenConnections
-  /// Asked once for each connection that is accepted.
+  /// Called once for each accepted connection.
   let onAccept: @Sendable () -> Fault.Kind?
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Base.Value> {
     let fault = connections.add(channel) ? onAccept() : .resetOnAccept
-    // A client that closes its side has given up: nothing that hangs should outlive it.
+    // A client that closes its side no longer waits. A request that hangs must end with it.
     return channel.setOption(.allowRemoteHalfClosure, value: false).flatMapThrowing {
       try channel.pipeline.syncOperations.addHandler(ConnectionGate(fault: fault))
     }.flatMap {

@@ -1,13 +1,13 @@
 internal import CZlib
 
-/// What a server does to the content of an answer that was asked for without a content coding (RFC 9110, section 8.4).
+/// The content coding of an answer, although the request asked for none (RFC 9110, section 8.4).
 public enum ContentCoding: String, Sendable, Hashable, CaseIterable, Codable {
   case gzip
   /// gzip, under its old name.
   case xGzip = "x-gzip"
   /// deflate in the zlib format (RFC 1950).
   case deflate
-  /// deflate without the zlib format, under the same name, as some servers have it.
+  /// deflate without the zlib format, under the same name. Some servers send this.
   case rawDeflate = "raw-deflate"
   /// gzip, and gzip again.
   case gzipTwice = "gzip-twice"
@@ -59,7 +59,8 @@ public enum ContentCoding: String, Sendable, Hashable, CaseIterable, Codable {
     var stream: [UInt8] = []
     for start in stride(from: 0, to: content.count, by: 1 << 16) {
       let block = content[start..<min(content.count, start + 1 << 16)]
-      // ISLAST 0, MNIBBLES 4, MLEN - 1 in 16 bits, ISUNCOMPRESSED 1. WBITS comes before the first: one bit, 0 for 16.
+      // ISLAST 0, MNIBBLES 4, MLEN - 1 in 16 bits, ISUNCOMPRESSED 1. Before the first one comes WBITS, one bit, which
+      // is 0 for 16.
       let length = UInt32(block.count - 1)
       let header = start == 0 ? length << 4 | 1 << 20 : length << 3 | 1 << 19
       stream += (0..<3).map { UInt8(truncatingIfNeeded: header >> (8 * $0)) } + block

@@ -1,7 +1,7 @@
 import X509
 
 extension ControlEndpoint {
-  /// Has the sandbox behave like other servers.
+  /// Makes the sandbox behave like other servers.
   func performForServers(_ action: String, query: FormBody?, body: [UInt8]) throws {
     switch action {
     case "POST /access-token-issuer":

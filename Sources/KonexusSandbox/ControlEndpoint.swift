@@ -8,7 +8,7 @@ struct ControlEndpoint: Sendable {
   let state: ServerState
   let doors: Doors
 
-  /// What the endpoint can do; the answer to `GET /`.
+  /// The functions of the endpoint: the answer to `GET /`.
   static let help = """
     GET    /counts                    how often things happened
     DELETE /counts                    set the counts to zero, empty the log of requests
@@ -115,7 +115,7 @@ struct ControlEndpoint: Sendable {
       default: throw SandboxError("give ?cache=rejection, ?cache=none or ?seconds=NUMBER")
       }
       state.withContents { $0.settings.apiKeyCache = cache }
-      // From now on it has the keys of this moment.
+      // From now on, the API has the present keys.
       _ = state.apiKeys(for: nil, isLook: true)
     case "POST /secret":
       let text = String(decoding: body, as: UTF8.self).filter { $0 != "\n" }

@@ -4,7 +4,7 @@ struct Discovery {
 
   private var base: String { Self.base(of: state.issuer) }
 
-  /// An issuer without a slash at its end, which the endpoints' paths follow.
+  /// The issuer without a slash at its end. The endpoints' paths are appended to it.
   private static func base(of issuer: String) -> String { issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer }
 
   /// The addresses by which the token endpoint can be called.
@@ -54,7 +54,7 @@ struct Discovery {
     return .json(document, headers: caching(settings.discoveryCacheControl))
   }
 
-  /// The key set; 304 if the request names it as it is.
+  /// The key set, or 304 if the request has the `ETag` of the present one.
   func keySet(_ request: Incoming) async throws -> Answer {
     let settings = state.settings
     var keys = state.keys.published

@@ -1,4 +1,4 @@
-/// The listening sockets of a sandbox, which go away and come back together.
+/// The listening sockets of a sandbox. They are closed and opened together.
 struct Doors: Sendable {
   let listeners: [Listener]
 

@@ -4,13 +4,13 @@ struct Envelope {
   var contents: [JSON.Member] = []
   /// `None`, or the code of the error.
   var errorCode = "None"
-  /// One sentence for a person; nil without an error.
+  /// One sentence for the reader; nil without an error.
   var errorMessage: String?
 
   /// A single object.
   static func item(_ item: JSON) -> Envelope { Envelope(contents: [.init("item", item)]) }
 
-  /// One page of a list; pages count from 1.
+  /// One page of a list. Pages are counted from 1.
   static func list(_ all: [JSON], page: Int = 1, pageSize: Int = 25) -> Envelope {
     let items = all.dropFirst((page - 1) * pageSize).prefix(pageSize)
     let pageCount = max(1, (all.count + pageSize - 1) / pageSize)

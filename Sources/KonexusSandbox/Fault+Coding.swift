@@ -1,7 +1,7 @@
-/// A fault as the control endpoint takes and gives it: one flat JSON object.
+/// A fault in the form of the control endpoint: one flat JSON object.
 ///
-/// `kind` names the fault; the other members are its parameters, and `at` (endpoints), `requests` and `seconds` its
-/// limits: `{"kind": "status", "status": 503, "at": ["token"], "requests": 3}`.
+/// `kind` names the fault. `at` (endpoints), `requests` and `seconds` are its limits. The other members are its
+/// parameters: `{"kind": "status", "status": 503, "at": ["token"], "requests": 3}`.
 extension Fault: Codable {
   fileprivate enum Key: String, CodingKey {
     case kind, at, requests, seconds
@@ -10,7 +10,7 @@ extension Fault: Codable {
   }
 
   /// Reads a fault.
-  /// - Throws: `DecodingError` that names the kind when it is unknown, or the parameter that it lacks.
+  /// - Throws: `DecodingError` that names an unknown kind, or the missing parameter.
   public init(from decoder: any Decoder) throws {
     let form = try decoder.container(keyedBy: Key.self)
     try self.init(

@@ -1,14 +1,14 @@
-/// One thing that goes wrong, where, and for how long.
+/// One fault, with its place and its duration.
 public struct Fault: Sendable, Hashable {
   /// What goes wrong.
   public var kind: Kind
-  /// The endpoints it hits; empty means all of them, or the token endpoint alone for faults of the token, and the key
-  /// set alone for faults of its keys. Faults of connections (`resetOnAccept`, `hangOnAccept`) hit every
-  /// connection, as nobody knows yet what it will ask for.
+  /// The endpoints that it affects. Empty means all of them. For faults of the token it means the token endpoint, and
+  /// for faults of keys the key set. Faults of connections (`resetOnAccept`, `hangOnAccept`) affect every connection,
+  /// because its request is not known yet.
   public var endpoints: Set<SandboxEndpoint>
-  /// How many requests (or connections) it hits before it is over; nil: no limit.
+  /// How many requests (or connections) it affects before it ends; nil for no limit.
   public var requests: Int?
-  /// For how many seconds from its injection it lasts; nil: no limit.
+  /// How many seconds it lasts from its injection; nil for no limit.
   public var seconds: Double?
 
   /// Makes a fault.
@@ -19,14 +19,14 @@ public struct Fault: Sendable, Hashable {
     self.seconds = seconds
   }
 
-  /// What goes wrong. Several faults that hit one request are applied one after the other, in the order of their
-  /// injection: a delay, a forged claim and half a body may well come together.
+  /// The kind of fault. Several faults that affect one request are applied in the order of their injection. For
+  /// example, a delay, a forged claim and half a body can come together.
   public enum Kind: Sendable, Hashable {
     // MARK: Connections
 
     /// The connection is accepted and reset at once, before TLS.
     case resetOnAccept
-    /// The connection is accepted, and nothing is ever answered, not even TLS.
+    /// The connection is accepted, but no answer is ever sent, not even one of TLS.
     case hangOnAccept
 
     // MARK: Instead of an answer; no alert is accepted
@@ -51,7 +51,7 @@ public struct Fault: Sendable, Hashable {
     case oauthError(String, status: Int = 400)
     /// 302 to this location.
     case redirect(String)
-    /// 200 with a web page, as a captive portal answers.
+    /// 200 with a web page, as from a captive portal.
     case html
     /// 200 without a body.
     case empty
@@ -61,9 +61,10 @@ public struct Fault: Sendable, Hashable {
     case huge(mebibytes: Int)
     /// 200 with a chunked body that never ends.
     case endless
-    /// 200 with a body of spaces that unpacks to so many MiB, under `Content-Encoding: gzip`, asked for or not.
+    /// 200 with `Content-Encoding: gzip` and a body of spaces that unpacks to so many MiB, even if the request does not
+    /// accept gzip.
     case gzipBomb(mebibytes: Int)
-    /// The answer with so many more header fields of 1 KiB each.
+    /// The answer with this number of additional header fields of 1 KiB each.
     case headerFlood(fields: Int)
     /// The API answers 200 with `isSuccess` false in the envelope, and does nothing.
     case unsuccessful(code: String, message: String)
@@ -78,33 +79,33 @@ public struct Fault: Sendable, Hashable {
     case otherStatus(Int)
     /// The body in a content coding that the client did not ask for.
     case contentEncoding(ContentCoding)
-    /// The body cut in half, and Content-Length to match: torn JSON.
+    /// The first half of the body, with a Content-Length that fits it. The JSON is incomplete.
     case torn
     /// Members of the JSON answer set to other values, or added.
     case setMembers([String: JSON])
-    /// Members of the JSON answer taken away.
+    /// Members of the JSON answer are removed.
     case removeMembers([String])
-    /// `http` in place of `https` in every address of the JSON answer but the issuer.
+    /// `http` in place of `https` in every address of the JSON answer except the issuer.
     case insecureEndpoints
     /// Members of each key of the key set, set to other values or added.
     case setKeyMembers([String: JSON])
     /// Members of each key of the key set, taken away.
     case removeKeyMembers([String])
-    /// More keys in the key set, ahead of the real ones.
+    /// More keys in the key set, before the real ones.
     case extraKeys([JSON])
 
     // MARK: The answer, delivered badly
 
     /// So many seconds pass before the answer.
     case delay(seconds: Double)
-    /// The body comes so many bytes at a time, one portion a second unless told otherwise.
+    /// The body comes in portions of so many bytes, by default one portion per second.
     case drip(bytes: Int = 1, every: Double = 1)
-    /// The whole answer, from the status line on, comes so many bytes at a time.
+    /// The whole answer, from the status line on, comes in portions of so many bytes.
     case dripAll(bytes: Int = 1, every: Double = 1)
     /// Half of the body is sent, then the connection is closed.
     case halfBody
-    /// The request is carried out, such as an alert accepted, but the client gets no response: the connection is reset.
-    /// With a status, a gateway answers that status instead.
+    /// The request has its effect, such as an accepted alert, but the client gets no response. The connection is reset.
+    /// With a status, the client gets this status, as from a gateway.
     case lostResponse(status: Int? = nil)
 
     // MARK: The token
@@ -117,7 +118,7 @@ public struct Fault: Sendable, Hashable {
     case setClaims([String: JSON])
     /// Claims of the token taken away. The signature is right.
     case removeClaims([String])
-    /// `iat`, `nbf` and `exp` moved by so many seconds. The signature is right.
+    /// `iat`, `nbf` and `exp` are shifted by so many seconds. The signature is right.
     case shiftTimes(seconds: Int64)
     /// A signature that is wrong in this way.
     case signature(BadSignature)
@@ -133,7 +134,7 @@ public struct Fault: Sendable, Hashable {
     case seconds(Int)
     /// An HTTP date so many seconds from the answer, by the sandbox's clock.
     case date(inSeconds: Int)
-    /// Any text, however absurd.
+    /// Any text.
     case text(String)
   }
 
@@ -141,34 +142,34 @@ public struct Fault: Sendable, Hashable {
   public enum BadSignature: String, Sendable, Hashable, CaseIterable, Codable {
     /// `alg` is `none`, and there is no signature.
     case none
-    /// `alg` is `HS256`, keyed with the PEM of the public key.
+    /// `alg` is `HS256`. The HMAC key is the PEM of the public key.
     case hs256WithPublicKey
-    /// One byte of the signature is another.
+    /// One byte of the signature is changed.
     case corrupted
     /// Signed by a key that is not published, under the current key's `kid`.
     case unpublishedKey
     /// Signed by a key that is not published, under its own `kid`.
     case unknownKey
-    /// The signature is cut short.
+    /// The signature is too short.
     case truncated
   }
 }
 
-/// Faults that tests and demonstrations want by name.
+/// Common faults for tests and demonstrations, by name.
 extension Fault.Kind {
   /// The token expired an hour ago.
   public static var expiredToken: Self { .shiftTimes(seconds: -7200) }
   /// The token is valid only in an hour.
   public static var tokenNotYetValid: Self { .shiftTimes(seconds: 3600) }
-  /// The token is for someone else.
+  /// The token has another audience.
   public static var wrongAudience: Self { .setClaims(["aud": "someone-else"]) }
-  /// The token is from someone else.
+  /// The token has another issuer.
   public static var wrongTokenIssuer: Self { .setClaims(["iss": "https://evil.example"]) }
-  /// The token is another client's.
+  /// The token has another client.
   public static var wrongClientID: Self { .setClaims(["client_id": "someone-else"]) }
-  /// The token grants something else.
+  /// The token has another scope.
   public static var wrongTokenScope: Self { .setClaims(["scope": ["something-else"]]) }
-  /// The token is of another type (an ID token's `JWT` is legal: this is a DPoP proof).
+  /// The token has another type. It is that of a DPoP proof, because the `JWT` of an ID token is legal.
   public static var wrongTokenType: Self { .setTokenHeader(["typ": "dpop+jwt"]) }
   /// The discovery document names another issuer.
   public static var wrongIssuer: Self { .setMembers(["issuer": "https://evil.example"]) }

@@ -1,14 +1,14 @@
-/// The faults in force, and how much of each is left.
+/// The faults in effect, with their remaining limits.
 struct FaultList: Sendable {
   private struct Entry: Sendable {
     var fault: Fault
-    /// By the monotonic clock.
+    /// A time by the monotonic clock.
     var end: Double?
   }
 
   private var entries: [Entry] = []
 
-  /// The faults in force at `now` (monotonic seconds), with what is left of each.
+  /// The faults in effect at `now` (monotonic seconds), with their remaining limits.
   mutating func current(now: Double) -> [Fault] {
     expire(now)
     return entries.map { entry in
@@ -24,7 +24,7 @@ struct FaultList: Sendable {
 
   mutating func clear() { entries = [] }
 
-  /// The faults that hit a request to `endpoint`, each one request poorer now.
+  /// Returns the faults that affect a request to `endpoint`, and reduces the remaining requests of each by one.
   mutating func hit(_ endpoint: SandboxEndpoint, now: Double) -> [Fault.Kind] {
     take(now: now) { fault in
       guard !fault.kind.isOfConnections else { return false }
@@ -33,7 +33,7 @@ struct FaultList: Sendable {
     }
   }
 
-  /// The faults that hit a new connection.
+  /// The faults that affect a new connection.
   mutating func hitConnection(now: Double) -> [Fault.Kind] {
     take(now: now) { $0.kind.isOfConnections }
   }
@@ -55,7 +55,7 @@ struct FaultList: Sendable {
 }
 
 extension Fault.Kind {
-  /// Whether it hits connections rather than requests.
+  /// Whether it affects connections rather than requests.
   var isOfConnections: Bool {
     switch self {
     case .resetOnAccept, .hangOnAccept: true
@@ -63,7 +63,7 @@ extension Fault.Kind {
     }
   }
 
-  /// Where it belongs when no endpoint is named, so that a limited number of requests is not used up elsewhere; empty:
+  /// The endpoints if none is named, so that requests to other endpoints do not count for its limit. Empty means
   /// everywhere.
   fileprivate var homes: Set<SandboxEndpoint> {
     switch self {

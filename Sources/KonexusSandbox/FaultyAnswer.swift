@@ -1,6 +1,6 @@
-/// An answer as it leaves: the honest one, bent by the faults that hit the request.
+/// An answer as it is sent: the correct one, changed by the faults that affect the request.
 struct FaultyAnswer: Sendable {
-  /// How the body reaches the client.
+  /// How the body is sent to the client.
   enum Delivery: Sendable {
     case whole
     case drip(bytes: Int, seconds: Double)
@@ -18,7 +18,7 @@ struct FaultyAnswer: Sendable {
   var headers: [(name: String, value: String)]
   var body: [UInt8]
   var delivery = Delivery.whole
-  /// Seconds to wait first.
+  /// The seconds to wait before the answer.
   var delay: Double = 0
 
   /// - Parameter now: Unix time by the server's clock, for dates.
@@ -99,7 +99,7 @@ struct FaultyAnswer: Sendable {
 }
 
 extension Fault.Kind {
-  /// Whether something else than the endpoint answers, as a proxy does, so that the request has no effect there.
+  /// Whether another program answers in place of the endpoint, as a proxy does. Then the request has no effect there.
   var isAnsweredElsewhere: Bool {
     switch self {
     case .reset, .close, .hang, .rawBytes, .status, .retryAfter, .oauthError, .redirect, .html, .empty, .body, .huge,

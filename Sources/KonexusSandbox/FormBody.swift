@@ -2,7 +2,7 @@
 struct FormBody: Sendable {
   private(set) var fields: [(name: String, value: String)] = []
 
-  /// Reads a body; nil when an escape is broken or the bytes are not UTF-8.
+  /// Reads a body; nil if an escape is malformed or the bytes are not UTF-8.
   init?(_ bytes: some Sequence<UInt8>) {
     for part in Array(bytes).split(separator: UInt8(ascii: "&")) {
       let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
@@ -13,7 +13,7 @@ struct FormBody: Sendable {
     }
   }
 
-  /// The value of `name`: nil when it is not there. An empty value counts as none (RFC 6749, section 3.1).
+  /// The value of `name`; nil if there is none. An empty value counts as none (RFC 6749, section 3.1).
   subscript(name: String) -> String? {
     fields.first { $0.name == name }.flatMap { $0.value.isEmpty ? nil : $0.value }
   }
@@ -21,7 +21,7 @@ struct FormBody: Sendable {
   /// The values of every field called `name`.
   func values(of name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
 
-  /// The fields but for those that must stay secret.
+  /// The fields without those that must stay secret.
   var withoutSecrets: [String: [String]] {
     let secrets: Set = ["client_secret", "client_assertion", "token"]
     return Dictionary(grouping: fields.filter { !secrets.contains($0.name) }, by: \.name).mapValues { $0.map(\.value) }
@@ -33,7 +33,7 @@ struct FormBody: Sendable {
     return fields.map(\.name).first { !seen.insert($0).inserted }
   }
 
-  /// Undoes form-encoding; nil when an escape is broken or the result is not UTF-8.
+  /// Decodes form-encoding; nil if an escape is malformed or the result is not UTF-8.
   static func decode(_ bytes: some Collection<UInt8>) -> String? {
     var decoded: [UInt8] = []
     var rest = bytes.makeIterator()

@@ -1,4 +1,4 @@
-/// A gzip stream (RFC 1952) of spaces that is some 160 times as long unpacked, made without unpacking it.
+/// A gzip stream (RFC 1952) of spaces. Unpacked it is some 160 times as long, but it is made without the unpacked form.
 enum GzipBomb {
   /// The stream that unpacks to so many MiB of spaces.
   static func bytes(mebibytes: Int) -> [UInt8] {
@@ -24,14 +24,15 @@ enum GzipBomb {
     return stream
   }
 
-  /// CRC-32 of so many spaces, by squaring: appending a byte is an affine map of the register.
+  /// CRC-32 of so many spaces, by repeated squaring. This works because appending a byte is an affine map of the
+  /// register.
   private static func checksum(ofSpaces count: Int) -> UInt32 {
     func step(_ register: UInt32) -> UInt32 {
       var register = register ^ 0x20
       for _ in 0..<8 { register = register & 1 == 1 ? register >> 1 ^ 0xedb8_8320 : register >> 1 }
       return register
     }
-    // A map is its value at 0 and the images of the single bits.
+    // A map is stored as its value at 0 and the images of the single bits.
     typealias Map = (constant: UInt32, columns: [UInt32])
     func apply(_ map: Map, to value: UInt32) -> UInt32 {
       map.columns.enumerated().reduce(map.constant) { value >> $1.offset & 1 == 1 ? $0 ^ $1.element : $0 }
@@ -66,7 +67,7 @@ enum GzipBomb {
       }
     }
 
-    /// Huffman codes go with their highest bit first.
+    /// Huffman codes are written with their highest bit first.
     mutating func writeCode(_ code: UInt32, count: UInt32) {
       for bit in (0..<count).reversed() { write(code >> bit & 1, count: 1) }
     }

@@ -1,7 +1,7 @@
 import FoundationEssentials
 
-/// A JSON value whose objects keep the order of their members, as a server writes them, and may hold a member twice,
-/// as no honest server does (RFC 8259).
+/// A JSON value. Its objects keep the order of their members, as a server writes them. They can contain a member twice,
+/// which a correct server does not send (RFC 8259).
 public enum JSON: Sendable, Hashable {
   /// One member of an object.
   public struct Member: Sendable, Hashable {
@@ -31,10 +31,10 @@ public enum JSON: Sendable, Hashable {
   case array([JSON])
   /// An object, members in order.
   case object([Member])
-  /// Text that is written as it stands: numbers beyond any type, or JSON that is none.
+  /// Text that is written unchanged, such as numbers beyond any type, or invalid JSON.
   case raw(String)
 
-  /// The member called `name` of an object (the first of that name); nil for all else. Setting nil removes it.
+  /// The first member with this name of an object; nil for other values. Setting nil removes it.
   public subscript(name: String) -> JSON? {
     get {
       guard case .object(let members) = self else { return nil }
@@ -53,19 +53,19 @@ public enum JSON: Sendable, Hashable {
     }
   }
 
-  /// The text of a string; nil for all else.
+  /// The text of a string; nil for other values.
   public var string: String? { if case .string(let text) = self { text } else { nil } }
 
-  /// A whole number; nil for all else.
+  /// A whole number; nil for other values.
   public var integer: Int64? { if case .integer(let number) = self { number } else { nil } }
 
-  /// The elements of an array; nil for all else.
+  /// The elements of an array; nil for other values.
   public var array: [JSON]? { if case .array(let elements) = self { elements } else { nil } }
 
-  /// The members of an object; nil for all else.
+  /// The members of an object; nil for other values.
   public var members: [Member]? { if case .object(let members) = self { members } else { nil } }
 
-  /// Reads JSON text. The order of members is not kept in what is read.
+  /// Reads JSON text. The order of its members is lost.
   /// - Throws: `DecodingError` when it is not JSON.
   public init(parsing bytes: [UInt8]) throws {
     self = try JSONDecoder().decode(JSON.self, from: Data(bytes))
@@ -157,7 +157,7 @@ extension JSON: Codable {
     }
   }
 
-  /// Writes the value; `raw` is written as a string, since an encoder takes no text of its own.
+  /// Writes the value. `raw` is written as a string, because an encoder accepts no JSON text.
   public func encode(to encoder: any Encoder) throws {
     switch self {
     case .object(let members):
@@ -198,7 +198,7 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Express
   public init(booleanLiteral value: Bool) { self = .bool(value) }
   /// An array.
   public init(arrayLiteral elements: JSON...) { self = .array(elements) }
-  /// An object; the order is that of the literal, and a name may come twice.
+  /// An object with the order of the literal. A name can occur twice.
   public init(dictionaryLiteral elements: (String, JSON)...) { self = .object(elements.map { Member($0.0, $0.1) }) }
   /// `null`.
   public init(nilLiteral: ()) { self = .null }

@@ -1,18 +1,19 @@
 import Dispatch
 import Synchronization
 
-/// The signing keys: one that signs, those that still are published, and one made ahead so that a rotation is instant.
+/// The signing keys: one that signs, and others that are still published. One more is made in advance, so that a
+/// rotation is immediate.
 final class KeyRing: Sendable {
   private struct Keys {
     var current: SigningKey
-    /// Published already, and the next to sign.
+    /// Already published, and the next key that signs.
     var prepared: SigningKey?
     var retired: [SigningKey] = []
     var next: Task<SigningKey, any Error>?
     var unpublished: Task<SigningKey, any Error>?
   }
 
-  /// How many retired keys stay published, so that no soak grows the key set without end.
+  /// How many retired keys stay published. Without a limit, the key set would grow without end in a soak test.
   static let mostRetired = 8
 
   private let keys: Mutex<Keys>
@@ -29,7 +30,7 @@ final class KeyRing: Sendable {
   /// The key that signs.
   var current: SigningKey { keys.withLock(\.current) }
 
-  /// Every key that is published: the current first, then the prepared one, then the retired, the youngest first.
+  /// Every published key. The current one comes first, then the prepared one, then the retired ones from the newest on.
   var published: [SigningKey] { keys.withLock { [$0.current] + [$0.prepared].compactMap(\.self) + $0.retired } }
 
   /// Publishes the key that signs after the next rotation.
@@ -43,7 +44,7 @@ final class KeyRing: Sendable {
     }
   }
 
-  /// Signs with the prepared key, or with a new one, from now on. The old ones stay published unless `dropOld`.
+  /// From now on, signs with the prepared key, or with a new one. The old ones stay published unless `dropOld`.
   func rotate(dropOld: Bool) async throws {
     let prepared = keys.withLock { keys in
       defer { keys.prepared = nil }
@@ -56,7 +57,7 @@ final class KeyRing: Sendable {
     }
   }
 
-  /// The key that was made ahead; the next one is begun.
+  /// The key that was made in advance. The next one is begun.
   private func nextKey() async throws -> SigningKey {
     let next = keys.withLock { keys in
       defer { keys.next = nil }
@@ -67,10 +68,10 @@ final class KeyRing: Sendable {
     return key
   }
 
-  /// Publishes the current key alone.
+  /// Publishes only the current key.
   func dropRetired() { keys.withLock { $0.retired = [] } }
 
-  /// A key that never is published, for forged signatures.
+  /// A key that is never published, for forged signatures.
   func unpublished() async throws -> SigningKey {
     try await keys.withLock { keys in
       let key = keys.unpublished ?? making()
@@ -83,8 +84,8 @@ final class KeyRing: Sendable {
     Task { [algorithm, bits] in try await Self.make(algorithm, bits) }
   }
 
-  /// Makes a key on a thread of its own, as a serial queue has: the search for primes may take seconds, and the global
-  /// queues lend their threads to Swift's tasks.
+  /// Makes a key on the thread of a serial queue. The search for primes can take seconds, and Swift's tasks use the
+  /// threads of the global queues.
   private static func make(_ algorithm: SigningAlgorithm, _ bits: Int) async throws -> SigningKey {
     try await withCheckedThrowingContinuation { continuation in
       DispatchQueue(label: "konexus-sandbox.key", qos: .utility).async {

@@ -11,14 +11,14 @@ actor Listener {
   private var serving: (task: Task<Void, Never>, channel: any Channel)?
   private var blackhole: Blackhole?
   private var reopening: Task<Void, any Error>?
-  /// The last change asked for; changes come one after the other.
+  /// The last requested change. Changes are made one after the other.
   private var lastChange: Task<Void, Never>?
 
   nonisolated var portNumber: Int { port.port }
 
   /// - Parameters:
-  ///   - onAccept: Asked once for each connection that is accepted.
-  ///   - base: What is made of a connection.
+  ///   - onAccept: Called once for each accepted connection.
+  ///   - base: The handler of a connection.
   init(
     port: PortReservation, onAccept: @escaping @Sendable () -> Fault.Kind? = { nil }, base: some ServerChildChannel
   ) {
@@ -27,7 +27,7 @@ actor Listener {
   }
 
   /// Accepts connections from now on.
-  /// - Throws: When the port cannot be bound or listened on.
+  /// - Throws: If the port cannot be bound, or if listen(2) fails.
   func open() async throws {
     reopening?.cancel()
     try await inTurn { listener in try await listener.startServing() }
@@ -35,9 +35,9 @@ actor Listener {
 
   /// Refuses connections from now on, and resets those that are open.
   /// - Parameters:
-  ///   - seconds: After so long it opens again by itself; nil: not before it is told.
-  ///   - silently: Whether connections are not refused but left without an answer.
-  /// - Throws: Only if `silently`, when that cannot be had.
+  ///   - seconds: After so long it opens again by itself; nil for only on request.
+  ///   - silently: Whether connections get no answer at all instead of a refusal.
+  /// - Throws: Only if `silently`, and if this is not possible.
   func close(for seconds: Double? = nil, silently: Bool = false) async throws {
     reopening?.cancel()
     try await inTurn { listener in

@@ -1,15 +1,15 @@
 import Glibc
 import NIOCore
 
-/// A TCP port that is ours. The socket is bound but never listens: while nobody listens, the kernel refuses connections
-/// to the port and yet gives it to nobody else.
+/// A reserved TCP port. The socket is bound but never listens. While no socket listens, the kernel refuses connections
+/// to the port, and it gives the port to no other process.
 final class PortReservation: Sendable {
   let address: String
   let port: Int
   private let descriptor: CInt
 
-  /// - Parameter port: 0 for any free one.
-  /// - Throws: `SandboxError` when the port cannot be had.
+  /// - Parameter port: 0 for any free port.
+  /// - Throws: `SandboxError` if the port is not available.
   init(address: String, port: Int) throws {
     guard (0...65535).contains(port) else { throw SandboxError("\(port) is no TCP port") }
     let wanted = try SocketAddress(ipAddress: address, port: port)
@@ -17,7 +17,7 @@ final class PortReservation: Sendable {
     descriptor = socket(family, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw SandboxError("cannot make a socket: \(Self.lastError)") }
     self.address = address
-    // Both this socket and the listening one say so: only then may they share the port.
+    // Both this socket and the listening one need this option to share the port.
     var on: CInt = 1
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
     let descriptor = descriptor

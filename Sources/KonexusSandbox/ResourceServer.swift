@@ -1,4 +1,4 @@
-/// The Konexus Platform API as far as the sandbox has it: subscriptions to read, alerts to send.
+/// The parts of the Konexus Platform API that the sandbox has: it lists subscriptions and sends alerts.
 struct ResourceServer {
   let state: ServerState
 
@@ -36,7 +36,7 @@ struct ResourceServer {
     return answer
   }
 
-  /// The answer for a request without a good token (RFC 6750, section 3); nil for one with a good token.
+  /// The answer to a request without a valid token (RFC 6750, section 3); nil if the token is valid.
   private func refusal(of request: Incoming) -> Answer? {
     let parts = request.authorization?.split(separator: " ", maxSplits: 1) ?? []
     guard parts.count == 2, parts[0].lowercased() == "bearer" else {
@@ -50,9 +50,9 @@ struct ResourceServer {
     return refused(status: status, challenge: challenge, because: reason)
   }
 
-  /// Why a token is refused, and with which status; nil when it is good.
+  /// Why a token is refused, and with which status; nil if it is valid.
   ///
-  /// - Parameter isLook: whether the API learns nothing by it.
+  /// - Parameter isLook: whether the state of the API stays as it is.
   func refusal(ofToken token: String, isLook: Bool = true) -> (status: Int, reason: String)? {
     let settings = state.settings
     if state.withContents({ $0.revokedAtAPI.contains(token) }) { return (401, "revokedAtAPI") }
@@ -91,9 +91,9 @@ struct ResourceServer {
 }
 
 extension Fault.Kind {
-  /// The failure that the API reports on request; nil for other faults.
+  /// The failure that a fault makes the API report; nil for other faults.
   ///
-  /// It has the members of a success, with the values that .NET gives to a response that was never filled in.
+  /// It has the members of a success, with the default values of .NET.
   fileprivate func failure(at endpoint: SandboxEndpoint) -> Envelope? {
     guard case .unsuccessful(let code, let message) = self else { return nil }
     var envelope = Envelope.failure(code, message)

@@ -3,7 +3,7 @@ import HummingbirdCore
 import NIOCore
 import NIOSSL
 
-/// Leads each request to its endpoint, and bends the answer as the faults want it.
+/// Passes each request to its endpoint, and applies the faults to the answer.
 struct Responder: Sendable {
   let state: ServerState
 
@@ -41,7 +41,7 @@ struct Responder: Sendable {
       certificate: try await Self.clientCertificate(of: channel))
   }
 
-  /// The endpoint of a path, and the path without the issuer's.
+  /// The endpoint of a path, and the path without that of the issuer.
   private func route(_ path: String) -> (endpoint: SandboxEndpoint, path: String) {
     let settings = state.settings
     if let discovery = settings.discoveryPath {
@@ -79,7 +79,7 @@ struct Responder: Sendable {
     case .api, .alertDefaults, .alertPreview, .alerts, .alertFind, .alertStatus:
       return ResourceServer(state: state).answer(request, at: endpoint, path: path, faults: faults)
     case .other:
-      // Nobody logs in here; a real server would show its login page.
+      // There is no login here. A real server would show its login page.
       return Answer(status: path == "/connect/authorize" ? 400 : 404)
     }
   }

@@ -2,8 +2,8 @@ import FoundationEssentials
 import HummingbirdCore
 import HummingbirdTLS
 
-/// An authorization server and a resource server that behave as Konexus' do, over HTTPS on this machine, with faults on
-/// demand.
+/// An authorization server and a resource server that behave like those of Konexus. They use HTTPS on this machine, and
+/// have faults on demand.
 ///
 /// ```swift
 /// let sandbox = try await Sandbox.start()
@@ -16,9 +16,9 @@ import HummingbirdTLS
 public final class Sandbox: Sendable {
   /// The TCP port of the servers.
   public let port: Int
-  /// The certificate, in PEM, of the authority that a client is to trust.
+  /// The certificate, in PEM, of the authority that a client must trust.
   public let caPEM: String
-  /// The address of the control endpoint, such as `http://127.0.0.1:40001`; nil when there is none.
+  /// The address of the control endpoint, such as `http://127.0.0.1:40001`; nil if there is none.
   public let controlURL: String?
   let state: ServerState
   let doors: Doors
@@ -27,8 +27,8 @@ public final class Sandbox: Sendable {
   /// The issuer, exactly as the discovery document and the tokens name it.
   public var issuer: String { state.issuer }
 
-  /// Starts a sandbox; once this returns, it answers.
-  /// - Throws: `SandboxError` when a port is taken; other errors when keys or certificates cannot be made.
+  /// Starts a sandbox. After the return, it answers requests.
+  /// - Throws: `SandboxError` if a port is in use. Other errors if keys or certificates cannot be made.
   public static func start(_ options: SandboxOptions = SandboxOptions()) async throws -> Sandbox {
     let port = try PortReservation(address: options.address, port: options.port)
     let mutualPort = try options.mutualTLSPort.map { try PortReservation(address: options.address, port: $0) }

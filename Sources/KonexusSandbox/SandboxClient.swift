@@ -2,15 +2,16 @@
 public struct SandboxClient: Sendable {
   /// The `client_id`.
   public var id: String
-  /// The secrets that are accepted; two while one replaces the other.
+  /// The accepted secrets. There are two while one replaces the other.
   public var secrets: [String]
-  /// The scopes it may ask for. The first is granted when it asks for none.
+  /// The scopes that it can request. If it requests none, it gets the first one.
   public var scopes: [String]
   /// The public keys that check its assertions (`private_key_jwt`, RFC 7523), in PEM: RSA, P-256 or Ed25519.
   public var publicKeys: [String]
-  /// The common name of the client certificate that it may use as its credential (`tls_client_auth`, RFC 8705).
+  /// The common name of the client certificate that it can use as its credential (`tls_client_auth`, RFC 8705).
   public var certificateName: String?
-  /// The certificates, in PEM, that each prove the client by themselves (`self_signed_tls_client_auth`, RFC 8705).
+  /// The registered certificates in PEM, each of which authenticates the client (`self_signed_tls_client_auth`, RFC
+  /// 8705).
   public var certificates: [String]
   /// The `name` claim of its tokens.
   public var name: String
@@ -29,6 +30,6 @@ public struct SandboxClient: Sendable {
     self.name = name
   }
 
-  /// The id of the client that is registered unless others are: the one of Konexus' documentation.
+  /// The id of the client that is registered by default. It is that of Konexus' documentation.
   public static let sampleID = "ext-1741-sample-client"
 }

@@ -1,4 +1,4 @@
-/// A place of the sandbox that requests go to.
+/// An endpoint of the sandbox.
 public enum SandboxEndpoint: String, Sendable, Hashable, CaseIterable, Codable, CodingKeyRepresentable {
   /// `/.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`.
   case discovery

@@ -1,6 +1,6 @@
-/// Why a sandbox could not start or do what it was told.
+/// Why a sandbox could not start, or could not do what was requested.
 public struct SandboxError: Error, Hashable, CustomStringConvertible {
-  /// What went wrong, in plain words.
+  /// The reason, in plain words.
   public var description: String
 
   init(_ description: String) { self.description = description }

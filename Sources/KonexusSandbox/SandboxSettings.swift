@@ -1,16 +1,16 @@
-/// What can be changed while a sandbox runs.
+/// The settings that can be changed while a sandbox runs.
 public struct SandboxSettings: Sendable {
-  /// The life of a token, in seconds: `expires_in`, and `exp` minus `iat`.
+  /// The lifetime of a token, in seconds: `expires_in`, and `exp` minus `iat`.
   public var lifetime: Int64 = 3600
   /// How far the server's clock is ahead of the machine's, in seconds; negative if it is behind.
   /// It shifts the `Date` header, the times in tokens, and the time by which the API checks a token.
   public var clockSkew: Double = 0
   /// The audience of the tokens, and of the API. One is written as a string, several as an array.
   public var audience = ["tamarack"]
-  /// Whether a client gets a token for what it names in `resource` (RFC 8707) or `audience`; the API keeps to
-  /// ``audience``.
+  /// Whether a client gets a token for the audience that it names in `resource` (RFC 8707) or `audience`. The API
+  /// accepts only ``audience``.
   public var grantsAskedAudience = false
-  /// The scope that the API asks for.
+  /// The scope that the API requires.
   public var requiredScope = "tamarack"
   /// How the `scope` claim is written.
   public var scopeForm = ScopeForm.array
@@ -18,25 +18,25 @@ public struct SandboxSettings: Sendable {
   public var tokenType = "at+jwt"
   /// Whether tokens are JWTs.
   public var tokenForm = TokenForm.jwt
-  /// Where the token endpoint is, below the issuer. Anything at its former place is 404.
+  /// The path of the token endpoint, below the issuer. A request to the previous path gets 404.
   public var tokenPath = "/connect/token"
-  /// Where the key set is, below the issuer. Anything at its former place is 404.
+  /// The path of the key set, below the issuer. A request to the previous path gets 404.
   public var keySetPath = "/.well-known/openid-configuration/jwks"
-  /// Where tokens are introspected, below the issuer. Anything at its former place is 404.
+  /// The path of the introspection endpoint, below the issuer. A request to the previous path gets 404.
   public var introspectionPath = "/connect/introspect"
-  /// How the credentials of HTTP Basic are read (RFC 6749, section 2.3.1).
+  /// How the credentials of HTTP Basic are decoded (RFC 6749, section 2.3.1).
   public var basicEncoding = BasicEncoding.rfc6749
-  /// How a wrong secret is answered.
+  /// The answer to a wrong secret.
   public var refusal = Refusal.identityServer
-  /// The error code for a scope that may not be asked for.
+  /// The error code for a scope that is not allowed.
   public var invalidScopeCode = "invalid_scope"
-  /// How the envelope of the API's responses is spelled.
+  /// The spelling of names in the envelope of the API's responses.
   public var spelling = Spelling.documented
-  /// The client authentication methods that are advertised; nil: those that work.
+  /// The client authentication methods that are announced; nil for those that work.
   public var advertisedAuthenticationMethods: [String]?
-  /// The `Cache-Control` of the discovery document; nil: none.
+  /// The `Cache-Control` of the discovery document; nil for none.
   public var discoveryCacheControl: String?
-  /// The `Cache-Control` of the key set; nil: none.
+  /// The `Cache-Control` of the key set; nil for none.
   public var keySetCacheControl: String?
 
   /// Whether the key set has an `ETag`, and a request that names it gets 304 (RFC 9110, section 8.8.3).
@@ -47,17 +47,17 @@ public struct SandboxSettings: Sendable {
   public var alternatesKeySets = false
   /// Whether a client gets the same token until it expires.
   public var reissue = Reissue.never
-  /// How the API learns keys.
+  /// How the API gets keys.
   public var apiKeyCache = APIKeyCache.none
 
-  /// The `iss` of tokens, which the discovery document announces as `access_token_issuer`, as AD FS does.
-  /// nil: the issuer.
+  /// The `iss` of tokens, which the discovery document announces as `access_token_issuer`, as AD FS does. With nil, it
+  /// is the issuer.
   public var accessTokenIssuer: String?
-  /// The path of the only discovery document, such as `/metadata`; nil: the usual two.
+  /// The path of the only discovery document, such as `/metadata`; nil for the usual two.
   public var discoveryPath: String?
-  /// Members that the discovery document lacks, though the server has what they name.
+  /// Members that the discovery document lacks, although the server has the endpoints.
   public var hiddenMetadata: [String] = []
-  /// The only client that can introspect tokens, as IdentityServer lets only APIs do it; nil: each client can.
+  /// The only client that can introspect tokens; nil if each client can. IdentityServer allows this only to APIs.
   public var introspectionClient: String?
   /// Whether a client assertion must name one of the client's certificates by `x5t` or `x5t#S256`, as for Entra ID.
   public var requiresCertificateThumbprint = false
@@ -65,24 +65,24 @@ public struct SandboxSettings: Sendable {
   /// The settings of Konexus' servers.
   public init() {}
 
-  /// Ways to return the token that a client has already, as WSO2 does.
+  /// Ways to return the token that a client has already. WSO2 does this.
   public enum Reissue: String, Sendable, Hashable, CaseIterable {
     /// Each request gets a new one.
     case never
-    /// Until it expires; `expires_in` is what is left of its life.
+    /// The same one until it expires. `expires_in` is the remaining lifetime.
     case countsDown
-    /// Until it expires; `expires_in` is always its whole life.
+    /// The same one until it expires. `expires_in` is always the whole lifetime.
     case wholeLifetime
   }
 
-  /// Ways in which the API learns the server's keys.
+  /// Ways in which the API gets the server's keys.
   public enum APIKeyCache: Sendable, Hashable {
-    /// It sees the key set as it is.
+    /// It uses the present key set.
     case none
     /// It keeps the keys. It answers 401 to the first request with a new key, then loads the keys and accepts it, as
     /// ASP.NET did before .NET 8.
     case learnsFromRejection
-    /// It keeps the keys for so many seconds, whatever tokens come.
+    /// It keeps the keys for so many seconds, even if tokens with other keys come.
     case seconds(Double)
   }
 
@@ -98,7 +98,7 @@ public struct SandboxSettings: Sendable {
   public enum TokenForm: String, Sendable, Hashable, CaseIterable {
     /// A signed JWT (RFC 9068).
     case jwt
-    /// A random string that introspection (RFC 7662) explains.
+    /// A random string. Introspection (RFC 7662) shows what it means.
     case opaque
   }
 
@@ -114,9 +114,9 @@ public struct SandboxSettings: Sendable {
 
   /// Ways to read HTTP Basic credentials.
   public enum BasicEncoding: String, Sendable, Hashable, CaseIterable {
-    /// Form-encoded before base64, as the RFC says.
+    /// Form-encoded before base64, as the RFC requires.
     case rfc6749
-    /// As they stand, as several servers want it.
+    /// Not encoded. Several servers require this.
     case raw
   }
 

@@ -5,7 +5,7 @@ enum ServerClock {
   /// Seconds since 1970 by the machine's wall clock.
   static var unixTime: Double { seconds(of: CLOCK_REALTIME) }
 
-  /// Seconds by CLOCK_MONOTONIC, which every process of the machine reads alike.
+  /// Seconds by CLOCK_MONOTONIC, which is the same for every process of the machine.
   static var monotonic: Double { seconds(of: CLOCK_MONOTONIC) }
 
   private static func seconds(of clock: clockid_t) -> Double {

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// All that a running sandbox remembers, behind one lock.
+/// The whole state of a running sandbox, behind one lock.
 final class ServerState: Sendable {
   struct Contents: Sendable {
     var settings: SandboxSettings
@@ -8,37 +8,37 @@ final class ServerState: Sendable {
     var faults = FaultList()
     var counts = Counts()
     var requests: [RequestRecord] = []
-    /// Place of the first record since the counts were reset, so that an answer finds its record.
+    /// The index of the first record since the counts were reset. An answer needs it to find its record.
     var firstRequest = 0
     var issued: [IssuedToken] = []
     /// The alerts that the API accepted, the oldest first.
     var alerts: [AcceptedAlert] = []
     var alertsEver = 0
     var revoked: Set<String> = []
-    /// Tokens that the API alone rejects: the authorization server calls them active.
+    /// Tokens that only the API rejects. The authorization server calls them active.
     var revokedAtAPI: Set<String> = []
-    /// The keys that the API has, and since when by the monotonic clock; nil: it sees those that are published.
+    /// The keys that the API has, and since when by the monotonic clock; nil if it uses the published ones.
     var apiKeys: (keys: [SigningKey], since: Double)?
-    /// The `jti` of client assertions that were used, with their ends (RFC 7523, section 3).
+    /// The `jti` of client assertions that were used, with their expiry (RFC 7523, section 3).
     var usedAssertions: [String: Double] = [:]
-    /// Who wants to hear of each request as it comes.
+    /// The receivers of each request as it comes.
     var listeners: [Int: AsyncStream<RequestRecord>.Continuation] = [:]
     var listenersEver = 0
   }
 
-  /// A token as it left the token endpoint.
+  /// A token as the token endpoint issued it.
   struct IssuedToken: Sendable {
     var text: String
     var claims: JSON
     var clientID: String
   }
 
-  /// How many tokens, requests and alerts are remembered.
+  /// How many tokens, requests and alerts are stored.
   static let memory = 200_000
 
   let issuer: String
   let issuerPath: String
-  /// The same with the port where client certificates are demanded (RFC 8705, section 5); nil without one.
+  /// The same with the port that requires client certificates (RFC 8705, section 5); nil if there is none.
   let mutualTLSIssuer: String?
   let keys: KeyRing
   let authority: CertificateAuthority
@@ -65,7 +65,7 @@ final class ServerState: Sendable {
   /// Unix time by the server's clock.
   var now: Double { ServerClock.unixTime + settings.clockSkew }
 
-  /// Enters a request, and tells its number and the faults that hit it.
+  /// Records a request. Returns its number and the faults that affect it.
   func admit(_ record: RequestRecord) -> (number: Int, faults: [Fault.Kind]) {
     withContents { contents in
       contents.counts.requests[record.endpoint, default: 0] += 1
@@ -80,9 +80,9 @@ final class ServerState: Sendable {
     }
   }
 
-  /// The keys that the API goes by for a token whose key is `keyID`.
+  /// The keys that the API uses for a token whose key is `keyID`.
   ///
-  /// - Parameter isLook: whether nothing is to change by the question.
+  /// - Parameter isLook: whether the state stays as it is.
   func apiKeys(for keyID: String?, isLook: Bool) -> [SigningKey] {
     let published = keys.published
     return withContents { contents in
@@ -104,7 +104,7 @@ final class ServerState: Sendable {
     }
   }
 
-  /// Enters how a request was answered.
+  /// Records the answer to a request.
   func conclude(_ number: Int, status: Int, answer: Answer) {
     withContents { contents in
       let place = number - contents.firstRequest
@@ -115,7 +115,7 @@ final class ServerState: Sendable {
     }
   }
 
-  /// The requests as they come, from now on.
+  /// The requests from now on, as they come.
   func arrivals() -> AsyncStream<RequestRecord> {
     let (stream, continuation) = AsyncStream<RequestRecord>.makeStream()
     let number = withContents { contents in
@@ -135,7 +135,7 @@ final class ServerState: Sendable {
     }
   }
 
-  /// Counts a connection, and tells the fault that hits it.
+  /// Counts a connection. Returns the fault that affects it.
   @Sendable func admitConnection() -> Fault.Kind? {
     withContents { contents in
       contents.counts.connections += 1

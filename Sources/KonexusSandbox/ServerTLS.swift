@@ -2,12 +2,13 @@ import HummingbirdTLS
 import NIOCore
 import NIOSSL
 
-/// The TLS side of a sandbox: its certificate, good or bad, and what it asks of clients.
+/// The TLS settings of a sandbox: its certificate, valid or not, and the requirements for clients.
 struct ServerTLS {
   let configuration: TLSChannelConfiguration
-  /// The same for the door that demands client certificates, and takes any: who it is, is settled at the endpoint.
+  /// The same for the listener that requires a client certificate. It accepts any certificate, because the endpoint
+  /// authenticates the client.
   let mutualConfiguration: TLSChannelConfiguration
-  /// The certificate of the authority that clients are told to trust.
+  /// The certificate of the authority that clients should trust.
   let caPEM: String
 
   /// - Parameter authority: Signs the server's certificate and those of clients.
@@ -36,7 +37,7 @@ struct ServerTLS {
       case .tls13: .tlsv13
       }
     if options.maximumTLSVersion == .tls11 {
-      // Only suites with CBC exist in TLS 1.1; NIO leaves them out unless they are named.
+      // TLS 1.1 has only suites with CBC. NIO leaves them out unless they are named.
       configuration.cipherSuiteValues = [
         .TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, .TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
       ]
@@ -48,7 +49,7 @@ struct ServerTLS {
       case .requested: .optionalVerification
       case .demanded: .noHostnameVerification
       }
-    // A client that does not answer close_notify must not hold up the end of a sandbox.
+    // A client that does not answer close_notify must not delay the end of a sandbox.
     configuration.shutdownTimeout = .milliseconds(500)
     self.configuration = TLSChannelConfiguration(tlsConfiguration: configuration)
     configuration.certificateVerification = .noHostnameVerification

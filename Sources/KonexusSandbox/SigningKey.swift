@@ -6,7 +6,7 @@ import X509
 
 /// How the sandbox signs its tokens (RFC 7518, section 3.1).
 public enum SigningAlgorithm: String, Sendable, Hashable, CaseIterable, Codable {
-  /// RSASSA-PKCS1-v1_5 with SHA-256: what Konexus uses.
+  /// RSASSA-PKCS1-v1_5 with SHA-256, which Konexus uses.
   case rs256 = "RS256"
   /// RSASSA-PSS with SHA-256.
   case ps256 = "PS256"
@@ -16,7 +16,7 @@ public enum SigningAlgorithm: String, Sendable, Hashable, CaseIterable, Codable 
   case edDSA = "EdDSA"
 }
 
-/// A key pair that signs tokens, with the self-signed certificate that gives it its name, as IdentityServer does.
+/// A key pair that signs tokens. Its name comes from a self-signed certificate, as with IdentityServer.
 struct SigningKey: Sendable {
   private enum Material: Sendable {
     case rsa(_RSA.Signing.PrivateKey)
@@ -32,7 +32,7 @@ struct SigningKey: Sendable {
   /// The same thumbprint in base64url (RFC 7515, section 4.1.7).
   let thumbprint: String
 
-  /// Makes a key. RSA of 4096 bits takes a second or more: call it off the cooperative threads.
+  /// Makes a key. RSA of 4096 bits takes a second or more, so do not call this on Swift's cooperative threads.
   init(_ algorithm: SigningAlgorithm, bits: Int) throws {
     let certificateKey: Certificate.PrivateKey
     switch algorithm {
@@ -76,7 +76,7 @@ struct SigningKey: Sendable {
 
   private var padding: _RSA.Signing.Padding { algorithm == .ps256 ? .PSS : .insecurePKCS1v1_5 }
 
-  /// The public key in PEM, which a forger takes as an HMAC key (RFC 8725, section 2.1).
+  /// The public key in PEM. A forger uses it as an HMAC key (RFC 8725, section 2.1).
   var publicKeyPEM: String {
     switch material {
     case .rsa(let key): key.publicKey.pemRepresentation
@@ -92,7 +92,7 @@ struct SigningKey: Sendable {
     switch material {
     case .rsa(let key):
       type = "RSA"
-      // The modulus of a key that was made, not read, can always be had.
+      // The modulus of a key that was made here is always available.
       let primitives = try? key.publicKey.getKeyPrimitives()
       parameters = [
         .init("e", .string(Base64URL.encode(primitives?.publicExponent ?? Data()))),

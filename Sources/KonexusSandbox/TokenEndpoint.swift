@@ -58,7 +58,7 @@ struct TokenEndpoint {
     }
   }
 
-  /// The client's last token, if it is to be returned again, and what is left of its life in seconds.
+  /// The client's last token if it must be returned again, and its remaining lifetime in seconds.
   private func former(_ client: SandboxClient) -> (text: String, left: Int64)? {
     guard state.settings.reissue != .never,
       let last = state.withContents({ $0.issued.last { $0.clientID == client.id } }),
@@ -68,7 +68,8 @@ struct TokenEndpoint {
     return left > 0 ? (last.text, Int64(left.rounded(.up))) : nil
   }
 
-  /// Whom the token is for: as the client asks by `resource` (RFC 8707) or `audience`, if the settings let it.
+  /// The audience of the token. If the settings allow it, it is what the client requests by `resource` (RFC 8707) or
+  /// `audience`.
   private func audiences(_ form: FormBody) -> [String] {
     let settings = state.settings
     let asked = form.values(of: "resource") + form.values(of: "audience")

@@ -1,15 +1,15 @@
-/// Whether a token is good now, by the server's clock and with no leeway at all.
+/// Whether a token is valid now, by the server's clock and without leeway.
 struct TokenJudge {
   let state: ServerState
-  /// The keys that the judge goes by; nil: those that are published.
+  /// The keys to use; nil for the published ones.
   var keys: [SigningKey]?
 
   struct Invalid: Error {
-    /// One word, the same for the same fault: `expired`, `signature`, ...
+    /// One word for each fault, such as `expired` or `signature`.
     var reason: String
   }
 
-  /// The claims of a good token.
+  /// The claims of a valid token.
   /// - Throws: `Invalid`.
   func claims(of text: String) throws(Invalid) -> JSON {
     let isRevoked = state.withContents { $0.revoked.contains(text) }
@@ -43,7 +43,7 @@ struct TokenJudge {
     guard let key = (keys ?? state.keys.published).first(where: { $0.keyID == keyID }) else {
       throw Invalid(reason: "unknownKey")
     }
-    // The key settles the algorithm, never the token (RFC 8725, section 3.1).
+    // The key determines the algorithm, not the token (RFC 8725, section 3.1).
     guard token.header["alg"]?.string == key.algorithm.rawValue else { throw Invalid(reason: "algorithm") }
     guard key.isValid(signature: token.signature, for: token.signingInput) else { throw Invalid(reason: "signature") }
   }

@@ -1,11 +1,11 @@
 import Crypto
 import FoundationEssentials
 
-/// Makes access tokens as Konexus' server does, or as the faults of the day want them.
+/// Makes access tokens like those of Konexus' server, or with faults.
 struct TokenMint {
   let state: ServerState
 
-  /// Makes a token and remembers it.
+  /// Makes a token and stores it.
   func issue(to client: SandboxClient, scopes: [String], audiences: [String], faults: [Fault.Kind]) async throws
     -> String
   {
@@ -108,12 +108,12 @@ struct TokenMint {
 }
 
 extension JSON {
-  /// Sets members, those that are new in the order of their names.
+  /// Sets members. New ones are added in the order of their names.
   mutating func set(_ members: [String: JSON]) {
     for (name, value) in members.sorted(by: { $0.key < $1.key }) { self[name] = value }
   }
 
-  /// Takes members away.
+  /// Removes members.
   mutating func remove(_ names: [String]) {
     for name in names { self[name] = nil }
   }

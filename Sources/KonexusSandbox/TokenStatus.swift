@@ -6,7 +6,7 @@ struct TokenStatus {
     switch asked(request) {
     case .failure(let refused): return refused.answer
     case .success(let (token, proven)):
-      // IdentityServer rejects a client that is no API with 401 and an empty body.
+      // IdentityServer answers 401 with an empty body to a client that is not an API.
       if let only = state.settings.introspectionClient, proven.client.id != only {
         return Answer(status: 401, refusal: "not the client that introspects")
       }
@@ -28,7 +28,7 @@ struct TokenStatus {
     case .failure(let refused): return refused.answer
     case .success(let (token, proven)):
       state.withContents { contents in
-        // A token that is unknown, or another client's, is no error (RFC 7009, section 2.2).
+        // An unknown token, or one of another client, is no error (RFC 7009, section 2.2).
         guard contents.issued.contains(where: { $0.text == token && $0.clientID == proven.client.id }) else { return }
         contents.revoked.insert(token)
       }

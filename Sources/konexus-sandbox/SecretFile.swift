@@ -3,9 +3,9 @@ import Glibc
 
 /// The file that holds the client secret.
 enum SecretFile {
-  /// The secret in the file, made if the file does not exist; without a file a random one that nobody learns but by the
-  /// control endpoint.
-  /// - Throws: `ValidationError` when the file cannot be read or made, or is empty.
+  /// The secret in the file, which is made if it does not exist. Without a path, the secret is random, and only the
+  /// control endpoint shows it.
+  /// - Throws: `ValidationError` if the file cannot be read or made, or if it is empty.
   static func secret(at path: String?) throws -> String {
     guard let path else { return random() }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
