@@ -3,9 +3,19 @@
 //	GAUGE=https://gauges.example.org/river.json PLACE="Mill Creek" GROUP_IDS=1003 go run flood-watch.go [--dry-run]
 //
 // It needs Go 1.18 and nothing else. README.md beside this file explains the settings, the rules and the messages.
-// Exit codes: 0 the dry run succeeded; 1 the dry run failed; 64 a setting is wrong. Otherwise it runs until a signal.
-// Messages: alert sent; alert was accepted before; alert not sent; older alert discarded; no reading; state not saved;
-// no state of a previous run; wrong setting; dry run succeeded; dry run failed.
+// It runs until a signal. With --dry-run, or a wrong setting, it ends with an exit code:
+//
+//	0   the dry run succeeded
+//	1   the dry run failed
+//	64  a setting is wrong
+//
+// Its messages begin with one of these texts:
+//
+//	alert sent            alert was accepted before
+//	alert not sent        older alert discarded
+//	no reading            no state of a previous run
+//	state not saved       wrong setting
+//	dry run succeeded     dry run failed
 package main
 
 import (

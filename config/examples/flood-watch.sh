@@ -4,9 +4,21 @@
 #   GAUGE=https://gauges.example.org/river.json PLACE="Mill Creek" GROUP_IDS=1003 flood-watch.sh [--dry-run]
 #
 # It needs curl 7.82 and jq 1.6. README.md beside this file explains the settings, the rules and the messages.
-# Exit codes: 0 the dry run succeeded; 1 the dry run failed; 64 a setting is wrong. Otherwise it runs until a signal.
-# Messages: alert sent; alert was accepted before; alert not sent; older alert discarded; no reading; state not saved;
-# no state of a previous run; wrong setting; dry run succeeded; dry run failed. Errors of curl and jq come before them.
+# It runs until a signal. With --dry-run, or a wrong setting, it ends with an exit code:
+#
+#   0   the dry run succeeded
+#   1   the dry run failed
+#   64  a setting is wrong
+#
+# Its messages begin with one of these texts:
+#
+#   alert sent            alert was accepted before
+#   alert not sent        older alert discarded
+#   no reading            no state of a previous run
+#   state not saved       wrong setting
+#   dry run succeeded     dry run failed
+#
+# Errors of curl and jq come before them.
 set -u
 export GAUGE="${GAUGE-}" PLACE="${PLACE-the river}" GROUP_IDS="${GROUP_IDS-}" LIMIT="${LIMIT-3.5}"
 export RESET_LIMIT="${RESET_LIMIT-3.0}" MIN_INTERVAL="${MIN_INTERVAL-3600}" INTERVAL="${INTERVAL-30}"
