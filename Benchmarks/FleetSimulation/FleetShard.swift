@@ -21,7 +21,7 @@ struct FleetShard {
   private let lifetime: Duration
   private var random: SplitMix64
   private var hosts: [Host] = []
-  /// The first host of each second's list; -1: none.
+  /// The first host of each second's list; -1 for none.
   private var first: [Int32]
   private var load: FleetLoad
   /// How many requests are answered in a second.

@@ -14,7 +14,8 @@ public struct Scenario: Sendable {
   public var start: Start
   /// When the server refuses connections, in seconds from the beginning.
   public var outages: [Range<Double>] = []
-  /// How many requests a second the server accepts, as a multiple of the fleet's mean; `nil`: all. The others get 503.
+  /// How many requests a second the server accepts, as a multiple of the fleet's mean; `nil` for all. The others get
+  /// 503.
   public var capacity: Double?
   /// From which second on the peak is measured.
   public var measuredFrom = 0

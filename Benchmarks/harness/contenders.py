@@ -13,7 +13,7 @@ FLOOR = "C floor"
 class Contender:
     """A program that puts a token into `TOKEN_FILE`.
 
-    `lacks`: the part of the daemon's work that it does not do; None for equal work, which harness/equality.py proves.
+    `lacks`: the part of the daemon's work that it does not do. None means equal work, which harness/equality.py proves.
     """
 
     def __init__(self, name, command, missing=None, lacks=None):

@@ -21,8 +21,8 @@ FILE = "konexus.token"
 OUTAGES = {"refused": "connections refused", "silent": "no answer to SYN", "status": "TLS, then status 503"}
 # The kinds of which the server is down.
 DOWN = ["refused", "silent"]
-# The mean wait in seconds between two attempts in a row without a token: of the daemon, RetryBackoff; of the others,
-# what they are given, for tokens of an hour. The timer does not retry.
+# The mean wait in seconds between two attempts in a row without a token, for tokens of an hour. That of the daemon is
+# from RetryBackoff, and that of the others is their setting. The timer does not retry.
 WAITS = {NAME: (0.25 + 60) / 2, "curl + jq": 1800}
 WAIT = 60
 

@@ -1,4 +1,4 @@
-"""What the kernel tells of a process: processor time, memory, threads, wake-ups; and when a file appears."""
+"""The kernel's data about a process: processor time, memory, threads, wake-ups. Also the time when a file appears."""
 import ctypes
 import os
 import select
@@ -69,7 +69,7 @@ def switches_during(pid, seconds):
 
 
 class Directory:
-    """Tells of files that are renamed into a directory (inotify(7))."""
+    """Reports files that are renamed into a directory (inotify(7))."""
 
     MOVED_TO = 0x80
 

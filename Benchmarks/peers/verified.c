@@ -1,11 +1,11 @@
 // The floor: the daemon's work with its libraries, and nothing else. Discovery, token request, key set, signature and
 // claims, atomic write, sd_notify.
 //
-// It keeps what it may keep between two refreshes: the endpoints and the keys. A connection is closed, since half an
+// Between two refreshes, it keeps only the endpoints and the keys. A connection is closed, since half an
 // hour lies between two refreshes in production. It has one thread, RS256 alone, and no report of any kind.
 //
-// ISSUER, CLIENT_ID, SECRET_FILE, TOKEN_FILE; REFRESH_SECONDS, else half of the token's life; RETRY_SECONDS after a
-// failure; REQUEST_TIMEOUT. Libraries: curl, crypto, jansson, systemd.
+// Environment: ISSUER, CLIENT_ID, SECRET_FILE, TOKEN_FILE, REQUEST_TIMEOUT. REFRESH_SECONDS is half of the token's
+// lifetime by default. RETRY_SECONDS is the wait after a failure. Libraries: curl, crypto, jansson, systemd.
 #define _GNU_SOURCE
 #include <curl/curl.h>
 #include <fcntl.h>

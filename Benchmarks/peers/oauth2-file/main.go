@@ -1,6 +1,7 @@
 // Peer (d): golang.org/x/oauth2/clientcredentials and a file. The token is not verified.
 //
-// TOKEN_URL, CLIENT_ID, SECRET_FILE, TOKEN_FILE; REFRESH_SECONDS, else half of the token's life; RETRY_SECONDS after a failure.
+// Environment: TOKEN_URL, CLIENT_ID, SECRET_FILE, TOKEN_FILE. REFRESH_SECONDS is half of the token's lifetime by default.
+// RETRY_SECONDS is the wait after a failure.
 package main
 
 import (

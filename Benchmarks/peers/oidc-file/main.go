@@ -1,8 +1,8 @@
 // A peer that does the daemon's work, in Go: discovery, token request, key set, signature and claims, atomic write,
 // sd_notify.
 //
-// ISSUER, CLIENT_ID, SECRET_FILE, TOKEN_FILE; REFRESH_SECONDS, else half of the token's life; RETRY_SECONDS after a
-// failure; REQUEST_TIMEOUT.
+// Environment: ISSUER, CLIENT_ID, SECRET_FILE, TOKEN_FILE, REQUEST_TIMEOUT. REFRESH_SECONDS is half of the token's
+// lifetime by default. RETRY_SECONDS is the wait after a failure.
 package main
 
 import (

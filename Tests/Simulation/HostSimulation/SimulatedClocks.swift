@@ -23,8 +23,8 @@ struct SimulatedClocks {
   /// The time of all other hosts, counted from this host's boot.
   var real: Int64 { boot + paused }
 
-  /// Whether no timer can be right: the host was suspended, which delays one, and its clock was set back, which delays
-  /// the other, since they were armed.
+  /// Whether no timer can be right. Since they were armed, the host was suspended, which delays one. Its clock was set
+  /// back, which delays the other.
   var areTimersBlind: Bool { isSuspended && isSetBack }
 
   var isArmed: Bool { monoTimer != .max && wallTimer != .max }

@@ -23,7 +23,7 @@ extension SimulatedHost {
     try require(next <= by, "no request of \(name) \(seconds(next - newest.sentAt)) s after the last one")
   }
 
-  /// A new token is withheld only while the present one is better, and not for ever.
+  /// A new token is withheld only while the present one is better, and for a limited time.
   private func lookAtCandidate(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
     guard let number = watch.held.candidate, let attempt = attempts[number], let token = attempt.token,
       let probe = attempt.probe
@@ -61,8 +61,8 @@ extension SimulatedHost {
     }
   }
 
-  /// An application has a token that is accepted at most an interval, and one attempt, after the present one ceased to
-  /// be, if its server was available.
+  /// If its server was available, an application has an accepted token soon. It has it at most an interval and one
+  /// attempt after the present one is no longer accepted.
   private func lookAtInvalid(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
     // A server that returns the same token has no better one.
     guard newest.issuer == watch.table.issuer, !watch.held.isFormer, issuers[newest.issuer].repetition == .never

@@ -152,7 +152,7 @@ extension SimulatedHost {
     try require(engine.names.count == names.count, "a table that was removed is managed")
   }
 
-  /// Compares what the engine holds with what the shell was told to hold.
+  /// Compares the state of the engine with what the shell got from it.
   private func checkState(_ watch: Watch, _ life: TokenLifecycle) throws(BrokenPromise) {
     let (name, newest, known) = (watch.table.name, life.newest, watch.newest)
     if let newest {

@@ -145,7 +145,8 @@ extension SimulatedHost {
       if course.wasRefused { silence = max(silence, min(300, max(5, left / 2)) * 1.1) }
       // Then the waits are those without a token.
       if course.wasInvalid { silence = max(silence, course.wasRefused || course.wasAskedToWait ? 330 : 60) }
-      // A wait that began just before; its turn; the request itself; two requests are a second apart.
+      // The sum of a wait that began just before, the wait for its turn, and the request. Two requests are a second
+      // apart.
       let enough =
         Int64(silence * 1e9) + 2 * server.timeout + server.documentDelay + server.latency + second + longestTurn(name)
         + 1_000_000

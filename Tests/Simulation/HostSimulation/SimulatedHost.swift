@@ -46,8 +46,7 @@ struct SimulatedHost {
   var apis: [SimulatedAPI] = []
   /// The tokens that were revoked at their server, and when, by the clock of the world.
   var revoked: [Int: Int64] = [:]
-  /// When the key set of an issuer was last read by the schedule, when it was read for whatever reason, and when a
-  /// reading last brought nothing.
+  /// When the key set of an issuer was last read by the schedule, was last read at all, and could last not be read.
   var lastReading: [Int: Int64] = [:]
   var lastSuccessfulReading: [Int: Int64] = [:]
   var lastFailedReading: [Int: Int64] = [:]
@@ -102,7 +101,7 @@ struct SimulatedHost {
   // MARK: Troubles
 
   var diskFullUntil: Int64 = 0
-  /// Which files have been written on the full disk, or cannot be; `nil`: each can be written now and then.
+  /// Which files have been written on the full disk, or cannot be; `nil` if each can be written now and then.
   var leftForFiles: [Int: Bool]?
   var readOnlyUntil: Int64 = 0
   var diskHangsUntil: Int64 = 0
@@ -187,7 +186,7 @@ struct SimulatedHost {
     troubles = []
     (diskFullUntil, readOnlyUntil, diskHangsUntil, secretsHangUntil, secretsBrokenUntil) = (0, 0, 0, 0, 0)
     nextExchangeHangs = false
-    // A stop that goes on is the last one: the administrator starts the service again.
+    // A stop that is under way is the last one. The administrator starts the service again.
     if let pause = stop?.pause { stop?.pause = min(pause, second) }
     ill = configuration.tables.map(\.name)
     for name in names {

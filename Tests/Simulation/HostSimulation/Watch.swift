@@ -27,9 +27,9 @@ final class Watch {
       }
     }
   }
-  /// When the newest token is to be refreshed, at the latest.
+  /// The latest time for the refresh of the newest token.
   var refreshAt = Int64.min
-  /// When the last request was sent that brought a token, be it the newest one again.
+  /// When the last request was sent that brought a token, also if that was the newest one again.
   var lastAnswered = Int64.min
   /// When the server was last asked for a token and returned a former one instead.
   var confirmedAt = Int64.min
@@ -39,11 +39,11 @@ final class Watch {
   var seen: Set<Int> = []
   /// When each of them expires, as far as known.
   var expiries: [Int: Int64] = [:]
-  /// When the server returned a former token, and until when it needs no other request.
+  /// When the server returned an earlier token, and until when it needs no other request.
   var repeated: (at: Int64, until: Int64)?
   /// Since when there is no token, and when the server could issue a new one: by its clock.
   var gap: (since: Int64, renewal: Int64, issuer: Int)?
-  /// The token that the application was last told of.
+  /// The token that the application was last notified of.
   var told: (sentAt: Int64, id: Int)?
   /// What the shell has written last.
   var written: [Int: SimulatedFiles.Content] = [:]
