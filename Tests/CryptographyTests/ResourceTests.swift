@@ -39,7 +39,7 @@ import Testing
   }
 
   @Test func noErrorIsLeftBehind() throws {
-    // Another thread's queue would tell nothing: this test does not wait for anything.
+    // Each thread has its own queue. This test does not wait for anything, so it stays on its thread.
     ERR_clear_error()
     try Self.useEverything()
     #expect(ERR_peek_error() == 0)

@@ -172,7 +172,7 @@ import Testing
     "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
   ].map(hex)
 
-  /// A server that publishes such a key has none: its signatures are anybody's. Both implementations agree on each.
+  /// Such a key is useless, because every program can make its signatures. Both implementations agree on each.
   @Test func pointsOfSmallOrder() throws {
     var accepted = 0
     for point in Self.smallOrder {

@@ -260,7 +260,7 @@ struct BrokenConfigurationTests {
       run = try await CommandRun(["reload"], in: scene.workplace, environment: variables)
       #expect(run.code == 1 && run.errors.contains("previous configuration stays in use"), "\(run.errors)")
       #expect(run.errors.contains("timeout"), "\(run.errors)")
-      // A socket that someone removes is back before the next command.
+      // A socket that another process removes is back before the next command.
       unlink(scene.workplace.runtimeDirectory + "/control")
       try await scene.wait(for: "the socket", atMost: 5) {
         access(scene.workplace.runtimeDirectory + "/control", F_OK) == 0

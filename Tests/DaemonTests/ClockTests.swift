@@ -26,18 +26,18 @@ struct ClockTests {
         let status = try #require(scene.notify.status)
         #expect(status.contains("the server's clock is"), "\(status)")
       } else {
-        // A year is beyond any certificate: no new token can be had, and the clock is named as the cause.
+        // After a year, each certificate has expired. No new token can come, and the clock is named as the cause.
         try await scene.wait(for: "the failure") {
           daemon.status?.tokens.first?.failure?.code.hasPrefix("tls-") ?? false
         }
         let failure = try #require(daemon.status?.tokens.first?.failure)
         #expect(failure.remedy.contains("clock"), "\(failure)")
-        // The good token stays to its true end, a second before its `exp`, no shorter and no longer.
+        // The valid token stays exactly until its true expiry, a second before its `exp`.
         try await scene.wait(for: "the token's end") { scene.token() == nil }
         try await scene.wait(for: "the reader's word of it") { !reader.report().gaps.isEmpty }
         let report = reader.report()
         let gap = try #require(report.gaps.first)
-        // The one that is asked for at once may still have come, on the connection of the first.
+        // The token that is requested at once can still have come, on the connection of the first one.
         let last = try #require(reader.readings.last { $0.isToken })
         #expect(report.refused.isEmpty && report.tokens <= 2, "\(report)\n\(scene.story)")
         #expect(gap.lowerBound > last.first + 5, "\(report) \(report.gaps)\n\(scene.story)")
@@ -110,7 +110,7 @@ struct ClockTests {
       // Half an hour before its time.
       try await scene.wait(for: "a new token") { scene.token().map { $0 != before } ?? false }
       #expect(daemon.log(with: "clock was stepped forward", "was paused").count == 1, "\(daemon.log)")
-      // A clock that is set back tells of no time that passed.
+      // A clock that is set back is no evidence that time has passed.
       try clock.set(ahead: 0)
       try await scene.wait(for: "word of it") { !daemon.log(with: "clock was stepped back").isEmpty }
       try await scene.pass(1.5)

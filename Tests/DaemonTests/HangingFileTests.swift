@@ -315,7 +315,7 @@ struct HangingFileTests {
         "ill", ["client_secret": "", "client_secret_file": "\"\(directory)/secret\""])
     case .key:
       try copy(try await KeyPair("EC", in: scene.workplace).privatePEM, to: "key.pem")
-      // `auto` goes on with the secret, so that the table has a token at the start.
+      // `auto` continues with the secret, so that the table has a token at the start.
       return scene.table("ill", ["client_auth": "\"auto\"", "private_key_file": "\"\(directory)/key.pem\""])
     case .authorities:
       try copy(authorities, to: "ca.pem")

@@ -2,7 +2,7 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// `signal`: a process that reads its token only once is told of each new one.
+/// `signal`: a process that reads its token only once gets a signal for each new one.
 @Suite("Signals to readers", .inTurn)
 struct ReaderSignalTests {
   /// Starts a program that records each SIGHUP with the content of the token's file at that time.

@@ -52,11 +52,11 @@ struct RefreshTests {
       let report = reader.finish()
       #expect(report.refused.isEmpty && report.gaps.isEmpty && report.empty == 0, "\(report)")
       #expect(report.accepted == report.reads && report.reads > 100)
-      // Discovery and keys were read once: they are fresh for a minute at the least.
+      // Discovery and keys were read once, because they are fresh for at least a minute.
       #expect(scene.sandbox.counts[.discovery] == 1 && scene.sandbox.counts[.jwks] == 1)
       let times = scene.sandbox.requests.filter { $0.endpoint == .token }.map(\.time)
       for (one, next) in zip(times, times.dropFirst()) {
-        // Half of 4 s of use, less a tenth at the most: 1.8 s. A request may take its time to arrive.
+        // Half of the usable 4 s, minus at most a tenth, is 1.8 s. A request can take some time to arrive.
         #expect(next - one > 1.2, "refreshed after \(next - one) s")
       }
     }
@@ -168,7 +168,7 @@ struct RefreshTests {
         daemon.signal(SIGUSR1)
         try await Task.sleep(for: .milliseconds(5))
       }
-      // One request a second, whoever asks how often.
+      // There is one request per second, however often it is requested.
       #expect(Double(scene.sandbox.counts[.token] - count) <= Clock.monotonic - start + 1)
       #expect(daemon.process.ending == nil)
     }

@@ -23,7 +23,7 @@ struct SignalTests {
       let told = Clock.monotonic
       daemon.signal(signal)
       #expect(try await scene.ending(of: daemon) == .exited(0))
-      // A request of 60 s was under way: had it been waited for, this would show it on any machine.
+      // A request of 60 s was under way. If the daemon had waited for it, this would show it on any machine.
       #expect(Clock.monotonic - told < 20)
       #expect(scene.token() == token && token != nil)
       #expect(scene.notify.messages.last { $0["STOPPING"] == "1" }?["STATUS"] != nil)
@@ -199,7 +199,7 @@ struct SignalTests {
       daemon.signal(SIGSTOP)
       try await scene.pass(0.5)
       let beats = scene.notify.count(of: "WATCHDOG=1")
-      // Past the end of its token: nobody can remove the file meanwhile, as in a frozen cgroup.
+      // This is longer than the lifetime of its token. Nothing can remove the file meanwhile, as in a frozen cgroup.
       try await scene.pass(6.5)
       #expect(scene.notify.count(of: "WATCHDOG=1") == beats)
       let before = scene.token()

@@ -3,8 +3,8 @@ import Testing
 
 /// Small fleets in virtual time, the same in every run. `make fleet` simulates large ones.
 @Suite struct FleetTests {
-  /// The most requests in half an hour, in which 300 hosts ask 316 times on the mean: chance alone makes that a few per
-  /// cent more.
+  /// The window in seconds, in which 300 hosts send 316 requests on average. By chance, the largest number is a few
+  /// percent higher.
   private static let window = 1800
 
   @Test func loadIsEvenOnADayOnWhichNothingHappens() async {

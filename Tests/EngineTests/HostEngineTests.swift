@@ -81,7 +81,7 @@ import Testing
       handle(.finished("a", attempt: attempt, .failure(failure)), at: seconds)
     }
 
-    /// An application reports token `number`; `nil`: it wants a new one. Returns the reply.
+    /// An application reports token `number`. With `nil`, it requests a new one. Returns the reply.
     mutating func report(_ number: UInt64?, of name: String = "a", at seconds: Double) -> ReportReply? {
       replies = []
       handle(.reported(name, rejected: number.map(RejectionReportsTests.digest)), at: seconds)

@@ -220,7 +220,7 @@ import Testing
     #expect(host.sends == 3 && host.report(1, at: 11) == .rateLimited(.seconds(2)))
   }
 
-  /// Nothing newer can be had: the unit gets the token at once, and does not cause a request each second.
+  /// The server has no newer token. The unit gets this one at once, and does not cause a request each second.
   @Test func aUnitGetsTheTokenThatTheServerReturnedAgain() {
     var host = Host { $0.minValidity = .seconds(3590) }
     host.handle(.credentialRequested(peer: 1, token: "a", since: Self.boot(100)), at: 100)

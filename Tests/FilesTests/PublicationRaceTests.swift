@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 @testable import Files
 
-/// Somebody who changes what stands at a path at every moment of a publication.
+/// An attacker who replaces the file at a path at every moment of a publication.
 ///
 /// Other users can write to the directory here, because they can control the path that leads to a real one.
 @Suite("Races for a published file", .timeLimit(.minutes(2)))

@@ -55,7 +55,7 @@ CONF
   return 1
 }
 
-# answers: whether it is this very server that answers; one that has ended never will.
+# answers: whether this server answers. True also if it has ended, because it will never answer.
 answers() {
   kill -0 "$server" 2>/dev/null || return 0
   call /config >/dev/null 2>&1

@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test func nobodyListens() async throws {
-    // Bound, so that nobody else gets it, but not listening.
+    // The port is bound, so that no other process gets it, but no socket listens.
     let (descriptor, port) = try RawServer.bindPort()
     defer { close(descriptor) }
     let failure = try await failure("http://127.0.0.1:\(port)/")

@@ -34,7 +34,7 @@ import Testing
     let file = try TemporaryFile(authority.pem)
     let server = try await TLSServer(authority.issue(["auth.example.test"]))
     let proxy = try Self.tunnel(to: server.port)
-    // The name is resolved by the proxy: here nobody knows it.
+    // The proxy resolves the name, which this host cannot resolve.
     let response = try await HTTPClient().send(
       HTTPRequest(
         url: "https://auth.example.test/t", headers: [HTTPHeader("X-Private", "1")],
@@ -190,7 +190,7 @@ import Testing
       #expect(try await client.send(HTTPRequest(url: server.url, transport: transport)).status == 200)
       #expect(proxy.connections == 1)
 
-      // Told to take none, or by NO_PROXY, it asks DNS, which does not know the name.
+      // With `.none`, or by NO_PROXY, the client uses DNS, which does not know the name.
       var direct = named
       direct.transport.proxy = .none
       let failure = await #expect(throws: HTTPFailure.self) { try await HTTPClient().send(direct) }

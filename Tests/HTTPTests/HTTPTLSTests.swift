@@ -176,7 +176,7 @@ import Testing
     #expect(failure.message.contains(file.path))
   }
 
-  /// Which of the three files is in other hands, and the fault that it is.
+  /// The file of the three that another user controls, and the fault for it.
   enum TrustedFile: CaseIterable { case authorities, certificate, key }
 
   @Test(

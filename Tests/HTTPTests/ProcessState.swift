@@ -1,6 +1,6 @@
 import Glibc
 
-/// What the kernel tells of this process.
+/// The kernel's data about this process.
 enum ProcessState {
   /// The names of its threads.
   static var threadNames: [String] {

@@ -1,9 +1,10 @@
 import Glibc
 import Testing
 
-/// A port of ::1 where nobody answers and nobody refuses, as where a firewall drops packets: who connects there waits.
+/// A port of ::1 that neither answers nor refuses, as behind a firewall that drops packets. A client that connects
+/// waits.
 ///
-/// Its backlog is full; what Linux does with further attempts is nothing at all.
+/// Its backlog is full, and Linux does not respond to further attempts.
 final class SilentPort {
   private let sockets: [Int32]
 

@@ -65,7 +65,7 @@ import X509
     #expect(failure.reason == .notACertificate && !failure.message.contains("AAAA"))
   }
 
-  /// Each byte of a certificate damaged in turn: it is read, or refused; nothing else.
+  /// Damages each byte of a certificate in turn. The certificate is read or refused, and nothing else happens.
   @Test func survivesDamage() throws {
     let key = P256.Signing.PrivateKey()
     let own = try Self.certificate(of: .init(key))

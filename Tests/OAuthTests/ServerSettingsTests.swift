@@ -241,7 +241,7 @@ import Testing
       #expect(all.introspectionEndpoint(byCertificate: byCertificate) == "https://s.example/i")
       #expect(all.revocationEndpoint(byCertificate: byCertificate) == "https://s.example/r")
     }
-    // A remote issuer has no secrets sent to this very host in clear, whoever names the endpoint.
+    // For a remote issuer, no secret is sent to this host without TLS, even if a setting names the endpoint.
     locations.tokenEndpoint = "http://localhost/t"
     #expect(throws: AcquisitionFailure.self) { try parse(locations) }
   }

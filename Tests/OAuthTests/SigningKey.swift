@@ -136,7 +136,7 @@ enum Sample {
     } catch { fatalError("\(error)") }
   }()
 
-  /// Verifies with the sample's keys and policy, unless told otherwise.
+  /// Verifies with the sample's keys and policy by default.
   static func verify(
     _ token: [UInt8], keys: KeySet = keys, policy: AccessTokenPolicy = policy, grantedScope: [String]? = nil,
     at time: Int64 = now

@@ -24,7 +24,7 @@ import Testing
 
   @Test(arguments: [
     #"{"a":{"a":{"a":1}}}"#, #"{"a":1,"A":2}"#, #"{"a":[{"b":1},{"b":1}]}"#,
-    // Canonically equivalent, and two names all the same (RFC 7515 section 5.3).
+    // The two are canonically equivalent, but they are two names (RFC 7515 section 5.3).
     #"{"\u00e9":1,"e\u0301":2}"#, #"{"K":1,"\u212a":2}"#,
   ])
   func noDuplicates(_ json: String) throws {

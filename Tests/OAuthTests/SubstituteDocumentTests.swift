@@ -24,7 +24,7 @@ import Testing
     return client
   }
 
-  /// Ways in which a document cannot be had: a response that is no document is one of them.
+  /// Ways in which a document is unavailable. One of them is a response that is no document.
   static let faults: [(status: String, body: String, code: FailureCode)] = [
     ("200 OK", "<html>", .malformedAnswer), ("503 Service Unavailable", "", .serverError),
     ("404 Not Found", "", .documentRejected),

@@ -10,7 +10,7 @@ using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
 
-/// <summary>After a 401 puts the good token into the file, as konexus-tokend does.</summary>
+/// <summary>After a 401 puts the valid token into the file, as konexus-tokend does.</summary>
 internal sealed class Replacement : DelegatingHandler
 {
     public int Requests;

@@ -1,7 +1,7 @@
 """gauges.py PORT_FILE: the river gauge that the recipes poll.
 
 GET /river/NAME   the reading for the program NAME, as the test has set it
-PUT /reading      sets the reading: {"status": 200, "body": "...", "delivery": "whole", "reset", "hang" or "drip"}
+PUT /reading      sets the reading: `{"status": 200, "body": "...", "delivery": "whole", "reset", "hang" or "drip"}`
 GET /polls        the number of polls of each program
 GET /elsewhere    the target of redirects: counts requests, and those with an Authorization header
 """

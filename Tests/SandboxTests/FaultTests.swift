@@ -94,7 +94,7 @@ struct FaultTests {
       kill(process.identifier, SIGTERM)
       let end = await offPool { process.wait() }
       #expect(end == 128 + SIGTERM)
-      // Nobody else has to wait.
+      // Other clients do not wait.
       #expect(await curl(sandbox.issuer + "/.well-known/openid-configuration").status == 200)
     }
   }

@@ -5,7 +5,7 @@ import Testing
 struct ForgedTokenTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var kind: Fault.Kind
-    /// Why the API refuses it; nil: it does not.
+    /// Why the API refuses it; nil if it does not.
     var refusal: String?
     var testDescription: String { "\(kind)" }
   }

@@ -120,8 +120,8 @@ private var isPrivileged: Bool {
   return false
 }
 
-/// A datagram of the journal's native protocol: `NAME=value` lines, or for a value with line breaks the name, a line
-/// break, the length as 64 bits little-endian, the value and a line break.
+/// A datagram of the journal's native protocol: lines of the form `NAME=value`. A value with line breaks has another
+/// form. It is the name, a line break, the length as 64 bits little-endian, the value and a line break.
 private struct JournalEntry {
   var fields: [String: [String]] = [:]
 

@@ -118,7 +118,7 @@ import Testing
   }
 }
 
-/// An output whose reader looks only when it is told to.
+/// An output that is read only on request.
 private struct UnreadOutput {
   let input: Int32
   private let end: Int32

@@ -12,11 +12,11 @@ enum TOMLOracle {
     }
   }
 
-  /// What toml++ makes of `text`; nil if it refuses it.
+  /// The result of toml++ for `text`; nil if it refuses the text.
   ///
-  /// toml++ must not be asked about keys and values that are missing or malformed (`[.a]`, `d = 1979-05-27 4`):
-  /// assertions in it end the process there, in release builds too. What the daemon's reader refuses for such a fault
-  /// counts as refused.
+  /// toml++ must not get keys and values that are missing or malformed (`[.a]`, `d = 1979-05-27 4`). Its assertions
+  /// would end the process, also in release builds. A text that the daemon's reader refuses for such a fault counts as
+  /// refused.
   static func theirs(_ text: String) -> String? {
     guard !endsTomlPlusPlus(text) else { return nil }
     return (try? TOMLTable(string: text)).map(show)

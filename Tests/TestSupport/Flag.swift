@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Something that happened, told from one thread to another.
+/// A signal from one thread to another that something happened.
 package final class Flag: Sendable {
   private let value = Atomic(false)
 

@@ -1,11 +1,11 @@
 import Glibc
 import Synchronization
 
-/// A TCP server on a loopback port that does to its clients exactly what a script says, well-behaved or not.
+/// A TCP server on a loopback port that does exactly what a script says, correct or not.
 ///
 /// Each connection runs the script on a thread of its own. The server lasts as long as the process, unless it is
-/// stopped: were it to end with its last reference, another test's server could get its port while a client still talks
-/// to it.
+/// stopped. If it ended with its last reference, another test's server could get its port. A client could then still be
+/// connected to it.
 package final class RawServer: Sendable {
   package typealias Script = @Sendable (RawConnection) -> Void
 

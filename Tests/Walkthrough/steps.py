@@ -1,9 +1,10 @@
 """steps.py DOCUMENT DIRECTORY: writes each block of commands of a document into DIRECTORY, in their order.
 
-NUMBER.console.N  one command of a block of console lines, without the prompt; NUMBER.console.N.expected: the output
-                  that the document shows below it, if any
-NUMBER.sh, NUMBER.python
-NUMBER.file       the content of a file; NUMBER.file.path: where the text before it says to save it ("save this as")
+NUMBER.console.N           one command of a block of console lines, without the prompt
+NUMBER.console.N.expected  the output that the document shows below it, if any
+NUMBER.sh, NUMBER.python   a block of shell or Python
+NUMBER.file                the content of a file
+NUMBER.file.path           where the text before it says to save the file ("save this as")
 
 NUMBER counts the blocks of the document. Blocks of other kinds are left out.
 """

@@ -1,7 +1,7 @@
-// Another wall clock for one program, by LD_PRELOAD: CLOCK_REALTIME is as many seconds ahead as the file
-// WALLCLOCK_FILE says, at each look. Timers of timerfd_settime(2) that are set to a time of that clock follow it,
-// also when it is stepped. Nothing else changes. libfaketime moves absolute waits on CLOCK_MONOTONIC as well, even
-// where it is told to leave that clock alone: a program that sleeps like that then spins, or never wakes.
+// Another wall clock for one program, by LD_PRELOAD. The file WALLCLOCK_FILE contains the number of seconds that
+// CLOCK_REALTIME is ahead; each call reads it. Timers of timerfd_settime(2) that are set to a time of that clock follow
+// it, also when it is stepped. Nothing else changes. libfaketime is not used, because it also changes absolute waits on
+// CLOCK_MONOTONIC, even if it must not. A program that sleeps in this way then spins, or never wakes.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -211,7 +211,7 @@ import Testing
       let decoder = JSONDecoder()
       decoder.keyDecodingStrategy = .convertFromSnakeCase
       var report = try decoder.decode(Report.self, from: Data(run.output.utf8))
-      // How long it took is told of what goes over the network.
+      // Only the steps over the network report their duration.
       #expect(
         report.steps.filter { $0.seconds.map { $0 >= 0 } ?? false }.map(\.name)
           == ["dns", "connection", "tls", "discovery"])

@@ -81,7 +81,7 @@ struct CommandRun: Sendable {
       .replacing(/\(1 - 0\.[0-9]+\)/, with: "(1 - JITTER)")
       .replacing(/[0-9]+ bytes, mode/, with: "N bytes, mode")
       .replacing(", \(owner)", with: ", OWNER")
-    // The unit's step tells of the host that the tests run on.
+    // The step for the unit depends on the host that the tests run on.
     var lines: [Substring] = []
     var isUnit = false
     for line in plain.split(separator: "\n", omittingEmptySubsequences: false) {

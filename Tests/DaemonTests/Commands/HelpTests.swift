@@ -38,7 +38,7 @@ import Testing
       #expect(examples.count >= 2, "\(command) has no examples")
       for example in examples {
         #expect(example.hasPrefix("  ") && example.contains("konexus-tokend"), "a broken line: \(example)")
-        // What stands in a command's arguments, everybody on the host may read.
+        // All users of the host can read the arguments of a command.
         #expect(!example.contains("\"$(konexus-tokend show"), "the token is an argument: \(example)")
       }
     }

@@ -110,7 +110,7 @@ import Testing
           -> start the daemon: \(ServiceCommands.current.start)
 
           """.replacing("N sent, N", with: "\(last.requests) sent, \(last.successes)"))
-      // Nobody removed the file: it is the command that must not believe it.
+      // The file is still there. The command must not trust it.
       #expect(scene.token() != nil)
       let run = try await CommandRun(["show", "konexus"], in: scene.workplace)
       #expect(run.code == 2)

@@ -59,7 +59,7 @@ final class ChildProcess: Sendable {
   /// How it ended; nil while it runs.
   var ending: Ending? { reap(waiting: false) }
 
-  /// Waits for its end on this thread, and tells how it ended.
+  /// Waits for its end on this thread. Returns how it ended.
   @discardableResult
   func wait() -> Ending? { reap(waiting: true) }
 

@@ -48,7 +48,7 @@ final class DaemonProcess: Sendable {
   /// What `status.json` says; nil if there is none yet.
   var status: BrokerStatus? { try? StatusFile.read(from: workplace.runtimeDirectory) }
 
-  /// Whether it has ended but for a thread that hangs in a call of the kernel's, which the parent does not get to see.
+  /// Whether it has ended, except for a thread that hangs in a system call. The parent is not notified of such an end.
   var isZombie: Bool {
     let fields = (Workplace.read("/proc/\(process.pid)/stat") ?? "").split(separator: " ")
     return fields.count > 2 && fields[2] == "Z"

@@ -36,7 +36,7 @@ final class FaultyDisk: Sendable {
     }
   }
 
-  /// What calls meet from now on; nil: nothing.
+  /// Sets the fault of calls from now on; nil for none.
   func set(_ fault: Fault?) throws {
     guard let fault else {
       unlink(backing + ".mode")
@@ -49,7 +49,7 @@ final class FaultyDisk: Sendable {
     else { throw HarnessError("cannot set \(fault)") }
   }
 
-  /// Ends it; what hangs goes on. To be called before the workplace is removed.
+  /// Ends the file system. Calls that hang continue. Call this before the workplace is removed.
   func end() {
     unlink(backing + ".mode")
     umount2(directory, Int32(MNT_DETACH))

@@ -22,7 +22,7 @@ struct HangingDisk: Sendable {
   /// Everything that is written waits from now on.
   func freeze(for daemon: DaemonProcess) throws { try run("-f", daemon) }
 
-  /// What waited goes on.
+  /// Lets the writes that wait continue.
   func thaw(for daemon: DaemonProcess) throws { try run("-u", daemon) }
 
   /// A file's text, as the daemon sees it.

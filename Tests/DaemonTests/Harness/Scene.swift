@@ -119,12 +119,12 @@ final class Scene: Sendable {
     return try #require(daemon.process.ending)
   }
 
-  /// Waits until the daemon has told that it is ready.
+  /// Waits until the daemon has reported that it is ready.
   func ready(sourceLocation: SourceLocation = #_sourceLocation) async throws {
     try await wait(for: "READY=1", sourceLocation: sourceLocation) { notify.readyAt != nil }
   }
 
-  /// Waits until it is ready and `status.json` says so: systemd may be told first.
+  /// Waits until it is ready and `status.json` shows this. The notification of systemd can come first.
   func settled(sourceLocation: SourceLocation = #_sourceLocation) async throws {
     try await ready(sourceLocation: sourceLocation)
     try await wait(for: "the status of a daemon that is ready", sourceLocation: sourceLocation) {
@@ -190,7 +190,7 @@ final class Scene: Sendable {
         #expect(!text.contains(secret), "\(place) holds the client secret:\n\(text)")
       }
       for token in tokens {
-        // The signature alone would do for whoever knows the rest.
+        // The signature alone is a leak, because the rest of the token can be known.
         let signature = token.split(separator: ".").last.map(String.init) ?? token
         #expect(signature.count < 20 || !text.contains(signature), "\(place) holds a token:\n\(text)")
       }

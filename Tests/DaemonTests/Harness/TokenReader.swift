@@ -54,7 +54,7 @@ final class TokenReader: Sendable {
       errors: workplace.path + "/reader-errors")
   }
 
-  /// Ends the reader and tells all.
+  /// Ends the reader and returns its report.
   func finish() -> Report {
     judge()
     process.signal(SIGTERM)
@@ -136,7 +136,7 @@ final class TokenReader: Sendable {
     return Data(base64Encoded: text).flatMap { try? JSONDecoder().decode(Claims.self, from: $0) }?.exp
   }
 
-  /// Times are taken before the file is opened. It ends when it is told to, and when the test has died.
+  /// Times are read before the file is opened. The script ends on request, and when the test has ended.
   private static let script = #"""
     use strict; use Time::HiRes qw(time sleep clock_gettime CLOCK_MONOTONIC);
     my ($path, $period) = @ARGV; my $stop = 0; my $parent = getppid();

@@ -21,7 +21,7 @@ struct ClientAuthenticationTests {
     }
   }
 
-  /// Registers the client `gauge` by its key alone, and configures it so; tells the private key's file.
+  /// Registers the client `gauge` with its key alone, and configures it. Returns the private key's file.
   @discardableResult
   private func configure(
     _ scene: Scene, with key: KeyPair, _ more: KeyValuePairs<String, String> = [:]
@@ -41,7 +41,7 @@ struct ClientAuthenticationTests {
 
   private func refresh(_ scene: Scene, _ daemon: DaemonProcess) async throws {
     let before = scene.token()
-    // A request a second is the most that is granted to whoever asks by signal.
+    // A signal causes at most one request per second.
     try await scene.pass(1.1)
     daemon.signal(SIGUSR1)
     try await scene.wait(for: "a new token") { scene.token() != before && scene.token() != nil }
@@ -170,7 +170,7 @@ struct ClientAuthenticationTests {
       }
       try configure(scene, with: key, setting.isEmpty ? [:] : ["assertion_algorithm": setting])
       try scene.startDaemon()
-      // The sandbox knows no PS384: that it is used all the same is what counts there.
+      // The sandbox does not support PS384. The test only checks that the daemon uses it.
       try await scene.wait(for: "a request") { scene.lastTokenRequest?.assertion != nil }
       let wanted = setting.isEmpty ? advertised?.first : setting.filter { $0 != "\"" }
       #expect(scene.lastTokenRequest?.assertion?["alg"] == wanted)

@@ -6,7 +6,7 @@ import Publication
 import Report
 import Testing
 
-/// Tokens that the server itself vouches for (RFC 7662), and tokens that nobody does.
+/// Tokens that the server verifies by introspection (RFC 7662), and tokens that are not verified.
 @Suite("Opaque tokens", .inTurn)
 struct IntrospectionTests {
   private static let introspected: KeyValuePairs = ["verify": "\"introspection\""]
@@ -162,7 +162,7 @@ struct IntrospectionTests {
       try scene.configure(scene.table("konexus", Self.introspected))
       let daemon = try scene.startDaemon()
       try await scene.ready()
-      // A JWT, whose end the reader can tell; for the daemon it is as opaque as any.
+      // A JWT, whose expiry the reader knows. The daemon treats it as opaque.
       let reader = try await scene.startReader()
       await scene.sandbox.down()
       try await scene.wait(for: "the end of the token") { scene.token() == nil }
@@ -182,7 +182,7 @@ struct IntrospectionTests {
       let first = try scene.startDaemon()
       try await scene.ready()
       let before = scene.token()
-      // A JWT, whose end the reader can tell; for the daemon it is as opaque as any.
+      // A JWT, whose expiry the reader knows. The daemon treats it as opaque.
       let reader = try await scene.startReader()
       first.signal(SIGKILL)
       _ = try await scene.ending(of: first)

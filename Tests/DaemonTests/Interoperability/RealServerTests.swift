@@ -13,7 +13,7 @@ struct RealServerTests {
   struct Peculiarity: Sendable, CustomTestStringConvertible {
     var testDescription: String
     var faults: [Fault] = []
-    /// Where the discovery document is found at the second try; nil: at the first.
+    /// The path at which the second attempt finds the discovery document; nil if the first one finds it.
     var place: String?
     var options: @Sendable (inout SandboxOptions) -> Void = { _ in }
 

@@ -8,9 +8,9 @@ struct Hardship: Sendable, CustomTestStringConvertible {
   enum Means: Sendable {
     /// Faults of the sandbox, in force until they are cleared.
     case faults([Fault])
-    /// Nobody listens.
+    /// No server listens.
     case down
-    /// The name leads nowhere.
+    /// The name has no address.
     case noName
     /// The name leads to a server with this certificate.
     case certificate(SandboxOptions.ServerCertificate)
@@ -31,7 +31,7 @@ struct Hardship: Sendable, CustomTestStringConvertible {
   var means: Means
   /// The least time between two requests that the server asked for, in seconds.
   var retryAfter: Double?
-  /// Whether it asked for more than anybody can mean: 5 min at the most are granted, which is too long for a test.
+  /// Whether it asked for an unreasonable time. At most 5 min are granted, which is too long for a test.
   var asksForAges = false
   /// Whether it affects the server's documents. The daemon caches them, and a refresh only reads them again when they
   /// are stale.
@@ -68,7 +68,7 @@ struct Hardship: Sendable, CustomTestStringConvertible {
     return copy
   }
 
-  /// Whether a document is not to be had, rather than wrong.
+  /// Whether a document is unavailable rather than wrong.
   var isOutage: Bool {
     switch code {
     case .issuerMismatch, .discoveryIncomplete, .insecureEndpoint: false

@@ -1,6 +1,6 @@
 import KonexusSandbox
 
-/// Every failure that issue after issue of the daemon's peers tells of, and then some.
+/// Every failure from the issues of the daemon's peers, and some more.
 extension Hardship {
   /// Those that can come at any moment.
   static let all = connections + answers + refusals + responses + tokens

@@ -157,12 +157,12 @@ struct Trial {
     checkPace(since: struck, attempts: (daemon.status?.tokens.first?.requests ?? 0) - attempts)
     try await relieve()
     try await recover(daemon, from: before)
-    // Told once when it came, and once when it went.
+    // There is one log line when the failure began, and one when it ended.
     #expect(daemon.log(with: "refresh failed: ", "failure=").count == 1, "\(daemon.log)")
     #expect(daemon.log(with: "got a token again").count == 1, "\(daemon.log)")
     let told = daemon.log(with: "refresh failed: ", "failure=\(hardship.code.rawValue)")
     #expect(told.allSatisfy { $0.contains(hardship.code.kind == .refused ? " error " : " warning ") }, "\(told)")
-    // The reader looks fifty times a second: it has its turn before it is judged.
+    // The reader reads fifty times a second. It must have read once more before it is judged.
     let last = scene.token()
     try await scene.wait(for: "the reader's look") { reader.readings.last?.text == last }
     checkReader(reader.finish())
@@ -197,7 +197,8 @@ struct Trial {
     }
   }
 
-  /// A person who has mended what was refused tells the daemon; all else heals by itself.
+  /// After a rejection, the administrator corrects the cause and sends a signal to the daemon. Other failures end by
+  /// themselves.
   private func recover(_ daemon: DaemonProcess, from before: String?) async throws {
     let isPatient = hardship.code.kind == .refused || (hardship.asksForAges && moment != .refresh)
     try await scene.wait(for: "recovery") {

@@ -3,16 +3,16 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// Units that wait for their credential while the daemon ends, one way or another: they get an error, or a token, and
-/// never something that systemd would take for a credential.
+/// Units that wait for their credential while the daemon ends in different ways. They get an error or a token. They
+/// never get anything else that systemd accepts as a credential.
 @Suite("Credential socket", .inTurn, .enabled(if: geteuid() == 0, "needs root, as whom systemd connects"))
 struct CredentialSocketTests {
-  /// A unit's start as systemd does it: an address that tells who asks, nothing sent, everything read.
+  /// A unit's start as systemd does it. Its address names the unit. It sends nothing and reads everything.
   private final class Unit: Sendable {
     enum Outcome: Equatable {
-      /// What systemd would start the unit with.
+      /// The credential with which systemd would start the unit.
       case credential(String)
-      /// What makes its start fail: an error when it reads, or more than 1 MiB.
+      /// Its start fails because of an error when it reads, or because of more than 1 MiB.
       case failed(Int32)
     }
 
@@ -128,9 +128,9 @@ struct CredentialSocketTests {
       try await scene.pass(0.3)
       let served = try Unit(20, at: socket)
       #expect(served.read() == .credential(try #require(scene.token())))
-      // A credential that does not exist is refused all the same.
+      // A credential that does not exist is refused nevertheless.
       #expect(try Unit(21, "none.token", at: socket).read() == .failed(E2BIG))
-      // Those in front are accepted by now. One of them reads, as systemd does; the others hold up nothing.
+      // The earlier ones are accepted by now. One of them reads, as systemd does. The others delay nothing.
       let reading = waiting[0].reading()
       try await scene.pass(0.3)
       #expect(waiting.allSatisfy { !$0.isAnswered })

@@ -12,7 +12,7 @@ struct HostileServerTests {
     var faults: [Fault]
     /// Whether the signing key is changed as well, so that the key set is read.
     var readsKeys = false
-    /// Whether the token names a key set of its own at the server, which anybody may have put there.
+    /// Whether the token names a key set of its own at the server. An attacker can have put it there.
     var namesKeySet = false
 
     init(_ name: String, _ faults: Fault..., readsKeys: Bool = false) {

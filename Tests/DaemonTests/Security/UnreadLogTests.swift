@@ -3,7 +3,7 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// A log that nobody reads: what is written to it is lost, and nothing else.
+/// A log that no program reads. Its lines are lost, and nothing else.
 @Suite("A log that nobody reads", .inTurn)
 struct UnreadLogTests {
   @Test("the token comes and is refreshed; once somebody reads, the log goes on", arguments: ["text", "json"])

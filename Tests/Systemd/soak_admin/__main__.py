@@ -1,8 +1,10 @@
 """soak_admin SECONDS SEED [--without KIND,...] PACKAGE...: the actions of an administrator, at random, under a reader.
 
-It runs under the systemd of a test, with the sandbox and the service started. It exits with 1 if a read was rejected,
-torn, or found no token; if a restart, a reload of a file that is right, or an installation failed; or if no fresh
-token came after the last action.
+It runs under the systemd of a test, with the sandbox and the service started. It exits with 1 in these cases:
+
+- A read was rejected, torn, or found no token.
+- A restart, a reload of a valid file, or an installation failed.
+- No fresh token came after the last action.
 """
 
 import argparse

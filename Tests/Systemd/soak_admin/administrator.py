@@ -44,7 +44,8 @@ class Administrator:
         # Until when no new token can come, and until when no file can be written.
         self.blocked_until = 0
         self.full_until = 0
-        # Times in which a file is missing because it was removed here: [start, end]; without an end while it lasts.
+        # Times in which a file is missing because it was removed here, each as [start, end]. While it lasts, there is
+        # no end.
         self.removals = []
         self.longest_restoration = 0
         self.faults = []
