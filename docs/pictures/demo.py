@@ -1,9 +1,9 @@
 """demo.py DIRECTORY >demo.svg: the timeline of one run of the demo, from what the run left in DIRECTORY.
 
 `PLOT=docs/pictures/demo.svg make demo` makes the picture. The directory has:
-- calls.log: each call of the application: time, HTTP status, checksum of the token
-- requests.json, tokens.json: what the sandbox recorded, its requests by the monotonic clock
-- times: the start of the demo, the outage's begin and end, and one moment by both clocks
+- calls.log: each call of the application, with its time, HTTP status and checksum of the token
+- requests.json, tokens.json: the records of the sandbox, whose requests are by the monotonic clock
+- times: the start of the demo, the begin and end of the outage, and one moment by both clocks
 """
 
 import base64
