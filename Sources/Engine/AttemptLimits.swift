@@ -40,7 +40,7 @@ package struct CredentialWait: Hashable, Sendable {
     self.since = since
   }
 
-  /// When the unit is answered at the latest. A short token is sent while half of its lifetime remains.
+  /// The latest time at which the unit is answered. A short token is sent while half of its lifetime remains.
   package func limit(newest: TokenTimes?) -> BootTime {
     let half = newest.map { ($0.expiresAt - since) / 2 }
     return since + min(half ?? Self.maximum, Self.maximum)

@@ -13,7 +13,7 @@ public struct ClockComparison: Sendable {
   public struct Change: Hashable, Sendable {
     /// How long the host was suspended, in seconds; `nil` if it was not.
     public var sleep: Double?
-    /// By how many seconds the wall clock was stepped; negative: back.
+    /// By how many seconds the wall clock was stepped; negative if it was set back.
     public var step: Double
     /// Whether the host may have been paused without a clock that shows it.
     public var mayHavePaused: Bool

@@ -6,7 +6,7 @@ struct CredentialWaits: Sendable {
   struct Request: Sendable {
     var peer: UInt64
     var wait: CredentialWait
-    /// When it is answered at the latest.
+    /// The latest time at which it is answered.
     var limit: BootTime
   }
 

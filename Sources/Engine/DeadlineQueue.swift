@@ -11,7 +11,7 @@ struct DeadlineQueue: Sendable {
   }
 
   private var times: [BootTime?] = []
-  /// Every deadline that was set, also those that no longer hold: `times` tells.
+  /// Every deadline that was set, also those that no longer hold. `times` has the ones that hold.
   private var heap = Heap<Entry>()
 
   /// The earliest deadline.
@@ -29,7 +29,7 @@ struct DeadlineQueue: Sendable {
     tidy()
   }
 
-  /// Sets the deadline of a token; `nil`: none.
+  /// Sets the deadline of a token; `nil` for none.
   mutating func set(_ time: BootTime?, for token: Int) {
     guard times[token] != time else { return }
     times[token] = time

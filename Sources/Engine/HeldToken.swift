@@ -25,7 +25,7 @@ struct HeldToken: Sendable {
   /// How many kinds of evidence cause a request at once: a server can have another key set at each reading.
   static let memory = 8
 
-  /// When the introspection, or the probe of the API, is repeated; `nil`: never.
+  /// When the introspection, or the probe of the API, is repeated; `nil` for never.
   private(set) var checkAt: BootTime?
   /// When a new token is requested, as the present one is invalid again.
   private(set) var requestAt: BootTime?
@@ -39,7 +39,7 @@ struct HeldToken: Sendable {
   /// When something is due.
   var deadline: BootTime? { earlier(checkAt, requestAt) }
 
-  /// A new token is in place: it is checked after `wait`; `nil`: never.
+  /// A new token is in place. It is checked after `wait`; `nil` for never.
   mutating func replace(checkAfter wait: Duration?, at now: BootTime) {
     requestAt = nil
     isReported = false
@@ -55,7 +55,7 @@ struct HeldToken: Sendable {
   /// Plans the next check.
   mutating func check(after wait: Duration, at now: BootTime) { checkAt = now + wait }
 
-  /// New settings want a check within `wait`; `nil`: none.
+  /// New settings need a check within `wait`; `nil` for none.
   mutating func check(within wait: Duration?, at now: BootTime) {
     checkAt = wait.map {
       let time = max(now + $0, mayProbeAt(now))
@@ -117,8 +117,8 @@ struct HeldToken: Sendable {
 
 /// A new token that is tried at the API before it replaces a valid one.
 ///
-/// It is published when the API accepts it, when the API's answer means nothing, or at `publishAt` in any case: when a
-/// tenth of the present token's lifetime is left. At `limit` another one is requested instead.
+/// It is published when the API accepts it, or when the API's answer means nothing. At `publishAt` it is published in
+/// any case, because only a tenth of the present token's lifetime is left. At `limit` another one is requested instead.
 struct CandidateToken: Sendable {
   static let firstWait = Duration.seconds(1)
   static let longestWait = Duration.seconds(60)

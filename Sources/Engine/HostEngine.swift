@@ -15,7 +15,7 @@ public struct HostEngine: Sendable {
     var plan: TokenPlan
     var lifecycle: TokenLifecycle
     var lane = FileLane()
-    /// The attempt that is prepared, queued or sent; 0: none.
+    /// The attempt that is prepared, queued or sent; 0 for none.
     var attempt: UInt64 = 0
     /// Where the attempt is under way.
     var sentTo: ServerID?
@@ -225,7 +225,7 @@ public struct HostEngine: Sendable {
     status.want(after: isRefreshing ? StatusSchedule.refreshDelay : .zero, tokens: tokens.count, at: now)
   }
 
-  /// Tells the shell what became of an attempt.
+  /// Reports the result of an attempt to the shell.
   private mutating func note(_ event: LifecycleEvent, _ index: Int, _ attempt: UInt64) {
     guard attempt != 0 else { return }
     switch event {

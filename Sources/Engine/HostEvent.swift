@@ -9,7 +9,7 @@ public enum HostEvent: Sendable {
   /// The files that the previous run left for a token were read; the token, if it verified, and how long applications
   /// had one so far.
   case restored(String, RestoredToken?, Availability?)
-  /// The daemon stops; `revokes`: tokens with `revoke_on_stop` are revoked.
+  /// The daemon stops. If `revokes`, tokens with `revoke_on_stop` are revoked.
   case stop(revokes: Bool)
 
   // MARK: Requests

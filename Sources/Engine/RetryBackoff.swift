@@ -17,7 +17,7 @@ import Base
 /// - The first retry is immediate, because most failures are short.
 /// - Later retries are slow while a valid token is published. Otherwise a fleet returns in the same second after a long
 ///   outage. The high floor takes a quarter off that peak, and makes no wait longer.
-/// - Near expiry, retries become frequent. If the server recovers at E and the token expires at X, the next attempt
+/// - Near expiry, retries become frequent. The server recovers at E, and the token expires at X. Then the next attempt
 ///   comes while at least half of X - E, or one minute, is left.
 ///
 /// A `Retry-After` is obeyed up to 5 min, and up to 3/4 of R.
@@ -67,7 +67,7 @@ package enum RetryBackoff {
     }
   }
 
-  /// The wait that a server asked for, with a jitter of a tenth: hosts that got the same number do not return at the
+  /// The wait that a server asked for, with a jitter of a tenth. Hosts that got the same number do not return at the
   /// same time.
   static func asked(_ wait: Duration, using random: inout SplitMix64) -> Duration {
     .seconds(min(wait, retryAfterLimit).seconds * Double.random(in: 1...1.1, using: &random))

@@ -21,7 +21,7 @@ struct StatusSchedule: Sendable {
   /// The token was published or rejected, or it is not managed any more.
   mutating func settle(_ name: String) { awaited.remove(name) }
 
-  /// Wants a report at the latest after `delay`, or later if there are many tokens.
+  /// Requests a report no later than after `delay`, or later if there are many tokens.
   mutating func want(after delay: Duration = .zero, tokens: Int, at now: BootTime) {
     let time = now + max(delay, tokens > Self.manyTokens ? min(.milliseconds(100 + tokens), Self.longestDelay) : .zero)
     due = min(due ?? time, time)

@@ -7,7 +7,7 @@ struct StopProgress: Sendable {
   /// The limit of all revocations together: well below systemd's limit for a stop (`TimeoutStopSec=` of the unit).
   static let totalLimit = Duration.seconds(5)
 
-  /// When the process ends at the latest.
+  /// The latest time at which the process ends.
   let end: BootTime
   /// The tokens whose files are being removed.
   private var withdrawing: Set<String>

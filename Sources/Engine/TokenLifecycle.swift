@@ -2,7 +2,7 @@ public import Base
 
 /// The state machine of one token: takes events and returns effects.
 ///
-/// It does no I/O and reads no clock: a test runs a year in a millisecond, and the simulation of a fleet runs the same
+/// It does no I/O and reads no clock. A test runs a year in a millisecond, and the simulation of a fleet runs the same
 /// code.
 ///
 /// Invariant: every state has a next wake-up, so the machine cannot get stuck. Every event performs all that is due.
@@ -45,7 +45,7 @@ public struct TokenLifecycle: Sendable {
   public private(set) var rejection: AcquisitionFailure?
   /// Since when that is known.
   public private(set) var rejectedSince: BootTime?
-  /// How often the server returned a former token since the newest one came.
+  /// How often the server returned an earlier token since the newest one came.
   public private(set) var repetitions = 0
 
   /// The earliest expiry of the tokens whose publication failed, or was overtaken: files may hold them nevertheless.
@@ -144,7 +144,7 @@ public struct TokenLifecycle: Sendable {
     return effects
   }
 
-  /// Notes that a former token is in its files, or in some of them: a newer one came while it was written.
+  /// Notes that an earlier token is in its files, or in some of them. A newer one came while it was written.
   mutating func noteOvertaken(expiresAt: BootTime) {
     earliestUnpublishedExpiry = min(earliestUnpublishedExpiry ?? expiresAt, expiresAt)
   }

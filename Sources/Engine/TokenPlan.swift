@@ -80,7 +80,7 @@ public protocol PlannedSettings: Equatable {
   func change(from former: Self) -> TokenChange
 }
 
-/// Which tokens a reload drops, changes and adds. Those that it does not name go on untouched.
+/// Which tokens a reload drops, changes and adds. A reload does not affect the others.
 public struct ReloadPlan<Settings: PlannedSettings> {
   /// The tables that do not exist any more.
   public private(set) var removed: [String] = []
