@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-# Where `make install` puts things; DESTDIR goes before each (for packages).
+# The directories of `make install`. For packages, DESTDIR is put before each.
 PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
@@ -19,7 +19,7 @@ ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 SWIFT ?= swift
-# The release build is one file that needs no Swift on the machine; what is never called is left out of it.
+# The release build is one file that needs no Swift on the machine. Functions that are never called are left out.
 RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections --product
 # `--version` shows the commit.
 export KONEXUS_COMMIT := $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
@@ -79,7 +79,7 @@ simulate: deps-build ## Whole hosts in virtual time: LIVES=100000 from random se
 mutants: deps-build ## Faults of the engine, one at a time, that `make simulate` must detect: an hour
 	SWIFT="$(SWIFT)" Tests/Simulation/mutants
 
-lint: ## Check the format, the length of lines, what targets and folders import, and the documents' English
+lint: ## Check the format, the length of lines, what targets and folders import, and the English
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 	@SWIFT="$(SWIFT)" python3 .ci/lint
 

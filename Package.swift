@@ -117,7 +117,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    // For `make fleet` alone: no other target but a test is made with it.
+    // Only for `make fleet`. Apart from a test, no other target uses it.
     .target(
       name: "FleetSimulation", dependencies: ["Base", "Engine"], path: "Benchmarks/FleetSimulation",
       swiftSettings: settings),
@@ -125,7 +125,7 @@ let package = Package(
       name: "konexus-fleet",
       dependencies: ["FleetSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Benchmarks/konexus-fleet", swiftSettings: settings),
-    // For `make simulate` and the tests alone.
+    // Only for `make simulate` and the tests.
     .target(
       name: "HostSimulation", dependencies: ["Base", "Engine"], path: "Tests/Simulation/HostSimulation",
       swiftSettings: settings),
@@ -143,7 +143,7 @@ let package = Package(
       name: "CryptographyTests",
       dependencies: [
         "Base", "CCrypto", "Cryptography",
-        // Only here: another implementation, whose verdicts are compared.
+        // Only for these tests: another implementation, whose verdicts are compared.
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
       ],
@@ -153,7 +153,7 @@ let package = Package(
       name: "TOMLTests",
       dependencies: [
         "Base", "Settings", "TOML",
-        // Only here: the oracle that the daemon's own TOML reader is held against.
+        // Only for these tests: the TOML reader with which the daemon's own is compared.
         .product(name: "TOMLKit", package: "TOMLKit"),
       ],
       swiftSettings: settings),

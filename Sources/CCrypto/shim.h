@@ -19,8 +19,8 @@
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 
-// Readies libcrypto without the atexit handler that frees its tables: another thread may still be in a TLS call then.
-// The first call in the process decides, whether it is this one or ccurl_global_init.
+// Prepares libcrypto without the atexit handler that frees its tables. Another thread can still be in a TLS call then.
+// The first call in the process decides. It can be this one or that of ccurl_global_init.
 static inline void ccrypto_init(void) { OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL); }
 
 // SHA-256. An openssl.cnf without the default provider does not make it fail.
@@ -32,7 +32,7 @@ static inline void ccrypto_sha256(const void *bytes, size_t count, unsigned char
   OPENSSL_cleanse(&context, sizeof context);
 }
 
-// SHA-1, for the names of certificates alone. Like SHA-256, it cannot fail.
+// SHA-1, only for the names of certificates. Like SHA-256, it cannot fail.
 static inline void ccrypto_sha1(const void *bytes, size_t count, unsigned char digest[SHA_DIGEST_LENGTH]) {
   SHA_CTX context;
   SHA1_Init(&context);
@@ -40,7 +40,7 @@ static inline void ccrypto_sha1(const void *bytes, size_t count, unsigned char d
   SHA1_Final(digest, &context);
 }
 
-// Makes a public key of parameters, or NULL if it is impossible. It takes over the builder, which may be NULL.
+// Makes a public key of parameters, or NULL if it is impossible. It takes ownership of the builder, which can be NULL.
 // Builders only refer to names and values. Swift's temporary C strings would be gone before the key is made.
 static inline EVP_PKEY *ccrypto_public_key(const char *type, OSSL_PARAM_BLD *builder, int complete) {
   EVP_PKEY *key = NULL;

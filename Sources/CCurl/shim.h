@@ -61,17 +61,17 @@ static inline CURLcode ccurl_get_certificates(CURL *easy, struct curl_certinfo *
   return curl_easy_getinfo(easy, CURLINFO_CERTINFO, value);
 }
 
-// CURLE_TOO_LARGE, also where the headers are older than 8.6.
+// CURLE_TOO_LARGE, also for headers older than 8.6.
 #if LIBCURL_VERSION_NUM >= 0x080600
 static const CURLcode ccurl_too_large = CURLE_TOO_LARGE;
 #else
 static const CURLcode ccurl_too_large = (CURLcode)100;
 #endif
 
-// What the loaded libcurl says of itself. It never ends.
+// The loaded libcurl's data about itself. It stays valid.
 static inline const curl_version_info_data *ccurl_loaded(void) { return curl_version_info(CURLVERSION_NOW); }
 
-// Readies libcurl for all threads. Call it once, before anything else.
+// Prepares libcurl for all threads. Call it once, before anything else.
 //
 // Without this, OpenSSL frees its tables in an atexit handler while another thread can still be in a TLS call.
 // A daemon that exits during a request would then crash with SIGSEGV.

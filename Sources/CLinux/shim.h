@@ -1,4 +1,4 @@
-// What the Glibc module of Swift leaves out.
+// The functions that the Glibc module of Swift leaves out.
 #pragma once
 #include <errno.h>
 #include <fcntl.h>
@@ -34,8 +34,8 @@ static inline int linux_accept(int listener) {
   return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-// Gets the process and user that connected, as the kernel recorded them then (SO_PEERCRED in unix(7)).
-// Returns -1 if they are unknown. It does not use struct ucred, which needs _GNU_SOURCE.
+// Gets the process and user that connected, as the kernel recorded them at that time (SO_PEERCRED in unix(7)). Returns
+// -1 if they are unknown. It does not use struct ucred, which needs _GNU_SOURCE.
 static inline int linux_peer_credentials(int connection, pid_t *process, uid_t *user) {
   struct { pid_t process; uid_t user; gid_t group; } credentials;
   socklen_t size = sizeof credentials;
@@ -92,7 +92,8 @@ static inline void linux_unmap_code(void) {
 }
 
 // Makes all threads share one heap, and maps large blocks separately (mallopt(3)). Call it before the second thread.
-// Threads come and go here, and each would leave free pages in its own heap; more tokens would mean more such pages.
+// Threads often start and end here. Each would leave free pages in its own heap, and more tokens would mean more of
+// them.
 static inline void linux_share_heap(void) {
   mallopt(M_ARENA_MAX, 1);
   // A threshold that is set explicitly stays. Otherwise the first large block that is freed raises it to its own size.
@@ -137,7 +138,7 @@ static inline int linux_memory_file(const char *name) {
 // Seals such a file against every change (F_ADD_SEALS in fcntl(2)); -1 and errno if that fails.
 static inline int linux_seal(int descriptor) { return fcntl(descriptor, 1033, 1 | 2 | 4 | 8); }
 
-// Whether a file is sealed so (F_GET_SEALS).
+// Whether a file is sealed in this way (F_GET_SEALS).
 static inline int linux_is_sealed(int descriptor) { return (fcntl(descriptor, 1034) & 15) == 15; }
 
 // Receives bytes and at most one descriptor (SCM_RIGHTS in unix(7)). `*passed` is -1 if there is no descriptor.

@@ -10,7 +10,7 @@ struct SignalStream {
     let (signals, continuation) = AsyncStream<CInt>.makeStream()
     self.signals = signals
     sources = numbers.map { number in
-      // Dispatch hears of a signal only if it is not left to its default.
+      // Dispatch reports a signal only if its default action is disabled.
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler { continuation.yield(number) }

@@ -1,4 +1,4 @@
-// What only the program as a whole has: the commit that it was built from.
+// The commit that the program was built from.
 #pragma once
 
 // The commit, or "" if the build did not know it.
