@@ -41,7 +41,7 @@ package enum NearestName {
 extension StringProtocol {
   /// Whether both have the same Unicode code points, as RFC 7515, section 5.3, and RFC 3986, section 6.2.1, compare.
   ///
-  /// Swift's `==` takes canonically equivalent texts for equal, such as the Kelvin sign and `K`.
+  /// Swift's `==` treats canonically equivalent texts as equal, such as the Kelvin sign and `K`.
   package func isExactly(_ other: some StringProtocol) -> Bool {
     utf8.elementsEqual(other.utf8)
   }

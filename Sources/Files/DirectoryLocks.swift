@@ -5,8 +5,8 @@ import Synchronization
 /// Locks on the directories that this process writes tokens to. A second daemon there would remove the first one's
 /// files.
 ///
-/// A lock is on an open file in the directory (fcntl(2)). The kernel releases it when the process ends, for whatever
-/// reason. The file contains the process id of the holder, for the message. No file is opened or read under the mutex,
+/// A lock is on an open file in the directory (fcntl(2)). The kernel releases it when the process ends, also after a
+/// crash. The file contains the process id of the holder, for the message. No file is opened or read under the mutex,
 /// because a file system can hang.
 public final class DirectoryLocks: Sendable {
   /// A directory that another process has locked.

@@ -1,6 +1,6 @@
 /// One request that the sandbox saw.
 public struct RequestRecord: Sendable, Hashable, Codable {
-  /// Where it went.
+  /// Its endpoint.
   public var endpoint: SandboxEndpoint
   /// Its method.
   public var method: String

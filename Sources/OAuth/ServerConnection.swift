@@ -13,7 +13,7 @@ struct ServerConnection: Sendable {
 
   /// Fetches a JSON document. `what` names it in messages.
   ///
-  /// - Parameter conditions: The conditions under which it is wanted. The server may answer 304 to them.
+  /// - Parameter conditions: The conditions of the request. The server may answer 304 to them.
   /// - Throws: Unless the response has content and a 2xx status. A 304 to a conditional request is also accepted.
   func get(
     _ url: String, _ what: String, timeout: Duration, conditions: [HTTPHeader] = [], collectsCertificates: Bool = false

@@ -24,7 +24,7 @@ public struct TokenSettings: Hashable, Sendable {
   public var basicEncoding: BasicEncoding = .auto
   /// The absolute path of the PEM file with the key that signs client assertions.
   public var privateKeyFile: String?
-  /// The `kid` in the assertion's header, if the server wants one.
+  /// The `kid` in the assertion's header, if the server requires one.
   public var keyID: String?
   /// The algorithm of client assertions; `nil` for one that the server's metadata and the key support.
   public var assertionAlgorithm: SignatureAlgorithm?

@@ -20,7 +20,7 @@ import TestSupport
   let loop = EngineLoop(at: .now())
   let sender: RequestSender
   let publisher: TokenPublisher
-  /// What the engine has wanted so far.
+  /// The effects of the engine so far.
   private(set) var effects: [HostEffect] = []
 
   init(_ settings: TokenSettings) throws {
@@ -50,13 +50,13 @@ import TestSupport
   var token: ManagedToken? { tokens[Self.name] }
   var lifecycle: TokenLifecycle? { loop.engine.lifecycle(of: Self.name) }
 
-  /// The attempt that the engine wanted last.
+  /// The last attempt that the engine requested.
   var attempt: UInt64 {
     for case .send(_, let attempt, _) in effects.reversed() { return attempt }
     return 0
   }
 
-  /// The work on files that the engine wanted last.
+  /// The last work on files that the engine requested.
   var work: (kind: FileWork, number: UInt64)? {
     for case .work(let kind, _, let number) in effects.reversed() { return (kind, number) }
     return nil
@@ -67,7 +67,7 @@ import TestSupport
     effects.compactMap { if case .accept(_, let attempt, let times) = $0 { (attempt, times) } else { nil } }
   }
 
-  /// Sends the request that the engine wants, and waits for its token.
+  /// Sends the engine's request, and waits for its token.
   func fetch() async throws {
     let number = attempt
     sender.send(Self.name, number, timeout: .seconds(20))

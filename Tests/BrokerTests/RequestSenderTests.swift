@@ -7,7 +7,7 @@ import Testing
 
 @testable import Broker
 
-/// The requests that the engine wants, without a daemon.
+/// The requests of the engine, without a daemon.
 @Suite struct RequestSenderTests {
   @Test @BrokerActor func aTokenIsAnEventAndBecomesTheNewestOneWhenTheEngineTakesIt() async throws {
     let parts = try BrokerParts(BrokerParts.settings(.opaque()))

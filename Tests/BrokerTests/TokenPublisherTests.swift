@@ -8,7 +8,7 @@ import Testing
 
 @testable import Broker
 
-/// The work on files that the engine wants, without a daemon.
+/// The work on files for the engine, without a daemon.
 @Suite struct TokenPublisherTests {
   /// A directory in memory with one token's file.
   private final class Place {
@@ -29,7 +29,7 @@ import Testing
     }
   }
 
-  /// A token that has come, and whose publication the engine wants.
+  /// A token that has come, and that the engine publishes.
   @BrokerActor private func parts(in place: Place) async throws -> BrokerParts {
     let parts = try BrokerParts(BrokerParts.settings(.opaque(), in: place.directory))
     try await parts.take()

@@ -3,7 +3,7 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// One token in several files, each in the form that its readers want.
+/// One token in several files, each in the form that its application needs.
 @Suite("Outputs", .inTurn)
 struct OutputTests {
   private static let outputs = #"""

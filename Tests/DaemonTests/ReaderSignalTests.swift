@@ -60,7 +60,7 @@ struct ReaderSignalTests {
       try await scene.ready()
       #expect(daemon.log(with: "warning").isEmpty, "\(daemon.log)")
       let token = scene.token()
-      // What others may write is not believed, whatever it holds.
+      // A file that other users can write is not trusted.
       let isWritable = content == "77777"
       try scene.workplace.write(
         content == "the daemon" ? "\(daemon.process.pid)" : content, to: pidFile, mode: isWritable ? 0o666 : 0o644)

@@ -8,7 +8,7 @@ import Testing
 
 /// Calls on file systems that hang. Each test is in a process of its own: the lanes are the process's.
 @Suite struct FileCallsTests {
-  /// What calls on a dead file system wait for.
+  /// What calls on a file system that hangs wait for.
   private final class DeadDisk: Sendable {
     private let gate = DispatchSemaphore(value: 0)
     let calls = Atomic(0)

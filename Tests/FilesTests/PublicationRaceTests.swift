@@ -64,7 +64,8 @@ struct PublicationRaceTests {
       try race(place) {
         symlink(place.victim, place.root + "/link")
         rename(place.root + "/link", place.file)
-        // A link that stays is refused for good: only one that comes and goes finds a publication half done.
+        // A link that stays is refused each time. Only a link that appears for a moment can meet an unfinished
+        // publication.
         unlink(place.file)
       }
     }

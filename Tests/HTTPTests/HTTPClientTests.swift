@@ -9,7 +9,7 @@ import Testing
     HTTPRequest(url: server.url + path, timeout: .seconds(600), connectTimeout: .seconds(600))
   }
 
-  /// A dead first name server costs 5 s before the second is asked.
+  /// If the first name server does not answer, 5 s pass before the second is asked.
   @Test func aConnectionHasHalfOfTheTimeButNotLessThanFifteenSeconds() {
     for (timeout, connect) in [(30, 15), (10, 10), (60, 30), (300, 150)] {
       #expect(HTTPRequest(url: "https://a.example", timeout: .seconds(timeout)).connectTimeout == .seconds(connect))

@@ -158,7 +158,8 @@ import HTTP
     #expect(silent.isSilent)
     let response = try await HTTPClient().send(
       HTTPRequest(url: "http://localhost:\(server.port)/", timeout: .seconds(300), connectTimeout: .seconds(300)))
-    // It came at all, and with none of the 300 s of the dead family's: RFC 8305 has the other tried in the meantime.
+    // The response came, without the 300 s of the address family that does not answer. By RFC 8305, the other family is
+    // tried meanwhile.
     #expect(response.status == 200 && response.remoteAddress == "127.0.0.1")
     #expect(silent.isSilent)
   }

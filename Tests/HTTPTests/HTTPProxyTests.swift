@@ -7,7 +7,7 @@ import Testing
 
 /// Proxies: a real one that tunnels, and ones that fail.
 @Suite(.timeLimit(.minutes(1))) struct HTTPProxyTests {
-  /// A proxy that connects every tunnel to `port`, whatever host was asked for.
+  /// A proxy that connects every tunnel to `port`, for any requested host.
   private static func tunnel(to port: Int) throws -> RawServer {
     try RawServer { connection in
       guard connection.readRequest() != nil else { return }

@@ -45,7 +45,7 @@ struct TestAuthority {
     return try identity(subjectKey, subject: subject, issuer: name, signer: key, names: names, days: days)
   }
 
-  /// A certificate that vouches for itself.
+  /// A self-signed certificate.
   static func selfSigned(_ names: [String] = ["127.0.0.1"]) throws -> Identity {
     let key = P256.Signing.PrivateKey()
     let name = try DistinguishedName { CommonName("self") }

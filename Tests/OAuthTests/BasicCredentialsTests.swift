@@ -2,7 +2,7 @@ import Testing
 @testable import Base
 @testable import OAuth
 
-/// HTTP Basic as RFC 6749, 2.3.1 wants it, and as several servers want it.
+/// HTTP Basic as RFC 6749, 2.3.1 requires it, and as several servers require it.
 @Suite struct BasicCredentialsTests {
   @Test(arguments: [BasicEncoding.rfc6749, .raw]) func theExampleOfTheRFC(_ encoding: BasicEncoding) {
     let value = BasicCredentials.authorization(

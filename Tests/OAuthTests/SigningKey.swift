@@ -5,7 +5,7 @@ import Testing
 @testable import Base
 @testable import OAuth
 
-/// A key pair made when the tests run. It signs whatever it is given and shows its public half as a JWK.
+/// A key pair made when the tests run. It signs any bytes, and it gives its public half as a JWK.
 struct SigningKey: Sendable, CustomTestStringConvertible {
   enum Material: Sendable {
     case rsa(_RSA.Signing.PrivateKey)
@@ -68,7 +68,7 @@ struct SigningKey: Sendable, CustomTestStringConvertible {
     return "{" + members.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\($0.value)" }.joined(separator: ",") + "}"
   }
 
-  /// The raw signature that JWS wants (RFC 7518 section 3).
+  /// The raw signature that JWS requires (RFC 7518 section 3).
   func signature(over bytes: [UInt8]) throws -> [UInt8] {
     switch material {
     case .rsa(let key):
@@ -85,7 +85,7 @@ struct SigningKey: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// A token over exactly these bytes, whatever they say.
+  /// A token over exactly these bytes, which can be malformed.
   func token(header: [UInt8], claims: [UInt8]) throws -> [UInt8] {
     let signed = Array("\(Base64URL.encode(header)).\(Base64URL.encode(claims))".utf8)
     return signed + [UInt8(ascii: ".")] + Array(Base64URL.encode(try signature(over: signed)).utf8)

@@ -63,7 +63,7 @@ struct Curl {
   }
 
   private static func parse(_ text: String, exit: Int32) -> CurlResult {
-    // Swift takes CR LF for one character.
+    // In Swift, CR LF is one character.
     let lines = text.split(separator: "\r\n", omittingEmptySubsequences: false)
     let end = lines.firstIndex(of: "") ?? lines.endIndex
     var headers: [String: String] = [:]

@@ -98,7 +98,7 @@ import Testing
     #expect(TokenSettings(name: "k").clientAuthentication == .post)
   }
 
-  /// The first four lines of the installed file are to be filled in. Its only errors are their placeholders.
+  /// The first four lines of the installed file must be filled in. Its only errors are their placeholders.
   @Test func theFileWorksOnceItIsFilledIn() throws {
     let text = try Self.fileText()
     let settings = text.split(separator: "\n").filter { !$0.hasPrefix("#") }

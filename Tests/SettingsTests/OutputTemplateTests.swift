@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  /// A fault names a place in the text, whatever the text.
+  /// For any text, a fault names a place in the text.
   @Test func faultsHavePlaces() {
     var generator = SplitMix64(seed: 12)
     let pieces = ["{", "}", "{{", "}}", "token", "{token}", "{tok", "\u{1}", "é", "\n", "expires_at"]

@@ -269,7 +269,7 @@ import TestSupport
     #expect(try Self.read(text).hasPrefix(text))
   }
 
-  /// No secret that a server makes at random is taken for a placeholder.
+  /// A secret that a server makes at random is never treated as a placeholder.
   @Test func randomSecrets() {
     let alphabets = [
       "0123456789abcdef", "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",

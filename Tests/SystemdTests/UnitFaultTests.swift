@@ -85,7 +85,8 @@ import Testing
     #expect(Self.fault(Self.unit(["ActiveState": "active"]), limit: 0) == fault)
   }
 
-  /// A container's seccomp filter, for example: systemd could not create one, whatever the limit is.
+  /// For example because of a container's seccomp filter. systemd could not create a namespace, although the limit
+  /// allows it.
   @Test func userNamespacesThatFail() throws {
     let fault = try #require(Self.fault(Self.unit(["ExecMainStatus": "217"])))
     #expect(fault == .withoutUserNamespaces(limit: 1000))

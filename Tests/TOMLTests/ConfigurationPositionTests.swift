@@ -20,7 +20,7 @@ import Testing
     #expect(checked > 500)
   }
 
-  /// Lines and columns as one counts them by hand: characters up to the place, line breaks before it.
+  /// Lines and columns in a simple way: line breaks before the place, and characters up to it.
   @Test(arguments: TOMLCorpus.valid + ["é\n日本\n\n🚒x"]) func everyPlaceHasItsLineAndColumn(_ text: String) {
     Secret(text).withBytes { bytes in
       let source = ConfigurationSource(path: "x", bytes: bytes)

@@ -1,7 +1,7 @@
 import FoundationEssentials
 package import Glibc
 
-/// A directory of a test's own under /tmp, gone with the value.
+/// A directory of a test's own under /tmp, which is removed with the value.
 package final class ConfigurationDirectory: Sendable {
   package let path: String
 

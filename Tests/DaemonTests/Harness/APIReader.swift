@@ -35,7 +35,7 @@ final class APIReader: Sendable {
   /// The answers of the rows so far.
   var answers: [String] { rows.map(\.answer) }
 
-  /// It ends when the test has died.
+  /// It ends when the test has ended.
   private static let script = #"""
     import http.client, os, ssl, sys, time
     path, port, authority = sys.argv[1:]

@@ -71,7 +71,7 @@ final class ChildProcess: Sendable {
     }
   }
 
-  /// Ends it and whatever it started, at once.
+  /// Ends it and all processes that it started, at once.
   func kill() {
     known.withLock { ending in
       if ending == nil { _ = Glibc.kill(-pid, SIGKILL) }

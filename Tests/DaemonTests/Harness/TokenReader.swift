@@ -23,7 +23,7 @@ final class TokenReader: Sendable {
     var isToken: Bool { kind == "token" }
   }
 
-  /// What the reader went through.
+  /// The results of the reader.
   struct Report: Sendable, CustomStringConvertible {
     var reads = 0
     var accepted = 0
@@ -63,7 +63,7 @@ final class TokenReader: Sendable {
     return report()
   }
 
-  /// What it went through so far.
+  /// The results so far.
   func report() -> Report {
     let skew = sandbox.settings.clockSkew
     let verdicts = verdicts.withLock { $0 }

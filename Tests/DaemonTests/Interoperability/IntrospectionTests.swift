@@ -117,7 +117,7 @@ struct IntrospectionTests {
       #expect(failure.code == answer.code.rawValue, "\(failure)")
       #expect(scene.token() == good && good != nil)
       #expect(!scene.sandbox.issuedTokens.dropFirst().contains { failure.message.contains($0) })
-      // As soon as the server vouches again, the next one is published.
+      // As soon as introspection succeeds again, the next one is published.
       scene.sandbox.clearFaults()
       daemon.signal(SIGHUP)
       try await scene.wait(for: "a token again") { scene.token() != good && scene.token() != nil }

@@ -219,7 +219,7 @@ struct ServersInPracticeTests {
     }
   }
 
-  /// What is not accepted, whatever the settings.
+  /// What is not accepted with any settings.
   struct Refusal: Sendable, CustomTestStringConvertible {
     var testDescription: String
     var fault: Fault

@@ -6,7 +6,7 @@ import Testing
 struct Hardship: Sendable, CustomTestStringConvertible {
   /// How it is brought about.
   enum Means: Sendable {
-    /// Faults of the sandbox, in force until they are cleared.
+    /// Faults of the sandbox, in effect until they are cleared.
     case faults([Fault])
     /// No server listens.
     case down
@@ -16,13 +16,13 @@ struct Hardship: Sendable, CustomTestStringConvertible {
     case certificate(SandboxOptions.ServerCertificate)
     /// The name leads to a server that speaks no newer TLS.
     case tls(SandboxOptions.TLSVersion)
-    /// The way leads by a proxy, and that is gone.
+    /// The connection uses a proxy, which is not reachable.
     case proxyGone
-    /// The way leads by a proxy, and that answers CONNECT with this status.
+    /// The connection uses a proxy, which answers CONNECT with this status.
     case proxyRefuses(status: Int)
     /// `ca_file` holds something else.
     case caFile(String)
-    /// The file with the client's secret is gone.
+    /// The file with the client's secret is missing.
     case noSecretFile
   }
 

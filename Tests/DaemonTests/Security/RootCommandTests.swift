@@ -3,7 +3,7 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// The daemon's user forges whatever it can write, and root or a member of the group types a command.
+/// The daemon's user forges all files that it can write. Root or a member of the group runs a command.
 @Suite("Root's commands", .inTurn, .enabled(if: geteuid() == 0))
 struct RootCommandTests {
   // MARK: Processes

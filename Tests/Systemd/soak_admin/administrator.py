@@ -229,7 +229,7 @@ class Administrator:
         self.say(self.run("systemctl", verb)[0])
 
     def stray(self, number):
-        """A signal to the main process, whatever it is doing."""
+        """A signal to the main process at any moment."""
         pid = 0
 
         def has_process():

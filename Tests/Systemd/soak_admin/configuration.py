@@ -8,7 +8,7 @@ PATH = "/etc/konexus-tokend/config.toml"
 
 
 class Configuration:
-    """The configuration that the administrator wants, and what is in the file."""
+    """The intended configuration, and the content of the file."""
 
     def __init__(self, api, ca, secret):
         self.token = {
