@@ -2,7 +2,7 @@
 
 lines      no line of Swift, shell, C or Python over 120 columns, no Swift file over 400 lines
 layers     Package.swift declares what each target imports; no cycles between the folders of a target
-prose      plain English in documents: the length of sentences, and words to avoid
+prose      plain English in documents and comments: the length of sentences, and words to avoid
 links      links between documents lead to a file and a heading
 pictures   the pictures that are made from sources are up to date
 self-test  the checks find what they should

@@ -1,4 +1,4 @@
-"""Plain English: the rules of CONTRIBUTING.md that a program can check, in everything that users read.
+"""Plain English: the rules of CONTRIBUTING.md that a program can check, in documents and in comments.
 
 - A sentence has at most 25 words, and at most one colon or semicolon. Code counts as one word.
 - No sentence stands in parentheses.
@@ -10,6 +10,8 @@ A row of a table, an item of a list and a paragraph end each sentence. Blocks of
 import pathlib
 import re
 import subprocess
+
+import comments
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIMIT = 25
@@ -57,7 +59,7 @@ def markdown(text):
                 yield [(number, cell)]
         elif is_heading:
             yield [(number, line.lstrip("# "))]
-        else:
+        elif line.strip():
             block.append((number, line[item.end():] if item else line))
     yield block
 
@@ -92,7 +94,7 @@ def manual(text):
             block.append((number, _SPAN.sub(lambda span: f"`{span.group()}`", line[item.end() :] if item else line)))
 
 
-def comments(text):
+def settings(text):
     """The blocks of comments that begin with # and a space. What is indented further is code."""
     block = []
     for number, line in enumerate([*text.split("\n"), ""], 1):
@@ -158,11 +160,11 @@ def faults_in(name, text, blocks):
     return found
 
 
-# What is checked, and how it is read.
+# What is checked beside the comments of source code, and how it is read.
 DOCUMENTS = [
     (markdown, re.compile(r"(README|CONTRIBUTING|SECURITY|docs/[^/]+|config/examples/README)\.md")),
-    (comments, re.compile(r"systemd/(examples/.*|[^/]*\.(service|socket))")),
-    (comments, re.compile(r"config/([^/]*\.(ya?ml|toml)|Containerfile)")),
+    (settings, re.compile(r"systemd/(examples/.*|[^/]*\.(service|socket))")),
+    (settings, re.compile(r"config/([^/]*\.(ya?ml|toml)|Containerfile)")),
     (manual, re.compile(r"systemd/man/.*\.scd")),
     (help_texts, re.compile(r"Sources/konexus-(tokend|sandbox)/[^/]*\.swift")),
     (newest, re.compile(r"CHANGELOG\.md")),
@@ -174,7 +176,12 @@ def faults():
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     found = []
     for name in sorted(listed.stdout.decode().split("\0")[:-1]):
-        for blocks, pattern in DOCUMENTS:
-            if pattern.fullmatch(name) and (ROOT / name).exists():
-                found += faults_in(name, (ROOT / name).read_text(encoding="utf-8"), blocks)
+        path = ROOT / name
+        if not path.is_file() or path.is_symlink():
+            continue
+        readers = [blocks for blocks, pattern in DOCUMENTS if pattern.fullmatch(name)]
+        if settings not in readers and (blocks := comments.reader(path)):
+            readers.append(blocks)
+        for blocks in readers:
+            found += faults_in(name, path.read_text(encoding="utf-8"), blocks)
     return found

@@ -4,6 +4,7 @@ import pathlib
 import tempfile
 import unittest
 
+import comments
 import layers
 import lines
 import links
@@ -139,9 +140,9 @@ class Prose(unittest.TestCase):
         self.assertEqual(self.faults(text, prose.manual), ["x:5: 'Nobody': name the user, group or program"])
         self.assertEqual(self.faults("```\nnobody\n```\n", prose.manual), [])
 
-    def test_comments(self):
+    def test_settings(self):
         text = "#!/bin/sh\n# One: two\n#   nobody\n# three; four.\nnobody # nobody\n#nobody = 1\n  # Nobody\n"
-        self.assertEqual(self.faults(text, prose.comments), ["x:7: 'Nobody': name the user, group or program"])
+        self.assertEqual(self.faults(text, prose.settings), ["x:7: 'Nobody': name the user, group or program"])
 
     def test_help(self):
         discussion = '  Nobody\n    nobody\n  Exit codes: 0 a; 1 b\n  '
@@ -152,6 +153,67 @@ class Prose(unittest.TestCase):
     def test_newest(self):
         text = "# Changelog\n\n## 2\n\nNobody.\n\n## 1\n\nNobody.\n"
         self.assertEqual(self.faults(text, prose.newest), ["x:5: 'Nobody': name the user, group or program"])
+
+
+class Comments(unittest.TestCase):
+    """Each text has the word that is not used in a string or in code, and then in comments on the lines given."""
+
+    def lines(self, name, text, first=""):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / name
+            path.write_text(first + text, encoding="utf-8")
+            found = prose.faults_in("x", first + text, comments.reader(path))
+        return [int(fault.split(":")[1]) for fault in found]
+
+    def test_swift(self):
+        text = 'let a = "// nobody \\(b /* nobody */)" + #""" nobody"# // Nobody\n/// Whoever\n'
+        self.assertEqual(self.lines("x.swift", text), [1, 1, 2])
+        self.assertEqual(self.lines("x.swift", "/// One: two;\n/// three.\nlet a: Int // Four: five.\n"), [1])
+        self.assertEqual(self.lines("x.swift", "/// One: two.\n///\n/// Three: four.\n// MARK: Five: six\n"), [])
+
+    def test_swift_fields_and_code(self):
+        text = "/// One.\n/// - Parameter a: two: three.\n/// - Throws: four: five.\n///\n///     nobody\n"
+        self.assertEqual(self.lines("x.swift", text), [])
+        self.assertEqual(self.lines("x.swift", "/// One.\n/// - Returns: two: three: four.\n"), [2])
+
+    def test_long_sentences(self):
+        long = "one " * 20 + "\n"
+        for name, mark in [("x.swift", "///"), ("x.swift", "//"), ("x.c", "//"), ("x.bash", "#"), ("Makefile", "#")]:
+            self.assertEqual(self.lines(name, f"{mark} {long}{mark} {long}"), [1], name)
+            self.assertEqual(self.lines(name, f"{mark} {long}{mark}\n{mark} {long}"), [], name)
+            self.assertEqual(self.lines(name, f"{mark} {long}a = 1\n{mark} {long}"), [], name)
+
+    def test_c(self):
+        text = "char *a = \"/* nobody */\", b = '\"'; // Nobody\n/* Whoever\n * one: two: three.\n */\n"
+        for name in ["x.c", "x.h", "module.modulemap", "x.go", "x.mjs", "x.cs"]:
+            self.assertEqual(self.lines(name, text), [1, 2, 2], name)
+
+    def test_shell(self):
+        text = 'a="# nobody" b=\'# nobody\' c=${d#nobody} # Nobody\n# One: two;\n# three.\n'
+        for name, first in [("x.test", ""), ("x", "#!/bin/bash\n"), ("x.yml", "")]:
+            self.assertEqual(self.lines(name, text, first), [1 + bool(first), 2 + bool(first)], name)
+
+    def test_usage(self):
+        text = "# put FILE [MODE]: one: two.\n\n# One FILE: two: three.\n"
+        self.assertEqual(self.lines("x.bash", text), [3])
+
+    def test_columns(self):
+        self.assertEqual(self.lines("x.bash", "# one    two: three\n# four   five: six\n"), [])
+
+    def test_makefile(self):
+        self.assertEqual(self.lines("Makefile", "a: b ## Nobody\n# One: two;\n# three.\nnobody:\n"), [1, 2])
+
+    def test_python(self):
+        text = '"""Nobody."""\na = "nobody # nobody"  # Nobody\n\ndef b():\n    """One: two;\n    three."""\n'
+        for name, first in [("x.py", ""), ("x", "#!/usr/bin/python3\n")]:
+            self.assertEqual(self.lines(name, text, first), [line + bool(first) for line in [1, 2, 5]], name)
+        self.assertEqual(self.lines("x.py", 'nobody = """Nobody."""\n'), [])
+
+    def test_other_files(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "LICENSE"
+            path.write_text("# Nobody\n", encoding="utf-8")
+            self.assertIsNone(comments.reader(path))
 
 
 class Links(unittest.TestCase):
@@ -168,7 +230,7 @@ class Links(unittest.TestCase):
 
 
 def faults():
-    cases = (Layers, Code, Lines, Prose, Links)
+    cases = (Layers, Code, Lines, Prose, Comments, Links)
     suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromTestCase, cases))
     result = unittest.TestResult()
     suite.run(result)

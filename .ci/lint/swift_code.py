@@ -2,8 +2,8 @@
 
 import re
 
-_TOKEN = re.compile(r'//[^\n]*|/\*|(#*)("""|")')
-_IN_CODE = re.compile(r'//[^\n]*|/\*|(#*)("""|")|[()]')
+_TOKEN = re.compile(r'//[^\n]*|/\*|(#*)("""(?=[ \t]*\n)|")')
+_IN_CODE = re.compile(r'//[^\n]*|/\*|(#*)("""(?=[ \t]*\n)|")|[()]')
 _IN_COMMENT = re.compile(r"/\*|\*/")
 _IMPORT = re.compile(
     r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?import\s+"
@@ -20,12 +20,21 @@ _TYPE = re.compile(
 def code(text):
     """The text without comments and string literals, line by line. What strings interpolate is code."""
     out = []
-    _code(text, 0, out, False)
+    _code(text, 0, out, [], False)
     return "".join(out)
 
 
-def _code(text, start, out, is_interpolation):
-    """Copies code until its end, or the parenthesis that closes an interpolation. Returns the offset behind it."""
+def comments(text):
+    """The comments, each with its offset."""
+    found = []
+    _code(text, 0, [], found, False)
+    return [(start, text[start:end]) for start, end in found]
+
+
+def _code(text, start, out, comments, is_interpolation):
+    """Copies code until its end, or the parenthesis that closes an interpolation. Returns the offset behind it.
+
+    The start and the end of each comment are added to `comments`."""
     depth = 0
     pattern = _IN_CODE if is_interpolation else _TOKEN
     while found := pattern.search(text, start):
@@ -33,11 +42,13 @@ def _code(text, start, out, is_interpolation):
         start = found.end()
         token = found.group()
         if token.startswith("//"):
+            comments.append(found.span())
             continue
         if token == "/*":
             start = _comment(text, start, out)
+            comments.append((found.start(), start))
         elif token[-1] == '"':
-            start = _string(text, start, out, found.group(1), found.group(2))
+            start = _string(text, start, out, comments, found.group(1), found.group(2))
         elif token == "(":
             depth += 1
             out.append("(")
@@ -63,14 +74,14 @@ def _comment(text, start, out):
     return start
 
 
-def _string(text, start, out, hashes, quotes):
+def _string(text, start, out, comments, hashes, quotes):
     pattern = re.compile(rf'\\{hashes}(\(|.)|{quotes}{hashes}' + ("" if len(quotes) == 3 else r"|\n"), re.DOTALL)
     out.append(" ")
     while found := pattern.search(text, start):
         out.append("\n" * text.count("\n", start, found.start()))
         start = found.end()
         if found.group(1) == "(":
-            start = _code(text, start, out, True)
+            start = _code(text, start, out, comments, True)
         elif found.group(1) is None:
             # An unterminated string ends with its line.
             out.append("\n" if found.group() == "\n" else " ")
