@@ -14,7 +14,7 @@ INTERPRETERS = re.compile(rb"#!.*\b(ba|da)?sh\b|#!.*\bpython3?\b")
 def is_source(path):
     """Whether the file is Swift, shell, C or Python. Of files without a suffix, the first line decides.
 
-    The fuzzer's inputs are data, whatever they look like."""
+    The fuzzer's inputs are data, even if they look like source code."""
     if "corpus" in path.parts:
         return False
     if path.suffix:

@@ -32,6 +32,7 @@ WORDS = {
     r"may be (read|written|readable|writable|changed)": "is readable, can be written",
     r"consumers?": "application, program",
     r"were the|had it|should it": "if",
+    r"vouch(es|ed)?|believ(e|es|ed|ing)": "verify, trust",
     r"this very|the very": "leave it out",
     r"goes on|go on": "continues",
 }
