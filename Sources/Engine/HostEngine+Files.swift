@@ -30,6 +30,7 @@ extension HostEngine {
       let isEmpty = tokens[index].lifecycle.newest == nil
       let written = tokens[index].lane.writtenExpiry
       if let written, written > now { tokens[index].lifecycle.noteOvertaken(expiresAt: written) }
+      if work == .remove, outcome != .done, !isEmpty { tokens[index].lifecycle.noteUnremoved(at: now) }
       // An expired token does not wait until its successor can be written. One can have expired while it was written.
       let hasExpired = written.map { $0 <= now } ?? false
       let isStale = hasExpired || (tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine))

@@ -149,6 +149,11 @@ public struct TokenLifecycle: Sendable {
     earliestUnpublishedExpiry = min(earliestUnpublishedExpiry ?? expiresAt, expiresAt)
   }
 
+  /// Notes that an expired token could not be removed, and that a newer one came meanwhile: the removal is repeated.
+  mutating func noteUnremoved(at now: BootTime) {
+    noteOvertaken(expiresAt: now + Self.longestPublicationRetry)
+  }
+
   private static let longestQueueTime = Duration.seconds(60)
   /// How long after its limit a request is abandoned, on hosts without a watchdog. A watchdog acts long before.
   private static let hangLimit = Duration.seconds(300)

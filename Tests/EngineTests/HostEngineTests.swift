@@ -159,6 +159,31 @@ import Testing
     #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
   }
 
+  /// A removal that takes long, and fails after a successor came.
+  @Test func aRemovalThatFailedLateIsRepeatedThoughThereIsASuccessor() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    func end(_ outcome: FileOutcome, at time: Double) {
+      host.handle(.worked("a", work: host.works.last?.number ?? 0, outcome), at: time)
+    }
+    host.handle(.woke, at: 3599)
+    #expect(host.works.last?.kind == .remove)
+    host.succeed(2, at: 3601)
+    end(.failed("read-only"), at: 3603)
+    end(.failed("read-only"), at: 3603)
+    #expect(host.works.last?.kind == .publish)
+    let count = host.works.count
+    var ended = count
+    for seconds in 3604...3613 {
+      host.handle(.woke, at: Double(seconds))
+      while ended < host.works.count {
+        ended += 1
+        end(.failed("full"), at: Double(seconds))
+      }
+    }
+    #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
+  }
+
   /// A suspend delays one timer, and a clock that is set back delays the other one.
   @Test func aStopThatIsOverEndsAtAHeartbeat() {
     var host = Host { $0.revokesOnStop = true }
