@@ -1,0 +1,101 @@
+import Testing
+@testable import Base
+@testable import Engine
+
+/// The engine of a host with one token, "a", that lives for an hour.
+
+/// Slow, full and read-only disks.
+extension HostEngineTests {
+  /// A disk that is slow, and full: the expired token is removed before its successor is tried once more.
+  @Test func anExpiredTokenIsRemovedThoughItsSuccessorIsBeingWritten() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    host.handle(.woke, at: 1800)
+    host.succeed(2, at: 1800)
+    #expect(host.works.last?.kind == .publish)
+    host.handle(.woke, at: 3599)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 3600)
+    #expect(host.works.last?.kind == .remove)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 3601)
+    #expect(host.works.last?.kind == .publish)
+  }
+
+  /// A host whose disk hangs while it writes a token that expires at 2800. A newer token came at 2500.
+  private func hostWithHangingWrite() -> Host {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    host.handle(.woke, at: 1800)
+    host.succeed(2, lifetime: 1000, at: 1800)
+    host.handle(.refreshAll, at: 2500)
+    host.succeed(3, at: 2500)
+    return host
+  }
+
+  /// A disk that hung until the token had expired that was being written, and is full then.
+  @Test func aTokenThatExpiredWhileItWasWrittenIsRemovedBeforeItsSuccessorIsTried() {
+    var host = hostWithHangingWrite()
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2800)
+    #expect(host.works.last?.kind == .remove)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2801)
+    #expect(host.works.last?.kind == .publish)
+  }
+
+  /// A disk that hung until a newer token had come, and is full then.
+  @Test func aTokenThatWasOvertakenWhileItWasWrittenIsRemovedAtItsExpiry() {
+    var host = hostWithHangingWrite()
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2600)
+    #expect(host.works.last?.kind == .publish)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 2601)
+    host.handle(.woke, at: 2799)
+    while host.works.last?.kind == .publish, host.works.count < 10 {
+      host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 2799)
+    }
+    #expect(host.works.last?.kind == .remove)
+  }
+
+  /// A disk that was read-only at the expiry, and is full now.
+  @Test func aRemovalThatFailedIsRepeatedThoughThereIsASuccessor() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    func end(_ outcome: FileOutcome, at time: Double) {
+      host.handle(.worked("a", work: host.works.last?.number ?? 0, outcome), at: time)
+    }
+    host.handle(.woke, at: 1800)
+    host.succeed(2, at: 1800)
+    end(.failed("full"), at: 1800)
+    host.handle(.woke, at: 3599)
+    while host.works.last?.kind == .publish, host.works.count < 10 { end(.failed("read-only"), at: 3599) }
+    #expect(host.works.last?.kind == .remove)
+    end(.failed("read-only"), at: 3599.1)
+    end(.failed("full"), at: 3599.2)
+    let count = host.works.count
+    host.handle(.woke, at: 3609.3)
+    while host.works.last?.kind == .publish, host.works.count < count + 5 { end(.failed("full"), at: 3609.3) }
+    #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
+  }
+
+  /// A removal that takes long, and fails after a successor came.
+  @Test func aRemovalThatFailedLateIsRepeatedThoughThereIsASuccessor() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    func end(_ outcome: FileOutcome, at time: Double) {
+      host.handle(.worked("a", work: host.works.last?.number ?? 0, outcome), at: time)
+    }
+    host.handle(.woke, at: 3599)
+    #expect(host.works.last?.kind == .remove)
+    host.succeed(2, at: 3601)
+    end(.failed("read-only"), at: 3603)
+    end(.failed("read-only"), at: 3603)
+    #expect(host.works.last?.kind == .publish)
+    let count = host.works.count
+    var ended = count
+    for seconds in 3604...3613 {
+      host.handle(.woke, at: Double(seconds))
+      while ended < host.works.count {
+        ended += 1
+        end(.failed("full"), at: Double(seconds))
+      }
+    }
+    #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
+  }
+}
