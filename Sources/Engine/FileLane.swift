@@ -39,11 +39,6 @@ struct FileLane: Sendable {
     return last
   }
 
-  /// Wants the work that follows from the token once more: the files have other places now.
-  mutating func repeatAfterwards() {
-    if running != nil { isBehind = true }
-  }
-
   /// Frees the lane.
   ///
   /// - Returns: the work, and whether other work was wanted meanwhile; `nil` if it is not the one that runs.

@@ -30,16 +30,6 @@ import Testing
     #expect(end?.isBehind == false)
   }
 
-  @Test func otherPlacesRepeatTheWorkThatRuns() {
-    var lane = FileLane()
-    var last: UInt64 = 0
-    lane.repeatAfterwards()
-    _ = lane.begin(.examine, after: &last, at: Self.at(1))
-    lane.repeatAfterwards()
-    let end = lane.end(1)
-    #expect(end?.isBehind == true)
-  }
-
   @Test func aHangIsReportedOnceForEachWish() {
     var lane = FileLane()
     var last: UInt64 = 0

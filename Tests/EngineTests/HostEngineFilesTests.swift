@@ -2,8 +2,6 @@ import Testing
 @testable import Base
 @testable import Engine
 
-/// The engine of a host with one token, "a", that lives for an hour.
-
 /// Slow, full and read-only disks.
 extension HostEngineTests {
   /// A disk that is slow, and full: the expired token is removed before its successor is tried once more.
@@ -18,6 +16,28 @@ extension HostEngineTests {
     #expect(host.works.last?.kind == .remove)
     host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 3601)
     #expect(host.works.last?.kind == .publish)
+  }
+
+  /// New settings move files while the token is written to the former places, after a failure.
+  @Test func filesThatMoveWhileTheyAreWrittenAreWrittenOnceMore() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    host.handle(.woke, at: 1800)
+    host.succeed(2, at: 1800)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 1800)
+    host.handle(.woke, at: 1801)
+    #expect(host.works.last?.kind == .publish)
+    let count = host.works.count
+    var configuration = HostChange(maxRequests: 4)
+    var plan = TokenPlan(
+      name: "a", server: ServerID(1), schedule: RefreshSchedule(fraction: 0.5, maxAge: .seconds(86_400), jitter: 0),
+      timeout: .seconds(30))
+    plan.mayHang = true
+    configuration.changed = [(plan, TokenChange(needsNewToken: false, movesFiles: true))]
+    host.handle(.configured(configuration), at: 1802)
+    #expect(host.works.count == count)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 1803)
+    #expect(host.works.count == count + 1 && host.works.last?.kind == .publish)
   }
 
   /// A host whose disk hangs while it writes a token that expires at 2800. A newer token came at 2500.
@@ -50,6 +70,20 @@ extension HostEngineTests {
     while host.works.last?.kind == .publish, host.works.count < 10 {
       host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 2799)
     }
+    #expect(host.works.last?.kind == .remove)
+  }
+
+  /// A disk that hung until a newer token had come, and had expired before the one that was written.
+  @Test func aTokenThatWasWrittenTooLateIsRemoved() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    host.handle(.woke, at: 1800)
+    host.succeed(2, at: 1800)
+    host.handle(.refreshAll, at: 2500)
+    host.succeed(3, lifetime: 100, at: 2500)
+    host.handle(.woke, at: 2599)
+    #expect(host.engine.lifecycle(of: "a")?.newest == nil)
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2600)
     #expect(host.works.last?.kind == .remove)
   }
 
