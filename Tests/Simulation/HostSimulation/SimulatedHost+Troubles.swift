@@ -92,6 +92,11 @@ extension SimulatedHost {
 
   private mutating func restart(_ length: Int64, _ losesFiles: Bool) {
     if isRunning { endProcess(pause: length) }
+    // The administrator has edited the configuration before.
+    if random.chance(3) {
+      let words = configuration.edit(&random)
+      if isPrinted { History.write(words, at: clocks.boot) }
+    }
     if losesFiles {
       for number in Array(files.numbers) { files[number] = nil }
     }
