@@ -38,11 +38,11 @@ package enum NearestName {
   }
 }
 
-extension StringProtocol {
+extension String {
   /// Whether both have the same Unicode code points, as RFC 7515, section 5.3, and RFC 3986, section 6.2.1, compare.
   ///
   /// Swift's `==` treats canonically equivalent texts as equal, such as the Kelvin sign and `K`.
-  package func isExactly(_ other: some StringProtocol) -> Bool {
-    utf8.elementsEqual(other.utf8)
+  package func isExactly(_ other: String) -> Bool {
+    utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
   }
 }

@@ -79,12 +79,15 @@ import Files
     }
   }
 
+  /// Reports what has changed: a token once, however many of its files did.
   private func readChanges() {
+    var names: Set<String> = []
+    var isOther = false
     for change in watch?.read() ?? [] {
-      switch change {
-      case .file(let path): onChange(owners[path].flatMap { tokens[$0] }.map { .file(of: $0) } ?? .otherFile)
-      case .unknown: onChange(.unknown)
-      }
+      guard case .file(let path) = change else { return onChange(.unknown) }
+      if let name = owners[path] { names.insert(name) } else { isOther = true }
     }
+    if isOther { onChange(.otherFile) }
+    for token in names.compactMap({ tokens[$0] }) { onChange(.file(of: token)) }
   }
 }

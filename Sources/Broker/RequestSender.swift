@@ -115,17 +115,14 @@ struct RequestHistory {
   /// Reads secrets and keys beside the broker, so that a file that hangs delays no other token.
   func readSecrets(_ name: String, _ number: UInt64) {
     guard let token = tokens[name] else { return }
-    let task = Task(executorPreference: BrokerActor.requests) {
-      [settings = token.settings, clientAuthentication = token.history.clientAuthentication] in
-      let result = await settings.requestWithFiles(preferring: clientAuthentication)
-      await self.finishReading(name, number, result)
+    attempts[number] = Attempt(began: .now())
+    token.settings.requestWithFiles(preferring: token.history.clientAuthentication) { result in
+      BrokerActor.async { self.finishReading(name, number, result) }
     }
-    attempts[number] = Attempt(began: .now(), task: task)
   }
 
   private func finishReading(_ name: String, _ number: UInt64, _ result: Result<TokenRequest, AcquisitionFailure>) {
     guard attempts[number] != nil else { return }
-    attempts[number]?.task = nil
     switch result {
     case .success(let request):
       attempts[number]?.request = request
@@ -161,8 +158,12 @@ struct RequestHistory {
         } catch {
           result = .failure(error)
         }
-        await self.finish(name, number, result)
-        await self.onKeySet(id, server.currentKeySet)
+        let keySet = await server.currentKeySet
+        // Not awaited: the task would take another change of thread, only to end.
+        BrokerActor.async {
+          self.finish(name, number, result)
+          self.onKeySet(id, keySet)
+        }
       }
       attempts[number] = attempt
     } catch {

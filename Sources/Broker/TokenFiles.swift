@@ -1,7 +1,6 @@
 import Base
 import Engine
 import Files
-import FoundationEssentials
 import Glibc
 import OAuth
 import Publication
@@ -186,9 +185,9 @@ struct TokenFiles: Sendable {
   private mutating func writeState() {
     let state = TokenState(
       mayBePublished, outputs: places.map(\.path), arePersistent: arePersistent, bootID: BootID.current)
-    guard let encoded = try? JSONEncoder().encode(state) else { return }
+    guard let encoded = try? state.encoded() else { return }
     do throws(PublicationFailure) {
-      try Secret(encoded).withBytes { bytes throws(PublicationFailure) in try stateFile.replace(with: bytes) }
+      try stateFile.replace(with: encoded)
       stateFailure = nil
     } catch {
       stateFailure = error

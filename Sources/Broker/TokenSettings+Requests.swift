@@ -57,12 +57,23 @@ extension TokenSettings {
   package func requestWithFiles(
     preferring preferred: ClientAuthentication? = nil, as userID: UInt32? = nil
   ) async -> Result<TokenRequest, AcquisitionFailure> {
-    do throws(FileCalls.Overdue) {
-      return try await FileCalls.run("secrets \(name)") {
-        Result { () throws(AcquisitionFailure) in try request(preferring: preferred, as: userID) }
+    await withCheckedContinuation { continuation in
+      requestWithFiles(preferring: preferred, as: userID) { continuation.resume(returning: $0) }
+    }
+  }
+
+  /// Passes the same to `completion`, on any thread.
+  func requestWithFiles(
+    preferring preferred: ClientAuthentication?, as userID: UInt32? = nil,
+    completion: @escaping @Sendable (Result<TokenRequest, AcquisitionFailure>) -> Void
+  ) {
+    FileCalls.run("secrets \(name)") {
+      Result { () throws(AcquisitionFailure) in try request(preferring: preferred, as: userID) }
+    } completion: { outcome in
+      switch outcome {
+      case .success(let result): completion(result)
+      case .failure(let overdue): completion(.failure(AcquisitionFailure(.credentials, "\(overdue)")))
       }
-    } catch {
-      return .failure(AcquisitionFailure(.credentials, "\(error)"))
     }
   }
 

@@ -41,26 +41,36 @@ public enum FileCalls {
   public static func run<Value: Sendable>(
     _ lane: String, limit: Duration = usualLimit, _ body: @escaping @Sendable () -> Value
   ) async throws(Overdue) -> Value {
-    let progress = Progress()
-    let number = lastNumber.add(1, ordering: .relaxed).newValue
-    let outcome: Result<Value, Overdue> = await withCheckedContinuation { continuation in
-      let caller = Caller(continuation)
-      let timer = LimitTimer()
-      timer.start(after: limit) {
-        let before = lanes.withLock { $0.giveUp(number, lane) }
-        let path = progress.path.withLock { $0 } ?? before?.path.withLock { $0 }
-        caller.resume(.failure(Overdue(path: path, limit: limit)))
-      }
-      let work: @Sendable () -> Void = {
-        let value = body()
-        timer.cancel()
-        caller.resume(.success(value))
-      }
-      lanes.withLock {
-        $0.add(Lanes.Entry(number: number, lane: lane, limit: limit, progress: progress, work: work))
-      }
+    let outcome = await withCheckedContinuation { continuation in
+      run(lane, limit: limit, body) { continuation.resume(returning: $0) }
     }
     return try outcome.get()
+  }
+
+  /// Runs `body` in `lane`, and passes its result to `completion` once, on any thread.
+  ///
+  /// The result is ``Overdue`` if there is none within `limit`, the wait for earlier calls of the lane included.
+  package static func run<Value: Sendable>(
+    _ lane: String, limit: Duration = usualLimit, _ body: @escaping @Sendable () -> Value,
+    completion: @escaping @Sendable (Result<Value, Overdue>) -> Void
+  ) {
+    let progress = Progress()
+    let number = lastNumber.add(1, ordering: .relaxed).newValue
+    let caller = Caller(completion)
+    let timer = LimitTimer()
+    timer.start(after: limit) {
+      let before = lanes.withLock { $0.giveUp(number, lane) }
+      let path = progress.path.withLock { $0 } ?? before?.path.withLock { $0 }
+      caller.resume(.failure(Overdue(path: path, limit: limit)))
+    }
+    let work: @Sendable () -> Void = {
+      let value = body()
+      timer.cancel()
+      caller.resume(.success(value))
+    }
+    lanes.withLock {
+      $0.add(Lanes.Entry(number: number, lane: lane, limit: limit, progress: progress, work: work))
+    }
   }
 
   /// Runs `body` in `lane`. There is no time limit, and no caller waits.
@@ -177,7 +187,7 @@ extension Task where Failure == Never {
   /// The task's value if it comes within `limit`, else `nil`. The task continues in both cases.
   package func value(within limit: Duration, executor: (any TaskExecutor)?) async -> Success? {
     await withCheckedContinuation { continuation in
-      let caller = Caller<Success?>(continuation)
+      let caller = Caller<Success?> { continuation.resume(returning: $0) }
       let timer = LimitTimer()
       timer.start(after: limit) { caller.resume(nil) }
       Task<Void, Never>(executorPreference: executor) {
@@ -191,17 +201,17 @@ extension Task where Failure == Never {
 
 /// A caller that waits for the first of several results. Later ones are dropped.
 private final class Caller<Value: Sendable>: Sendable {
-  private let continuation: Mutex<CheckedContinuation<Value, Never>?>
+  private let completion: Mutex<(@Sendable (Value) -> Void)?>
 
-  init(_ continuation: CheckedContinuation<Value, Never>) {
-    self.continuation = Mutex(continuation)
+  init(_ completion: @escaping @Sendable (Value) -> Void) {
+    self.completion = Mutex(completion)
   }
 
   func resume(_ value: Value) {
-    let waiting = continuation.withLock { continuation in
-      defer { continuation = nil }
-      return continuation
+    let waiting = completion.withLock { completion in
+      defer { completion = nil }
+      return completion
     }
-    waiting?.resume(returning: value)
+    waiting?(value)
   }
 }

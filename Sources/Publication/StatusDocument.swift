@@ -36,9 +36,7 @@ struct StatusDocument {
   private init(_ head: BrokerStatus, _ tokens: [TokenStatus], after previous: StatusDocument) throws {
     self.head = head
     self.tokens = tokens
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let (start, end) = try Self.split(encoder.encode(head))
+    let (start, end) = try Self.split(JSONText.encode(head))
     bytes.reserveCapacity(previous.bytes.count + 4096)
     lines.reserveCapacity(tokens.count)
     bytes += start
@@ -48,7 +46,7 @@ struct StatusDocument {
       if index < previous.tokens.count, previous.tokens[index] == token {
         bytes += previous.bytes[previous.lines[index]]
       } else {
-        bytes += try encoder.encode(token)
+        bytes += try JSONText.encode(token)
       }
       lines.append(begin..<bytes.count)
     }
@@ -93,10 +91,8 @@ struct StatusDocument {
 
   /// Splits the document at the place for the tokens. Quotes within strings are escaped, so the place is unique.
   ///
-  /// An array is searched from its end, where the place is. `Data.firstRange(of:)` would need a tenth of all
-  /// instructions of a refresh outside of TLS.
-  private static func split(_ head: Data) throws -> (ArraySlice<UInt8>, ArraySlice<UInt8>) {
-    let head = [UInt8](head)
+  /// The head is searched from its end, where the place is.
+  private static func split(_ head: [UInt8]) throws -> (ArraySlice<UInt8>, ArraySlice<UInt8>) {
     let empty = Array(#""tokens":[]"#.utf8)
     let places = 0...max(0, head.count - empty.count)
     guard let place = places.last(where: { head[$0...].starts(with: empty) }) else {

@@ -65,6 +65,9 @@ package struct TokenState: Codable {
     self.tokens = tokens.map(Token.init)
   }
 
+  /// The content of the state file. It has no secret.
+  package func encoded() throws -> [UInt8] { try JSONText.encode(self) }
+
   /// The keys in a state file; `nil` if this user cannot read it, or it has another version.
   package static func keys(at path: String, of owner: UInt32) -> KeySet? {
     guard let content = try? DaemonDirectory.read(path, of: owner, maximum: sizeLimit) else { return nil }

@@ -55,7 +55,7 @@ import Testing
     let clock = Moment(boot: BootTime(seconds: 1), unix: 1_764_000_000, monotonic: BootTime(seconds: 1))
     status.tokens[0].availability = Availability(hasToken: true, at: clock)
     let text = String(decoding: try #require(StatusDocument().updated(to: status)).bytes, as: UTF8.self)
-    let availability = try #require(text.firstMatch(of: /"availability":\{[^}]*\},/)).output
+    let availability = try #require(text.firstMatch(of: /,"availability":\{[^}]*\}/)).output
     var earlier = status
     earlier.writtenAtMonotonic = nil
     earlier.tokens[0].availability = nil
