@@ -1,11 +1,12 @@
 """The report: on standard output, and in `.build/bench/report.md`, with machine, versions and commit."""
+import json
 import os
 import platform
 import statistics
 import subprocess
 import time
 
-from . import stage
+from . import contenders, stage
 
 
 class Reading:
@@ -87,6 +88,13 @@ class Report:
         return [what for what, _, _, holds in self.bars if holds is False]
 
 
+def save(name, data):
+    """Writes a run to `.build/bench/NAME.json`, with its machine and versions. docs/pictures makes pictures of it."""
+    os.makedirs(stage.BUILT, exist_ok=True)
+    with open(os.path.join(stage.BUILT, name + ".json"), "w") as file:
+        json.dump({"machine": machine(), "versions": list(versions()), **data}, file)
+
+
 def machine():
     with open("/proc/cpuinfo") as file:
         model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
@@ -104,11 +112,13 @@ def versions():
     commit = output("git", "rev-parse", "--short=12", "HEAD")
     changed = " and changes" if output("git", "status", "--porcelain", "--untracked-files=no") else ""
     yield f"commit {commit or 'unknown'}{changed}"
-    yield output(stage.DAEMON, "--version") and "konexus-tokend " + output(stage.DAEMON, "--version").split()[-1]
+    yield f"konexus-tokend {output(stage.DAEMON, '--version') or 'unknown'}"
     names = ["libcurl4", "libssl3", "curl", "jq", "golang-go", "golang-golang-x-oauth2-dev",
-             "golang-github-coreos-go-oidc-dev", "python3", "python3-requests", "python3-jwt", "oidc-agent-cli"]
+             "golang-github-coreos-go-oidc-dev", "python3", "python3-requests", "python3-jwt", "libjansson4",
+             "oidc-agent-cli"]
     found = output("dpkg-query", "--show", "--showformat=${Package} ${Version}\n", *names)
-    yield ", ".join(found.splitlines())
+    envoy = output(contenders.envoy(), "--version").partition("version: ")[2].split("/")
+    yield ", ".join([*found.splitlines(), *(f"envoy {envoy[1]}" for _ in envoy[1:2])])
 
 
 def verdict(holds):
@@ -123,6 +133,10 @@ def ratio(ours, theirs):
 
 def milliseconds(seconds):
     return "-" if seconds is None else f"{seconds * 1000:.3g} ms"
+
+
+def microseconds(seconds):
+    return "-" if seconds is None else f"{seconds * 1e6:.3g} us"
 
 
 def mebibytes(kibibytes):
