@@ -136,7 +136,7 @@ def milliseconds(seconds):
 
 
 def microseconds(seconds):
-    return "-" if seconds is None else f"{seconds * 1e6:.3g} us"
+    return "-" if seconds is None else f"{seconds * 1e6:.0f} us"
 
 
 def mebibytes(kibibytes):

@@ -1,4 +1,5 @@
 """One token: how soon, at what cost, in how much memory, with how many wake-ups."""
+import concurrent.futures
 import os
 import signal
 import socket
@@ -88,20 +89,37 @@ def refresh_cpu(place, contenders, count):
     return {thread.contender.name: Reading(thread.values) if thread.values else None for thread in threads}
 
 
-def idle(place, contender):
-    """Private dirty memory and PSS in KiB, threads, and wake-ups within 10 s, of a contender at rest."""
-    directory = place.directory("idle")
+def idle(place, contenders):
+    """Private dirty memory and PSS in KiB, threads, and wake-ups within 10 s, of each contender at rest.
+
+    Memory is measured one after the other, as PSS depends on the programs that run. Wake-ups are counted together."""
+    results, running = {}, {}
+    for contender in contenders:
+        process = _start_at_rest(place, contender)
+        time.sleep(10)
+        results[contender.name] = footprint(process.pid)
+        place.stop(process)
+    for contender in contenders:
+        running[contender.name] = _start_at_rest(place, contender)
+    time.sleep(10)
+    with concurrent.futures.ThreadPoolExecutor(len(running)) as pool:
+        switches = pool.map(lambda process: readings.switches_during(process.pid, 10), running.values())
+        for (name, process), count in zip(running.items(), switches):
+            results[name] = (*results[name], count)
+            place.stop(process)
+    return results
+
+
+def _start_at_rest(place, contender):
+    """Starts a contender and waits for its token. What the start leaves to be done is done after 3 s, and its thread
+    ends 5 s later."""
+    directory = place.directory("idle-" + "".join(filter(str.isalnum, contender.name)))
     watch = readings.Directory(directory)
     process = contender.start(place, directory, refresh=3600)
     if not watch.wait_for(NAME, 20):
         raise SystemExit(f"{contender.name}: no token within 20 s")
-    # What the start leaves to be done is done after 3 s, and its thread ends 5 s later.
-    time.sleep(10)
-    result = footprint(process.pid)
-    switches = readings.switches_during(process.pid, 10)
-    place.stop(process)
     watch.close()
-    return (*result, switches)
+    return process
 
 
 def footprint(pid):
