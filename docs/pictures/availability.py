@@ -77,8 +77,8 @@ day, api = (json.loads((home / name).read_text()) for name in ("availability.jso
 total = height(day) + height(api) + 62
 drawn = Picture(WIDTH, total, "make bench-availability: the share of the time in which the API accepted calls. "
                 + "; ".join(f"{lane['name']} {share(run, lane)}" for run in (day, api) for lane in run["lanes"]))
-draw(drawn, day, f"A day of one-hour tokens, compressed to lifetimes of {day['lifetime']} s: faults of the "
-                 "authorization server and of the administrator", 4)
+draw(drawn, day, f"One-hour tokens, compressed to {day['lifetime']} s: faults of the authorization server and of "
+                 "the administrator", 4)
 draw(drawn, api, "Tokens that the API stops accepting before they expire", height(day) + 12)
 x, y = 8, total - 36
 for class_, fill, label in (("good", None, "accepted"), ("bad", None, "rejected"), (None, NO_TOKEN, "no token"),

@@ -14,13 +14,14 @@ LEFT, RIGHT, WIDTH, PANEL, GAP = 60, 16, 880, 100, 46
 LOWEST = 0.1
 
 fleet = json.loads(pathlib.Path(sys.argv[1]).read_text())
-picture = Picture(WIDTH, 24 + len(fleet["loads"]) * (PANEL + GAP), f"make fleet: token requests a second of "
+picture = Picture(WIDTH, 42 + len(fleet["loads"]) * (PANEL + GAP), f"make fleet: token requests a second of "
                   f"{fleet['hosts']} hosts, as multiples of the mean. "
                   + "; ".join(f"{load['name']}: at most {max(load['peaks']):.1f}" for load in fleet["loads"]))
 title = f"{fleet['hosts']:,} hosts on one issuer: token requests a second, as multiples of the mean"
 picture.text(8, 16, title, "strong")
+picture.text(8, 34, "Each point is the busiest of its seconds. Red: the server is away.", "small")
 for index, load in enumerate(fleet["loads"]):
-    top = 24 + GAP - 20 + index * (PANEL + GAP)
+    top = 42 + GAP - 20 + index * (PANEL + GAP)
     highest = max(10, *load["peaks"])
 
     def x(seconds):
