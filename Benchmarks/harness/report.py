@@ -47,7 +47,8 @@ class Report:
     def __init__(self, title):
         self.text = ""
         self.bars = []
-        self.add(f"# {title}\n\n{machine()}\n\n" + "\n".join(f"- {line}" for line in versions()))
+        self._machine, self._versions = machine(), list(versions())
+        self.add(f"# {title}\n\n{self._machine}\n\n" + "\n".join(f"- {line}" for line in self._versions))
 
     def add(self, *blocks):
         for block in blocks:
@@ -74,6 +75,12 @@ class Report:
                       "" if reading is ours else times)
         self.add(table)
 
+    def save(self, name, run):
+        """Writes a run to `.build/bench/NAME.json`, with its machine and versions. docs/pictures makes pictures of it."""
+        os.makedirs(stage.BUILT, exist_ok=True)
+        with open(os.path.join(stage.BUILT, name + ".json"), "w") as file:
+            json.dump({"machine": self._machine, "versions": self._versions, **run}, file)
+
     def finish(self, path):
         """Shows the bars, writes the file, and returns the names of those that are missed."""
         if self.bars:
@@ -86,13 +93,6 @@ class Report:
             file.write(self.text)
         print(f"report: {os.path.relpath(path, stage.ROOT)}")
         return [what for what, _, _, holds in self.bars if holds is False]
-
-
-def save(name, data):
-    """Writes a run to `.build/bench/NAME.json`, with its machine and versions. docs/pictures makes pictures of it."""
-    os.makedirs(stage.BUILT, exist_ok=True)
-    with open(os.path.join(stage.BUILT, name + ".json"), "w") as file:
-        json.dump({"machine": machine(), "versions": list(versions()), **data}, file)
 
 
 def machine():

@@ -10,6 +10,8 @@ from . import readings, stage
 from .report import Reading
 
 NAME = "konexus.token"
+# How long wake-ups are counted, in seconds.
+REST = 5
 
 
 def first_token(place, contenders, rounds):
@@ -90,20 +92,22 @@ def refresh_cpu(place, contenders, count):
 
 
 def idle(place, contenders):
-    """Private dirty memory and PSS in KiB, threads, and wake-ups within 10 s, of each contender at rest.
+    """Private dirty memory and PSS in KiB, threads, and wake-ups within REST seconds, of each contender at rest.
 
-    Memory is measured one after the other, as PSS depends on the programs that run. Wake-ups are counted together."""
+    Memory is measured one after the other, as PSS depends on the programs that run. Wake-ups are counted together.
+    The first of `contenders` starts last: konexus-tokend reads the key set a quarter of a minute later at the
+    earliest, and is at rest until then."""
     results, running = {}, {}
     for contender in contenders:
         process = _start_at_rest(place, contender)
         time.sleep(10)
         results[contender.name] = footprint(process.pid)
         place.stop(process)
-    for contender in contenders:
+    for contender in reversed(contenders):
         running[contender.name] = _start_at_rest(place, contender)
-    time.sleep(10)
+    time.sleep(9)
     with concurrent.futures.ThreadPoolExecutor(len(running)) as pool:
-        switches = pool.map(lambda process: readings.switches_during(process.pid, 10), running.values())
+        switches = pool.map(lambda process: readings.switches_during(process.pid, REST), running.values())
         for (name, process), count in zip(running.items(), switches):
             results[name] = (*results[name], count)
             place.stop(process)
