@@ -76,7 +76,7 @@ class Report:
         self.add(table)
 
     def save(self, name, run):
-        """Writes a run to `.build/bench/NAME.json`, with its machine and versions. docs/pictures makes pictures of it."""
+        """Writes a run to `.build/bench/NAME.json`, with its machine and versions, for docs/pictures."""
         os.makedirs(stage.BUILT, exist_ok=True)
         with open(os.path.join(stage.BUILT, name + ".json"), "w") as file:
             json.dump({"machine": self._machine, "versions": self._versions, **run}, file)
