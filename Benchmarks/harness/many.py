@@ -6,6 +6,10 @@ import time
 from . import readings
 
 
+# The daemon remembers the last 8 tokens of a table, as some servers return one again.
+REMEMBERED = 9
+
+
 class Crowd:
     """A daemon with so many tokens, from its cold start until all are fresh."""
 
@@ -85,10 +89,10 @@ class Start:
 
 
 def growth(place, daemon, tokens, rounds):
-    """Private dirty KiB after two rounds of refreshes, and after so many more."""
+    """Private dirty KiB after REMEMBERED rounds of refreshes, and after so many more."""
     crowd = Crowd(place, daemon, tokens, max_requests=8)
     refreshes = 0
-    for _ in range(2):
+    for _ in range(REMEMBERED):
         time.sleep(1.1)
         crowd.refresh()
     crowd.settle()

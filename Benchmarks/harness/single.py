@@ -149,8 +149,9 @@ def watched(place, contender, beats):
             while b"WATCHDOG=1" not in manager.recv(4096):
                 pass
 
-        # The start, its request and what they leave to be done is over then.
-        end = time.monotonic() + 10
+        # The start, its request and what they leave to be done is over then. The key set is read again a quarter of a
+        # minute after the start at the earliest.
+        end = time.monotonic() + 9
         while time.monotonic() < end:
             beat()
         before = readings.switches(process.pid)
