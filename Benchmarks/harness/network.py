@@ -252,15 +252,18 @@ def _attempts_an_hour(name, kind, has_token):
     # RetryBackoff, and KeySetSchedule.
     if not has_token:
         return 3600 / ((0.25 + 60) / 2 + length)
-    attempts, remaining = 0, LIFETIME - AGE
+    attempts = connections = wait = 0
+    remaining = LIFETIME - AGE
     while remaining > 0:
         attempts += 1
+        # If the token endpoint accepts no connection, the discovery document may name another one. It is requested
+        # too, but not more often than each 30 s.
+        connections += 1 if kind == "status" or 1 < attempts and wait < 30 else 2
         longest = max(60, remaining * 0.75 - 90) if remaining > 120 else max(1, remaining / 2)
         ceiling = min([1, 10, 100, 1000][min(attempts - 1, 3)], longest)
         floor = ceiling * 0.75 if attempts > 1 and remaining > 120 else 0.25
-        remaining -= length + (floor + ceiling) / 2
-    # If the token endpoint accepts no connection, the discovery document may name another one: it is requested too.
-    connections = attempts * (1 if kind == "status" else 2)
+        wait = length + (floor + ceiling) / 2
+        remaining -= wait
     readings_of_keys = (LIFETIME - AGE) / (285 + length)
     return (connections + readings_of_keys) * 3600 / (LIFETIME - AGE)
 
