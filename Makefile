@@ -88,7 +88,7 @@ demo: ## Watch it work: daemon, authorization server and a shell script that rea
 	@Tests/Demo/run
 
 .PHONY: pictures
-pictures: ## Make the pictures in docs/pictures anew, except demo.svg: PLOT=docs/pictures/demo.svg make demo
+pictures: ## Make the pictures in docs/pictures anew, except those of runs: PLOT=docs/pictures/demo.svg make demo
 	@SWIFT="$(SWIFT)" python3 .ci/lint/pictures.py
 
 .PHONY: test-debian13 test-container test-fresh
@@ -115,20 +115,22 @@ bench-build:
 	@.ci/deps build bench
 	@Benchmarks/get-envoy
 	$(SWIFT) build $(RELEASE) konexus-sandbox
+	$(SWIFT) build $(RELEASE) konexus-simulate
 
-bench-availability: build bench-build ## The share of reads that the API accepts, through a compressed day of faults
-	Benchmarks/availability
-	Benchmarks/acceptance
+bench-availability: build bench-build ## The share of calls that the API accepts, through faults; PLOT= for the picture
+	status=0; Benchmarks/availability || status=1; Benchmarks/acceptance || status=1; \
+	python3 docs/pictures/availability.py .build/bench >$${PLOT:-.build/bench/availability.svg}; exit $$status
 
 OUTAGE ?= 1800
 bench-network: build bench-build ## Bytes and packets of an outage of OUTAGE=1800 seconds, with and without a token
 	OUTAGE=$(OUTAGE) Benchmarks/network
 
 HOSTS ?= 1,100,10000
-fleet: deps-build ## What HOSTS=1,100,10000 hosts ask of one server, in virtual time; plot in .build/bench/fleet.svg
+fleet: deps-build ## What HOSTS=1,100,10000 hosts ask of one server, in virtual time; PLOT= for the picture
 	$(SWIFT) build $(RELEASE) konexus-fleet
 	@mkdir -p .build/bench
-	.build/release/konexus-fleet --hosts $(HOSTS) --plot .build/bench/fleet.svg
+	status=0; .build/release/konexus-fleet --hosts $(HOSTS) --series .build/bench/fleet.json || status=1; \
+	python3 docs/pictures/fleet.py .build/bench/fleet.json >$${PLOT:-.build/bench/fleet.svg}; exit $$status
 
 ##@ Installing
 .PHONY: install uninstall deb rpm release changelog

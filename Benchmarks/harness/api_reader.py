@@ -1,21 +1,21 @@
-"""A user's program: reads the file and asks the API, ten times a second, over one connection that is kept."""
-import http.client
-import ssl
+"""A user's program: calls the API ten times a second, with the token in the file or through the proxy."""
 import threading
 import time
-from urllib.parse import urlsplit
+
+from .api import API
 
 PERIOD = 0.1
-PATH = "/api/v2/settings/subscriptions"
 
 
 class Reader:
-    def __init__(self, place, name, file):
-        self.name, self.file = name, file
+    def __init__(self, place, contender, file):
+        self.name = contender.name
         self.reads = self.accepted = self.refused = self.absent = 0
         # The longest time from the last accepted read to the next.
         self.longest = 0.0
-        self._server = urlsplit(place.issuer)
+        # When each state began: accepted, refused or absent.
+        self.states = []
+        self._api = API(place, contender, file)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -25,42 +25,21 @@ class Reader:
         self._thread.join()
 
     def _run(self):
-        connection, good = None, time.monotonic()
+        good = time.monotonic()
         while not self._ending.wait(PERIOD):
-            token = self._read()
-            if token is None:
-                self.reads += 1
-                self.absent += 1
-                self.longest = max(self.longest, time.monotonic() - good)
-                continue
-            try:
-                if connection is None:
-                    connection = http.client.HTTPSConnection(
-                        self._server.hostname, self._server.port, context=ssl.create_default_context(), timeout=10)
-                headers = {"Authorization": "Bearer " + token, "Accept": "application/json"}
-                connection.request("GET", PATH, headers=headers)
-                answer = connection.getresponse()
-                answer.read()
-            except (OSError, http.client.HTTPException):
-                # The connection, not the token: the next read makes another.
-                connection = None
-                continue
-            except ValueError:
-                # What is in the file cannot even be sent.
-                self.reads, self.refused = self.reads + 1, self.refused + 1
-                connection = None
+            begin = time.monotonic()
+            answer = self._api.ask(self._api.token())
+            # The connection, not the token: the next read makes another.
+            if answer is None:
                 continue
             self.reads += 1
             now = time.monotonic()
-            if answer.status == 200:
-                self.accepted, good = self.accepted + 1, now
+            if answer == 200:
+                self.accepted, good, state = self.accepted + 1, now, "accepted"
+            elif answer == "no file":
+                self.absent, state = self.absent + 1, "absent"
             else:
-                self.refused += 1
-                self.longest = max(self.longest, now - good)
-
-    def _read(self):
-        try:
-            with open(self.file) as file:
-                return file.read()
-        except OSError:
-            return None
+                self.refused, state = self.refused + 1, "refused"
+            self.longest = max(self.longest, now - good)
+            if not self.states or self.states[-1][1] != state:
+                self.states.append((begin, state))

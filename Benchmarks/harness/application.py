@@ -2,18 +2,16 @@
 import base64
 import contextlib
 import hashlib
-import http.client
 import json
 import os
 import socket
-import ssl
 import threading
 import time
-from urllib.parse import urlsplit
+
+from .api import API
 
 PERIOD = 0.1
 PATIENCE = 2
-PATH = "/api/v2/settings/subscriptions"
 
 
 class Call:
@@ -35,11 +33,11 @@ class Call:
 class Application:
     """Calls the API ten times a second with the token in `file`. `reports`: after a 401, to the daemon's socket."""
 
-    def __init__(self, place, name, file, reports=True):
-        self.name, self.file, self.reports = name, file, reports
+    def __init__(self, place, contender, file, reports=True):
+        self.file, self.reports = file, reports
         self.calls = []
-        self._server = urlsplit(place.issuer)
-        self._connection = None
+        self._api = API(place, contender, file)
+        self._waits_blindly = contender.proxy is not None
         self._expiry = 0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -50,46 +48,33 @@ class Application:
         self._thread.join()
 
     def token(self):
-        """The token in the file; None without one."""
-        try:
-            with open(self.file) as file:
-                return file.read() or None
-        except OSError:
-            return None
+        """The token in the file; None without one. Of a proxy, the one that it added last."""
+        return self._api.token()
 
     def _run(self):
         while not self._ending.wait(PERIOD):
             call = Call(time.monotonic())
             token = self.token()
-            call.answer = self._ask(token)
+            call.answer = self._api.ask(token)
             if call.answer == 401:
                 call.is_repeated = True
                 token = self._replace(token)
-                call.answer = self._ask(token)
+                call.answer = self._api.ask(token)
             if call.is_accepted:
-                self._expiry = expiry(token)
+                # A proxy shows the token afterwards.
+                self._expiry = expiry(self.token() if self._waits_blindly else token)
             call.expiry = self._expiry
             # A connection that failed is the network's fault, or that of the API.
             if call.answer is not None:
                 self.calls.append(call)
 
-    def _ask(self, token):
-        if token is None:
-            return "no file"
-        try:
-            if self._connection is None:
-                self._connection = http.client.HTTPSConnection(
-                    self._server.hostname, self._server.port, context=ssl.create_default_context(), timeout=10)
-            self._connection.request("GET", PATH, headers={"Authorization": "Bearer " + token})
-            answer = self._connection.getresponse()
-            answer.read()
-            return answer.status
-        except (OSError, http.client.HTTPException):
-            self._connection = None
-            return None
-
     def _replace(self, token):
-        """Reports a token, and waits for another one in the file. Peers have no socket: there it waits only."""
+        """Reports a token, and waits for another one in the file. Peers have no socket: there it waits only.
+
+        Behind a proxy, an application sees no token and waits the whole time."""
+        if self._waits_blindly:
+            time.sleep(PATIENCE)
+            return token
         end = time.monotonic() + PATIENCE
         if self.reports:
             path = os.path.join(os.path.dirname(self.file), "reject.sock")

@@ -1,6 +1,8 @@
 """Who is compared: each writes a token to a file, or says why it cannot be here."""
 import os
+import re
 import shutil
+import socket
 import subprocess
 
 from . import compiled, stage
@@ -15,6 +17,9 @@ class Contender:
 
     `lacks`: the part of the daemon's work that it does not do. None means equal work, which harness/equality.py proves.
     """
+
+    # The address of a proxy through which applications call the API. None if they read the token from a file.
+    proxy = None
 
     def __init__(self, name, command, missing=None, lacks=None):
         self.name = name
@@ -56,16 +61,64 @@ class Daemon(Contender):
     def start(self, place, directory, tokens=1, max_requests=4, timeout=30, extra=None, **streams):
         config = place.path(f"config-{os.path.basename(directory)}.toml")
         secret = (extra or {}).get("SECRET_FILE", place.secret_file)
-        with open(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(f"[daemon]\nmax_requests = {max_requests}\nlog_level = \"warning\"\n")
-            for number in range(tokens):
-                name = "konexus" if number == 0 else f"konexus-{number}"
-                file.write(f'[token.{name}]\nissuer = "{place.issuer}"\nclient_id = "ext-1741-sample-client"\n'
-                           f'client_secret_file = "{secret}"\ntimeout = "{timeout}s"\n{self.settings}')
+        text = f"[daemon]\nmax_requests = {max_requests}\nlog_level = \"warning\"\n"
+        for number in range(tokens):
+            name = "konexus" if number == 0 else f"konexus-{number}"
+            issuer = place.issuers[number % len(place.issuers)]
+            text += (f'[token.{name}]\nissuer = "{issuer}"\nclient_id = "ext-1741-sample-client"\n'
+                     f'client_secret_file = "{secret}"\ntimeout = "{timeout}s"\n{self.settings}')
+        _write(config, text)
         environment = {"RUNTIME_DIRECTORY": directory, "LIBDISPATCH_LOG": "NO", **(extra or {})}
         for name in ("refresh", "retry"):
             streams.pop(name, None)
         return place.start(self.command + ["--config", config], environment, **streams)
+
+
+def envoy():
+    """Where Envoy is, if it is there."""
+    return os.environ.get("ENVOY") or shutil.which("envoy") or os.path.join(stage.BUILT, "envoy")
+
+
+class Envoy(Contender):
+    """Envoy with its OAuth2 credential injector, through which applications call the API. It writes no file.
+
+    It refreshes at half of `expires_in`, whatever `refresh` says, and retries a second later at the earliest."""
+
+    def __init__(self):
+        program = envoy()
+        super().__init__("Envoy injector", [program], None if os.path.exists(program) else "envoy not installed",
+                         "no discovery, no verification, no file")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.proxy = f"http://127.0.0.1:{self._port}"
+
+    def start(self, place, directory, refresh=None, retry=None, timeout=None, extra=None, **streams):
+        secret = (extra or {}).get("SECRET_FILE", place.secret_file)
+        if os.path.exists(secret):
+            # Envoy sends the file as it is, with the newline.
+            with open(secret) as file:
+                text = file.read().strip()
+            secret = os.path.join(directory, "client-secret")
+            _write(secret, text)
+        with open(os.path.join(stage.PEERS, "envoy.yaml")) as file:
+            config = file.read()
+        for name, value in {
+                "TOKEN_URL": place.token_url, "SERVER": re.search(r":(\d+)", place.token_url[6:]).group(1),
+                "LISTENER": self._port, "SECRET_FILE": secret, "RETRY": max(1, round(retry or 2)),
+                "TIMEOUT": timeout or 5}.items():
+            config = config.replace(f"@{name}@", str(value))
+        path = os.path.join(directory, "envoy.yaml")
+        _write(path, config)
+        command = [*self.command, "--config-path", path, "--concurrency", "1", "--log-level", "error",
+                   "--disable-hot-restart"]
+        return place.start(command, {}, **streams)
+
+
+def _write(path, text):
+    """Writes a file that only its owner can read."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
 
 
 class LibcurlAlone(Contender):

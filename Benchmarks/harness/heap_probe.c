@@ -1,4 +1,4 @@
-// A library for LD_PRELOAD that writes the bytes of the heap that are in use to the FIFO HEAP_PROBE, each time someone
+// A library for LD_PRELOAD that writes the bytes of the heap that are in use to the FIFO HEAP_PROBE, each time a reader
 // opens it (mallinfo2(3)). Unlike the pages of the process, they do not depend on where the free blocks lie.
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -15,12 +15,12 @@ class Crowd:
         self.directory = place.directory("many")
         self.watch = readings.Directory(self.directory)
         self.under_way = 0
-        server = readings.cpu_seconds(place.sandbox.pid)
+        server = self._server_cpu()
         begin = time.monotonic()
         self.process = daemon.start(place, self.directory, tokens=tokens, max_requests=max_requests, extra=extra)
         fresh = self.wait_for_all(patience)
         self.seconds = time.monotonic() - begin if fresh == tokens else None
-        self.server_cpu = readings.cpu_seconds(place.sandbox.pid) - server
+        self.server_cpu = self._server_cpu() - server
 
     def wait_for_all(self, patience):
         """How many tokens were written within so many seconds; at most all."""
@@ -47,6 +47,9 @@ class Crowd:
 
     def private_kib(self):
         return readings.memory(self.process.pid)[0]
+
+    def _server_cpu(self):
+        return sum(readings.cpu_seconds(sandbox.pid) for sandbox in self.place.sandboxes)
 
     def _connections(self):
         """The number of established connections to the sandbox, each of which carries one request.

@@ -21,10 +21,11 @@ FILE = "konexus.token"
 OUTAGES = {"refused": "connections refused", "silent": "no answer to SYN", "status": "TLS, then status 503"}
 # The kinds of which the server is down.
 DOWN = ["refused", "silent"]
-# The mean wait in seconds between two attempts in a row without a token, for tokens of an hour. That of the daemon is
-# from RetryBackoff, and that of the others is their setting. The timer does not retry.
-WAITS = {NAME: (0.25 + 60) / 2, "curl + jq": 1800}
+# The seconds between two attempts of a peer. The timer does not retry.
+WAITS = {"curl + jq": 1800}
 WAIT = 60
+# A token of an hour, and its mean age when konexus-tokend refreshes it.
+LIFETIME, AGE = 3600, 1708
 
 
 class Cost:
@@ -65,19 +66,19 @@ def _isolate():
 
 
 class Worker:
-    """A process for one contender. `job`: what it does with a stage and the contender."""
+    """A process for one contender. `job`: what it does with a stage and the contender. `options`: of the stage."""
 
-    def __init__(self, contender, job, *arguments):
+    def __init__(self, contender, job, *arguments, **options):
         context = multiprocessing.get_context("fork")
         self._result, there = context.Pipe(duplex=False)
-        self._process = context.Process(target=self._run, args=(there, contender, job, arguments))
+        self._process = context.Process(target=self._run, args=(there, contender, job, arguments, options))
         self._process.start()
         there.close()
 
     @staticmethod
-    def _run(result, contender, job, arguments):
+    def _run(result, contender, job, arguments, options):
         _isolate()
-        place = stage.Stage(key_bits=2048)
+        place = stage.Stage(**{"key_bits": 2048, **options})
         try:
             result.send(job(place, contender, *arguments))
         finally:
@@ -105,9 +106,13 @@ class _Running:
             raise SystemExit("no token within a minute")
         time.sleep(2)
 
-    def refresh(self):
+    def start_refresh(self):
+        """Demands a new token of the daemon. The peers refresh by time."""
         if self.is_daemon:
             self.process.send_signal(signal.SIGUSR1)
+
+    def refresh(self):
+        self.start_refresh()
         self.wait()
 
     def end(self):
@@ -165,11 +170,19 @@ def _typical(place, contender):
         running.end()
     # Of an attempt to connect without an answer, the SYN is repeated for so long.
     for kind, seconds in (("refused", 8), ("status", 8), ("silent", 30)):
+        running = _Running(place, contender, refresh=4, retry=3600, timeout=30)
+        running.wait()
         outage = _Outage(place, kind)
+        before = _now()
+        running.start_refresh()
+        # The peers' refresh comes 4 s after the token.
+        time.sleep(seconds + 3)
+        costs[kind, True] = _now() - before
+        running.end()
         before = _now()
         running = _Running(place, contender, refresh=3600, retry=3600, timeout=30)
         time.sleep(seconds)
-        costs[kind] = _now() - before
+        costs[kind, False] = _now() - before
         running.end()
         outage.end()
     return costs
@@ -189,8 +202,8 @@ def _outage(place, contender, kind, has_token, seconds):
     before = _now()
     if not running:
         running = _Running(place, contender, refresh=refresh, retry=WAIT, timeout=30)
-    elif running.is_daemon:
-        running.process.send_signal(signal.SIGUSR1)
+    else:
+        running.start_refresh()
     time.sleep(seconds)
     cost = _now() - before
     running.end()
@@ -199,43 +212,68 @@ def _outage(place, contender, kind, has_token, seconds):
 
 
 class Measures:
-    """The typical costs of konexus-tokend and its alternatives, all at the same time: two minutes."""
+    """The typical costs of konexus-tokend and its alternatives, all at the same time: three minutes."""
 
     def __init__(self, peers):
         self._workers = {contender.name: Worker(contender, _typical) for contender in [contenders.Daemon(), *peers]}
 
     def results(self):
-        return {name: worker.result() for name, worker in self._workers.items()}
+        return ({name: worker.result() for name, worker in self._workers.items()},)
 
 
 class Outages:
-    """Whole outages of so many seconds, all at the same time: by contender, kind, and whether there is a token."""
+    """Whole outages of so many seconds, all at the same time: by contender, kind, and whether there is a token.
+
+    A token expires soon after the end. So the outage begins when the refresh of a token of twice the length is due."""
 
     def __init__(self, peers, seconds):
         self._workers = {
-            (contender.name, kind, has_token): Worker(contender, _outage, kind, has_token, seconds)
+            (contender.name, kind, has_token): Worker(
+                contender, _outage, kind, has_token, seconds, lifetime=seconds + 30 if has_token else LIFETIME)
             for contender in [contenders.Daemon(), *peers] for kind in OUTAGES for has_token in (False, True)}
 
     def results(self):
         return {key: worker.result() for key, worker in self._workers.items()}
 
 
-def _attempt(costs, kind):
+def _attempt(costs, kind, has_token):
     """The bytes and packets of one attempt."""
-    cost = costs[kind]
+    cost = costs[kind, has_token]
     attempts = max(1, cost.attempts)
     return cost.size / attempts, cost.packets / attempts
 
 
-def _attempts_an_hour(name, kind):
+def _attempts_an_hour(name, kind, has_token):
+    """How often a contender connects, by the means of its waits. `make bench-network` counts instead."""
     # The daemon gives a connection 15 s, the others what REQUEST_TIMEOUT says.
     length = 0 if kind != "silent" else 15 if name == NAME else 30
-    return 3600 / (WAITS.get(name, WAIT) + length)
+    if name != NAME:
+        return 3600 / (WAITS.get(name, WAIT) + length)
+    # RetryBackoff, and KeySetSchedule.
+    if not has_token:
+        return 3600 / ((0.25 + 60) / 2 + length)
+    attempts = connections = wait = 0
+    remaining = LIFETIME - AGE
+    while remaining > 0:
+        attempts += 1
+        # If the token endpoint accepts no connection, the discovery document may name another one. It is requested
+        # too, but not more often than each 30 s.
+        connections += 1 if kind == "status" or 1 < attempts and wait < 30 else 2
+        longest = max(60, remaining * 0.75 - 90) if remaining > 120 else max(1, remaining / 2)
+        ceiling = min([1, 10, 100, 1000][min(attempts - 1, 3)], longest)
+        floor = ceiling * 0.75 if attempts > 1 and remaining > 120 else 0.25
+        wait = length + (floor + ceiling) / 2
+        remaining -= wait
+    readings_of_keys = (LIFETIME - AGE) / (285 + length)
+    return (connections + readings_of_keys) * 3600 / (LIFETIME - AGE)
 
 
-def hour_without_token(costs, kind, name=NAME):
-    """The bytes of an hour of an outage without a token."""
-    return _attempt(costs, kind)[0] * _attempts_an_hour(name, kind)
+def hour(costs, kind, has_token, name=NAME):
+    """The bytes and packets of an hour of an outage: without a token, or with one whose refresh is due.
+
+    A token of an hour lasts for half an hour then, so this is twice as much as until its expiry."""
+    attempts = _attempts_an_hour(name, kind, has_token)
+    return [value * attempts for value in _attempt(costs, kind, has_token)]
 
 
 def tables(costs):
@@ -244,8 +282,8 @@ def tables(costs):
         return f"{kibibytes(size)}, {packets:.0f}"
 
     first = Table(["bytes, packets", "start to token", "refresh", "reading of the key set", "day of one-hour tokens"])
-    second = Table(["without a token, an attempt", *OUTAGES.values()])
-    third = Table(["without a token, an hour", *OUTAGES.values()])
+    attempt, *hours = [Table([f"{what}, {bytes_of}", *OUTAGES.values()]) for what, bytes_of in (
+        ("without a token", "an attempt"), ("without a token", "an hour"), ("with a token", "an hour"))]
     for name, one in costs.items():
         refresh, keys = one["refresh"], one.get("keys")
         # Half of a life, less 5 % on the mean; the key set every quarter of an hour, less 5 % on the mean.
@@ -256,18 +294,32 @@ def tables(costs):
             day = [day[0] + keys.size * looks, day[1] + keys.packets * looks]
         first.add(name, cell(one["start"].size, one["start"].packets), cell(refresh.size, refresh.packets),
                   cell(keys.size, keys.packets) if keys else "never", cell(*day))
-        second.add(name, *(cell(*_attempt(one, kind)) for kind in OUTAGES))
-        third.add(name, *(cell(*(value * _attempts_an_hour(name, kind) for value in _attempt(one, kind)))
-                          for kind in OUTAGES))
-    return first, second, third
+        attempt.add(name, *(cell(*_attempt(one, kind, False)) for kind in OUTAGES))
+        for table, has_token in zip(hours, (False, True)):
+            table.add(name, *(cell(*hour(one, kind, has_token, name)) for kind in OUTAGES))
+    return first, attempt, *hours
+
+
+def add_bars(report, hours, has_token):
+    """The bars on the bytes of an hour in which the server is down. `hours`: by kind."""
+    for kind, size in hours.items():
+        report.bar(f"an hour with{'' if has_token else 'out'} a token, {OUTAGES[kind]}", kibibytes(size), "<= 100 KiB",
+                   size <= 100 * 1024)
 
 
 def outage_tables(costs, seconds):
-    """One table for outages without a token, and one with."""
+    """Tables of outages without a token, and with one: as counted, and for an hour."""
+    def cell(cost):
+        return f"{kibibytes(cost.size)}, {cost.packets}, {cost.attempts}"
+
+    def hour_cell(cost):
+        return f"{kibibytes(cost.size * 3600 / seconds)}, {cost.packets * 3600 / seconds:.0f}"
+
     for has_token in (False, True):
-        table = Table([f"{seconds / 60:g} min with{'' if has_token else 'out'} a token: bytes, packets, attempts",
-                       *OUTAGES.values()])
-        for name in dict.fromkeys(name for name, _, _ in costs):
-            found = [costs[name, kind, has_token] for kind in OUTAGES]
-            table.add(name, *(f"{kibibytes(cost.size)}, {cost.packets}, {cost.attempts}" for cost in found))
-        yield table
+        what = f"with{'' if has_token else 'out'} a token"
+        for length, values, form in ((f"{seconds / 60:g} min", "bytes, packets, connections", cell),
+                                     ("an hour", "bytes, packets", hour_cell)):
+            table = Table([f"{length} {what}: {values}", *OUTAGES.values()])
+            for name in dict.fromkeys(name for name, _, _ in costs):
+                table.add(name, *(form(costs[name, kind, has_token]) for kind in OUTAGES))
+            yield table

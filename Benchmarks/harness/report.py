@@ -1,11 +1,12 @@
 """The report: on standard output, and in `.build/bench/report.md`, with machine, versions and commit."""
+import json
 import os
 import platform
 import statistics
 import subprocess
 import time
 
-from . import stage
+from . import contenders, stage
 
 
 class Reading:
@@ -46,7 +47,8 @@ class Report:
     def __init__(self, title):
         self.text = ""
         self.bars = []
-        self.add(f"# {title}\n\n{machine()}\n\n" + "\n".join(f"- {line}" for line in versions()))
+        self._machine, self._versions = machine(), list(versions())
+        self.add(f"# {title}\n\n{self._machine}\n\n" + "\n".join(f"- {line}" for line in self._versions))
 
     def add(self, *blocks):
         for block in blocks:
@@ -72,6 +74,12 @@ class Report:
             table.add(name, equal.get(name, ""), show(reading.median), spread,
                       "" if reading is ours else times)
         self.add(table)
+
+    def save(self, name, run):
+        """Writes a run to `.build/bench/NAME.json`, with its machine and versions, for docs/pictures."""
+        os.makedirs(stage.BUILT, exist_ok=True)
+        with open(os.path.join(stage.BUILT, name + ".json"), "w") as file:
+            json.dump({"machine": self._machine, "versions": self._versions, **run}, file)
 
     def finish(self, path):
         """Shows the bars, writes the file, and returns the names of those that are missed."""
@@ -104,11 +112,13 @@ def versions():
     commit = output("git", "rev-parse", "--short=12", "HEAD")
     changed = " and changes" if output("git", "status", "--porcelain", "--untracked-files=no") else ""
     yield f"commit {commit or 'unknown'}{changed}"
-    yield output(stage.DAEMON, "--version") and "konexus-tokend " + output(stage.DAEMON, "--version").split()[-1]
+    yield f"konexus-tokend {output(stage.DAEMON, '--version') or 'unknown'}"
     names = ["libcurl4", "libssl3", "curl", "jq", "golang-go", "golang-golang-x-oauth2-dev",
-             "golang-github-coreos-go-oidc-dev", "python3", "python3-requests", "python3-jwt", "oidc-agent-cli"]
+             "golang-github-coreos-go-oidc-dev", "python3", "python3-requests", "python3-jwt", "libjansson4",
+             "oidc-agent-cli"]
     found = output("dpkg-query", "--show", "--showformat=${Package} ${Version}\n", *names)
-    yield ", ".join(found.splitlines())
+    envoy = output(contenders.envoy(), "--version").partition("version: ")[2].split("/")
+    yield ", ".join([*found.splitlines(), *(f"envoy {envoy[1]}" for _ in envoy[1:2])])
 
 
 def verdict(holds):
@@ -123,6 +133,10 @@ def ratio(ours, theirs):
 
 def milliseconds(seconds):
     return "-" if seconds is None else f"{seconds * 1000:.3g} ms"
+
+
+def microseconds(seconds):
+    return "-" if seconds is None else f"{seconds * 1e6:.0f} us"
 
 
 def mebibytes(kibibytes):

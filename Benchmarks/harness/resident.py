@@ -1,10 +1,8 @@
 """Programs that hold tokens but write no file: what they take at rest."""
-import os
-import re
 import shutil
 import time
 
-from . import stage
+from . import contenders
 from .single import footprint
 
 
@@ -24,19 +22,11 @@ def oidc_agent(place):
 
 def envoy(place):
     """The same of Envoy with its OAuth2 credential injector, which fetches a token for one upstream."""
-    program = os.environ.get("ENVOY") or shutil.which("envoy") or os.path.join(stage.BUILT, "envoy")
-    if not os.path.exists(program):
-        return "envoy not installed"
-    with open(os.path.join(stage.PEERS, "envoy.yaml")) as file:
-        text = file.read()
-    with open(place.secret_file) as file:
-        secret = file.read().strip()
-    port = re.search(r":(\d+)", place.token_url[6:]).group(1)
-    config = place.path("envoy.yaml")
-    with open(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text.replace("@TOKEN_URL@", place.token_url).replace("@PORT@", port).replace("@SECRET@", secret))
+    contender = contenders.Envoy()
+    if contender.missing:
+        return contender.missing
     before = place.counts()["tokensIssued"]
-    process = place.start([program, "--config-path", config, "--concurrency", "1", "--log-level", "error"], {})
+    process = contender.start(place, place.directory("envoy"))
     time.sleep(8)
     if process.poll() is not None:
         return f"envoy ended with {process.returncode}"

@@ -1,4 +1,5 @@
 """One token: how soon, at what cost, in how much memory, with how many wake-ups."""
+import concurrent.futures
 import os
 import signal
 import socket
@@ -9,6 +10,8 @@ from . import readings, stage
 from .report import Reading
 
 NAME = "konexus.token"
+# How long wake-ups are counted, in seconds.
+REST = 5
 
 
 def first_token(place, contenders, rounds):
@@ -88,20 +91,39 @@ def refresh_cpu(place, contenders, count):
     return {thread.contender.name: Reading(thread.values) if thread.values else None for thread in threads}
 
 
-def idle(place, contender):
-    """Private dirty memory and PSS in KiB, threads, and wake-ups within 10 s, of a contender at rest."""
-    directory = place.directory("idle")
+def idle(place, contenders):
+    """Private dirty memory and PSS in KiB, threads, and wake-ups within REST seconds, of each contender at rest.
+
+    Memory is measured one after the other, as PSS depends on the programs that run. Wake-ups are counted together.
+    The first of `contenders` starts last. konexus-tokend reads the key set a quarter of a minute later, or more. It is
+    at rest until then."""
+    results, running = {}, {}
+    for contender in contenders:
+        process = _start_at_rest(place, contender)
+        time.sleep(10)
+        results[contender.name] = footprint(process.pid)
+        place.stop(process)
+    for contender in reversed(contenders):
+        running[contender.name] = _start_at_rest(place, contender)
+    time.sleep(9)
+    with concurrent.futures.ThreadPoolExecutor(len(running)) as pool:
+        switches = pool.map(lambda process: readings.switches_during(process.pid, REST), running.values())
+        for (name, process), count in zip(running.items(), switches):
+            results[name] = (*results[name], count)
+            place.stop(process)
+    return results
+
+
+def _start_at_rest(place, contender):
+    """Starts a contender and waits for its token. What the start leaves to be done is done after 3 s, and its thread
+    ends 5 s later."""
+    directory = place.directory("idle-" + "".join(filter(str.isalnum, contender.name)))
     watch = readings.Directory(directory)
     process = contender.start(place, directory, refresh=3600)
     if not watch.wait_for(NAME, 20):
         raise SystemExit(f"{contender.name}: no token within 20 s")
-    # What the start leaves to be done is done after 3 s, and its thread ends 5 s later.
-    time.sleep(10)
-    result = footprint(process.pid)
-    switches = readings.switches_during(process.pid, 10)
-    place.stop(process)
     watch.close()
-    return (*result, switches)
+    return process
 
 
 def footprint(pid):
@@ -127,8 +149,9 @@ def watched(place, contender, beats):
             while b"WATCHDOG=1" not in manager.recv(4096):
                 pass
 
-        # The start, its request and what they leave to be done is over then.
-        end = time.monotonic() + 10
+        # The start, its request and what they leave to be done is over then. The key set is read again a quarter of a
+        # minute after the start at the earliest.
+        end = time.monotonic() + 9
         while time.monotonic() < end:
             beat()
         before = readings.switches(process.pid)

@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 RELEASE = os.path.join(ROOT, ".build", "release")
 BUILT = os.path.join(ROOT, ".build", "bench")
 PEERS = os.path.join(ROOT, "Benchmarks", "peers")
-SANDBOX = os.path.join(RELEASE, "konexus-sandbox")
+SANDBOX = os.environ.get("SANDBOX") or os.path.join(RELEASE, "konexus-sandbox")
 DAEMON = os.environ.get("BINARY") or os.path.join(RELEASE, "konexus-tokend")
 SYSTEM_STORE = "/etc/ssl/certs"
 
@@ -37,42 +37,52 @@ def check_built():
 
 
 class Stage:
-    """A sandbox, its secret, its CA in the system's trust store, and a home for files. Ends what it started."""
+    """A sandbox, its secret, its CA in the system's trust store, and a home for files. Ends what it started.
 
-    def __init__(self, lifetime=3600, key_bits=4096):
+    `issuers`: how many sandboxes, each an issuer of its own, for which the secret is the same."""
+
+    def __init__(self, lifetime=3600, key_bits=4096, issuers=1):
         self.home = tempfile.mkdtemp(prefix="konexus-bench.", dir="/dev/shm")
         os.chmod(self.home, 0o750)
         self.processes = []
         atexit.register(self.end)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.secret_file = self.path("client-secret")
-        authority = self.path("ca.pem")
-        self.sandbox = self.start(
-            [SANDBOX, "--lifetime", str(lifetime), "--key-bits", str(key_bits),
-             "--ca-file", authority, "--secret-file", self.secret_file, "--quiet"], {}, stdout=subprocess.PIPE)
-        line = self.sandbox.stdout.readline().decode()
-        if "issuer " not in line:
-            sys.exit(f"the sandbox did not start: {line}")
-        self.issuer = line.split("issuer ")[1].split(",")[0]
-        self.control_url = line.split("control ")[1].strip()
-        self._trust(authority)
+        self.sandboxes, self.issuers, self.control_urls, authorities = [], [], [], []
+        for number in range(issuers):
+            authorities.append(self.path(f"ca-{number}.pem"))
+            self.sandboxes.append(self.start(
+                [SANDBOX, "--lifetime", str(lifetime), "--key-bits", str(key_bits),
+                 "--ca-file", authorities[-1], "--secret-file", self.secret_file, "--quiet"], {},
+                stdout=subprocess.PIPE))
+            line = self.sandboxes[-1].stdout.readline().decode()
+            if "issuer " not in line:
+                sys.exit(f"the sandbox did not start: {line}")
+            self.issuers.append(line.split("issuer ")[1].split(",")[0])
+            self.control_urls.append(line.split("control ")[1].strip())
+        self.issuer = self.issuers[0]
+        self._trust(authorities)
         with urllib.request.urlopen(self.issuer + "/.well-known/openid-configuration") as answer:
             self.token_url = json.load(answer)["token_endpoint"]
 
-    def _trust(self, authority):
-        """Replaces the system's trust store by a copy that also has the CA certificate of the sandbox.
+    def _trust(self, authorities):
+        """Replaces the system's trust store by a copy that also has the CA certificates of the sandboxes.
 
         Its layout is that of update-ca-certificates(8): a bundle, and a directory of links named by hash.
         So no contender needs a CA file."""
         subprocess.run(["umount", SYSTEM_STORE], stderr=subprocess.DEVNULL)
         store = self.path("authorities")
         shutil.copytree(SYSTEM_STORE, store, symlinks=True)
-        with open(os.path.join(store, "ca-certificates.crt"), "ab") as bundle, open(authority, "rb") as source:
-            bundle.write(source.read())
-        shutil.copy(authority, os.path.join(store, "sandbox.pem"))
-        name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", authority],
-                              check=True, capture_output=True, text=True).stdout.strip()
-        os.symlink("sandbox.pem", os.path.join(store, name + ".0"))
+        for authority in authorities:
+            name = os.path.basename(authority)
+            with open(os.path.join(store, "ca-certificates.crt"), "ab") as bundle, open(authority, "rb") as source:
+                bundle.write(source.read())
+            shutil.copy(authority, os.path.join(store, name))
+            found = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", authority],
+                                   check=True, capture_output=True, text=True).stdout.strip()
+            # Certificates whose subjects have the same hash are numbered.
+            number = sum(other.startswith(found + ".") for other in os.listdir(store))
+            os.symlink(name, os.path.join(store, f"{found}.{number}"))
         subprocess.run(["mount", "--bind", store, SYSTEM_STORE], check=True)
 
     def path(self, name):
@@ -102,15 +112,20 @@ class Stage:
         if process in self.processes:
             self.processes.remove(process)
 
-    def control(self, method, path, body=None, text=None):
+    def control(self, method, path, body=None, text=None, issuer=0):
         data = text.encode() if text else None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.control_url + path, data=data, method=method)
+        request = urllib.request.Request(self.control_urls[issuer] + path, data=data, method=method)
         with urllib.request.urlopen(request) as answer:
             return answer.read().decode()
 
     def counts(self):
         """How often things happened at the sandbox."""
         return json.loads(self.control("GET", "/counts"))
+
+    def requests(self, endpoint, issuer=0):
+        """The requests to an endpoint: dictionaries with the time by CLOCK_MONOTONIC, the status and others."""
+        return [request for request in json.loads(self.control("GET", "/requests", issuer=issuer))
+                if request["endpoint"] == endpoint]
 
     def end(self):
         for process in list(self.processes):

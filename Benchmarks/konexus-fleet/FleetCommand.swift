@@ -31,9 +31,9 @@ struct FleetCommand: AsyncParsableCommand {
   var seed: UInt64 = 1
 
   @Option(
-    help: "Where to write the plot of the largest fleet that is looked at for more than an hour, as SVG.",
+    help: "Where to write the load of the largest fleet that is looked at for more than an hour, as JSON for a plot.",
     completion: .file())
-  var plot: String?
+  var series: String?
 
   func validate() throws {
     guard sizes.count == hosts.split(separator: ",").count, sizes.allSatisfy({ $0 > 0 }) else {
@@ -76,10 +76,9 @@ struct FleetCommand: AsyncParsableCommand {
         if size == plottedSize { plotted.append((scenario, load)) }
       }
     }
-    if let plot {
-      let text = FleetPlot.svg(plotted.filter { $0.0.capacity == nil }, hosts: plottedSize)
-      try Data(text.utf8).write(to: URL(filePath: plot))
-      print("\nplot: \(plot)")
+    if let series {
+      let file = FleetSeries(hosts: plottedSize, plotted.filter { $0.0.capacity == nil })
+      try JSONEncoder().encode(file).write(to: URL(filePath: series))
     }
     if !report.misses.isEmpty {
       print("\nmissed: " + report.misses.joined(separator: "; "))
