@@ -1,5 +1,5 @@
-// A library for LD_PRELOAD that writes the bytes of the heap that are in use to the FIFO HEAP_PROBE, each time a reader
-// opens it (mallinfo2(3)). Unlike the pages of the process, they do not depend on where the free blocks lie.
+// A library for LD_PRELOAD: it writes the bytes of the heap that are in use to the FIFO HEAP_PROBE. See mallinfo2(3).
+// It writes when a reader opens the FIFO. Unlike pages, these bytes do not depend on where the free blocks lie.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <malloc.h>
