@@ -79,11 +79,8 @@ extension HostEngine {
   /// Does what is due for a held token.
   mutating func performChecks(_ index: Int, at now: BootTime) {
     if tokens[index].reports.takeDueRequest(at: now) { push(.wanted, index) }
-    guard let newest = tokens[index].lifecycle.newest, newest.expiresAt > now else {
-      // Nothing is held, and another token is requested already.
-      tokens[index].held.end()
-      return
-    }
+    // Without a token, another one is requested already.
+    guard let newest = tokens[index].lifecycle.newest, newest.expiresAt > now else { return }
     if tokens[index].candidate != nil { performCandidate(index, at: now) }
     if tokens[index].held.takeRequest(at: now), tokens[index].lifecycle.rejection != nil { push(.wanted, index) }
     guard tokens[index].held.takeCheck(at: now) else { return }
