@@ -95,7 +95,7 @@ extension SimulatedHost {
     for table in inEffect.tables { watches[table.name] = Watch(table, at: clocks.boot) }
     removeUnclaimed()
     unseen = (0, 0)
-    (statusOwedSince, isReady) = (nil, false)
+    (statusOwedSince, isReady, readyOwedSince) = (nil, false, nil)
     (lastReading, lastSuccessfulReading, lastFailedReading, disturbedAt) = ([:], [:], [:], clocks.boot)
     var change = HostChange(maxRequests: inEffect.maxRequests)
     change.added = inEffect.tables.map(\.plan)

@@ -92,6 +92,8 @@ struct SimulatedHost {
   var unseen: (step: Int64, sleep: Int64) = (0, 0)
   var statusOwedSince: Int64?
   var isReady = false
+  /// Since when systemd should know that.
+  var readyOwedSince: Int64?
   /// The tables with which the process began.
   var awaited: Set<String> = []
   var wasConfigured = false
