@@ -120,7 +120,8 @@ extension SimulatedHost {
     try lookAtUnits(until: next)
     let isOwed =
       !isReady && names.allSatisfy { !awaited.contains($0) || watches[$0]?.isSettled ?? true }
-      && watched.contains { $0.promisedUntil > clocks.boot } && watched.allSatisfy { $0.work == nil }
+      && names.contains { engine.lifecycle(of: $0)?.published != nil }
+      && watched.allSatisfy { $0.work == nil }
     readyOwedSince = isOwed ? readyOwedSince ?? clocks.boot : nil
     guard !clocks.areTimersBlind else { return }
     let limit = (names.count > 20 ? 5 * second : second / 4) + timerRounding
