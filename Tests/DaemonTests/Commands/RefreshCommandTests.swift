@@ -21,7 +21,7 @@ import Testing
     init(
       in workplace: Workplace, replacing daemon: DaemonProcess? = nil, answer: @escaping @Sendable () -> RejectionReply
     ) throws {
-      daemon?.signal(SIGSTOP)
+      try daemon?.pause()
       defer { daemon?.signal(SIGCONT) }
       let opened = try RejectionSocket(in: workplace.runtimeDirectory, queue: queue) { [unowned self] request, _ in
         received.withLock { $0.append(request) }

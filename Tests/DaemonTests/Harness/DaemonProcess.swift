@@ -56,6 +56,22 @@ final class DaemonProcess: Sendable {
 
   func signal(_ number: Int32) { process.signal(number) }
 
+  /// Stops it until SIGCONT. Returns when none of its threads runs any more, which is a little after the signal.
+  func pause() throws {
+    signal(SIGSTOP)
+    let tasks = "/proc/\(process.pid)/task"
+    let end = ContinuousClock.now + .seconds(10)
+    while ContinuousClock.now < end {
+      // The state follows the name, which is in parentheses.
+      let states = try Scene.files(in: tasks).filter { !$0.hasPrefix(".") }.map { task in
+        Workplace.read("\(tasks)/\(task)/stat").flatMap { $0.split(separator: ")").last?.first { $0 != " " } }
+      }
+      if !states.isEmpty, states.allSatisfy({ $0 == "T" }) { return }
+      usleep(1000)
+    }
+    throw HarnessError("the daemon does not stop by SIGSTOP")
+  }
+
   /// What it has spent of a processor's time, in seconds: fields 14 and 15 of proc_pid_stat(5).
   var processorTime: Double? {
     guard let text = Workplace.read("/proc/\(process.pid)/stat"), let end = text.lastIndex(of: ")") else {
