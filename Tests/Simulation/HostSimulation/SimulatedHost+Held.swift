@@ -129,8 +129,8 @@ extension SimulatedHost {
     watches[name]?.held.sends = sends
     let server = issuers[watch.table.issuer]
     guard server.keys.isBalanced || server.repetition != .never else { return }
-    // Each key set causes one at once.
-    let free = server.keys.isBalanced ? 2 : 10
+    // Each key set causes one at once. One that the server answered with the invalid token may be repeated before.
+    let free = server.keys.isBalanced ? server.repetition == .never ? 2 : 3 : 10
     guard sends.count > free else { return }
     let shortest = (0..<sends.count - free).reduce(0) { $0 + min(60 << Int64(min($1, 10)), 1800) * second }
     let span = clocks.boot - sends[0]
