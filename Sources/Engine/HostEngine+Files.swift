@@ -27,7 +27,8 @@ extension HostEngine {
     // The last wish counts: the newest token, or none.
     guard !isBehind else {
       if work == .remove, outcome == .done { push(.unpublished, index) }
-      let isEmpty = tokens[index].lifecycle.newest == nil
+      // It can expire in this moment.
+      let isEmpty = tokens[index].lifecycle.newest.map { $0.expiresAt <= now } ?? true
       let written = tokens[index].lane.writtenExpiry
       if let written, written > now { tokens[index].lifecycle.noteOvertaken(expiresAt: written) }
       if work == .remove, outcome != .done, !isEmpty { tokens[index].lifecycle.noteUnremoved(at: now) }

@@ -87,6 +87,17 @@ extension HostEngineTests {
     #expect(host.works.last?.kind == .remove)
   }
 
+  /// A disk that hung until the moment of the expiry.
+  @Test func aTokenThatExpiresInThisMomentIsNotWritten() {
+    var host = Host { $0.mayHang = true }
+    host.isDiskBusy = true
+    host.handle(.woke, at: 3599)
+    host.succeed(2, lifetime: 100, at: 3600)
+    #expect(host.works.map(\.kind) == [.remove])
+    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 3699)
+    #expect(host.works.map(\.kind) == [.remove, .remove])
+  }
+
   /// A disk that was read-only at the expiry, and is full now.
   @Test func aRemovalThatFailedIsRepeatedThoughThereIsASuccessor() {
     var host = Host { $0.mayHang = true }
