@@ -75,8 +75,9 @@ extension SimulatedHost {
     else { return }
     let (name, held) = (watch.table.name, watch.held)
     let cause = max(held.lastCause, disturbedAt, held.lastInvalid ?? .min)
-    // A request that was due may have had to wait for a second.
-    guard cause < at, held.invalid == nil, clocks.boot - max(held.validatedAt, 0) > second, watch.mustSend == nil,
+    // A request that was due may have had to wait for a second, and then for its turn.
+    guard cause < at, held.invalid == nil, watch.mustSend == nil,
+      clocks.boot - max(held.validatedAt, 0) > second + longestTurn(name),
       clocks.boot - (held.lastReport ?? 0) > 1900 * second,
       !units.values.contains(where: { $0.token == name && $0.since > watch.confirmedAt })
     else { return }
