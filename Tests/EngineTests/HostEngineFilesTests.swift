@@ -4,46 +4,48 @@ import Testing
 
 /// Slow, full and read-only disks.
 extension HostEngineTests {
-  /// A disk that is slow, and full: the expired token is removed before its successor is tried once more.
-  @Test func anExpiredTokenIsRemovedThoughItsSuccessorIsBeingWritten() {
+  private static func hostWithSlowDisk() -> Host {
     var host = Host { $0.mayHang = true }
     host.isDiskBusy = true
+    return host
+  }
+
+  /// A disk that is slow, and full: the expired token is removed before its successor is tried once more.
+  @Test func anExpiredTokenIsRemovedThoughItsSuccessorIsBeingWritten() {
+    var host = Self.hostWithSlowDisk()
     host.handle(.woke, at: 1800)
     host.succeed(2, at: 1800)
     #expect(host.works.last?.kind == .publish)
     host.handle(.woke, at: 3599)
-    host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 3600)
+    host.endWork(.failed("full"), at: 3600)
     #expect(host.works.last?.kind == .remove)
-    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 3601)
+    host.endWork(.done, at: 3601)
     #expect(host.works.last?.kind == .publish)
   }
 
-  /// New settings move files while the token is written to the former places, after a failure.
-  @Test func filesThatMoveWhileTheyAreWrittenAreWrittenOnceMore() {
-    var host = Host { $0.mayHang = true }
-    host.isDiskBusy = true
+  /// New settings move files while the token is written to the former places, at once or after a failure.
+  @Test(arguments: [false, true]) func filesThatMoveWhileTheyAreWrittenAreWrittenOnceMore(_ hasFailed: Bool) {
+    var host = Self.hostWithSlowDisk()
     host.handle(.woke, at: 1800)
     host.succeed(2, at: 1800)
-    host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 1800)
-    host.handle(.woke, at: 1801)
+    if hasFailed {
+      host.endWork(.failed("full"), at: 1800)
+      host.handle(.woke, at: 1801)
+    }
     #expect(host.works.last?.kind == .publish)
     let count = host.works.count
     var configuration = HostChange(maxRequests: 4)
-    var plan = TokenPlan(
-      name: "a", server: ServerID(1), schedule: RefreshSchedule(fraction: 0.5, maxAge: .seconds(86_400), jitter: 0),
-      timeout: .seconds(30))
-    plan.mayHang = true
+    let plan = Host.plan { $0.mayHang = true }
     configuration.changed = [(plan, TokenChange(needsNewToken: false, movesFiles: true))]
     host.handle(.configured(configuration), at: 1802)
     #expect(host.works.count == count)
-    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 1803)
+    host.endWork(.done, at: 1803)
     #expect(host.works.count == count + 1 && host.works.last?.kind == .publish)
   }
 
   /// A host whose disk hangs while it writes a token that expires at 2800. A newer token came at 2500.
   private func hostWithHangingWrite() -> Host {
-    var host = Host { $0.mayHang = true }
-    host.isDiskBusy = true
+    var host = Self.hostWithSlowDisk()
     host.handle(.woke, at: 1800)
     host.succeed(2, lifetime: 1000, at: 1800)
     host.handle(.refreshAll, at: 2500)
@@ -54,83 +56,73 @@ extension HostEngineTests {
   /// A disk that hung until the token had expired that was being written, and is full then.
   @Test func aTokenThatExpiredWhileItWasWrittenIsRemovedBeforeItsSuccessorIsTried() {
     var host = hostWithHangingWrite()
-    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2800)
+    host.endWork(.done, at: 2800)
     #expect(host.works.last?.kind == .remove)
-    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2801)
+    host.endWork(.done, at: 2801)
     #expect(host.works.last?.kind == .publish)
   }
 
   /// A disk that hung until a newer token had come, and is full then.
   @Test func aTokenThatWasOvertakenWhileItWasWrittenIsRemovedAtItsExpiry() {
     var host = hostWithHangingWrite()
-    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2600)
+    host.endWork(.done, at: 2600)
     #expect(host.works.last?.kind == .publish)
-    host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 2601)
+    host.endWork(.failed("full"), at: 2601)
     host.handle(.woke, at: 2799)
     while host.works.last?.kind == .publish, host.works.count < 10 {
-      host.handle(.worked("a", work: host.works.last?.number ?? 0, .failed("full")), at: 2799)
+      host.endWork(.failed("full"), at: 2799)
     }
     #expect(host.works.last?.kind == .remove)
   }
 
   /// A disk that hung until a newer token had come, and had expired before the one that was written.
   @Test func aTokenThatWasWrittenTooLateIsRemoved() {
-    var host = Host { $0.mayHang = true }
-    host.isDiskBusy = true
+    var host = Self.hostWithSlowDisk()
     host.handle(.woke, at: 1800)
     host.succeed(2, at: 1800)
     host.handle(.refreshAll, at: 2500)
     host.succeed(3, lifetime: 100, at: 2500)
     host.handle(.woke, at: 2599)
     #expect(host.engine.lifecycle(of: "a")?.newest == nil)
-    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 2600)
+    host.endWork(.done, at: 2600)
     #expect(host.works.last?.kind == .remove)
   }
 
   /// A disk that hung until the moment of the expiry.
   @Test func aTokenThatExpiresInThisMomentIsNotWritten() {
-    var host = Host { $0.mayHang = true }
-    host.isDiskBusy = true
+    var host = Self.hostWithSlowDisk()
     host.handle(.woke, at: 3599)
     host.succeed(2, lifetime: 100, at: 3600)
     #expect(host.works.map(\.kind) == [.remove])
-    host.handle(.worked("a", work: host.works.last?.number ?? 0, .done), at: 3699)
+    host.endWork(.done, at: 3699)
     #expect(host.works.map(\.kind) == [.remove, .remove])
   }
 
   /// A disk that was read-only at the expiry, and is full now.
   @Test func aRemovalThatFailedIsRepeatedThoughThereIsASuccessor() {
-    var host = Host { $0.mayHang = true }
-    host.isDiskBusy = true
-    func end(_ outcome: FileOutcome, at time: Double) {
-      host.handle(.worked("a", work: host.works.last?.number ?? 0, outcome), at: time)
-    }
+    var host = Self.hostWithSlowDisk()
     host.handle(.woke, at: 1800)
     host.succeed(2, at: 1800)
-    end(.failed("full"), at: 1800)
+    host.endWork(.failed("full"), at: 1800)
     host.handle(.woke, at: 3599)
-    while host.works.last?.kind == .publish, host.works.count < 10 { end(.failed("read-only"), at: 3599) }
+    while host.works.last?.kind == .publish, host.works.count < 10 { host.endWork(.failed("read-only"), at: 3599) }
     #expect(host.works.last?.kind == .remove)
-    end(.failed("read-only"), at: 3599.1)
-    end(.failed("full"), at: 3599.2)
+    host.endWork(.failed("read-only"), at: 3599.1)
+    host.endWork(.failed("full"), at: 3599.2)
     let count = host.works.count
     host.handle(.woke, at: 3609.3)
-    while host.works.last?.kind == .publish, host.works.count < count + 5 { end(.failed("full"), at: 3609.3) }
+    while host.works.last?.kind == .publish, host.works.count < count + 5 { host.endWork(.failed("full"), at: 3609.3) }
     #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
   }
 
   /// A removal that takes long, and fails after a successor came.
   @Test func aRemovalThatFailedLateIsRepeatedThoughThereIsASuccessor() {
-    var host = Host { $0.mayHang = true }
-    host.isDiskBusy = true
-    func end(_ outcome: FileOutcome, at time: Double) {
-      host.handle(.worked("a", work: host.works.last?.number ?? 0, outcome), at: time)
-    }
+    var host = Self.hostWithSlowDisk()
     host.handle(.woke, at: 3599)
     #expect(host.works.last?.kind == .remove)
     host.succeed(2, at: 3601)
-    end(.failed("read-only"), at: 3603)
-    end(.failed("read-only"), at: 3603)
+    host.endWork(.failed("read-only"), at: 3603)
+    host.endWork(.failed("read-only"), at: 3603)
     #expect(host.works.last?.kind == .publish)
     let count = host.works.count
     var ended = count
@@ -138,7 +130,7 @@ extension HostEngineTests {
       host.handle(.woke, at: Double(seconds))
       while ended < host.works.count {
         ended += 1
-        end(.failed("full"), at: Double(seconds))
+        host.endWork(.failed("full"), at: Double(seconds))
       }
     }
     #expect(host.works.dropFirst(count).contains { $0.kind == .remove })

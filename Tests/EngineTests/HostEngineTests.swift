@@ -30,17 +30,22 @@ import Testing
 
     /// A host that got token 1 at 0 s, or has it from the previous run.
     init(restored: RestoredToken? = nil, _ change: (inout TokenPlan) -> Void = { _ in }) {
-      var plan = TokenPlan(
-        name: "a", server: ServerID(1), schedule: RefreshSchedule(fraction: 0.5, maxAge: .seconds(86_400), jitter: 0),
-        timeout: .seconds(30))
-      change(&plan)
       var configuration = HostChange(maxRequests: 4)
-      configuration.added = [plan]
+      configuration.added = [Self.plan(changedBy: change)]
       handle(.configured(configuration), at: 0)
       var restored = restored
       restored?.digest = RejectionReportsTests.digest(1)
       handle(.restored("a", restored, nil), at: 0)
       if restored == nil { succeed(1, at: 0) }
+    }
+
+    /// The settings of a token.
+    static func plan(_ name: String = "a", changedBy change: (inout TokenPlan) -> Void) -> TokenPlan {
+      var plan = TokenPlan(
+        name: name, server: ServerID(1), schedule: RefreshSchedule(fraction: 0.5, maxAge: .seconds(86_400), jitter: 0),
+        timeout: .seconds(30))
+      change(&plan)
+      return plan
     }
 
     mutating func handle(_ event: HostEvent, at seconds: Double) {
@@ -75,6 +80,11 @@ import Testing
         requestedAt: Self.moment(seconds).boot, lifetime: .seconds(lifetime),
         digest: RejectionReportsTests.digest(number))
       handle(.finished("a", attempt: attempt, .success(token)), at: seconds)
+    }
+
+    /// The work on files that began last has this result.
+    mutating func endWork(_ outcome: FileOutcome, at seconds: Double) {
+      handle(.worked("a", work: works.last?.number ?? 0, outcome), at: seconds)
     }
 
     mutating func fail(_ failure: AcquisitionFailure, at seconds: Double) {
@@ -196,11 +206,7 @@ import Testing
   @Test func aReportBeforeTheFormerTokenIsRestoredCausesARequest() {
     var host = Host()
     var configuration = HostChange(maxRequests: 4)
-    var plan = TokenPlan(
-      name: "b", server: ServerID(1), schedule: RefreshSchedule(fraction: 0.5, maxAge: .seconds(86_400), jitter: 0),
-      timeout: .seconds(30))
-    plan.mayHang = true
-    configuration.added = [plan]
+    configuration.added = [Host.plan("b") { $0.mayHang = true }]
     host.handle(.configured(configuration), at: 10)
     let reply = host.report(1, of: "b", at: 10.1)
     #expect(reply == .requested && host.sends == 1)
@@ -258,10 +264,7 @@ import Testing
   @Test func theProofOfAnAPIIsLostWithItsURL() {
     var host = Self.tryingHost()
     host.handle(.probed("a", attempt: host.attempt, .accepted), at: 1801)
-    var plan = TokenPlan(
-      name: "a", server: ServerID(1), schedule: RefreshSchedule(fraction: 0.5, maxAge: .seconds(86_400), jitter: 0),
-      timeout: .seconds(30))
-    plan.probesAPI = true
+    let plan = Host.plan { $0.probesAPI = true }
     var configuration = HostChange(maxRequests: 4)
     configuration.changed = [(plan, TokenChange(needsNewToken: false, movesFiles: false, movesAPI: true))]
     host.handle(.configured(configuration), at: 1900)
@@ -299,10 +302,7 @@ import Testing
 
   @Test func aTokenOfFormerSettingsIsNotJudgedByThoseOfNow() {
     var host = Host { $0.verification = .keySet }
-    var plan = TokenPlan(
-      name: "a", server: ServerID(1), schedule: RefreshSchedule(fraction: 0.5, maxAge: .seconds(86_400), jitter: 0),
-      timeout: .seconds(30))
-    plan.verification = .keySet
+    let plan = Host.plan { $0.verification = .keySet }
     var configuration = HostChange(maxRequests: 4)
     configuration.changed = [(plan, TokenChange(needsNewToken: true, movesFiles: false))]
     host.handle(.configured(configuration), at: 100)
