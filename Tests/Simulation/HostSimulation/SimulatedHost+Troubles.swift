@@ -31,8 +31,7 @@ extension SimulatedHost {
     case .retryFailing: post(.retryFailing)
     case .requestHangs: nextExchangeHangs = random.chance(4)
     case .reload:
-      let words = configuration.edit(&random)
-      if isPrinted { History.write(words, at: now) }
+      edit()
       if isRunning, stop == nil { reload() }
     case .restart(let length, let losesFiles): restart(length, losesFiles)
     case .stop(let length): if isRunning, stop == nil { beginStop(pause: length) }
@@ -90,13 +89,15 @@ extension SimulatedHost {
     }
   }
 
+  private mutating func edit() {
+    let words = configuration.edit(&random)
+    if isPrinted { History.write(words, at: clocks.boot) }
+  }
+
   private mutating func restart(_ length: Int64, _ losesFiles: Bool) {
     if isRunning { endProcess(pause: length) }
     // The administrator has edited the configuration before.
-    if random.chance(3) {
-      let words = configuration.edit(&random)
-      if isPrinted { History.write(words, at: clocks.boot) }
-    }
+    if random.chance(3) { edit() }
     if losesFiles {
       for number in Array(files.numbers) { files[number] = nil }
     }
