@@ -50,8 +50,7 @@ final class DaemonProcess: Sendable {
 
   /// Whether it has ended, except for a thread that hangs in a system call. The parent is not notified of such an end.
   var isZombie: Bool {
-    let fields = (Workplace.read("/proc/\(process.pid)/stat") ?? "").split(separator: " ")
-    return fields.count > 2 && fields[2] == "Z"
+    Self.fields(of: "/proc/\(process.pid)").first == "Z"
   }
 
   func signal(_ number: Int32) { process.signal(number) }
@@ -62,10 +61,8 @@ final class DaemonProcess: Sendable {
     let tasks = "/proc/\(process.pid)/task"
     let end = ContinuousClock.now + .seconds(10)
     while ContinuousClock.now < end {
-      // The state follows the name, which is in parentheses.
-      let states = try Scene.files(in: tasks).filter { !$0.hasPrefix(".") }.map { task in
-        Workplace.read("\(tasks)/\(task)/stat").flatMap { $0.split(separator: ")").last?.first { $0 != " " } }
-      }
+      let numbers = try Scene.files(in: tasks).filter { !$0.hasPrefix(".") }
+      let states = numbers.map { Self.fields(of: "\(tasks)/\($0)").first }
       if !states.isEmpty, states.allSatisfy({ $0 == "T" }) { return }
       usleep(1000)
     }
@@ -74,12 +71,15 @@ final class DaemonProcess: Sendable {
 
   /// What it has spent of a processor's time, in seconds: fields 14 and 15 of proc_pid_stat(5).
   var processorTime: Double? {
-    guard let text = Workplace.read("/proc/\(process.pid)/stat"), let end = text.lastIndex(of: ")") else {
-      return nil
-    }
-    let fields = text[end...].split(separator: " ").compactMap { Double($0) }
-    // Behind the name come the state, which is no number, and ten numbers.
-    guard fields.count > 11 else { return nil }
-    return (fields[10] + fields[11]) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    let fields = Self.fields(of: "/proc/\(process.pid)").map { Double($0) }
+    // The first field here is the third one of the file.
+    guard fields.count > 12, let user = fields[11], let system = fields[12] else { return nil }
+    return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+
+  /// The fields of a process or thread behind its name, which is in parentheses. The state is the first one.
+  private static func fields(of directory: String) -> [Substring] {
+    guard let text = Workplace.read(directory + "/stat"), let end = text.lastIndex(of: ")") else { return [] }
+    return text[end...].dropFirst().split(whereSeparator: \.isWhitespace)
   }
 }
