@@ -71,19 +71,15 @@ package final class DirectoryWatch {
         let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
         guard count > 0 else { return }
         var offset = 0
-        // A new file makes several events in a row.
-        var last: (watch: Int32, name: Slice<UnsafeMutableRawBufferPointer>)?
         while offset + MemoryLayout<inotify_event>.size <= count {
           let event = buffer.loadUnaligned(fromByteOffset: offset, as: inotify_event.self)
           let nameStart = offset + MemoryLayout<inotify_event>.size
           let name = buffer[nameStart..<min(nameStart + Int(event.len), count)].prefix { $0 != 0 }
-          let isRepeated = last.map { $0.watch == event.wd && $0.name.elementsEqual(name) } ?? false
           if let directory = directories[event.wd], !name.isEmpty {
-            if !isRepeated { changes.insert(.file(directory + "/" + String(decoding: name, as: UTF8.self))) }
+            changes.insert(.file(directory + "/" + String(decoding: name, as: UTF8.self)))
           } else {
             changes.insert(.unknown)
           }
-          last = (event.wd, name)
           if event.mask & UInt32(IN_IGNORED) != 0 { directories[event.wd] = nil }
           offset = nameStart + Int(event.len)
         }
