@@ -49,7 +49,7 @@ extension HostEngine {
     // Its files are read with the former settings: the shell reads them again.
     guard former.phase != .unstarted else { return effects.append(.restore(plan.name)) }
     if change.movesFiles {
-      // Also if work runs on the former files: it is repeated afterwards.
+      // Work that runs on the former files is repeated afterwards by this, too.
       if former.newest != nil { push(.modifiedExternally, index) }
     } else {
       examine(index, at: now)

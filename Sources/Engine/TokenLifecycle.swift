@@ -149,7 +149,8 @@ public struct TokenLifecycle: Sendable {
     earliestUnpublishedExpiry = min(earliestUnpublishedExpiry ?? expiresAt, expiresAt)
   }
 
-  /// Notes that an expired token could not be removed, and that a newer one came meanwhile: the removal is repeated.
+  /// Notes that files can hold an expired token although there is a newer one. All files are removed 10 s later, unless
+  /// they were removed or written by then.
   mutating func noteUnremoved(at now: BootTime) {
     noteOvertaken(expiresAt: now + Self.longestPublicationRetry)
   }
@@ -171,8 +172,7 @@ public struct TokenLifecycle: Sendable {
     published = nil
     earliestUnpublishedExpiry = nil
     if let newest, newest.expiresAt > now {
-      // Unless the files were removed, or all of them written, by then.
-      earliestUnpublishedExpiry = now + Self.longestPublicationRetry
+      noteUnremoved(at: now)
       effects.append(.publish)
     } else {
       newest = nil
@@ -204,7 +204,7 @@ public struct TokenLifecycle: Sendable {
     // The files may still hold the expired token, and the new one may not fit on their disk. The removal is repeated
     // when it was planned, or later if it runs now.
     if newest == nil, case .failing(_, _, let retryAt) = publication {
-      earliestUnpublishedExpiry = retryAt > now ? retryAt : now + Self.longestPublicationRetry
+      noteOvertaken(expiresAt: retryAt > now ? retryAt : now + Self.longestPublicationRetry)
     }
     newest = token
     phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
