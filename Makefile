@@ -76,7 +76,7 @@ simulate: deps-build ## Whole hosts in virtual time: LIVES=100000 from random se
 	.build/release/konexus-simulate --threads $$(nproc) \
 	  $(if $(SEED),--seed $(SEED),--lives $(LIVES) --base $$(od -An -N8 -tu8 /dev/urandom | tr -d ' '))
 
-mutants: deps-build ## Faults of the engine, one at a time, that `make simulate` must detect: half an hour
+mutants: deps-build ## Faults of the engine, one at a time, that `make simulate` must detect: ten minutes
 	SWIFT="$(SWIFT)" Tests/Simulation/mutants
 
 lint: ## Check the format, the length of lines, what targets and folders import, and the English
