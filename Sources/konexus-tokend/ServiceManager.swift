@@ -1,6 +1,5 @@
 import Base
 import Broker
-import Dispatch
 import Glibc
 import Logging
 import Publication
@@ -164,67 +163,6 @@ final class StatusText: Sendable {
     self.text.withLock { newest in
       defer { newest = text }
       return newest != text
-    }
-  }
-}
-
-/// The messages to systemd, sent in order on a queue of their own.
-///
-/// sd_notify(3) blocks while systemd's socket is full. This lasts while systemd is busy, and without end after systemd
-/// froze. The broker does not wait for it, and unsent messages do not accumulate.
-final class Outbox: Sendable {
-  typealias Message = @Sendable (Notifier) throws(SystemCallFailure) -> Void
-
-  /// The kind of a message. A waiting message is replaced by the next one of its kind, which goes to the end.
-  enum Kind {
-    case ready, reloading, stopping, status, startTimeout, socket, configuration
-  }
-
-  let notifier = Notifier()
-  private let queue = DispatchQueue(label: "notify")
-  private let logger: Logger
-  private let hasLoggedFailure = Atomic(false)
-  private let waiting = Mutex<[(kind: Kind, message: Message)]>([])
-
-  init(logger: Logger) {
-    self.logger = logger
-  }
-
-  /// Sends `message` after the waiting ones. It replaces a waiting message of its kind.
-  func send(_ kind: Kind, _ message: @escaping Message) {
-    guard notifier.isSupervised else { return }
-    let isFirst = waiting.withLock { waiting in
-      defer {
-        waiting.removeAll { $0.kind == kind }
-        waiting.append((kind, message))
-      }
-      return waiting.isEmpty
-    }
-    if isFirst { queue.async { self.deliverWaiting() } }
-  }
-
-  /// Sends `message` after the waiting ones, and returns when it is sent. If the queue is idle, the calling thread
-  /// sends it, which saves a wake-up.
-  func sendAndWait(_ message: Message) {
-    guard notifier.isSupervised else { return }
-    queue.sync { deliver(message) }
-  }
-
-  /// Waits until all messages are sent, but no longer than `limit`. It is for the end of the process.
-  func flush(until limit: DispatchTime) {
-    guard notifier.isSupervised else { return }
-    queue.flush(until: limit)
-  }
-
-  private func deliverWaiting() {
-    while let next = waiting.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { deliver(next.message) }
-  }
-
-  /// Sends a message. Only the first failure is logged, and none affects the daemon.
-  private func deliver(_ message: Message) {
-    do throws(SystemCallFailure) { try message(notifier) } catch {
-      guard !hasLoggedFailure.exchange(true, ordering: .relaxed) else { return }
-      logger.warning("cannot notify systemd: \(error); NotifyAccess=main must be set in the unit")
     }
   }
 }

@@ -4,6 +4,7 @@ import Logging
 import Publication
 import Settings
 import Synchronization
+import Systemd
 
 /// The files that show the daemon's status: `status.json` and the metrics file. They belong to the broker's queue.
 final class StatusFiles {
@@ -134,14 +135,5 @@ extension BackgroundWriter<MetricsFile> {
       "metrics_file is not written: \($0); its directory must be one that the daemon's user may write to: see "
         + "metrics.conf among the examples"
     }
-  }
-}
-
-extension DispatchQueue {
-  /// Waits until the work in this serial queue is done, but no longer than `limit`. It is for the end of the process.
-  func flush(until limit: DispatchTime) {
-    let end = DispatchWorkItem {}
-    async(execute: end)
-    _ = end.wait(timeout: limit)
   }
 }
