@@ -11,8 +11,13 @@ public final class Outbox: Sendable {
   public typealias Message = @Sendable (Notifier) throws(SystemCallFailure) -> Void
 
   /// The kind of a message. A waiting message is replaced by the next one of its kind, which goes to the end.
+  ///
+  /// The beginning of a reload also replaces a waiting `READY=1`. Otherwise, that one could be sent alone, without the
+  /// `RELOADING=1` that belongs to it. Another `READY=1` follows at the end of the reload.
   public enum Kind: Sendable {
     case ready, reloading, stopping, status, startTimeout, socket, configuration
+
+    fileprivate func replaces(_ other: Kind) -> Bool { self == other || (self == .reloading && other == .ready) }
   }
 
   /// The notifier that each message gets.
@@ -27,12 +32,12 @@ public final class Outbox: Sendable {
     self.logger = logger
   }
 
-  /// Sends `message` after the waiting ones. It replaces a waiting message of its kind.
+  /// Sends `message` after the waiting ones. It replaces those that its kind replaces.
   public func send(_ kind: Kind, _ message: @escaping Message) {
     guard notifier.isSupervised else { return }
     let isFirst = waiting.withLock { waiting in
       defer {
-        waiting.removeAll { $0.kind == kind }
+        waiting.removeAll { kind.replaces($0.kind) }
         waiting.append((kind, message))
       }
       return waiting.isEmpty

@@ -300,7 +300,6 @@ actor Daemon {
     guard isStarted else {
       return waitingReloads.append { [weak self] in self?.assumeIsolated { $0.reload(from: file, reply) } }
     }
-    manager.reloading()
     let previous = lastReload
     lastReload = Task(executorPreference: broker.requests) {
       await previous?.value
@@ -318,6 +317,7 @@ actor Daemon {
   ///
   /// - Returns: why it is not used; `nil` if it is.
   private func reloadConfiguration(_ file: PassedFile?) async -> String? {
+    manager.reloading()
     do {
       let (configuration, text) = try await loadConfiguration(file)
       try await broker.reload(configuration)

@@ -164,6 +164,24 @@ struct HangingFileTests {
     }
   }
 
+  @Test("a reload during another one begins when that ends, also for systemd")
+  func twoReloads() async throws {
+    try await withTwoServers { scene, other in
+      let disk = try await FaultyDisk(in: scene.workplace)
+      defer { disk.end() }
+      try scene.configure(try await ill(scene, disk, .secret), well(scene, other))
+      let daemon = try scene.startDaemon()
+      try await scene.ready()
+      try disk.set(.hang)
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "the first reload") { scene.notify.count(of: "RELOADING=1") == 1 }
+      daemon.signal(SIGHUP)
+      try await scene.wait(for: "both ends", atMost: 20) { scene.notify.count(of: "READY=1") == 3 }
+      let lines = scene.notify.messages.flatMap(\.lines).filter { ["RELOADING=1", "READY=1"].contains($0) }
+      #expect(lines == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1"])
+    }
+  }
+
   @Test("SIGHUP after the configuration was read and before the daemon is made: it is read again after the start")
   func reloadDuringStart() async throws {
     try await withTwoServers { scene, other in
