@@ -31,6 +31,9 @@ public struct ClockComparison: Sendable {
   /// A clock that NTP keeps right is not stepped by more than this.
   static let noticeablePause = 5.0
 
+  /// A timer that is late by more than this is armed again. A clock that is only slewed makes that rare.
+  static let timerTolerance = 0.01
+
   private var last: Moment
 
   /// A comparison that begins with this reading.
@@ -47,5 +50,12 @@ public struct ClockComparison: Sendable {
     guard abs(step) > Self.noticeable || sleep > Self.noticeable else { return nil }
     return Change(
       sleep: sleep > Self.noticeable ? sleep : nil, step: step, mayHavePaused: step > Self.noticeablePause)
+  }
+
+  /// Whether the wall clock or the monotonic clock fell behind the boot-time clock. A timer on that clock is late.
+  static func delaysTimer(from start: Moment, to end: Moment) -> Bool {
+    let boot = (end.boot - start.boot).seconds
+    let slowest = min(end.unix - start.unix, (end.monotonic - start.monotonic).seconds)
+    return boot - slowest > timerTolerance
   }
 }

@@ -75,7 +75,8 @@ public struct HostEngine: Sendable {
   private var pending: [(token: Int, event: LifecycleEvent, attempt: UInt64)] = []
   /// Issuers whose queue may send the next request.
   var unsent: OrderedSet<ServerID> = []
-  private var armed: BootTime?
+  /// The deadline of the timers, and the clocks when they were armed.
+  private var armed: (deadline: BootTime, at: Moment)?
 
   /// An engine without tokens. `seed` determines the jitter of all retries.
   public init(seed: UInt64, at now: Moment) {
@@ -151,8 +152,11 @@ public struct HostEngine: Sendable {
       if let index = index(of: name) { finishWork(index, work, outcome, at: time) }
     case .fileChanged(let name?): if let index = index(of: name) { examine(index, at: time) }
     case .fileChanged(nil): for index in tokens.indices { examine(index, at: time) }
-    case .woke: wake(at: now)
+    case .woke:
+      armed = nil
+      wake(at: now)
     case .heartbeat:
+      if let armed, ClockComparison.delaysTimer(from: armed.at, to: now) { self.armed = nil }
       wake(at: now)
       for index in tokens.indices { examine(index, at: time) }
       // Not soon: that would take another wake-up at every heartbeat.
@@ -253,7 +257,6 @@ public struct HostEngine: Sendable {
   private mutating func wake(at now: Moment) {
     compareClocks(now)
     performDue(at: now.boot)
-    armed = nil
   }
 
   private mutating func performDue(at now: BootTime) {
@@ -295,8 +298,8 @@ public struct HostEngine: Sendable {
     }
     var next = earlier(earlier(deadlines.earliest(), waits.firstLimit), status.due)
     for issuer in issuers.values { next = earlier(next, issuer.keySet.next) }
-    guard let next, next != armed else { return }
-    armed = next
+    guard let next, next != armed?.deadline else { return }
+    armed = (next, self.now)
     effects.append(.arm(next))
   }
 

@@ -53,4 +53,9 @@ import Testing
     let changes = Self.changes(Self.after(15, step: 100), Self.after(30, step: 100), Self.after(45))
     #expect(changes.map { $0 == nil } == [false, true, false])
   }
+
+  @Test(arguments: [(0, 0, false), (0.005, -0.005, false), (0.02, 0, true), (0, -0.02, true), (0, 0.02, false)])
+  func aTimerIsLateIfItsClockFellBehind(asleep: Double, step: Double, isLate: Bool) {
+    #expect(ClockComparison.delaysTimer(from: Self.start, to: Self.after(15, asleep: asleep, step: step)) == isLate)
+  }
 }

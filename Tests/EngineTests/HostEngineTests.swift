@@ -21,6 +21,8 @@ import Testing
     var probes = 0
     var candidates = 0
     var hasExited = false
+    /// How often the timers were armed.
+    var arms = 0
 
     static func moment(_ seconds: Double) -> Moment {
       Moment(
@@ -48,10 +50,12 @@ import Testing
       return plan
     }
 
-    mutating func handle(_ event: HostEvent, at seconds: Double) {
+    mutating func handle(_ event: HostEvent, at seconds: Double) { handle(event, at: Self.moment(seconds)) }
+
+    mutating func handle(_ event: HostEvent, at moment: Moment) {
       var events = [event, .idle]
       while !events.isEmpty {
-        for effect in engine.handle(events.removeFirst(), at: Self.moment(seconds)) {
+        for effect in engine.handle(events.removeFirst(), at: moment) {
           switch effect {
           case .send(_, let number, _): (attempt, sends) = (number, sends + 1)
           case .work(let kind, _, let number) where isDiskBusy: works.append((kind, number))
@@ -68,6 +72,7 @@ import Testing
           case .probe: probes += 1
           case .probeCandidate: candidates += 1
           case .exit: hasExited = true
+          case .arm: arms += 1
           default: break
           }
         }
@@ -109,6 +114,37 @@ import Testing
     #expect(!host.hasExited)
     host.handle(.heartbeat, at: 15)
     #expect(host.hasExited)
+  }
+
+  // MARK: Timers
+
+  /// To arm them takes two wake-ups.
+  @Test func heartbeatsLeaveTheTimersAsTheyAre() {
+    var host = Host()
+    let arms = host.arms
+    for second in 1...60 { host.handle(.heartbeat, at: Double(second)) }
+    #expect(host.arms == arms)
+  }
+
+  @Test func aTimerThatFiredIsArmedAgain() {
+    var host = Host()
+    let arms = host.arms
+    host.handle(.woke, at: 1)
+    #expect(host.arms == arms + 1)
+  }
+
+  /// Steps and suspends that are too short to be reported add up.
+  @Test(arguments: [(asleep: 0.006, step: 0.0), (0, -0.006)])
+  func aHeartbeatArmsTimersThatAreLate(asleep: Double, step: Double) {
+    var host = Host()
+    let arms = host.arms
+    for second in 1...4 {
+      var moment = Host.moment(Double(second))
+      moment.unix += step * Double(second)
+      moment.monotonic = moment.monotonic - .seconds(asleep * Double(second))
+      host.handle(.heartbeat, at: moment)
+    }
+    #expect(host.arms == arms + 2)
   }
 
   // MARK: Replies
