@@ -1,6 +1,6 @@
 public import Base
 
-/// An event that a host and its tokens can meet.
+/// An event on a host. Most events concern one of its tokens.
 public enum HostEvent: Sendable {
   // MARK: Configuration
 
@@ -20,7 +20,7 @@ public enum HostEvent: Sendable {
   case finished(String, attempt: UInt64, Result<ReceivedToken, AcquisitionFailure>)
   /// A new token was requested for each table, for example by SIGUSR1.
   case refreshAll
-  /// Tables whose requests fail are to be tried now: an administrator may have corrected the cause.
+  /// A retry of all tables whose requests fail was requested: an administrator may have corrected the cause.
   case retryFailing
 
   // MARK: Files
@@ -56,7 +56,7 @@ public enum HostEvent: Sendable {
   case checked(String, requestedAt: BootTime, HeldTokenVerdict)
   /// The new token of an attempt was probed at the API.
   case probed(String, attempt: UInt64, ProbeVerdict)
-  /// An application reports that the API rejected a token, or requests a new one: `rejected` is `nil`.
+  /// An application reports that the API rejected a token. With `nil`, it requests a new one.
   case reported(String, rejected: TokenDigest?)
 
   // MARK: The end
