@@ -2,7 +2,7 @@ package import Base
 
 /// The time limits of one attempt for a token.
 package enum AttemptLimits {
-  /// The time that a server which is merely slow has in any case.
+  /// The shortest limit, so that a slow server can still respond.
   static let shortestTimeout = Duration.seconds(10)
 
   /// The time for the work between the exchanges on a busy host.
@@ -10,7 +10,7 @@ package enum AttemptLimits {
 
   /// The limit of one exchange: as configured, but at most a third of the remaining lifetime, or 10 s if that is more.
   ///
-  /// A server that hangs leaves time for further attempts.
+  /// A server that hangs then leaves time for further attempts.
   ///
   /// - Parameter remaining: the remaining lifetime of the newest token; `nil` if there is none.
   package static func timeout(_ configured: Duration, remaining: Duration?) -> Duration {
@@ -18,7 +18,7 @@ package enum AttemptLimits {
     return min(configured, max(shortestTimeout, remaining / 3))
   }
 
-  /// When an attempt that is sent at `now` must have ended: all its exchanges together may take twice as long as one.
+  /// When an attempt that is sent at `now` must have ended: all its exchanges together can take twice as long as one.
   ///
   /// - Parameter timeout: the limit of one exchange.
   package static func limit(from now: BootTime, timeout: Duration) -> BootTime { now + timeout * 2 + grace }
@@ -26,8 +26,8 @@ package enum AttemptLimits {
 
 /// A unit's start that waits for a token as its credential.
 ///
-/// It gets a token that is valid for `min_validity`. A token that was requested after the unit began to wait is as new
-/// as can be: it is sent in any case. At the limit, any valid token is sent.
+/// The unit gets a token that is valid for `min_validity`. A token that was requested after the unit began to wait is
+/// sent in any case, as a newer one would not be better. At the limit, any valid token is sent.
 package struct CredentialWait: Hashable, Sendable {
   /// The longest wait: less than systemd allows a start (90 s), so that the start fails with a reason.
   package static let maximum = Duration.seconds(60)

@@ -6,10 +6,10 @@ public import Base
 ///     gap                     = the time from a reading without a token to the next reading with one
 ///
 /// The time between two readings belongs to the state of the first one. It is counted on `CLOCK_MONOTONIC`, which
-/// stands still while the host is suspended: no application runs then.
+/// stops while the host is suspended: no application runs then.
 ///
-/// A reading that finds the same state changes nothing, so that a status document with this value need not be written
-/// again. `totals(at:)` adds the time since the last change. The status document carries the value over a restart:
+/// A reading of the same state changes nothing, so that a status document with this value need not be written again.
+/// `totals(at:)` adds the time since the last change. The status document keeps the value over a restart, and
 /// `continued` adds the time in which no daemon ran.
 ///
 /// A report by an application is no reason to record a token as missing. A key that was withdrawn is one.
@@ -22,11 +22,11 @@ public struct Availability: Hashable, Sendable, Codable {
   private(set) var availableNanoseconds: Int64 = 0
   /// The time without a token until the last change.
   private(set) var unavailableNanoseconds: Int64 = 0
-  /// When a token came or went last, on `CLOCK_MONOTONIC`.
+  /// When applications last got or lost a token, on `CLOCK_MONOTONIC`.
   private(set) var changedAtMonotonic: Int64
   /// When the present gap began, seconds since 1970; `nil` while there is a token.
   public private(set) var gapStartedAt: Double?
-  /// The name of a `FailureCode`: the first cause that was known of the present gap.
+  /// The name of a `FailureCode`: the first known cause of the present gap.
   private(set) var gapCause: String?
   /// The longest gap that has ended.
   public private(set) var longestGap: Gap?
@@ -109,7 +109,7 @@ public struct Availability: Hashable, Sendable, Codable {
     return totals
   }
 
-  /// Whole milliseconds, which are shorter in a document.
+  /// Rounds to milliseconds, which are shorter in a document.
   private static func rounded(_ unix: Double) -> Double { (unix * 1000).rounded() / 1000 }
 }
 
@@ -118,8 +118,7 @@ extension Availability {
   /// until `now`. The next reading must be at `now`.
   ///
   ///     stored with a token      available from `writtenAt` until `expiresAt`; without `expiresAt`, unavailable
-  ///     stored without a token   unavailable, and available from `requestedAt` on if the token in the file is newer
-  ///                              than the gap
+  ///     stored without a token   unavailable, and available from `requestedAt` on if that is after the gap began
   ///
   /// The token's times are on `CLOCK_BOOTTIME`. If the host was suspended since, the token counts as expired too early,
   /// never too late.
@@ -145,7 +144,7 @@ extension Availability {
     }
     let end = max(monotonic(expiresAt), writtenAt)
     if !hasToken {
-      // An older token was there when the gap began: it is no longer accepted.
+      // An older token was in the file when the gap began. It is no longer accepted.
       guard let start = requestedAt.map(monotonic), start > changedAt else { return next }
       let begin = max(start, writtenAt)
       guard begin < min(end, now.monotonic) else { return next }

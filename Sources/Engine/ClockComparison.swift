@@ -7,7 +7,7 @@ package import Base
 ///
 /// After a virtual machine was paused or restored from a snapshot, all clocks continue where they stopped, until NTP
 /// steps the wall clock. A forward step can therefore mean that tokens have expired: new ones are requested. The old
-/// ones stay published, because the wall clock may just have been wrong.
+/// ones stay published, because the step can also be the correction of a wrong clock.
 public struct ClockComparison: Sendable {
   /// A difference between two readings that needs attention.
   public struct Change: Hashable, Sendable {
@@ -15,7 +15,7 @@ public struct ClockComparison: Sendable {
     public var sleep: Double?
     /// By how many seconds the wall clock was stepped; negative if it was set back.
     public var step: Double
-    /// Whether the host may have been paused without a clock that shows it.
+    /// Whether the host may have been paused while all its clocks stood still.
     public var mayHavePaused: Bool
 
     /// The events for each lifecycle, in this order.
@@ -25,10 +25,9 @@ public struct ClockComparison: Sendable {
     }
   }
 
-  /// Smaller differences are those of two clocks that cannot be read at the same instant, and of a clock that is
-  /// slewed.
+  /// Smaller differences have other causes: clocks cannot be read at the same instant, and NTP slews the wall clock.
   static let noticeable = 1.0
-  /// A clock that NTP keeps right is not stepped by more than this.
+  /// NTP does not step a synchronized clock by more than this.
   static let noticeablePause = 5.0
 
   /// A timer that is late by more than this is armed again. A clock that is only slewed makes that rare.

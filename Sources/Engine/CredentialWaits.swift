@@ -10,7 +10,7 @@ struct CredentialWaits: Sendable {
     var limit: BootTime
   }
 
-  /// By the token's name.
+  /// The units that wait, by the token's name.
   private var waiting: [String: [Request]] = [:]
 
   /// When the first of them must be answered.
@@ -25,7 +25,7 @@ struct CredentialWaits: Sendable {
     waiting[token, default: []].append(Request(peer: peer, wait: wait, limit: wait.limit(newest: newest)))
   }
 
-  /// Removes and returns the units that get the token now: its newest one ends their wait.
+  /// Removes and returns the units that get the token now, because `newest` ends their wait.
   mutating func served(_ token: String, newest: TokenTimes?, minValidity: Duration, at now: BootTime) -> [UInt64] {
     guard let newest, newest.expiresAt > now else { return [] }
     return take(from: token) { $0.wait.isEnded(by: newest, minValidity: minValidity, at: now) }

@@ -11,7 +11,7 @@ struct DeadlineQueue: Sendable {
   }
 
   private var times: [BootTime?] = []
-  /// Every deadline that was set, also those that no longer hold. `times` has the ones that hold.
+  /// Every deadline that was set, also those that were replaced. `times` has the ones in effect.
   private var heap = Heap<Entry>()
 
   /// The earliest deadline.
@@ -39,7 +39,7 @@ struct DeadlineQueue: Sendable {
     if heap.count > 2 * times.count + 64 { tidy() }
   }
 
-  /// Forgets the deadlines that no longer hold.
+  /// Removes the deadlines that were replaced.
   private mutating func tidy() {
     heap = Heap(times.enumerated().compactMap { token, time in time.map { Entry(time: $0, token: token) } })
   }

@@ -2,8 +2,8 @@ import Base
 
 /// What is known of a token since it arrived, and when it is checked again.
 ///
-/// A proof that the API does not accept it any more causes a request at once. The same proof against its successor is
-/// no news: a load balancer can alternate between two key sets. Then requests wait longer each time.
+/// Evidence that the API does not accept it any more causes a request at once. The same evidence against its successor
+/// can come from a load balancer that alternates between two key sets. Then requests wait longer each time.
 ///
 ///     a key set, or an API, that invalidates a token for the first time   at once
 ///     one that did so before, or a server that returns the same token     1, 2, 4, ... min, up to 30 min
@@ -17,12 +17,12 @@ struct HeldToken: Sendable {
     case api
   }
 
-  /// How often the API is asked at most.
+  /// The shortest time between two probes of the API.
   static let shortestProbeInterval = Duration.seconds(60)
   static let firstWait = Duration.seconds(60)
   static let longestWait = Duration.seconds(1800)
   static let quietTime = Duration.seconds(3600)
-  /// How many kinds of evidence cause a request at once: a server can have another key set at each reading.
+  /// How many different evidences cause a request at once: a server can have another key set at each reading.
   static let memory = 8
 
   /// When the introspection, or the probe of the API, is repeated; `nil` for never.
@@ -39,14 +39,14 @@ struct HeldToken: Sendable {
   /// When something is due.
   var deadline: BootTime? { earlier(checkAt, requestAt) }
 
-  /// A new token is in place. It is checked after `wait`; `nil` for never.
+  /// Notes that a new token is in place. It is checked after `wait`; `nil` for never.
   mutating func replace(checkAfter wait: Duration?, at now: BootTime) {
     requestAt = nil
     isReported = false
     checkAt = wait.map { max(now + $0, mayProbeAt(now)) }
   }
 
-  /// No token is held any more.
+  /// Notes that no token is held any more.
   mutating func end() {
     (checkAt, requestAt) = (nil, nil)
     isReported = false
@@ -55,7 +55,7 @@ struct HeldToken: Sendable {
   /// Plans the next check.
   mutating func check(after wait: Duration, at now: BootTime) { checkAt = now + wait }
 
-  /// New settings need a check within `wait`; `nil` for none.
+  /// Plans a check within `wait`, as new settings require; `nil` for none.
   mutating func check(within wait: Duration?, at now: BootTime) {
     checkAt = wait.map {
       let time = max(now + $0, mayProbeAt(now))
@@ -63,13 +63,13 @@ struct HeldToken: Sendable {
     }
   }
 
-  /// Plans a check as soon as the API may be asked again.
+  /// Plans a check as soon as the API can be probed again.
   mutating func checkSoon(at now: BootTime) {
     let soon = mayProbeAt(now)
     checkAt = min(checkAt ?? soon, soon)
   }
 
-  /// When the API may be asked again.
+  /// When the API can be probed again.
   private func mayProbeAt(_ now: BootTime) -> BootTime {
     max(now, lastProbe.map { $0 + Self.shortestProbeInterval } ?? now)
   }
@@ -89,7 +89,7 @@ struct HeldToken: Sendable {
     return true
   }
 
-  /// The token is invalid by this evidence. Returns whether another one is requested at once.
+  /// Notes that the token is invalid by this evidence. Returns whether another one is requested at once.
   mutating func invalidate(by evidence: Evidence, at now: BootTime) -> Bool {
     if let lastInvalid, now - lastInvalid >= Self.quietTime {
       repetitions = 0
@@ -104,20 +104,20 @@ struct HeldToken: Sendable {
     return false
   }
 
-  /// The token that was requested is the same one, or invalid by the same evidence: another request comes later.
+  /// Plans another request. The one before brought the same token, or one that is invalid by the same evidence.
   mutating func requestLater(at now: BootTime) {
     lastInvalid = now
     requestAt = now + min(Self.firstWait * (1 << min(repetitions, 10)), Self.longestWait)
     repetitions += 1
   }
 
-  /// The token is valid after all.
+  /// Notes that the token is valid after all.
   mutating func validate() { requestAt = nil }
 }
 
 /// A new token that is tried at the API before it replaces a valid one.
 ///
-/// It is published when the API accepts it, or when the API's answer means nothing. At `publishAt` it is published in
+/// It is published when the API accepts it, or when the API's answer proves nothing. At `publishAt` it is published in
 /// any case, because only a tenth of the present token's lifetime is left. At `limit` another one is requested instead.
 struct CandidateToken: Sendable {
   static let firstWait = Duration.seconds(1)
@@ -129,8 +129,8 @@ struct CandidateToken: Sendable {
   let times: TokenTimes
   /// When it is published in any case.
   let publishAt: BootTime
-  /// When its attempt must have ended. Another token is requested when this one would be refreshed: its key, or the
-  /// rest of its lifetime, may be the reason.
+  /// When its attempt must have ended. Another token is requested when this one would be refreshed. The API may reject
+  /// this one because of its key or its remaining lifetime.
   let limit: BootTime
   private var rejections = 0
   /// When the next probe is due; `nil` while one is under way.
@@ -149,10 +149,10 @@ struct CandidateToken: Sendable {
   /// When something is due.
   var deadline: BootTime { min(retryAt ?? lostAt, publishAt) }
 
-  /// Whether it is published now, though the API has not accepted it: it is time, or there was no answer.
+  /// Whether it is published now, though the API has not accepted it: `publishAt` has come, or there was no answer.
   func isDue(at now: BootTime) -> Bool { publishAt <= now || retryAt == nil && lostAt <= now }
 
-  /// The API rejected it: it is tried again later.
+  /// Notes that the API rejected it, and plans the next probe.
   mutating func reject(at now: BootTime) {
     retryAt = now + min(Self.firstWait * (1 << min(rejections, 10)), Self.longestWait)
     rejections += 1

@@ -4,7 +4,7 @@ import Base
 extension HostEngine {
   // MARK: Plans
 
-  /// Plans the checks of a token after an event of its life, and counts how long applications had one.
+  /// Plans the checks of a token after an event of its lifecycle, and counts how long applications had one.
   mutating func followUp(_ event: LifecycleEvent, _ index: Int, at now: BootTime) {
     let newest = tokens[index].lifecycle.newest
     switch event {
@@ -12,7 +12,7 @@ extension HostEngine {
     case .started(let times?): if newest == times { hold(index, tokens[index].isOfFormerSettings, at: now) }
     default: break
     }
-    // Neither the present token nor a better one: an untried one may serve.
+    // There is no token that the API accepts. It may accept the new one, although that was not tried yet.
     if tokens[index].candidate != nil, tokens[index].isRejected || newest == nil { publishCandidate(index) }
     if newest == nil { tokens[index].held.end() }
     count(index)
@@ -26,7 +26,7 @@ extension HostEngine {
     tokens[index].confirmedAt = nil
     if let digest { tokens[index].reports.tokenArrived(digest, at: now) }
     let isChecked = plan.verification == .introspection || plan.probesAPI
-    // A token that came without a probe is tried at once: at a cold start it was published first.
+    // A token that came without a probe is tried at once. At a start without a token, it is published first.
     let isUntried = plan.probesAPI && !tokens[index].isTried
     tokens[index].isTried = false
     tokens[index].isOfFormerSettings = isOfFormerSettings
@@ -58,12 +58,12 @@ extension HostEngine {
     if plan.verification == .keySet { readKeySet(for: plan, at: now) }
   }
 
-  /// The time to the next check: jitter only shortens it.
+  /// The time to the next check. Jitter only shortens it.
   private mutating func interval(of plan: TokenPlan) -> Duration {
     max(plan.recheckInterval * Double.random(in: 0.9...1, using: &random), HeldToken.shortestProbeInterval)
   }
 
-  /// Counts how long applications had a token that is accepted, as far as known. Reports alone do not count against it.
+  /// Counts how long applications had a token that is accepted, as far as is known. A report alone changes nothing.
   private mutating func count(_ index: Int) {
     guard tokens[index].lifecycle.phase != .unstarted else { return }
     let rejection = tokens[index].lifecycle.rejection?.code
@@ -109,7 +109,7 @@ extension HostEngine {
     }
   }
 
-  /// Takes the key set of an issuer, and what it says of held tokens.
+  /// Takes the key set of an issuer, and its verdicts about held tokens.
   mutating func takeKeySet(_ server: ServerID, _ result: Result<KeySetReading, AcquisitionFailure>, at now: BootTime) {
     let plans = tokens.lazy.map(\.plan).filter { $0.server == server && $0.verification == .keySet }
     guard let interval = plans.map(\.recheckInterval).min() else {
@@ -144,7 +144,7 @@ extension HostEngine {
   private mutating func invalidate(
     _ index: Int, by evidence: HeldToken.Evidence, _ failure: AcquisitionFailure, at now: BootTime
   ) {
-    // Another server, or the same one for another client, says nothing of it. Its successor is requested already.
+    // The verdict is of another server, or about another client: it proves nothing. The successor is requested already.
     guard evidence == .api || !tokens[index].isOfFormerSettings else { return }
     let isRequested = tokens[index].held.invalidate(by: evidence, at: now)
     push(.rejected(failure, requests: isRequested), index)
@@ -152,7 +152,7 @@ extension HostEngine {
 
   // MARK: Introspection and the API
 
-  /// Takes what the server or the API says of a held token.
+  /// Takes the verdict of the server or of the API about a held token.
   mutating func takeCheck(_ name: String, _ requestedAt: BootTime, _ verdict: HeldTokenVerdict, at now: BootTime) {
     // The API's last verdict is part of the status.
     status.want(tokens: tokens.count, at: now)
@@ -176,7 +176,7 @@ extension HostEngine {
     tokens[index].isAPIDoubtful = false
   }
 
-  /// A rejection by an API that never accepted a token: `api_url` may be wrong.
+  /// Reports a rejection by an API that never accepted a token: `api_url` may be wrong.
   private mutating func doubtAPI(_ index: Int, _ failure: AcquisitionFailure) {
     guard !tokens[index].isAPIDoubtful else { return }
     tokens[index].isAPIDoubtful = true
@@ -187,7 +187,7 @@ extension HostEngine {
 
   /// Tries a new token at the API before it replaces a valid one.
   ///
-  /// - Returns: `false` if it is published without that.
+  /// - Returns: `false` if it must be published without a probe.
   mutating func tryAtAPI(_ times: TokenTimes, _ index: Int, _ attempt: UInt64) -> Bool {
     let time = now.boot
     tokens[index].isTried = false
@@ -207,7 +207,7 @@ extension HostEngine {
     effects.append(.probeCandidate(tokens[index].name, attempt: tokens[index].attempt, timeout: timeout))
   }
 
-  /// Takes what the API says of a new token.
+  /// Takes the verdict of the API about a new token.
   mutating func takeProbe(_ name: String, _ attempt: UInt64, _ verdict: ProbeVerdict, at now: BootTime) {
     status.want(tokens: tokens.count, at: now)
     guard let index = index(of: name), tokens[index].attempt == attempt, tokens[index].candidate != nil else { return }
@@ -248,14 +248,14 @@ extension HostEngine {
   /// Takes the report of an application that the API rejected a token.
   mutating func takeReport(_ name: String, _ rejected: TokenDigest?, at now: BootTime) {
     guard let index = index(of: name) else { return effects.append(.reply(.unknownToken)) }
-    // Its counts are part of the status. Ten thousand reports in a second are four reports of the status.
+    // The counts of reports are part of the status. The delay limits the status to four updates in a second.
     status.want(after: StatusSchedule.refreshDelay, tokens: tokens.count, at: now)
     let held = tokens[index].lifecycle.newest.flatMap { $0.expiresAt > now ? tokens[index].digest : nil }
     let verdict =
       rejected.map { tokens[index].reports.handle($0, held: held, at: now) }
       ?? tokens[index].reports.handleRefresh(held: held, at: now)
     effects.append(.reply(reply(to: verdict, index, at: now)))
-    // Whatever is due is done before the next deadline is set.
+    // Everything that is due is done before the next deadline is set.
     push(.woke, index)
     guard rejected != nil, rejected == held else { return }
     tokens[index].held.isReported = true
@@ -266,12 +266,12 @@ extension HostEngine {
     guard verdict != .newerInPlace else { return .newerInPlace }
     var earliest = now
     if case .rateLimited(let until) = verdict { earliest = until }
-    // A server that rejects the client, or asks to wait, is obeyed, but not for longer.
+    // After a rejection of the client, or a `Retry-After`, the request waits, but not for longer than that.
     if let until = tokens[index].lifecycle.heldBackUntil, until > earliest,
       let failure = tokens[index].lifecycle.failureStreak?.failure
     {
       push(.wanted, index)
-      // A busy server rejects no client.
+      // A server that asks for a wait does not reject the client.
       guard failure.kind == .refused else { return .rateLimited(until - now) }
       return .rejectedByServer(until - now, failure.code)
     }

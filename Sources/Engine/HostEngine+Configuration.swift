@@ -46,10 +46,10 @@ extension HostEngine {
     abandon(index)
     tokens[index].plan = plan
     effects.append(.replace(plan.name))
-    // Its files are read with the former settings: the shell reads them again.
+    // Its files are being read with the previous settings. The shell reads them again.
     guard former.phase != .unstarted else { return effects.append(.restore(plan.name)) }
     if change.movesFiles {
-      // Work that runs on the former files is repeated afterwards by this, too.
+      // This also repeats work that still runs on the previous files.
       if former.newest != nil { push(.modifiedExternally, index) }
     } else {
       examine(index, at: now)
@@ -74,7 +74,7 @@ extension HostEngine {
     tokens[index].availability = availability
     tokens[index].received = token?.digest
     push(.started(restored: times), index)
-    // A restart ends no gap, and does not wait for the next check.
+    // A token that the previous run knew to be rejected is replaced at once, without another check.
     if let rejection = token?.rejection { push(.rejected(rejection, requests: true), index) }
     if let token, !token.areFilesRight { push(.modifiedExternally, index) }
     refreshForWaiting(index)

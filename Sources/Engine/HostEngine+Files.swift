@@ -2,17 +2,17 @@ package import Base
 
 /// The files of the tokens.
 extension HostEngine {
-  /// Starts work on a token's files, or lets it wait for the work that is running.
+  /// Starts work on a token's files. If other work is running, this work waits for it.
   mutating func perform(_ work: FileWork, _ index: Int, at now: BootTime) {
     guard let number = tokens[index].lane.begin(work, after: &lastNumber, at: now) else { return }
     tokens[index].lane.writtenExpiry = work == .publish ? tokens[index].lifecycle.newest?.expiresAt : nil
     effects.append(.work(work, tokens[index].name, work: number))
   }
 
-  /// Looks whether the files of a token were modified.
+  /// Examines whether the files of a token were modified.
   mutating func examine(_ index: Int, at now: BootTime) {
     guard tokens[index].lifecycle.published != nil else { return }
-    // In memory it takes no time, and only a modification is an event.
+    // Files in memory are examined at once, and only a modification is an event.
     if !tokens[index].plan.mayHang { return effects.append(.work(.examine, tokens[index].name, work: 0)) }
     perform(.examine, index, at: now)
   }
@@ -24,15 +24,15 @@ extension HostEngine {
       return
     }
     guard let (work, isBehind) = tokens[index].lane.end(number) else { return }
-    // The last wish counts: the newest token, or none.
+    // Only the last request counts: publish the newest token, or remove the files.
     guard !isBehind else {
       if work == .remove, outcome == .done { push(.unpublished, index) }
-      // It can expire in this moment.
+      // The newest token can expire in this moment.
       let isEmpty = tokens[index].lifecycle.newest.map { $0.expiresAt <= now } ?? true
       let written = tokens[index].lane.writtenExpiry
       if let written, written > now { tokens[index].lifecycle.noteOvertaken(expiresAt: written) }
       if work == .remove, outcome != .done, !isEmpty { tokens[index].lifecycle.noteUnremoved(at: now) }
-      // An expired token does not wait until its successor can be written. One can have expired while it was written.
+      // An expired token is removed before its successor is written. It can have expired while it was written.
       let hasExpired = written.map { $0 <= now } ?? false
       let isStale = hasExpired || (tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine))
       if isEmpty || isStale { perform(.remove, index, at: now) }
@@ -54,9 +54,9 @@ extension HostEngine {
 
 /// The units that wait for a token as their credential.
 extension HostEngine {
-  /// Whether a unit that has asked for this token at that time would get it, or a refusal, now.
+  /// Whether a unit that has waited for this token since then would get the token, or a refusal, now.
   package func canAnswer(_ name: String, since: BootTime, at now: BootTime) -> Bool {
-    // The next run answers, or the kernel resets the connection.
+    // During a stop, no further unit is answered. The next run answers it, or the kernel resets the connection.
     guard stopping == nil, let index = index(of: name) else { return stopping == nil }
     let wait = CredentialWait(since: since)
     let (newest, minValidity) = (newestForUnits(index), tokens[index].plan.minValidity)
@@ -83,7 +83,7 @@ extension HostEngine {
     }
   }
 
-  /// The newest token. If the server returned it again, it is as new as can be since then.
+  /// The newest token. If the server returned it again, it counts as requested at that time.
   private func newestForUnits(_ index: Int) -> TokenTimes? {
     var newest = tokens[index].lifecycle.newest
     if let confirmedAt = tokens[index].confirmedAt { newest?.requestedAt = confirmedAt }
@@ -95,7 +95,7 @@ extension HostEngine {
     if waits.isAwaited(tokens[index].name) { requestNewer(index) }
   }
 
-  /// Requests a newer token, unless requests fail: a unit that restarts in a loop must not lock the client out.
+  /// Requests a newer token, unless requests fail. A unit that restarts in a loop must not lock the client's account.
   mutating func requestNewer(_ index: Int) {
     guard tokens[index].lifecycle.newest != nil, tokens[index].lifecycle.failureStreak == nil,
       tokens[index].lifecycle.isWaiting
@@ -124,7 +124,7 @@ extension HostEngine {
     endStop(at: now)
   }
 
-  /// Handles what a stop still waits for.
+  /// Handles an event during a stop.
   mutating func continueStop(_ event: HostEvent, at now: BootTime) {
     switch event {
     case .withdrawn(let name):
@@ -146,7 +146,7 @@ extension HostEngine {
     endStop(at: now)
   }
 
-  /// Ends the process when all is done, or when the time is over.
+  /// Ends the process when all tokens are revoked, or when the time is over.
   private mutating func endStop(at now: BootTime) {
     guard let stopping else { return }
     guard stopping.isComplete || now >= stopping.end else { return effects.append(.arm(stopping.end)) }

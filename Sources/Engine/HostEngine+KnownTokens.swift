@@ -6,13 +6,13 @@ extension HostEngine {
   private enum Recognition {
     /// A token that was not seen before.
     case new
-    /// One that was seen before, and is of use: with its first times.
+    /// A token that was seen before and is better than the held one, with its first times.
     case former(TokenTimes)
-    /// The token that is held: with its times, of which the expiry can be earlier now.
+    /// The token that is held, with its times. The expiry can be earlier now.
     case held(TokenTimes)
-    /// One that was seen before, and is no better than the one that is held.
+    /// A token that was seen before and is no better than the held one.
     case noBetter
-    /// One that has expired, and there is no other one.
+    /// A token that has expired, while there is no other one.
     case expired
   }
 
@@ -25,7 +25,7 @@ extension HostEngine {
       take(schedule.plan(requestedAt: received.requestedAt, lifetime: received.lifetime), received, index, attempt)
     case .former(let times): take(times, received, index, attempt)
     case .held(let times):
-      // A token of former settings is written once more: the next run must find that it is of the present ones.
+      // A token of previous settings is written once more, so that its state file has the present settings.
       let isRewritten = tokens[index].isOfFormerSettings || times.expiresAt != tokens[index].lifecycle.newest?.expiresAt
       tokens[index].isOfFormerSettings = false
       tokens[index].known.note(received.digest, times)
@@ -44,7 +44,8 @@ extension HostEngine {
 
   private func recognize(_ received: ReceivedToken, _ index: Int, at now: BootTime) -> Recognition {
     guard let known = tokens[index].known.entry(received.digest) else { return .new }
-    // Even if its lifetime began only now, it would end by then: the host stood still, or the server shortened it.
+    // Even counted from now, its lifetime can end before the known expiry: all clocks stood still, or the server
+    // shortened it.
     let expiresAt = min(known.expiresAt, now + received.lifetime)
     let held = tokens[index].lifecycle.newest.flatMap { $0.expiresAt > now ? $0 : nil }
     guard expiresAt > now else { return held == nil || received.digest == tokens[index].digest ? .expired : .noBetter }
@@ -69,7 +70,7 @@ extension HostEngine {
   ) {
     tokens[index].attempt = 0
     tokens[index].confirmedAt = received.requestedAt
-    // Reports, and proofs, that asked for another token have got the same one.
+    // The request that reports or evidence caused has brought the same token.
     if let digest = tokens[index].digest { tokens[index].reports.tokenArrived(digest, at: now) }
     if tokens[index].lifecycle.rejection != nil { tokens[index].held.requestLater(at: now) }
     push(.returnedAgain(times, isRewritten: isRewritten), index, attempt: attempt)

@@ -6,9 +6,8 @@ import OrderedCollections
 /// It takes events and returns effects. It does no I/O, reads no clock, and draws random numbers from its seed only. A
 /// test runs a year of a host in milliseconds.
 ///
-/// Each decision belongs to a small value of its own. The engine passes events between these, and keeps one deadline
-/// for the whole host. After the events that happened at the same time, it needs one `idle` event, which arms the
-/// timer.
+/// Small values make the decisions. The engine passes events between them, and keeps one deadline for the whole host.
+/// After the events that happened at the same time, it needs one `idle` event, which arms the timer.
 public struct HostEngine: Sendable {
   /// What the engine knows of one token.
   struct Token: Sendable {
@@ -17,7 +16,7 @@ public struct HostEngine: Sendable {
     var lane = FileLane()
     /// The attempt that is prepared, queued or sent; 0 for none.
     var attempt: UInt64 = 0
-    /// Where the attempt is under way.
+    /// The issuer that the attempt was sent to.
     var sentTo: ServerID?
     /// The token of the attempt, while it is tried at the API.
     var candidate: CandidateToken?
@@ -25,26 +24,26 @@ public struct HostEngine: Sendable {
     var digest: TokenDigest?
     var received: TokenDigest?
     var known = KnownTokens()
-    /// When the server was last asked for a token and returned a former one instead.
+    /// When the last request was sent that brought an earlier token instead of a new one.
     var confirmedAt: BootTime?
     var held = HeldToken()
     var reports = RejectionReports()
     var availability: Availability?
-    /// Whether the API has ever accepted a token. Otherwise a rejection means nothing.
+    /// Whether the API has ever accepted a token. Without that, a rejection proves nothing.
     var isAPIProven = false
     /// Whether the API rejects the token without having accepted one before.
     var isAPIDoubtful = false
-    /// Whether the API accepted the token that comes next.
+    /// Whether the API accepted the token that is published next.
     var isTried = false
     /// Whether the newest token was requested with settings that are not in effect any more.
     var isOfFormerSettings = false
 
     var name: String { plan.name }
 
-    /// Whether an attempt was sent, and has brought no token in use.
+    /// Whether an attempt was sent that has neither failed nor brought a token that is in use.
     var isUnderWay: Bool { sentTo != nil || candidate != nil }
 
-    /// Whether the newest token is known to be of no use.
+    /// Whether the newest token is known to be rejected, or reported so by an application.
     var isRejected: Bool { lifecycle.rejection != nil || held.isReported }
   }
 
@@ -54,7 +53,7 @@ public struct HostEngine: Sendable {
     var keySet = KeySetSchedule()
   }
 
-  /// The names of all tokens, in the order in which they were added: that of a dictionary differs between processes.
+  /// The names of all tokens, in the order in which they were added. That of a dictionary differs between processes.
   var order: OrderedSet<String> = []
   /// The tokens in the same order. They are large: one is changed in place, by its index, and never copied.
   var tokens: [Token] = []
@@ -67,13 +66,13 @@ public struct HostEngine: Sendable {
   private var clocks: ClockComparison
   var deadlines = DeadlineQueue()
   var random: SplitMix64
-  /// The moment of the present event.
+  /// The time of the present event.
   var now: Moment
   /// The number of the last attempt, or work on files. Numbers never repeat within a process.
   var lastNumber: UInt64 = 0
   /// Events for lifecycles that follow from the present event.
   private var pending: [(token: Int, event: LifecycleEvent, attempt: UInt64)] = []
-  /// Issuers whose queue may send the next request.
+  /// Issuers whose queue can have a request to send.
   var unsent: OrderedSet<ServerID> = []
   /// The deadline of the timers, and the clocks when they were armed.
   private var armed: (deadline: BootTime, at: Moment)?
@@ -93,7 +92,7 @@ public struct HostEngine: Sendable {
   /// The index of a token; `nil` if it is not managed.
   func index(of name: String) -> Int? { order.firstIndex(of: name) }
 
-  /// The life of one token.
+  /// The lifecycle of one token.
   public func lifecycle(of name: String) -> TokenLifecycle? { index(of: name).map { tokens[$0].lifecycle } }
 
   /// Whether all awaited tokens were published, or rejected, since the start.
@@ -102,11 +101,11 @@ public struct HostEngine: Sendable {
   /// Whether the daemon stops: no token is requested or written any more.
   public var isStopping: Bool { stopping != nil }
 
-  /// When something is due for any token; `nil` before the start. In the past only if a request hangs beyond its limit,
-  /// or the timer did not fire.
+  /// When something is due for any token; `nil` before the start. It is in the past only if a request hangs beyond its
+  /// limit, or if the timer did not fire.
   public var deadline: BootTime? { tokens.lazy.compactMap(\.lifecycle.deadline).min() }
 
-  /// How long a deadline may have passed without an effect before the process must be restarted.
+  /// How long something can be overdue before the process must be restarted.
   public static let heartbeatGrace = Duration.seconds(5)
 
   /// Whether nothing is overdue: a condition of each heartbeat.
@@ -124,7 +123,7 @@ public struct HostEngine: Sendable {
       take(event, at: now)
       settle(at: now.boot)
       if case .idle = event {
-        // What was due can make more due, such as the first probe of a token.
+        // What was done can cause something that is due at once, such as the first probe of a token.
         if let due = deadlines.earliest(), due <= now.boot {
           performDue(at: now.boot)
           settle(at: now.boot)
@@ -159,7 +158,7 @@ public struct HostEngine: Sendable {
       if let armed, ClockComparison.delaysTimer(from: armed.at, to: now) { self.armed = nil }
       wake(at: now)
       for index in tokens.indices { examine(index, at: time) }
-      // Not soon: that would take another wake-up at every heartbeat.
+      // Without a delay, as a delay would cost another wake-up at every heartbeat.
       status.want(tokens: 0, at: time)
     // Another event can come before the timer fires, for example after a suspend.
     case .idle: performDue(at: time)
@@ -177,17 +176,17 @@ public struct HostEngine: Sendable {
 
   // MARK: Lifecycles
 
-  /// Passes an event to the lifecycle of a token, before the present event is over.
+  /// Adds an event for the lifecycle of a token, which is handled before the present event is over.
   mutating func push(_ event: LifecycleEvent, _ index: Int, attempt: UInt64 = 0) {
     pending.append((index, event, attempt))
   }
 
-  /// Wants a token now for each table whose requests fail.
+  /// Requests a token now for each table whose requests fail.
   mutating func retryFailing() {
     for index in tokens.indices where tokens[index].lifecycle.failureStreak != nil { push(.refresh, index) }
   }
 
-  /// Handles all that follows from the present event.
+  /// Handles everything that follows from the present event.
   private mutating func settle(at now: BootTime) {
     while true {
       var next = 0
@@ -218,12 +217,12 @@ public struct HostEngine: Sendable {
     followUp(event, index, at: now)
     answerWaiting(index, at: now)
     switch event {
-    // The token that came may have been requested before a unit began to wait for a newer one.
+    // A unit may have begun to wait after this token was requested.
     case .acquired, .returnedAgain: refreshForWaiting(index)
     default: break
     }
     rearm(index, at: now)
-    // Each report of an application wakes the token, mostly for nothing.
+    // Each report of an application wakes the lifecycle, mostly without effect.
     if event.mayChangeNothing, following.isEmpty, tokens[index].lifecycle.phase == before { return }
     let isRefreshing = tokens[index].lifecycle.published != nil && !tokens[index].lifecycle.isWaiting
     status.want(after: isRefreshing ? StatusSchedule.refreshDelay : .zero, tokens: tokens.count, at: now)
@@ -280,7 +279,7 @@ public struct HostEngine: Sendable {
     guard let change = clocks.compare(now) else { return }
     effects.append(.report(.clock(change)))
     for index in tokens.indices where tokens[index].isUnderWay && change.events.contains(.resumed) {
-      // The connection is lost, and a token that was requested before a pause is older than it seems.
+      // The connection is lost. A token that was requested before a pause would seem newer than it is.
       abandon(index)
     }
     for index in tokens.indices {
@@ -288,7 +287,7 @@ public struct HostEngine: Sendable {
     }
   }
 
-  /// Reports the status and arms the timer, after all that happened at the same time.
+  /// Reports the status and arms the timer, after all events that happened at the same time.
   private mutating func rest(at now: BootTime) {
     if status.take(at: now) {
       if status.becomeReady(tokens.contains { $0.lifecycle.published != nil }) {
@@ -305,10 +304,10 @@ public struct HostEngine: Sendable {
 
   // MARK: Requests
 
-  /// Wants a request: prepared first if it needs files, then queued at its issuer.
+  /// Begins an attempt: it is prepared first if it needs files, then queued at its issuer.
   private mutating func enqueue(_ index: Int) {
     let (name, server) = (tokens[index].name, tokens[index].plan.server)
-    // One that waits for its turn keeps it.
+    // A request that is queued already keeps its place.
     guard !(issuers[server]?.queue.isQueued(name) ?? false) else { return }
     abandon(index)
     lastNumber += 1
@@ -325,7 +324,7 @@ public struct HostEngine: Sendable {
     unsent.append(server)
   }
 
-  /// Abandons the attempt of a token, wherever it is.
+  /// Abandons the attempt of a token, whether it is prepared, queued or sent.
   mutating func abandon(_ index: Int) {
     let (name, attempt) = (tokens[index].name, tokens[index].attempt)
     guard attempt != 0 else { return }
@@ -361,7 +360,7 @@ public struct HostEngine: Sendable {
   }
 
   private mutating func finish(_ index: Int, _ attempt: UInt64, _ result: Result<ReceivedToken, AcquisitionFailure>) {
-    // An abandoned attempt has given its place back already.
+    // An abandoned attempt has freed its place already.
     guard tokens[index].attempt == attempt, let server = tokens[index].sentTo else { return }
     issuers[server]?.queue.end(RequestQueue.Permit(token: tokens[index].name, attempt: attempt))
     unsent.append(server)
@@ -376,7 +375,7 @@ public struct HostEngine: Sendable {
   }
 }
 
-/// The earlier of two times, of which each may be missing. It needs no array: a simulated fleet calls it often.
+/// The earlier of two times, each of which can be `nil`. It needs no array: a simulated fleet calls it often.
 func earlier(_ first: BootTime?, _ second: BootTime?) -> BootTime? {
   guard let first, let second else { return first ?? second }
   return min(first, second)

@@ -1,33 +1,33 @@
 public import Base
 
-/// An event in the life of a host with all its tokens.
+/// An event on a host. Most events concern one of its tokens.
 public enum HostEvent: Sendable {
   // MARK: Configuration
 
-  /// New settings are in effect: at the start those of all tokens, at a reload what differs.
+  /// New settings are in effect: those of all tokens at the start, the differences at a reload.
   case configured(HostChange)
-  /// The files that the previous run left for a token were read; the token, if it verified, and how long applications
-  /// had one so far.
+  /// The files that the previous run left for a token were read. They can have brought a token that was verified, and
+  /// the availability so far.
   case restored(String, RestoredToken?, Availability?)
   /// The daemon stops. If `revokes`, tokens with `revoke_on_stop` are revoked.
   case stop(revokes: Bool)
 
   // MARK: Requests
 
-  /// The secrets of an attempt were read, or not.
+  /// The secrets of an attempt were read, or could not be read.
   case prepared(String, attempt: UInt64, AcquisitionFailure?)
   /// An attempt has ended.
   case finished(String, attempt: UInt64, Result<ReceivedToken, AcquisitionFailure>)
-  /// A new token is wanted now for each table, for example by SIGUSR1.
+  /// A new token was requested for each table, for example by SIGUSR1.
   case refreshAll
-  /// What fails may work now: a person may have corrected it.
+  /// A retry of all tables whose requests fail was requested: an administrator may have corrected the cause.
   case retryFailing
 
   // MARK: Files
 
   /// Work on a token's files has ended.
   case worked(String, work: UInt64, FileOutcome)
-  /// A file of this token changed; of any, if the kernel could not report it.
+  /// A file of this token changed; `nil` if the kernel could not report whose.
   case fileChanged(String?)
 
   // MARK: Time
@@ -36,38 +36,38 @@ public enum HostEvent: Sendable {
   case statusChanged
   /// The timer fired.
   case woke
-  /// A heartbeat is due: all files are examined, and what is overdue is done.
+  /// A heartbeat is due: all files are examined, and everything that is due is done.
   case heartbeat
-  /// All results that arrived so far were handled.
+  /// All events so far were handled.
   case idle
 
   // MARK: Credentials
 
-  /// A unit waits for a token as its credential, since then.
+  /// A unit waits for a token as its credential, since this time.
   case credentialRequested(peer: UInt64, token: String, since: BootTime)
   /// A unit waits in the kernel's queue, where it cannot be answered yet.
   case credentialAwaited(token: String)
 
   // MARK: Held tokens
 
-  /// An issuer's key set was read, for whatever reason, and held tokens were verified by it.
+  /// An issuer's key set was read, for any reason, and held tokens were verified by it.
   case keySetRead(ServerID, Result<KeySetReading, AcquisitionFailure>)
-  /// A held token was introspected again, or the API was asked about it.
+  /// A held token was introspected again, or probed at the API.
   case checked(String, requestedAt: BootTime, HeldTokenVerdict)
-  /// The API was asked about the new token of an attempt.
+  /// The new token of an attempt was probed at the API.
   case probed(String, attempt: UInt64, ProbeVerdict)
-  /// An application reports that the API rejected a token, or wants a new one.
+  /// An application reports that the API rejected a token. With `nil`, it requests a new one.
   case reported(String, rejected: TokenDigest?)
 
   // MARK: The end
 
-  /// The files of a token that is about to be revoked are removed, or their disk hangs.
+  /// The files of a token that is about to be revoked were removed, or their disk hangs.
   case withdrawn(String)
   /// A revocation has ended.
   case revoked(String)
 }
 
-/// The difference that new settings make.
+/// The difference between the settings in effect and new ones.
 public struct HostChange: Sendable {
   /// The tables that do not exist any more.
   public var removed: [String] = []
@@ -75,18 +75,18 @@ public struct HostChange: Sendable {
   public var changed: [(plan: TokenPlan, change: TokenChange)] = []
   /// New tables.
   public var added: [TokenPlan] = []
-  /// How many requests one issuer gets at once.
+  /// The maximum number of simultaneous requests at one issuer.
   public var maxRequests: Int
   /// The tokens that must be published, or rejected, before the daemon is ready.
   public var awaited: Set<String> = []
 
-  /// No difference but in the limit of requests.
+  /// A difference in the limit of requests only.
   public init(maxRequests: Int) {
     self.maxRequests = maxRequests
   }
 }
 
-/// A token of the previous run that verified.
+/// A token of the previous run that was verified.
 public struct RestoredToken: Hashable, Sendable {
   /// When its request was sent.
   public var requestedAt: BootTime
@@ -94,13 +94,13 @@ public struct RestoredToken: Hashable, Sendable {
   public var lifetime: Duration
   /// Its digest.
   public var digest: TokenDigest?
-  /// Whether a new one must be requested at once: it is of former settings, or needs to be introspected again.
+  /// Whether a new one must be requested at once: it is of previous settings, or was verified by introspection.
   public var needsSuccessor = false
   /// Whether every file holds it, with the right mode.
   public var areFilesRight = true
   /// Whether the API accepted a token before.
   public var wasAcceptedByAPI = false
-  /// Why it is not accepted any more, as the previous run found; `nil` as far as known.
+  /// Why it is not accepted any more, as the previous run found; `nil` if it is accepted, as far as is known.
   public var rejection: AcquisitionFailure?
 
   /// A token with the given times.
@@ -127,43 +127,43 @@ public struct ReceivedToken: Hashable, Sendable {
   }
 }
 
-/// A key set, and the held tokens that it verified or did not.
+/// A key set, and its verdicts about held tokens.
 public struct KeySetReading: Sendable {
   /// A fingerprint of the key set.
   public var keySet: String
-  /// How long the server calls it fresh.
+  /// How long it is fresh, by the server's response; `nil` if the response does not state it.
   public var freshness: Duration?
   /// The tokens that it verified, each with the time of its request.
   public var valid: [(token: String, requestedAt: BootTime)] = []
   /// The tokens that it does not verify any more.
   public var withdrawn: [(token: String, requestedAt: BootTime, failure: AcquisitionFailure)] = []
 
-  /// A reading that no token was verified by yet.
+  /// A reading without verdicts.
   public init(keySet: String, freshness: Duration?) {
     self.keySet = keySet
     self.freshness = freshness
   }
 }
 
-/// What is known of a held token after a check.
+/// The result of a check of a held token.
 public enum HeldTokenVerdict: Hashable, Sendable {
-  /// The server calls it active.
+  /// The server reports it as active.
   case active
-  /// The server calls it inactive.
+  /// The server reports it as inactive.
   case inactive(AcquisitionFailure)
-  /// The API gave an answer, or none.
+  /// The result of a probe.
   case api(ProbeVerdict)
-  /// Nothing: the server could not be asked.
+  /// No result: introspection failed.
   case unknown
 }
 
-/// What the API says of a token.
+/// The verdict of the API about a token.
 public enum ProbeVerdict: Hashable, Sendable {
   /// It accepts the token.
   case accepted
   /// It rejects the token: 401.
   case rejected(AcquisitionFailure)
-  /// Its answer means nothing, or there was none.
+  /// Its answer proves nothing, or there was none.
   case unknown
 }
 
@@ -177,7 +177,7 @@ public enum ReportReply: Hashable, Sendable {
   case requested
   /// A new token is requested after this time.
   case rateLimited(Duration)
-  /// The server rejects the client, or asks to wait: the next request comes after this time.
+  /// The server rejects the client. The next request comes after this time.
   case rejectedByServer(Duration, FailureCode)
 }
 
@@ -187,15 +187,15 @@ public enum FileWork: Hashable, Sendable {
   case publish
   /// Remove the files.
   case remove
-  /// Find external modifications.
+  /// Examine whether another process modified a file.
   case examine
 }
 
 /// The result of `FileWork`.
 public enum FileOutcome: Hashable, Sendable {
-  /// Done. With `examine`: no file was modified.
+  /// The work is done. With `examine`: no file was modified.
   case done
-  /// Not done, or not for every file.
+  /// The work failed for at least one file.
   case failed(String)
   /// Another process modified a file.
   case modifiedExternally
@@ -209,7 +209,7 @@ public enum HostEffect: Sendable {
   case restore(String)
   /// Use the new settings of a token, which keeps its files and bytes.
   case replace(String)
-  /// Manage a token no more, and remove its files.
+  /// Stop managing a token, and remove its files.
   case drop(String)
 
   // MARK: Requests
@@ -218,11 +218,11 @@ public enum HostEffect: Sendable {
   case readSecrets(String, attempt: UInt64)
   /// Request a token, with this limit for one exchange: `finished`.
   case send(String, attempt: UInt64, timeout: Duration)
-  /// Abandon an attempt. Its result is of no use.
+  /// Abandon an attempt. Its result is ignored.
   case abandon(String, attempt: UInt64)
   /// Make the token that the attempt brought the newest one, with these times.
   case accept(String, attempt: UInt64, TokenTimes)
-  /// Keep the newest token: the attempt brought it again, or a former one.
+  /// Keep the newest token: the attempt brought it again, or an earlier one.
   case keep(String, attempt: UInt64)
   /// Note that an attempt failed.
   case noteFailure(String, attempt: UInt64, AcquisitionFailure)
@@ -244,9 +244,9 @@ public enum HostEffect: Sendable {
   case readKeySet(ServerID)
   /// Introspect a held token again: `checked`.
   case introspect(String)
-  /// Ask the API about a held token: `checked`.
+  /// Probe a held token at the API: `checked`.
   case probe(String)
-  /// Ask the API about the new token of an attempt: `probed`.
+  /// Probe the new token of an attempt at the API: `probed`.
   case probeCandidate(String, attempt: UInt64, timeout: Duration)
   /// Answer the report that is being handled.
   case reply(ReportReply)
@@ -257,16 +257,16 @@ public enum HostEffect: Sendable {
   case report(HostReport)
   /// Report the status.
   case reportStatus
-  /// Send `woke` at this time, and not at the time that was armed before.
+  /// Send `woke` at this time, instead of the time that was armed before.
   case arm(BootTime)
 
   // MARK: The end
 
-  /// Send all units that are connected their answer now, or a refusal.
+  /// Refuse all connected units that have no answer yet, and send the rest of unfinished answers.
   case dismissUnits
-  /// Write a token again that another process modified: nothing looks after its files from now on.
+  /// Restore the files of a token if another process modified them: they are not examined from now on.
   case restoreFiles(String)
-  /// Remove the files of a token for good: `withdrawn`.
+  /// Remove the files of a token before it is revoked: `withdrawn`.
   case withdraw(String)
   /// Revoke a token: `revoked`.
   case revoke(String, timeout: Duration)
@@ -290,7 +290,7 @@ public enum CredentialReply: Hashable, Sendable {
 
 /// A change that the log reports once.
 public enum HostReport: Hashable, Sendable {
-  /// In the life of one token.
+  /// A change in the lifecycle of one token.
   case token(String, LifecycleReport)
   /// The wall clock was stepped, or the host was suspended.
   case clock(ClockComparison.Change)

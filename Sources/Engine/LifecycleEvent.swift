@@ -1,8 +1,8 @@
 public import Base
 
-/// An event in the life of a token.
+/// An event in the lifecycle of a token.
 public enum LifecycleEvent: Hashable, Sendable {
-  /// The daemon starts; `restored` is the token of the previous run, if it verified.
+  /// The daemon starts; `restored` is the token of the previous run, if it was verified.
   case started(restored: TokenTimes?)
   /// The queued request was sent; it must have ended by `limit`.
   case began(limit: BootTime)
@@ -11,22 +11,22 @@ public enum LifecycleEvent: Hashable, Sendable {
   case received(limit: BootTime)
   /// A verified token was received.
   case acquired(TokenTimes)
-  /// The server returned the newest token again, or a former one that is no better. The newest one has these times now.
-  /// `isRewritten`: it is written once more.
+  /// The server returned the newest token again, or an earlier one that is no better. The newest one has these times
+  /// now. `isRewritten`: it is written once more.
   case returnedAgain(TokenTimes, isRewritten: Bool)
-  /// The API does not accept the newest token any more, as far as known. `requests`: another one is requested now.
+  /// As far as is known, the API does not accept the newest token any more. `requests`: another one is requested now.
   case rejected(AcquisitionFailure, requests: Bool)
-  /// The newest token is accepted again, as far as known.
+  /// As far as is known, the newest token is accepted again.
   case accepted
   /// The attempt failed.
   case failed(AcquisitionFailure)
-  /// The attempt brought an expired token again. The server can issue a new one at `renewal`, by what it states.
+  /// The attempt brought an expired token again. By the server's response, it can issue a new one at `renewal`.
   case returnedExpired(AcquisitionFailure, renewal: BootTime)
   /// The newest token is in its files.
   case published
   /// The files were removed.
   case unpublished
-  /// The newest token could not be written to its files; or, without one, an expired token could not be removed.
+  /// The newest token could not be written to its files. Without one: an expired token could not be removed.
   case publicationFailed(String)
   /// A file was removed, replaced, or its mode changed by another process.
   case modifiedExternally
@@ -34,14 +34,14 @@ public enum LifecycleEvent: Hashable, Sendable {
   case woke
   /// The host was suspended until now.
   case resumed
-  /// A new token is wanted now, for example by SIGUSR1.
+  /// A new token was requested, for example by SIGUSR1. It is requested now.
   case refresh
-  /// A new token is wanted as soon as the server allows it: an application cannot use the present one.
+  /// An application cannot use the present token. A new one is requested as soon as the server permits it.
   case wanted
   /// The token was requested with settings, or a secret, that are not in effect any more.
   case settingsChanged
 
-  /// Whether it asks for what is due, so that nothing may follow from it.
+  /// Whether it only asks for what is due, so that it can have no effect.
   var mayChangeNothing: Bool { self == .woke || self == .wanted }
 }
 
@@ -63,7 +63,8 @@ public enum LifecycleReport: Hashable, Sendable {
   case restored(TokenTimes)
   /// A new token was received, after these failures.
   case acquired(TokenTimes, after: FailureStreak?)
-  /// The server returned no new token but a former one, after these failures. `isFirst`: since the newest token came.
+  /// The server returned no new token but an earlier one, after these failures. `isFirst`: for the first time since the
+  /// newest token came.
   case returnedAgain(TokenTimes, after: FailureStreak?, isFirst: Bool)
   /// The newest token, which has not expired, is not accepted any more.
   case rejected(AcquisitionFailure)

@@ -18,7 +18,7 @@ public struct TokenTimes: Hashable, Sendable {
     self.expiresAt = expiresAt
   }
 
-  /// Why a token with these times is of no use to an application at `now`; `nil` if it is of use.
+  /// Why an application cannot use a token with these times at `now`; `nil` if it can.
   package func fault(at now: BootTime) -> AcquisitionFailure? {
     guard expiresAt > now else {
       return AcquisitionFailure(.lifetime, "the token expired before it arrived")
@@ -39,11 +39,11 @@ public struct TokenTimes: Hashable, Sendable {
 ///     refresh = request sent + max(1 s, (1 - 0.1 x jitter) x min(fraction x (lifetime - 1 s), max_age))
 ///
 /// A key can be withdrawn and a client can be disabled long before a token of a month expires. `maxAge` limits the time
-/// until the next token shows that.
+/// until the next request detects that.
 ///
 /// One second is subtracted because `iat` and `exp` are whole seconds (RFC 7519, NumericDate): up to one second of `exp
-/// - iat` has passed when the token is made. The jitter is constant for a host and a token, and only shortens. Hosts
-/// that start at the same time after a power cut drift apart by a constant at each refresh.
+/// - iat` has passed when the token is made. The jitter is constant for a host and a token, and only shortens the wait.
+/// Hosts that start at the same time after a power cut therefore refresh at times that differ more after each refresh.
 public struct RefreshSchedule: Hashable, Sendable {
   /// The fraction of the lifetime at which a token is refreshed.
   public var fraction: Double
@@ -60,13 +60,14 @@ public struct RefreshSchedule: Hashable, Sendable {
   /// What is subtracted from a lifetime, because token times are whole seconds.
   public static let rounding = Duration.seconds(1)
 
-  /// A shorter token is of no use to an application, and would lead to a request every second.
+  /// The shortest lifetime that is accepted. Applications cannot use a shorter one, and it would cause a request every
+  /// second.
   public static let shortestLifetime = Duration.seconds(3)
 
   /// The shortest time between two requests for the same token.
   public static let shortestInterval = Duration.seconds(1)
 
-  /// What remains of a token's lifetime when one more request before its expiry would be of no use.
+  /// The remaining lifetime from which on no further request is sent before the expiry.
   static let lastPart = Duration.seconds(10)
 
   /// A schedule; values out of range are clamped.
@@ -84,13 +85,13 @@ public struct RefreshSchedule: Hashable, Sendable {
       expiresAt: requestedAt + lifetime - Self.rounding)
   }
 
-  /// When a token is requested that the server returned once more at `now`, instead of a new one.
+  /// When the next token is requested, after the server returned an earlier one at `now`, instead of a new one.
   ///
   ///     R > 10 s     3/4 R later, or max_age later if that is less; up to a tenth earlier by the jitter
   ///     R <= 10 s    when it expires
   ///
-  /// R is what remains of its lifetime. A server that issues a new token in the last part of a lifetime is asked in
-  /// that part. One that does so at the expiry is asked then, after about five requests in an hour.
+  /// R is the remaining lifetime. If a server issues a new token in the last part of a lifetime, a request comes in
+  /// that part. If it does so at the expiry, a request comes then, after about five requests in an hour.
   func next(afterRepetitionAt now: BootTime, expiresAt: BootTime) -> BootTime {
     let remaining = expiresAt - now
     guard remaining > Self.lastPart else { return expiresAt }

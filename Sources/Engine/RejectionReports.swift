@@ -10,11 +10,11 @@ package import Base
 ///     a report after that                      a request 1, 2, 4, ... s after that token arrived, up to 30 min
 ///     the first report after a quiet hour      a request at once
 ///
-/// - It makes no difference whether the successor is another token or the same bytes: both were requested, and the
-///   application cannot use either.
+/// - The successor can be another token or the same bytes. Both cases are the same: a request was sent, and the
+///   application cannot use its token.
 /// - A report that must wait is not lost. Its request is due at `deadline`, unless another token arrives before.
 /// - Only reports of the held token count for the quiet hour.
-/// - The size of the value is fixed, however many reports come.
+/// - The size of the value is fixed, for any number of reports.
 package struct RejectionReports: Hashable, Sendable {
   /// What follows from a report.
   package enum Verdict: Hashable, Sendable {
@@ -34,7 +34,7 @@ package struct RejectionReports: Hashable, Sendable {
     package var total = 0
     /// The requests that reports caused. A report can join the request of another.
     package var requested = 0
-    /// The reports of tokens that were not held any more.
+    /// The reports about tokens that were not held any more.
     package var newer = 0
     /// The reports that had to wait.
     package var limited = 0
@@ -51,13 +51,13 @@ package struct RejectionReports: Hashable, Sendable {
   package private(set) var counts = Counts()
   /// How many requests reports caused since the last quiet hour.
   private var seriesLength = 0
-  /// When the last request was decided on. Since its token arrived: when it did.
+  /// When the last request was decided, or when its token arrived.
   private var waitBegan: BootTime?
   private var lastReport: BootTime?
   /// Whether a request that a report caused has not brought a token yet.
   private(set) var isAwaitingToken = false
   private var isDeferred = false
-  /// The token that the deferred request is to replace.
+  /// The token that the deferred request must replace.
   private var deferredDigest: TokenDigest?
 
   /// No reports yet.
@@ -77,15 +77,15 @@ package struct RejectionReports: Hashable, Sendable {
     return ask(toReplace: report, at: now)
   }
 
-  /// Takes a request for a new token that names no rejected one. The same waits hold, as any application can send it.
+  /// Takes a request for a new token that names no rejected one. The same waits apply, as any application can send it.
   package mutating func handleRefresh(held: TokenDigest?, at now: BootTime) -> Verdict {
     counts.total += 1
     return ask(toReplace: held, at: now)
   }
 
-  /// Notes that a verified token arrived, requested for whatever reason, or was restored.
+  /// Notes that a verified token arrived, requested for any reason, or was restored.
   package mutating func tokenArrived(_ digest: TokenDigest, at now: BootTime) {
-    // A request can wait in the issuer's queue, or be repeated: the next one is as far from the last of them.
+    // A request can wait in the issuer's queue, or be repeated. The wait counts from the arrival of its token.
     if isAwaitingToken { waitBegan = now }
     isAwaitingToken = false
     if digest != deferredDigest { isDeferred = false }

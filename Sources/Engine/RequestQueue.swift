@@ -2,10 +2,10 @@
 ///
 /// Each issuer has its own queue, so that a slow issuer does not delay the tokens of another.
 package struct RequestQueue: Sendable {
-  /// The right of one attempt for one token to be under way.
+  /// An attempt for one token that is under way.
   package struct Permit: Hashable, Sendable {
     var token: String
-    /// An identifier that never repeats within a process: a late result is not taken for that of another attempt.
+    /// An identifier that never repeats within a process, so that a late result does not count for another attempt.
     package var attempt: UInt64
 
     package init(token: String, attempt: UInt64) {
@@ -44,7 +44,7 @@ package struct RequestQueue: Sendable {
     running.insert(permit)
   }
 
-  /// Ends an attempt, or abandons it. A second call has no effect.
+  /// Notes that an attempt ended or was abandoned. A second call has no effect.
   package mutating func end(_ permit: Permit) {
     running.remove(permit)
   }

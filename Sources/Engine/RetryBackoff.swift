@@ -2,27 +2,27 @@ import Base
 
 /// How long to wait after a failed attempt.
 ///
-/// A transient failure: a random wait between a floor and a ceiling. The failures are those in a row of the same kind.
+/// After a transient failure, a random wait between a floor and a ceiling. Consecutive failures of one kind count.
 ///
 ///                        1st failure   2nd          3rd            4th and later
 ///     no token           0.25 - 1 s    0.25 - 2 s   0.25 - 4 s     0.25 - 8, 16, 32, 60 s
 ///     a valid token      0.25 - 1 s    7.5 - 10 s   75 - 100 s     750 - 1000 s
 ///
-/// With R remaining of the token's lifetime, two more limits hold:
+/// R is the remaining lifetime of the token. It sets two more limits:
 ///
 ///     R > 2 min     the ceiling is at most 3/4 R - 90 s, or 60 s if that is more;
 ///                   from the 2nd failure on, the floor is 3/4 of the ceiling
 ///     R <= 2 min    the ceiling is at most R / 2, or 1 s if that is more; the floor is 0.25 s
 ///
-/// - The first retry is immediate, because most failures are short.
+/// - The first retry comes within a second, because most failures are short.
 /// - Later retries are slow while a valid token is published. Otherwise a fleet returns in the same second after a long
 ///   outage. The high floor takes a quarter off that peak, and makes no wait longer.
-/// - Near expiry, retries become frequent. The server recovers at E, and the token expires at X. Then the next attempt
-///   comes while at least half of X - E, or one minute, is left.
+/// - Near expiry, retries become frequent. Assume that the server recovers at E, and that the token expires at X. The
+///   next attempt comes while at least half of X - E, or one minute, is left.
 ///
 /// A `Retry-After` is obeyed up to 5 min, and up to 3/4 of R.
 ///
-/// A rejection: the waits vary by a tenth.
+/// After a rejection, the waits vary by a tenth.
 ///
 ///     1st failure                              1 min
 ///     2nd and later                            5 min
@@ -31,7 +31,8 @@ import Base
 ///
 /// - Rejections are retried indefinitely, so that a secret which is corrected on the server is used without a restart.
 /// - The waits are long, so that no account is locked. Reading a document cannot lock one.
-/// - Some rejections pass, such as a proxy's page with 403. About six attempts come before the token expires.
+/// - Some rejections end by themselves, such as a proxy's page with 403. About six attempts come before the token
+///   expires.
 package enum RetryBackoff {
   static let floor = Duration.milliseconds(250)
   static let first = Duration.seconds(1)
@@ -40,7 +41,7 @@ package enum RetryBackoff {
   static let firstRefusal = Duration.seconds(60)
   static let laterRefusals = Duration.seconds(300)
   static let soonestRefusal = Duration.seconds(5)
-  /// A server that requires a longer wait sends `Retry-After` again.
+  /// The longest `Retry-After` that is obeyed. A server that requires a longer wait sends it again.
   static let retryAfterLimit = Duration.seconds(300)
 
   /// The wait before the next attempt.
@@ -62,13 +63,13 @@ package enum RetryBackoff {
       let own = Duration.seconds(Double.random(in: floor.seconds...ceiling.seconds, using: &random))
       guard let asked = failure.retryAfter, asked > .zero else { return own }
       let wait = self.asked(asked, using: &random)
-      // If a server always sends one second, the usual backoff holds.
+      // The usual backoff is the minimum, for a server that always sends one second.
       return max(own, remaining.map { min(wait, maximumRetryAfter($0)) } ?? wait)
     }
   }
 
-  /// The wait that a server asked for, with a jitter of a tenth. Hosts that got the same number do not return at the
-  /// same time.
+  /// The wait of a `Retry-After`, with a jitter of a tenth. Hosts that got the same number do not return at the same
+  /// time.
   static func asked(_ wait: Duration, using random: inout SplitMix64) -> Duration {
     .seconds(min(wait, retryAfterLimit).seconds * Double.random(in: 1...1.1, using: &random))
   }
@@ -81,7 +82,7 @@ package enum RetryBackoff {
     return min(exponential, maximumInterval(remaining))
   }
 
-  /// Whether the token is valid for so long that a retry can be slow. The first retry never is.
+  /// Whether the token is valid for so long that a retry can be slow. The first retry is never slow.
   private static func isFarFromExpiry(failures: Int, remaining: Duration?) -> Bool {
     failures > 1 && remaining.map { $0 > lastPart } ?? false
   }

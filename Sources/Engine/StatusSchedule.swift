@@ -1,10 +1,10 @@
 import Base
 
-/// When the status is reported: once for all that happens at the same time.
+/// When the status is reported: once for all events that happen at the same time.
 struct StatusSchedule: Sendable {
   /// The delay of "refreshing now" while a token is published: most refreshes end sooner.
   static let refreshDelay = Duration.milliseconds(250)
-  /// With more tokens there is always something to report, and the status is long.
+  /// With more tokens than this, reports are delayed: something changes all the time, and the status is long.
   static let manyTokens = 20
   static let longestDelay = Duration.seconds(5)
 
@@ -15,10 +15,10 @@ struct StatusSchedule: Sendable {
   /// Whether the daemon has ever been ready.
   private(set) var isReady = false
 
-  /// The daemon is not ready before these tokens are settled.
+  /// Adds tokens that must be published or rejected before the daemon is ready.
   mutating func await(_ names: Set<String>) { awaited.formUnion(names) }
 
-  /// The token was published or rejected, or it is not managed any more.
+  /// Notes that the token was published or rejected, or is not managed any more.
   mutating func settle(_ name: String) { awaited.remove(name) }
 
   /// Requests a report no later than after `delay`, or later if there are many tokens.
@@ -34,7 +34,7 @@ struct StatusSchedule: Sendable {
     return true
   }
 
-  /// Becomes ready, if all awaited tokens are settled and one `isPublished`; returns whether that is news.
+  /// Becomes ready if all awaited tokens are settled and one `isPublished`; returns whether it became ready now.
   mutating func becomeReady(_ isPublished: @autoclosure () -> Bool) -> Bool {
     guard !isReady, awaited.isEmpty, isPublished() else { return false }
     isReady = true

@@ -22,27 +22,27 @@ struct StopProgress: Sendable {
     unrevoked = Set(tokens)
   }
 
-  /// Whether nothing is left to be done.
+  /// Whether all tokens were revoked.
   var isComplete: Bool { unrevoked.isEmpty }
 
   /// The tokens that were not revoked in time.
   var left: [String] { unrevoked.sorted() }
 
-  /// The files of a token are removed. Returns the tokens to revoke now.
+  /// Notes that the files of a token were removed. Returns the tokens to revoke now.
   mutating func withdrew(_ token: String, at server: ServerID, limit: Int) -> [String] {
     guard withdrawing.remove(token) != nil else { return [] }
     queues[server, default: RequestQueue(limit: limit)].enqueue(token)
     return next(at: server)
   }
 
-  /// A revocation has ended. Returns the tokens to revoke now.
+  /// Notes that a revocation has ended. Returns the tokens to revoke now.
   mutating func revoked(_ token: String, at server: ServerID) -> [String] {
     guard unrevoked.remove(token) != nil else { return [] }
     queues[server]?.end(RequestQueue.Permit(token: token, attempt: 0))
     return next(at: server)
   }
 
-  /// How long one revocation may take now; `nil` if no time is left.
+  /// The limit of a revocation that begins now; `nil` if no time is left.
   func timeout(at now: BootTime) -> Duration? { now < end ? min(Self.timeout, end - now) : nil }
 
   private mutating func next(at server: ServerID) -> [String] {

@@ -1,13 +1,13 @@
-/// The SHA-256 of a token. It identifies the token and reveals nothing of it.
+/// The SHA-256 of a token. It identifies the token and does not reveal it.
 ///
-/// Its size is fixed: a value on the stack, without a reference.
+/// The value has a fixed size and no reference.
 public struct TokenDigest: Hashable, Sendable {
   /// The number of hexadecimal digits.
   public static let hexLength = 64
 
   private var words = SIMD4<UInt64>()
 
-  /// The digest that these ASCII characters stand for; `nil` unless they are 64 hexadecimal digits, in either case.
+  /// The digest from its 64 hexadecimal digits in ASCII, in either case; `nil` for anything else.
   public init?(hex characters: some Collection<UInt8>) {
     guard characters.count == Self.hexLength else { return nil }
     for (index, character) in characters.enumerated() {
@@ -22,7 +22,7 @@ public struct TokenDigest: Hashable, Sendable {
     for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
   }
 
-  /// The digest that this text stands for.
+  /// The digest from its 64 hexadecimal digits; `nil` for anything else.
   public init?(hex text: String) {
     self.init(hex: text.utf8)
   }

@@ -5,19 +5,20 @@ public import Base
 /// It does no I/O and reads no clock. A test runs a year in a millisecond, and the simulation of a fleet runs the same
 /// code.
 ///
-/// Invariant: every state has a next wake-up, so the machine cannot get stuck. Every event performs all that is due.
+/// Invariant: every state has a next wake-up, so the machine cannot get stuck. Every event performs everything that is
+/// due.
 public struct TokenLifecycle: Sendable {
-  /// The progress of the next token.
+  /// The progress towards the next token.
   public enum Phase: Hashable, Sendable {
     /// Nothing has happened yet.
     case unstarted
     /// No request before this time.
     case waiting(until: BootTime)
-    /// The request has waited in the issuer's queue since then. It is repeated a minute later, in case it was lost.
+    /// The request waits in the issuer's queue since this time. It is repeated a minute later, in case it was lost.
     case queued(since: BootTime)
-    /// The request was sent and must have ended by then.
+    /// The request was sent and must have ended by `limit`.
     case requesting(limit: BootTime)
-    /// A new token is tried at the API until then.
+    /// A new token is tried at the API until `limit`.
     case probing(limit: BootTime)
   }
 
@@ -25,13 +26,13 @@ public struct TokenLifecycle: Sendable {
   public enum Publication: Hashable, Sendable {
     /// The files hold the newest token, or are removed if there is none.
     case settled
-    /// A file was modified externally: it is written again then.
+    /// A file was modified externally, and is written again at this time.
     case republishing(at: BootTime)
-    /// A file could not be written; or, if there is no token, an expired one could not be removed.
+    /// A file could not be written. If there is no token: an expired one could not be removed.
     case failing(reason: String, failures: Int, retryAt: BootTime)
   }
 
-  /// The progress of the next token.
+  /// The progress towards the next token.
   public private(set) var phase = Phase.unstarted
   /// The newest verified token; `nil` when it has expired.
   public private(set) var newest: TokenTimes?
@@ -41,21 +42,22 @@ public struct TokenLifecycle: Sendable {
   public private(set) var publication = Publication.settled
   /// The failed attempts since the last successful one.
   public private(set) var failureStreak: FailureStreak?
-  /// Why the newest token is not accepted any more, though it has not expired; `nil` as far as known.
+  /// Why the newest token is not accepted any more, though it has not expired; `nil` if it is accepted, as far as is
+  /// known.
   public private(set) var rejection: AcquisitionFailure?
-  /// Since when that is known.
+  /// Since when `rejection` is known.
   public private(set) var rejectedSince: BootTime?
   /// How often the server returned an earlier token since the newest one came.
   public private(set) var repetitions = 0
 
-  /// The earliest expiry of the tokens whose publication failed, or was overtaken: files may hold them nevertheless.
+  /// The earliest expiry of the tokens whose publication failed or was overtaken. Files may hold them nevertheless.
   private var earliestUnpublishedExpiry: BootTime?
   /// How many attempts in a row failed with the same kind of failure.
   private var failuresOfKind = 0
-  /// Until when the last failed response asked to wait.
+  /// The end of the `Retry-After` of the last failed response.
   private var askedUntil: BootTime?
   private var lastRequest: BootTime?
-  /// When the pace of one republication a second allows the next one, had each kept to it.
+  /// The time of the next republication at a pace of one a second. One republication can come a second earlier.
   private var nextRepublication: BootTime?
   private var random: SplitMix64
 
@@ -67,8 +69,8 @@ public struct TokenLifecycle: Sendable {
   /// Whether no request is under way or queued.
   public var isWaiting: Bool { if case .waiting = phase { true } else { false } }
 
-  /// When something is due, for the watchdog. `nil` only before `started`; in the past only if a request hangs beyond
-  /// its limit.
+  /// When something is due, for the watchdog. It is `nil` only before `started`, and in the past only if a request
+  /// hangs beyond its limit.
   public var deadline: BootTime? { earliestDue { $0 } }
 
   /// When to send `woke`. A request that hangs is examined once a second, so that it does not delay other work.
@@ -76,8 +78,8 @@ public struct TokenLifecycle: Sendable {
     earliestDue { $0 > now ? $0 : now + Self.overdueLookInterval }
   }
 
-  /// The earliest time at which something is due, each time mapped by `look`. Without an array: a simulated fleet calls
-  /// this a billion times.
+  /// The earliest time at which something is due, each time mapped by `look`. It needs no array: a simulated fleet
+  /// calls it a billion times.
   private func earliestDue(_ look: (BootTime) -> BootTime) -> BootTime? {
     var earliest: BootTime?
     func note(_ time: BootTime?) {
@@ -144,7 +146,7 @@ public struct TokenLifecycle: Sendable {
     return effects
   }
 
-  /// Notes that an earlier token is in its files, or in some of them. A newer one came while it was written.
+  /// Notes that all or some files hold an earlier token, because a newer one came while that was written.
   mutating func noteOvertaken(expiresAt: BootTime) {
     earliestUnpublishedExpiry = min(earliestUnpublishedExpiry ?? expiresAt, expiresAt)
   }
@@ -156,7 +158,8 @@ public struct TokenLifecycle: Sendable {
   }
 
   private static let longestQueueTime = Duration.seconds(60)
-  /// How long after its limit a request is abandoned, on hosts without a watchdog. A watchdog acts long before.
+  /// How long after its limit a request is abandoned, on hosts without a watchdog. A watchdog restarts the daemon
+  /// earlier.
   private static let hangLimit = Duration.seconds(300)
   private static let overdueLookInterval = Duration.seconds(1)
   private static let republishInterval = Duration.seconds(1)
@@ -167,7 +170,7 @@ public struct TokenLifecycle: Sendable {
     guard hasCome(newest?.expiresAt) || hasCome(published?.expiresAt) || hasCome(earliestUnpublishedExpiry) else {
       return
     }
-    // All files are removed: one of several may hold the newest token, though the others could not be written.
+    // All files are removed, as it is not known which of them hold the expired token. The newest one is written again.
     effects.append(.unpublish)
     published = nil
     earliestUnpublishedExpiry = nil
@@ -185,7 +188,7 @@ public struct TokenLifecycle: Sendable {
   private mutating func start(with restored: TokenTimes?, at now: BootTime, _ effects: inout [LifecycleEffect]) {
     guard phase == .unstarted else { return }
     guard let restored, restored.expiresAt > now else {
-      // It expired after its file was read.
+      // The token expired after its file was read.
       if restored != nil { effects.append(.unpublish) }
       return request(at: now, &effects)
     }
@@ -211,11 +214,11 @@ public struct TokenLifecycle: Sendable {
     publish(&effects)
   }
 
-  /// Keeps the newest token. Whatever is known of it, and the state of its files, stays as it is.
+  /// Keeps the newest token with these times. Its rejection and the state of its files stay as they are.
   private mutating func keep(
     _ token: TokenTimes, _ isRewritten: Bool, at now: BootTime, _ effects: inout [LifecycleEffect]
   ) {
-    // It expired in this moment.
+    // The newest token expired in this moment.
     guard newest != nil else { return request(at: now, &effects) }
     effects.append(.report(.returnedAgain(token, after: failureStreak, isFirst: repetitions == 0)))
     failureStreak = nil
@@ -238,23 +241,25 @@ public struct TokenLifecycle: Sendable {
     if requests { requestWhenAllowed(at: now) }
   }
 
-  /// A server that rejects the client, or asks to wait, is obeyed. Other waits are those of a token that is good.
+  /// Requests a token when the server permits it: after a rejection of the client, or a `Retry-After`, the wait stays.
+  /// Other waits are for a token that is accepted, and end now.
   private mutating func requestWhenAllowed(at now: BootTime) {
     if case .waiting(let until) = phase { phase = .waiting(until: min(until, heldBackUntil ?? now)) }
   }
 
-  /// Until when the server wants no request: it rejected the client, or asked to wait. `nil`: nothing keeps it back.
+  /// Until when the server permits no request, because it rejected the client or sent `Retry-After`; `nil` if it
+  /// permits one.
   package var heldBackUntil: BootTime? {
     guard case .waiting(let until) = phase, let failure = failureStreak?.failure else { return nil }
     return failure.kind == .refused ? until : askedUntil.map { min($0, until) }
   }
 
-  /// - Parameter time: when another attempt is of use for certain. Without a token, the backoff is not longer.
+  /// - Parameter time: when the server can issue a new token. Without a token, the next attempt is not later.
   private mutating func fail(
     _ failure: AcquisitionFailure, retryBy time: BootTime? = nil, at now: BootTime, _ effects: inout [LifecycleEffect]
   ) {
     let before = failureStreak
-    // A rejection after transient failures is the first rejection: the server has not answered before.
+    // A rejection after transient failures counts as the first one, as the server did not answer before.
     failuresOfKind = before?.failure.kind == failure.kind ? failuresOfKind + 1 : 1
     failureStreak = FailureStreak(failure: failure, count: (before?.count ?? 0) + 1, since: before?.since ?? now)
     let wait = RetryBackoff.delay(
@@ -267,7 +272,7 @@ public struct TokenLifecycle: Sendable {
     effects.append(.report(isReported ? .stillFailing(failure, next: next) : .failing(failure, next: next)))
   }
 
-  /// The remaining lifetime of a token that is accepted, as far as known.
+  /// The remaining lifetime of the newest token; `nil` if it is known to be rejected.
   private func remainingLifetime(at now: BootTime) -> Duration? {
     rejection == nil ? newest.map { $0.expiresAt - now } : nil
   }
@@ -278,7 +283,7 @@ public struct TokenLifecycle: Sendable {
     switch publication {
     case .settled: break
     case .republishing:
-      // A refresh may have come before its time. The next wait is not longer for that.
+      // A refresh may have written the files earlier than planned. That does not lengthen the next wait.
       nextRepublication = min(max(nextRepublication ?? now, now), now + Self.republishInterval) + Self.republishInterval
       effects.append(.report(.republished))
     case .failing: effects.append(.report(.publicationRecovered))
@@ -299,8 +304,8 @@ public struct TokenLifecycle: Sendable {
 
   private mutating func republish(at now: BootTime) {
     guard newest != nil, publication == .settled else { return }
-    // At once, but not more often than once a second: another process may modify the file as fast.
-    // One may be early. `rm *` removes a token's files one by one, and its state file may be removed after the first.
+    // At most once a second on average, as another process can modify the file all the time. One republication can be
+    // early: `rm *` removes the files one by one, and the state file can be removed after the first republication.
     publication = .republishing(at: max(now, nextRepublication.map { $0 - Self.republishInterval } ?? now))
   }
 
@@ -320,7 +325,7 @@ public struct TokenLifecycle: Sendable {
     case .settled: break
     case .republishing(let time):
       guard time <= now else { return }
-      // Files that hang are not overdue.
+      // The deadline moves to now, so that files that hang do not count as overdue.
       publication = .republishing(at: now)
       publish(&effects)
     case .failing(let reason, let failures, let time):
@@ -335,7 +340,7 @@ public struct TokenLifecycle: Sendable {
   }
 
   private mutating func request(at now: BootTime, _ effects: inout [LifecycleEffect]) {
-    // Refreshes that are requested in a loop lead to one request a second.
+    // Requests in a loop, such as SIGUSR1, cause at most one request a second.
     if let lastRequest, now < lastRequest + RefreshSchedule.shortestInterval {
       phase = .waiting(until: lastRequest + RefreshSchedule.shortestInterval)
       return

@@ -1,4 +1,4 @@
-/// An issuer that is reached in a certain way. Tokens with the same one share a request queue.
+/// An issuer with the settings of its connection. Tokens with the same one share a request queue.
 public struct ServerID: Hashable, Sendable {
   /// A number that the caller chose.
   public var number: Int
@@ -19,19 +19,19 @@ public enum HeldTokenVerification: Hashable, Sendable {
   case none
 }
 
-/// The settings of one token, as far as they decide when something is done.
+/// The settings of one token that decide when something is done.
 public struct TokenPlan: Hashable, Sendable {
   /// The name of its table.
   public var name: String
-  /// Where it is requested.
+  /// The issuer that it is requested from.
   public var server: ServerID
   /// When it is refreshed.
   public var schedule: RefreshSchedule
   /// The configured limit of one exchange.
   public var timeout: Duration
-  /// Whether a request needs files, which can hang.
+  /// Whether a request reads files, which can hang.
   public var readsFiles = false
-  /// Whether the token's own files can hang. Otherwise they are in memory.
+  /// Whether the token's own files can hang. If not, they are in memory.
   public var mayHang = false
   /// The path of the first file, for messages.
   public var path = ""
@@ -41,7 +41,7 @@ public struct TokenPlan: Hashable, Sendable {
   public var revokesOnStop = false
   /// How a held token is verified again.
   public var verification = HeldTokenVerification.none
-  /// How often that is done.
+  /// How often a held token is verified again.
   public var recheckInterval = Duration.seconds(900)
   /// Whether a token is tried at the API.
   public var probesAPI = false
@@ -55,7 +55,7 @@ public struct TokenPlan: Hashable, Sendable {
   }
 }
 
-/// What new settings change of a token that is managed already.
+/// What new settings change for a token that is managed already.
 public struct TokenChange: Hashable, Sendable {
   /// Whether the server would issue another token, or would be reached in another way.
   public var needsNewToken: Bool
@@ -76,7 +76,7 @@ public struct TokenChange: Hashable, Sendable {
 public protocol PlannedSettings: Equatable {
   /// The name of the token's table.
   var name: String { get }
-  /// What these settings change of a token that `former` has described so far.
+  /// What these settings change for a token that had the settings `former`.
   func change(from former: Self) -> TokenChange
 }
 

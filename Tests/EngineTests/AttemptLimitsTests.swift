@@ -9,7 +9,7 @@ import Testing
   }
 
   @Test(
-    "a request hangs for no longer than a third of what is left of the token, and may take ten seconds in any case",
+    "a request has at most a third of the remaining lifetime, or ten seconds if that is more",
     arguments: [
       (30, nil, 30), (30, 1800, 30), (30, 90, 30), (30, 60, 20), (30, 20, 10), (30, 0.1, 10), (5, 6, 5),
       (300, 1800, 300),
@@ -43,7 +43,7 @@ import Testing
 
   @Test(
     arguments: [
-      // No token: a minute. A long one: a minute. A short one: while half of what remains is left.
+      // Without a token, and with a long one: a minute. With a short one: half of the remaining lifetime.
       (nil, 160), (3700, 160), (220, 160), (200, 150), (110, 105),
     ] as [(Double?, Double)])
   func aUnitIsAnsweredAtTheLatest(_ expires: Double?, _ limit: Double) {

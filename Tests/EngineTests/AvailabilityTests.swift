@@ -79,7 +79,7 @@ import Testing
     #expect(count == before)
   }
 
-  @Test("the first cause that is known of a gap stays")
+  @Test("the first known cause of a gap is kept")
   func causes() throws {
     var count = Availability(hasToken: false, at: Self.start)
     count.record(hasToken: false, cause: .nameResolution, at: Self.after(1))
@@ -90,7 +90,7 @@ import Testing
     #expect(try Seconds(count, at: Self.after(20)) == Seconds(7, 13, gap: 10, at: 10), "not the cause of another gap")
   }
 
-  @Test("of two gaps of one length, the first is the longest")
+  @Test("of two gaps of equal length, the first one is kept as the longest")
   func equalGaps() throws {
     var count = Self.count(tokenAt: 5)
     count.record(hasToken: false, at: Self.after(50))
@@ -98,7 +98,7 @@ import Testing
     #expect(try Seconds(count, at: Self.after(60)) == Seconds(50, 10, gap: 5, at: 0))
   }
 
-  @Test("a suspend counts as neither")
+  @Test("a suspend counts neither as available nor as unavailable time")
   func suspend() throws {
     var count = Self.count(tokenAt: 5)
     count.record(hasToken: false, at: Self.after(3605, asleep: 3500))
@@ -113,7 +113,7 @@ import Testing
     #expect(try Seconds(count, at: Self.after(30)) == Seconds(15, 15, gap: 10, at: 10 + step))
   }
 
-  @Test("a reading from before the last one takes no time away")
+  @Test("a reading that is earlier than the last one does not reduce the times")
   func backwards() throws {
     var count = Self.count(tokenAt: 10)
     count.record(hasToken: false, at: Self.after(4))
@@ -144,7 +144,7 @@ import Testing
     #expect(try Self.restarted(count, expiresAt: nil) == Seconds(35, 65, gap: 60, at: 40), "gone")
   }
 
-  @Test("a gap goes on until a newer token is in the file")
+  @Test("a gap continues until a newer token is in the file")
   func gapOverRestart() throws {
     var count = Self.count(tokenAt: 5)
     count.record(hasToken: false, cause: .serverError, at: Self.after(30))
@@ -192,14 +192,14 @@ import Testing
     #expect(gap.length == .nanoseconds(500) && gap.failure == .nameResolution && gap.startedAt == 7.5)
   }
 
-  @Test("a cause of a later release is not known, and no text is passed on")
+  @Test("a cause that only a later release has counts as unknown, and its text is not shown")
   func unknownCause() throws {
     let count = try Self.decoded(Self.stored.replacing("dns", with: "\\u001b[31m"))
     #expect(try #require(count.totals(at: BootTime(nanoseconds: 1000)).longestGap).failure == nil)
   }
 
   @Test(
-    "what no daemon has stored is discarded",
+    "a value that no daemon can have stored is discarded",
     arguments: [
       ("\"version\":1", "\"version\":2"), ("\"version\":1", "\"version\":-1"),
       ("\"availableNanoseconds\":90", "\"availableNanoseconds\":-90"),
@@ -232,13 +232,13 @@ import Testing
   }
 
   @Test(
-    "numbers that are none are no count", arguments: ["1e400", "NaN", "\"1\"", "0.5", "null", "9223372036854775808"])
+    "invalid numbers are discarded", arguments: ["1e400", "NaN", "\"1\"", "0.5", "null", "9223372036854775808"])
   func noNumber(_ number: String) {
     let text = Self.stored.replacing(":500", with: ":\(number)")
     #expect(throws: DecodingError.self) { try Self.decoded(text) }
   }
 
-  @Test("a document of the future, and a clock that was behind, are discarded")
+  @Test("a count that was stored before its last change, or later than now, is discarded")
   func writtenInTheFuture() {
     let count = Self.count(tokenAt: 5)
     let now = Self.after(50)
@@ -249,7 +249,7 @@ import Testing
     }
   }
 
-  @Test("whatever times the token's files name, the count goes on")
+  @Test("the count continues with any times of the token in the files")
   func extremeTimes() {
     let count = Self.count(tokenAt: 5)
     let times = [nil, .min, -1, 0, 1, .max].map { (time: Int64?) in time.map(BootTime.init(nanoseconds:)) }
@@ -270,7 +270,7 @@ import Testing
 
   // MARK: Random lives
 
-  /// The same by steps of time, with nothing but a list of what was true.
+  /// A model of the count: a list of the state at each step of time.
   struct Model {
     var steps: [(length: Int64, hasToken: Bool)] = []
 
@@ -288,7 +288,7 @@ import Testing
     }
   }
 
-  @Test("in every life, over restarts too, the sum of both is the time that has passed, and each is the model's")
+  @Test("in every life with restarts, both times add up to the time that has passed, and equal those of a model")
   func randomLives() throws {
     let base = UInt64.random(in: .min ... .max)
     for seed in (0..<1000).map({ base &+ $0 }) {
@@ -338,7 +338,7 @@ import Testing
     }
   }
 
-  @Test("whatever numbers are stored, nothing overflows, and a count that is taken over adds up")
+  @Test("no stored numbers overflow, and a count that is continued adds up")
   func randomNumbers() throws {
     var random = SplitMix64(seed: .random(in: .min ... .max))
     let numbers: [Int64] = [.min, -1, 0, 1, 6, 10, 90, 100, 499, 500, 501, 1 << 40, .max]

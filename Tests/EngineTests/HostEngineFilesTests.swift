@@ -23,7 +23,7 @@ extension HostEngineTests {
     #expect(host.works.last?.kind == .publish)
   }
 
-  /// New settings move files while the token is written to the former places, at once or after a failure.
+  /// New settings move files while the token is written to the previous places, at once or after a failure.
   @Test(arguments: [false, true]) func filesThatMoveWhileTheyAreWrittenAreWrittenOnceMore(_ hasFailed: Bool) {
     var host = Self.hostWithSlowDisk()
     host.handle(.woke, at: 1800)
@@ -53,7 +53,7 @@ extension HostEngineTests {
     return host
   }
 
-  /// A disk that hung until the token had expired that was being written, and is full then.
+  /// A disk that hung until the token that was being written had expired, and is full then.
   @Test func aTokenThatExpiredWhileItWasWrittenIsRemovedBeforeItsSuccessorIsTried() {
     var host = hostWithHangingWrite()
     host.endWork(.done, at: 2800)

@@ -13,7 +13,7 @@ import Testing
     #expect(violation != nil || lives < 300 || size.requests > 10 * lives, "the lives are not empty")
   }
 
-  /// A replay is of use only if a life is the same each time.
+  /// A replay is useful only if a life is the same each time.
   @Test func aLifeFollowsFromItsSeed() async {
     let first = await Simulation.run(lives: 20, seed: 7, threads: 1).0
     let second = await Simulation.run(lives: 20, seed: 7, threads: 2).0

@@ -22,7 +22,7 @@ import Testing
     return (until - boot(0)).seconds
   }
 
-  /// A host whose token of an hour was refreshed at its half, and the server returned it again.
+  /// A host whose token of an hour was refreshed after half of its lifetime, and the server returned it again.
   private static func repeated(_ change: (inout TokenPlan) -> Void = { _ in }) -> Host {
     var host = Host(change)
     host.handle(.woke, at: 1800)
@@ -120,7 +120,7 @@ import Testing
     host.handle(.woke, at: 1800)
     host.succeed(2, at: 1800)
     host.handle(.refreshAll, at: 1900)
-    // It states its whole lifetime once more.
+    // The response states the whole lifetime once more.
     host.succeed(1, at: 1900)
     #expect(Self.newest(host) == [1800, 5399] && host.kept == 1 && host.publications == 2)
   }
@@ -168,7 +168,7 @@ import Testing
     #expect(Self.newest(host) == [-2000, 1599] && host.kept == 1 && host.publications == 0)
   }
 
-  /// It was requested with former settings, and the server returns it for the present ones.
+  /// The token was requested with previous settings, and the server returns it for the present ones.
   @Test func aTokenOfFormerSettingsIsWrittenOnceMore() {
     var token = RestoredToken(requestedAt: Self.boot(-100), lifetime: .seconds(3600))
     token.needsSuccessor = true

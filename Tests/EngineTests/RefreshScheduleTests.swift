@@ -53,7 +53,7 @@ import Testing
     #expect(Self.near(waits[100], waits[0] * 0.9))
   }
 
-  /// What an administrator sets above the default holds too.
+  /// A `max_age` above the default has an effect too.
   @Test(arguments: [(month, 1_314_871), (year, 2_592_000)] as [(Double, Double)])
   func aLongMaxAgeLeavesTheFraction(_ lifetime: Double, _ expected: Double) {
     #expect(Self.near(wait(lifetime: lifetime, maxAge: 30 * Self.day), expected))
@@ -90,7 +90,7 @@ import Testing
     #expect(requests.count == Int((RefreshScheduleTests.year * 2 / pause).rounded(.up)) + 1)
   }
 
-  /// The server is away for a week. A token of a month outlives that, and the host asks again soon afterwards.
+  /// The server is away for a week. A token of a month outlives that, and the host sends a request soon afterwards.
   @Test func outlivesAWeekWithoutTheServer() throws {
     let day = RefreshScheduleTests.day
     let outage = 10 * day..<17 * day

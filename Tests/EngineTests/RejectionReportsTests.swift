@@ -64,7 +64,7 @@ import Testing
     #expect(reports.deadline == Self.at(1))
   }
 
-  @Test("a request that brought no token yet is the request of every report", arguments: [0.5, 5, 1000, 3599])
+  @Test("reports join a request that has not brought a token yet", arguments: [0.5, 5, 1000, 3599])
   func joins(_ seconds: Double) {
     var reports = RejectionReports()
     _ = reports.handle(one, held: one, at: Self.at(0))
@@ -207,7 +207,7 @@ import Testing
     #expect(MemoryLayout<RejectionReports>.size < 256)
   }
 
-  @Test("through random reports and tokens, no two requests are closer than the wait, and no report is forgotten")
+  @Test("with random reports and tokens, no two requests are closer than the wait, and no report is lost")
   func randomReports() {
     let base = UInt64.random(in: .min ... .max)
     for run in 0..<2_000 {
@@ -216,7 +216,7 @@ import Testing
     }
   }
 
-  /// Lives through random reports. The rules are counted here a second time, from the text.
+  /// Lives with random reports. The documented rules are calculated here a second time.
   private static func live(_ seed: UInt64) -> String? {
     var random = SplitMix64(seed: seed)
     var reports = RejectionReports()

@@ -13,8 +13,8 @@ import Testing
     }
   }
 
-  /// Vault #20645: a backoff that was computed and never slept. Every wait has its own floor and ceiling, both of which
-  /// it must nearly reach.
+  /// Vault #20645: a backoff that was computed and never waited for. Each wait must come close to its own floor and
+  /// ceiling.
   @Test(
     arguments: [
       (1, nil, 0.25, 1), (2, nil, 0.25, 2), (3, nil, 0.25, 4), (4, nil, 0.25, 8), (6, nil, 0.25, 32),
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  @Test("documents that are not there are asked for once a minute", arguments: [1, 2, 20])
+  @Test("documents that do not exist are requested once a minute", arguments: [1, 2, 20])
   func documents(_ failures: Int) {
     for wait in Self.waits(AcquisitionFailure(.documentRejected, "404"), failures, left: nil) {
       #expect(wait >= 54 && wait <= 66)
@@ -50,7 +50,7 @@ import Testing
   }
 
   @Test(
-    "a refusal waits for no more than half of what is left of the token, and for no less than five seconds",
+    "after a rejection, the wait is at most half of the remaining lifetime, and at least five seconds",
     arguments: [(1, 100, 50), (1, 120, 60), (2, 500, 250), (2, 100, 50), (9, 30, 15), (9, 10, 5), (9, 0.1, 5)]
       as [(Int, Double, Double)])
   func refusalsNearTheEnd(_ failures: Int, _ left: Double, _ wait: Double) {

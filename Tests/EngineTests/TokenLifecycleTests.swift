@@ -251,7 +251,7 @@ import Testing
     #expect(failureStreak?.count == 5)
   }
 
-  /// `rm *` removes the files of one token one after the other: the first may be back before the last is gone.
+  /// `rm *` removes the files of one token one after the other. The first can be restored before the last is removed.
   @Test func aDisturbedFileIsBackAtOnceTwiceThenOnceASecond() {
     var life = Self.fresh()
     for time in [200, 200.1] {
@@ -312,7 +312,7 @@ import Testing
     var life = Self.fresh()
     _ = life.handle(.refresh, at: Self.at(3500))
     _ = life.handle(.began(limit: Self.at(3565)), at: Self.at(3500))
-    // For the watchdog.
+    // The watchdog uses this deadline.
     #expect(life.deadline == Self.at(3565))
     #expect(life.nextWake(after: Self.at(3698.5)) == Self.at(3699))
     #expect(life.handle(.woke, at: Self.at(3699)).contains(.unpublish))

@@ -1,8 +1,8 @@
 import Base
 
-/// A promise of the engine that a life broke.
+/// A promise of the engine that was broken in a life.
 public struct BrokenPromise: Error, CustomStringConvertible {
-  /// What a reader, a server, a unit or systemd saw.
+  /// What a reader, a server, a unit or systemd observed.
   public var description: String
 }
 
@@ -13,7 +13,7 @@ func require(_ condition: Bool, _ promise: @autoclosure () -> String) throws(Bro
 /// Nanoseconds in a second. All times of the simulation are whole nanoseconds.
 let second: Int64 = 1_000_000_000
 
-/// What `DeadlineTimer` rounds up, so that a timer never fires too early.
+/// What `DeadlineTimer` adds to each wait, so that a timer never fires too early.
 let timerRounding: Int64 = 50_000
 
 extension SplitMix64 {

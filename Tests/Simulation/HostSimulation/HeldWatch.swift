@@ -5,26 +5,27 @@ import Engine
 struct HeldWatch {
   // MARK: The newest token
 
-  /// Why it is known not to be accepted any more.
+  /// Why the newest token is known to be rejected; `nil` if it is not.
   var invalid: FailureCode? { didSet { if invalid == nil { invalidSince = nil } } }
-  /// Since when.
+  /// Since when `invalid` is known.
   var invalidSince: Int64?
-  /// When it was accepted again.
+  /// When it was last found to be accepted again.
   var validatedAt = Int64.min
   /// Whether an application has reported it, and the API has not accepted it since.
   var isReported = false
-  /// Whether something speaks against it.
+  /// Whether it was reported, or is known to be rejected.
   var isBad: Bool { isReported || invalid != nil }
-  /// Whether it was requested with other settings than those in effect: no server can be asked about it.
+  /// Whether it was requested with other settings than those in effect, so that no server can check it.
   var isFormer = false
-  /// When it was accepted, or a check of it began that brings no result, or one ended that said nothing.
+  /// When a check of it last gave no result.
   var lastLoss = Int64.min
   /// Since when a token has been held without a pause.
   var since: Int64
-  /// When a token was invalid for the last time before the newest one came, and at all.
+  /// When a token was last invalid before the newest one came.
   var formerInvalid: Int64?
+  /// When a token was last invalid.
   var lastInvalid: Int64?
-  /// How often a token was invalid, or the server returned it though it was.
+  /// How often a token was invalid, or the server returned an invalid one again.
   var setbacks = 0
 
   // MARK: Checks
@@ -37,13 +38,14 @@ struct HeldWatch {
   var candidate: UInt64?
   /// When requests were sent for a withdrawn key alone.
   var sends: [Int64] = []
-  /// When something else could last cause a request.
+  /// When something else could last have caused a request.
   var lastCause = Int64.min
 
   // MARK: Reports
 
-  /// How many requests reports have caused, and how many of them since the last quiet hour.
+  /// How many requests were caused by reports.
   var requested = 0
+  /// How many of them since the last quiet hour.
   var series = 0
   var lastRequested: Int64?
   var lastReport: Int64?

@@ -4,7 +4,7 @@ import Engine
 /// Prints a life, for a replay.
 enum History {
   static func write(_ event: HostEvent, _ effects: [HostEffect], at now: Int64) {
-    // Most heartbeats, and most pauses between events, do nothing.
+    // Most heartbeats and most `idle` events have no effect.
     switch event {
     case .idle, .heartbeat: if effects.isEmpty { return }
     default: break

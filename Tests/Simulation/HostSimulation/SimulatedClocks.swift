@@ -4,7 +4,7 @@ import Base
 struct SimulatedClocks {
   /// `CLOCK_BOOTTIME`.
   private(set) var boot: Int64 = 1_000_000_000_000
-  /// `CLOCK_MONOTONIC`, which the work of the process itself follows.
+  /// `CLOCK_MONOTONIC`. The jobs of the process are timed by it.
   private(set) var mono: Int64 = 900_000_000_000
   /// `CLOCK_REALTIME`.
   private var wall: Int64 = 1_800_000_000_000_000_000
@@ -23,8 +23,8 @@ struct SimulatedClocks {
   /// The time of all other hosts, counted from this host's boot.
   var real: Int64 { boot + paused }
 
-  /// Whether no timer can be right. Since they were armed, the host was suspended, which delays one. Its clock was set
-  /// back, which delays the other.
+  /// Whether no timer can be right. Since they were armed, the host was suspended, which delays one timer. Also, its
+  /// clock was set back, which delays the other one.
   var areTimersBlind: Bool { isSuspended && isSetBack }
 
   var isArmed: Bool { monoTimer != .max && wallTimer != .max }
@@ -59,10 +59,10 @@ struct SimulatedClocks {
     see()
   }
 
-  /// The daemon compares its clocks: it can arm its timer anew.
+  /// Notes that the daemon compares its clocks, and can arm its timers again.
   mutating func see() { (isSuspended, isSetBack) = (false, false) }
 
-  /// Both timers are spent when one has fired.
+  /// Returns whether a timer fires now, and then disarms both.
   mutating func takeTimer() -> Bool {
     guard untilTimer <= 0 else { return false }
     disarm()

@@ -22,7 +22,7 @@ struct SimulatedFiles {
   var numbers: Dictionary<Int, Content>.Keys { contents.keys }
 }
 
-/// A token that a server has issued, and that verified.
+/// A token that a server has issued, and that was verified.
 struct IssuedToken: Hashable {
   let id: Int
   let digest: TokenDigest
@@ -45,6 +45,6 @@ struct IssuedToken: Hashable {
   static func == (left: Self, right: Self) -> Bool { left.id == right.id && left.lifetime == right.lifetime }
   func hash(into hasher: inout Hasher) { hasher.combine(id) }
 
-  /// From then on the API can reject it: a second earlier than it says, because it says whole seconds.
+  /// From then on the API can reject it. It is a second earlier than the token states, because it states whole seconds.
   var expiresAt: Int64 { sentAt + lifetime - second }
 }

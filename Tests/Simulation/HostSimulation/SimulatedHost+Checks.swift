@@ -1,9 +1,9 @@
 import Base
 import Engine
 
-/// The checks of held tokens, as a shell performs them, and what they say.
+/// The checks of held tokens, as a shell performs them, and their results.
 extension SimulatedHost {
-  /// The key set of an issuer is to be read.
+  /// Begins to read the key set of an issuer.
   mutating func readKeySet(_ issuer: Int) throws(BrokenPromise) {
     if let last = lastReading[issuer] {
       try require(
@@ -61,7 +61,7 @@ extension SimulatedHost {
     if !isLost() { later(random.draw(min(timeout, 3 * second)), .candidateProbed(name, number)) }
   }
 
-  /// Whether the result of a check never comes.
+  /// Whether the result of the next check never comes.
   private mutating func isLost() -> Bool { random.chance(40) }
 
   private mutating func duration(_ issuer: Int) -> Int64 {
@@ -97,7 +97,7 @@ extension SimulatedHost {
     }
   }
 
-  /// The key set, and what it says of the tokens that are held now.
+  /// Ends the reading of a key set, with its verdicts about the tokens that are held now.
   private mutating func endReading(_ issuer: Int, _ isShared: Bool) {
     let server = ServerID(issuer)
     if !isShared, !issuers[issuer].isWell(at: clocks.real), random.chance(2) {
@@ -134,7 +134,7 @@ extension SimulatedHost {
 
   // MARK: What is known
 
-  /// What the daemon knows of a token after a check.
+  /// Notes what the daemon knows of a token after a check.
   mutating func learn(_ event: HostEvent) {
     guard stop == nil else { return }
     switch event {
@@ -187,7 +187,7 @@ extension SimulatedHost {
     watches[name]?.held.lastInvalid = clocks.boot
     watches[name]?.held.setbacks += 1
     if code != .apiProbe, watches[name]?.held.isFormer ?? false { return }
-    // It expires in this moment.
+    // The newest token can expire in this moment.
     guard newest.expiresAt > clocks.boot else { return }
     watches[name]?.held.invalid = code
     watches[name]?.held.invalidSince = watches[name]?.held.invalidSince ?? clocks.boot

@@ -6,7 +6,7 @@ extension SimulatedHost {
   mutating func begin(_ work: FileWork, _ name: String, _ number: UInt64) throws(BrokenPromise) {
     let watch = try watch(name, "work on the files")
     if number == 0 {
-      // In memory, and at once.
+      // Files in memory are examined at once.
       try require(work == .examine && !watch.table.mayHang, "work without a number on the files of \(name)")
       if isModified(watch) { post(.worked(name, work: 0, .modifiedExternally)) }
       watches[name]?.isUnnoticed = false
@@ -44,15 +44,15 @@ extension SimulatedHost {
       guard let token = work.token else { return }
       guard clocks.boot >= readOnlyUntil else { return failWork(name, number, "read-only") }
       guard clocks.boot >= diskFullUntil else {
-        // Some of the files may hold it.
+        // Some of the files can be written.
         for output in watch.table.outputs where fits(output) { write(token, to: output, of: name) }
-        // One of several files may hold a token that expires earlier. Then all files are removed.
+        // When the first token in one of the files expires, all files are removed.
         watches[name]?.promisedUntil = min(watch.promisedUntil, token.expiresAt)
         return failWork(name, number, "full")
       }
       for output in watch.table.outputs { write(token, to: output, of: name) }
       watches[name]?.promisedUntil = token.expiresAt
-      // Unless it was overtaken while it was written.
+      // A newer token may have come while this one was written.
       if token.id == watch.newest?.id { watches[name]?.isSettled = true }
       watches[name]?.hasLeftovers = false
       post(.worked(name, work: number, .done))
@@ -84,7 +84,7 @@ extension SimulatedHost {
     for output in watch.table.outputs { files[output] = watch.written[output] }
   }
 
-  /// An application is signalled when the token is in its files.
+  /// Checks that the token is in its files when the application is signalled.
   func checkNotified(_ name: String) throws(BrokenPromise) {
     let watch = try watch(name, "a signal")
     guard let newest = watch.newest, newest.sentAt != watch.told?.sentAt else { return }
@@ -133,8 +133,8 @@ extension SimulatedHost {
     }
   }
 
-  /// Whether the process can do nothing about a token's files now: their disk is slow, or hangs. Settings that move
-  /// them to another one wait for it too.
+  /// Whether work on a token's files is under way, because their disk is slow or hangs. Other work waits for it, also
+  /// if new settings move the files to another disk.
   private func isDiskBusy(_ watch: Watch) -> Bool { watch.work != nil }
 
   /// What is wrong in a file; `nil` if a reader finds what it should.
@@ -153,7 +153,7 @@ extension SimulatedHost {
       let token = content.token
       try require(token.table == name, "a reader of \(name) finds a token of \(token.table)")
       if token.expiresAt < next, !isDiskBusy(watch), !clocks.areTimersBlind {
-        // Removal is repeated every 10 s at most.
+        // A removal that failed is repeated within 10 s.
         let overdue = next - max(token.expiresAt, clocks.boot < readOnlyUntil ? next : readOnlyEnd(watch))
         try require(
           overdue <= timerRounding, "a reader of \(name) finds a token that expired \(overdue) ns ago")
@@ -177,12 +177,12 @@ extension SimulatedHost {
     guard !watch.isUnnoticed, !clocks.areTimersBlind else { return }
     let name = watch.table.name
     if !isDiskBusy(watch) {
-      // At once, or a second after the last time; after a failure, every 10 s at most.
+      // A repair comes within a second of the change or of the last repair, and within 10 s of a failure.
       let able = max(since, watch.ableSince, watch.lastDiskTrouble > 0 ? watch.lastDiskTrouble + 11 * second : .min)
       try require(
         next - able <= second + timerRounding, "a reader of \(name) \(fault), since \(next - able) ns")
     }
-    // An administrator sees that files are not right. A look at a disk that hangs hides what it would find.
+    // The status must report files that are not right, unless their examination is under way.
     if watch.work?.kind == .examine { return }
     guard next - max(since, watch.ableSince) > 6 * second + timerRounding else { return }
     if case .failing = engine.lifecycle(of: name)?.publication { return }

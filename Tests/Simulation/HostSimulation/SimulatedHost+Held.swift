@@ -1,9 +1,9 @@
 import Base
 import Engine
 
-/// The promises for tokens that are held: to applications, to servers, and to the API.
+/// The promises about held tokens: to applications, to servers, and to the API.
 extension SimulatedHost {
-  /// Checks what applications and servers see of the checks until the next event.
+  /// Checks the promises about a held token until the next event.
   func lookAtChecks(_ watch: Watch, until next: Int64) throws(BrokenPromise) {
     guard !clocks.areTimersBlind, let newest = watch.newest, newest.expiresAt > clocks.boot else { return }
     try lookAtAge(watch, newest, until: next)
@@ -13,7 +13,7 @@ extension SimulatedHost {
     try lookAtRepeated(watch, until: next)
   }
 
-  /// A new token is requested at `refresh_at` of the lifetime, and after `max_age`, whichever is earlier.
+  /// Checks that a new token is requested at `refresh_at` of the lifetime or after `max_age`, whichever is earlier.
   private func lookAtAge(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
     guard watch.lastSend ?? .min <= max(newest.sentAt, watch.lastAnswered), watch.attempt == nil,
       watch.held.candidate == nil, watch.failures == nil
@@ -23,7 +23,7 @@ extension SimulatedHost {
     try require(next <= by, "no request of \(name) \(seconds(next - newest.sentAt)) s after the last one")
   }
 
-  /// A new token is withheld only while the present one is better, and for a limited time.
+  /// Checks that a new token is withheld only while the present one is better, and for a limited time.
   private func lookAtCandidate(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
     guard let number = watch.held.candidate, let attempt = attempts[number], let token = attempt.token,
       let probe = attempt.probe
@@ -35,12 +35,12 @@ extension SimulatedHost {
     try require(pause <= 81 * second, "a new token of \(name) is not tried for \(seconds(pause)) s")
     let refresh = min(Int64(Double(token.lifetime - second) * attempt.table.refreshAt), attempt.table.maxAge)
     var limit = max(token.sentAt + max(second, refresh), probe.first + 10 * second, disturbedAt)
-    // It can have come before.
+    // Such a server can have returned the token before.
     if issuers[token.issuer].repetition != .never { limit = max(limit, token.expiresAt) }
     try require(next <= limit + 2 * second, "\(name) has tried the same token since \(seconds(next - probe.first)) s")
   }
 
-  /// Key sets are read, and tokens are checked, at least once in each interval.
+  /// Checks that key sets are read, and tokens checked, at least once in each interval.
   private func lookAtIntervals(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
     let (table, held) = (watch.table, watch.held)
     let start = max(disturbedAt, held.since)
@@ -61,8 +61,8 @@ extension SimulatedHost {
     }
   }
 
-  /// If its server was available, an application has an accepted token soon. It has it at most an interval and one
-  /// attempt after the present one is no longer accepted.
+  /// Checks that an application has an accepted token soon, if its server was available. It must come at most an
+  /// interval and one attempt after the present one is no longer accepted.
   private func lookAtInvalid(_ watch: Watch, _ newest: IssuedToken, until next: Int64) throws(BrokenPromise) {
     // A server that returns the same token has no better one.
     guard newest.issuer == watch.table.issuer, !watch.held.isFormer, issuers[newest.issuer].repetition == .never
@@ -87,14 +87,14 @@ extension SimulatedHost {
     var longest = max(table.recheckInterval, 60 * second) + 65 * second + 2 * longestTurn(table.name)
     longest += 6 * server.timeout + 2 * server.documentDelay
     if watch.wasRefused || watch.wasAskedToWait { longest += 330 * second }
-    // Requests for tokens that become invalid again and again are rarer.
+    // If tokens become invalid repeatedly, the next request waits longer.
     if let former = held.formerInvalid, start - former < 7200 * second { longest += 1800 * second }
     try require(
       span.end - span.start <= longest,
       "an application of \(table.name) has had a token that is not accepted for \(seconds(span.end - span.start)) s")
   }
 
-  /// A valid token that the API accepts is not replaced by one that it rejects, unless it is about to expire.
+  /// Checks that a valid token that the API accepts is not replaced by one that it rejects, unless it expires soon.
   func checkReplacement(_ watch: Watch, _ number: UInt64, _ token: IssuedToken) throws(BrokenPromise) {
     let now = clocks.boot
     guard watch.table.api != nil, let present = watch.newest, present.expiresAt > now, !watch.held.isBad,
@@ -113,7 +113,7 @@ extension SimulatedHost {
     }
   }
 
-  /// Two key sets that alternate cause a request each, and then fewer and fewer.
+  /// Checks that two alternating key sets cause a request each, and then requests at growing distances.
   mutating func noteSend(_ watch: Watch) throws(BrokenPromise) {
     let (name, held) = (watch.table.name, watch.held)
     try checkPause(watch)
@@ -129,7 +129,7 @@ extension SimulatedHost {
     watches[name]?.held.sends = sends
     let server = issuers[watch.table.issuer]
     guard server.keys.isBalanced || server.repetition != .never else { return }
-    // Each key set causes one at once. One that the server answered with the invalid token may be repeated before.
+    // Each key set causes one request at once. A server that returned the invalid token again can have caused another.
     let free = server.keys.isBalanced ? server.repetition == .never ? 2 : 3 : 10
     guard sends.count > free else { return }
     let shortest = (0..<sends.count - free).reduce(0) { $0 + min(60 << Int64(min($1, 10)), 1800) * second }
@@ -140,7 +140,7 @@ extension SimulatedHost {
 
   // MARK: Reports
 
-  /// An application reports a token, or wants a new one.
+  /// Lets an application report a token, or request a new one.
   mutating func report(_ report: Trouble.Report, times: Int) {
     let name = if case .unknownTable = report { "other" } else { random.choose(names) ?? "" }
     let newest = watches[name]?.newest
@@ -160,11 +160,13 @@ extension SimulatedHost {
     var isManaged = true
     /// Whether a request was prepared, under way, or had brought a token that was tried.
     var wasUnderWay = false
-    /// Whether requests failed, and what the server had said.
+    /// Whether requests failed.
     var wasFailing = false
+    /// Whether the server rejected the client.
     var wasRefused = false
+    /// Whether the server sent `Retry-After`.
     var wasAskedToWait = false
-    /// Whether the application has not seen the newest token.
+    /// Whether the report is not about the newest token.
     var isOutdated = false
     /// Whether nothing was reported for an hour.
     var isFirst = false
@@ -207,12 +209,12 @@ extension SimulatedHost {
     case .rateLimited(let wait):
       let series = watches[name]?.held.series ?? 0
       let afterSeries = min(1 << max(0, series - 1), 1800)
-      // A server can ask to wait for longer.
+      // The wait after a failure can be longer.
       let longest = before.wasFailing ? max(afterSeries, 1100) : afterSeries
       try require(
         wait > .zero && wait <= .seconds(longest), "a report of \(name) waits \(wait.seconds) s, not \(longest) s")
       try require(!before.isFirst || before.wasAskedToWait, "the first report of \(name) for an hour has to wait")
-      // A request that is under way for another reason serves it too.
+      // A request that was under way for another reason counts for the report too.
       if !before.wasUnderWay {
         expectRequest(name, "a report that had to wait", after: wait.nanoseconds)
       }
@@ -223,7 +225,7 @@ extension SimulatedHost {
     }
   }
 
-  /// The requests that reports cause wait longer each time.
+  /// Checks that the requests that reports cause wait longer each time.
   private func countReports(_ watch: Watch) throws(BrokenPromise) {
     let name = watch.table.name
     guard let requested = engine.reports(of: name)?.requested, requested != watch.held.requested else { return }

@@ -1,9 +1,9 @@
 import Base
 import Engine
 
-/// Servers that return a token again: what applications, and the servers, see of that.
+/// The promises about servers that return an earlier token again.
 extension SimulatedHost {
-  /// A token never expires later because the server returned it once more.
+  /// Checks that a token never expires later because the server returned it once more.
   func checkExpiry(_ token: IssuedToken, _ watch: Watch) throws(BrokenPromise) {
     let known = watch.expiries[token.id] ?? token.expiresAt
     try require(
@@ -12,13 +12,13 @@ extension SimulatedHost {
     see(token, watch)
   }
 
-  /// Notes what is known of a token from now on.
+  /// Notes that the server returned a token, and its earliest expiry.
   func see(_ token: IssuedToken, _ watch: Watch) {
     watch.expiries[token.id] = min(watch.expiries[token.id] ?? .max, token.expiresAt)
     watch.seen.insert(token.id)
   }
 
-  /// The attempt brought the newest token again: its settings, or its expiry, are known better now.
+  /// Notes that the attempt brought the newest token again, and that its settings or its expiry changed.
   mutating func rewrite(_ token: IssuedToken, _ number: UInt64, _ watch: Watch) throws(BrokenPromise) {
     try require(
       watch.held.isFormer || token.expiresAt < watch.newest?.expiresAt ?? .min,
@@ -28,7 +28,7 @@ extension SimulatedHost {
     try keep(watch.table.name, number)
   }
 
-  /// What is written stays as it is, and the former settings stay in effect for it.
+  /// Notes that the newest token and its files stay as they are.
   mutating func keepAsItIs(_ name: String, _ number: UInt64) throws(BrokenPromise) {
     let watch = try watch(name, "a token")
     try require(
@@ -37,7 +37,7 @@ extension SimulatedHost {
     try keep(name, number)
   }
 
-  /// The attempt brought the newest token again, or a former one that is no better.
+  /// Notes that the attempt brought the newest token again, or an earlier one that is no better.
   mutating func keep(_ name: String, _ number: UInt64) throws(BrokenPromise) {
     let watch = try watch(name, "a token")
     guard let token = attempts[number]?.token, let newest = watch.newest, newest.expiresAt > clocks.boot else {
@@ -59,7 +59,7 @@ extension SimulatedHost {
     oweStatus()
   }
 
-  /// The next request comes when a quarter of the rest is left, and at the expiry.
+  /// Plans the next request: when a quarter of the remaining lifetime is left, or at the expiry.
   func planAfterRepetition(_ watch: Watch, _ number: UInt64) {
     guard let newest = watch.newest, let at = attempts[number]?.answeredAt else { return }
     let left = newest.expiresAt - at
@@ -68,14 +68,14 @@ extension SimulatedHost {
     watch.repeated = (at, at + (left > 10 * second ? wait / 10 * 9 - 1000 : left))
   }
 
-  /// No request comes earlier, unless there is another cause than the server's answer.
+  /// Checks that no request comes earlier, unless it has another cause than the server's response.
   func checkPause(_ watch: Watch) throws(BrokenPromise) {
     guard let (at, until) = watch.repeated, clocks.boot < until, watch.lastAnswered == watch.lastSend,
       watch.failures == nil
     else { return }
     let (name, held) = (watch.table.name, watch.held)
     let cause = max(held.lastCause, disturbedAt, held.lastInvalid ?? .min)
-    // A request that was due may have had to wait for a second, and then for its turn.
+    // A request that was due can have waited for a second, and then for its turn.
     guard cause < at, held.invalid == nil, watch.mustSend == nil,
       clocks.boot - max(held.validatedAt, 0) > second + longestTurn(name),
       clocks.boot - (held.lastReport ?? 0) > 1900 * second,
@@ -85,7 +85,7 @@ extension SimulatedHost {
       description: "\(name) is requested again \(seconds(until - clocks.boot)) s too early, after the same token")
   }
 
-  /// Another token is requested 1, 2, 4, ... min after the server returned one again that is not accepted.
+  /// Checks that another token is requested 1, 2, 4, ... min after the server returned a rejected one again.
   func lookAtRepeated(_ watch: Watch, until next: Int64) throws(BrokenPromise) {
     guard let (at, _) = watch.repeated, let since = watch.held.invalidSince, watch.failures == nil,
       watch.attempt == nil, watch.held.candidate == nil, watch.lastSend == watch.lastAnswered
@@ -96,7 +96,7 @@ extension SimulatedHost {
     try require(next <= by, "no request of \(name) \(seconds(next - at)) s after the server returned an invalid token")
   }
 
-  /// A token that its server returned until it expired has a successor as soon as the server issues one.
+  /// Checks that a token that its server returned until the expiry has a successor as soon as the server issues one.
   func lookAtGap(_ watch: Watch, until next: Int64) throws(BrokenPromise) {
     let table = watch.table
     guard let (since, renewal, issuer) = watch.gap, watch.newest == nil, issuer == table.issuer, !clocks.areTimersBlind
@@ -106,11 +106,11 @@ extension SimulatedHost {
     if table.readsFiles { start = max(start, secretsHangUntil + 61 * second, secretsBrokenUntil) }
     guard start < next, !watch.wasRefused, !watch.wasAskedToWait else { return }
     let server = issuers[table.issuer]
-    // It has answered without a pause since the expiry.
+    // The server must have been available without a pause since the expiry.
     guard let span = server.wellSpans(from: since + offset, to: next + offset).last, span.start == since + offset,
       span.end == next + offset
     else { return }
-    // A server that does not state what is left is asked after the usual waits.
+    // If a server does not state the remaining lifetime, the usual waits apply.
     let backoff = (server.statesWholeLifetime ? 62 : 5) * second
     let longest = backoff + 3 * server.timeout + server.documentDelay + longestTurn(table.name)
     try require(
@@ -118,7 +118,7 @@ extension SimulatedHost {
       "\(table.name) has no token \(seconds(next - start)) s after its server could issue a new one")
   }
 
-  /// A server that issues a new token in the last part of a lifetime is asked in that part.
+  /// Checks that a server that issues a new token in the last part of a lifetime gets a request in that part.
   ///
   /// - Returns: whether the server issues a new token at any time.
   func checkRenewal(

@@ -1,7 +1,7 @@
 import Base
 import Engine
 
-/// The requests, and what a server sees of them.
+/// The requests, and the promises about them.
 extension SimulatedHost {
   private mutating func take(_ number: UInt64) throws(BrokenPromise) {
     try require(numbers.insert(number).inserted, "the number \(number) comes again")
@@ -32,7 +32,7 @@ extension SimulatedHost {
     if let last = watch.lastSend {
       try require(clocks.boot - last >= second, "two requests of \(name) within \(clocks.boot - last) ns")
     }
-    // An exchange that hangs leaves time for others.
+    // An exchange that hangs must leave time for further attempts.
     let remaining = watch.newest.map { $0.expiresAt - clocks.boot } ?? .max
     try require(
       timeout > 0 && timeout <= watch.table.timeout && timeout <= max(10 * second, remaining / 3),
@@ -52,7 +52,7 @@ extension SimulatedHost {
       hanging.insert(number)
       hungUntil[issuer] = .max
       hadHang = true
-      // Others of the issuer wait for it.
+      // Other requests to the issuer wait for it.
       for name in names {
         let by = clocks.boot + second + longestTurn(name)
         if let must = watches[name]?.mustSend { watches[name]?.mustSend?.by = max(must.by, by) }
@@ -65,7 +65,7 @@ extension SimulatedHost {
   mutating func abandon(_ name: String, _ number: UInt64) throws(BrokenPromise) {
     let watch = try watch(name, "the end of an attempt")
     if watch.held.candidate == number {
-      // Another token is requested, as the API rejects this one, or a newer one is wanted.
+      // Another token is requested, as the API rejects this one, or a newer one was requested.
       abandoned.insert(number)
       watches[name]?.held.candidate = nil
       watches[name]?.ableSince = clocks.boot
@@ -77,7 +77,7 @@ extension SimulatedHost {
     leave(name, attempt)
   }
 
-  /// An attempt is not under way any more.
+  /// Notes that an attempt is not under way any more.
   private mutating func leave(_ name: String, _ attempt: Attempt) {
     watches[name]?.attempt = nil
     guard attempt.sent != nil else { return }
@@ -87,7 +87,7 @@ extension SimulatedHost {
 
   mutating func endExchange(_ name: String, _ number: UInt64) {
     guard let attempt = attempts[number], let sent = attempt.sent else { return }
-    // The end of an abandoned attempt can be on its way already.
+    // The result of an abandoned attempt can be in the FIFO already, or never come.
     if abandoned.contains(number), random.chance(2) { return }
     if !abandoned.contains(number) { leave(name, attempt) }
     guard !attempt.isCut else {
@@ -107,7 +107,7 @@ extension SimulatedHost {
       attempts[number]?.answeredAt = clocks.boot
       let received = ReceivedToken(
         requestedAt: BootTime(nanoseconds: sent.boot), lifetime: .nanoseconds(lifetime), digest: token.digest)
-      // It came with a new key set.
+      // The key set was sometimes read to verify this token.
       if random.chance(3) { later(1_000_000, .keySet(issuer, isShared: true)) }
       post(.finished(name, attempt: number, .success(received)))
     }
@@ -168,8 +168,7 @@ extension SimulatedHost {
     watches[name]?.failures = (failure.kind, count)
     watches[name]?.mustSend = nil
     if failure.code == .credentials { watches[name]?.ableSince = clocks.boot }
-    // The server is at fault in another way than by a token that it returned before. It can have returned that one to
-    // an attempt that new settings ended.
+    // Unless the attempt brought an earlier token, the failure has another cause, and the promise about the gap ends.
     if !(attempts[number]?.token.map { watch.seen.contains($0.id) } ?? false) { watches[name]?.gap = nil }
     if failure.kind == .refused {
       watches[name]?.wasRefused = true
@@ -180,7 +179,7 @@ extension SimulatedHost {
     guard case .waiting(let until) = engine.lifecycle(of: name)?.phase else {
       throw BrokenPromise(description: "no pause of \(name) after a failure")
     }
-    // With a token that is not accepted, as far as known, the backoff is that without one.
+    // With a token that is known to be rejected, the backoff is that without a token.
     let valid = watch.held.invalid == nil ? watch.newest : nil
     let left = valid.flatMap { $0.expiresAt > clocks.boot ? seconds($0.expiresAt - clocks.boot) : nil }
     let (shortest, longest) = Self.promisedWait(after: failure, count: count, left: left)
@@ -211,14 +210,14 @@ extension SimulatedHost {
 
   // MARK: Requests that must come
 
-  /// A request of this token must be sent soon. `delay`: how long it may take until the daemon knows.
+  /// Notes that a request of this token must be sent soon. `delay`: how long the daemon can take to learn the reason.
   mutating func expectRequest(_ name: String, _ why: String, after delay: Int64 = 0) {
     guard let watch = watches[name], watch.isStarted, watch.mustSend == nil else { return }
     let by = clocks.boot + delay + second + longestTurn(name)
     watches[name]?.mustSend = (by, why)
   }
 
-  /// How long a request may wait for its turn, and for its secrets: others of the issuer go first.
+  /// How long a request can wait for its turn at the issuer, and for its secrets.
   func longestTurn(_ name: String) -> Int64 {
     guard let place = places[name] else { return 0 }
     let (issuer, readsFiles) = (inEffect.tables[place].issuer, inEffect.tables[place].readsFiles)

@@ -26,7 +26,7 @@ extension SimulatedHost {
     case .probe(let name): try probe(name)
     case .probeCandidate(let name, let attempt, let timeout): try probe(name, attempt, timeout.nanoseconds)
     case .reply(let reply): self.reply = reply
-    // Units that have not asked for a token yet are of no concern here.
+    // The simulation has no connections without a request.
     case .dismissUnits: break
     case .arm(let time):
       try require(time.nanoseconds > clocks.boot, "the timer is armed for the past")
@@ -39,7 +39,7 @@ extension SimulatedHost {
     }
   }
 
-  /// The token must be managed: no effect is for another one.
+  /// The watch of a token, which must be managed: no effect is for another one.
   func watch(_ name: String, _ effect: String) throws(BrokenPromise) -> Watch {
     guard let watch = watches[name] else {
       throw BrokenPromise(description: "\(effect) of \(name), which is not managed")
@@ -105,7 +105,7 @@ extension SimulatedHost {
     post(.configured(change))
   }
 
-  /// The process ends, whatever it did. Another one starts after `pause`.
+  /// Ends the process at any time. Another one starts after `pause`.
   mutating func endProcess(pause: Int64) {
     isRunning = false
     clocks.disarm()
@@ -142,13 +142,13 @@ extension SimulatedHost {
       throw BrokenPromise(description: "new settings of \(name), which is in no table")
     }
     watches[name]?.table = table
-    // The other server was not asked before.
+    // No request was sent to the new server before.
     if table.issuer != former.issuer {
       watches[name]?.ableSince = clocks.boot
-      // Tokens of the former server can be forgotten.
+      // Tokens of the previous server do not matter any more.
       watches[name]?.expiries = [:]
     }
-    // The secrets of the former settings could not be read.
+    // The secrets of the previous settings could not be read.
     if former.readsFiles, !table.readsFiles, clocks.boot < secretsHangUntil + 61 * second {
       watches[name]?.ableSince = clocks.boot
     }
@@ -158,7 +158,7 @@ extension SimulatedHost {
     for output in former.outputs where !table.outputs.contains(output) && files[output]?.token.table == name {
       files[output] = nil
     }
-    // Another process may have written into the new place, and a table that has left it.
+    // The new place can have files of another process, or of a table that was moved away.
     watches[name]?.written = [:]
     for output in table.outputs where files[output].map({ $0.token.table != name }) ?? false { files[output] = nil }
   }
@@ -170,7 +170,7 @@ extension SimulatedHost {
     for output in table.outputs where files[output]?.token.table == name { files[output] = nil }
   }
 
-  /// Removes what no table claims: the leftovers of the previous run.
+  /// Removes the files of the previous run that belong to no table.
   private mutating func removeUnclaimed() {
     let claimed = Set(inEffect.tables.flatMap(\.outputs))
     for number in Array(files.numbers) where !claimed.contains(number) { files[number] = nil }
@@ -186,7 +186,7 @@ extension SimulatedHost {
     if delay > 0 { later(delay, .read(name, lastRead)) } else { endRead(name, lastRead) }
   }
 
-  /// What the files hold. A token that does not verify under the present settings is removed.
+  /// Ends the read of a token's files. A token that does not verify under the present settings is removed.
   private mutating func endRead(_ name: String, _ read: Int) {
     guard let watch = watches[name], watch.read == read else { return }
     let table = watch.table
@@ -226,7 +226,7 @@ extension SimulatedHost {
   private mutating func endRestore(_ name: String, _ read: Int, _ restored: RestoredToken?, _ token: IssuedToken?) {
     guard let watch = watches[name], watch.read == read else { return }
     watch.isStarted = true
-    // It can expire after it was read.
+    // The token can expire after it was read.
     watch.newest = token.flatMap { $0.expiresAt > clocks.boot ? $0 : nil }
     if let token { see(token, watch) }
     watch.hasLeftovers = restored?.areFilesRight == false
@@ -238,7 +238,7 @@ extension SimulatedHost {
     watch.isSettled = token != nil
     let areRight = restored?.areFilesRight ?? false
     if let token, areRight { watch.promisedUntil = token.expiresAt }
-    // As they were read: another process may have modified them since.
+    // The content at the time of the read. Another process can have modified the files since.
     for output in watch.table.outputs {
       watch.written[output] = areRight ? token.map { SimulatedFiles.Content(token: $0) } : files[output]
     }

@@ -4,7 +4,7 @@ import Engine
 /// The stop, and the checks after each event.
 extension SimulatedHost {
   mutating func beginStop(pause: Int64) {
-    // At an upgrade, for example, tokens are kept.
+    // At the end of `run --once`, for example, no token is revoked.
     let revokes = !random.chance(4)
     var stop = Stop(at: clocks.boot, pause: pause)
     stop.revocable = Set(
@@ -50,7 +50,7 @@ extension SimulatedHost {
     endProcess(pause: stop.pause)
   }
 
-  /// From a stop on, no token is requested or written.
+  /// Checks that no token is requested or written after a stop began.
   func checkEnd(_ effect: HostEffect) throws(BrokenPromise) {
     guard stop != nil else { return }
     switch effect {
@@ -68,7 +68,7 @@ extension SimulatedHost {
 
   // MARK: After each event
 
-  /// What the daemon learns from an event, before it is handled.
+  /// Notes what an event promises, before it is handled.
   mutating func noteBefore(_ event: HostEvent) {
     switch event {
     case .woke, .heartbeat:
@@ -77,7 +77,7 @@ extension SimulatedHost {
       let (step, sleep) = unseen
       unseen = (0, 0)
       for name in names {
-        // The engine reads the wall clock as a fraction: a step of 5 s can be just more. It finds it only now.
+        // The engine's wall clock is a `Double`, so that a step of 5 s can count as more. It is detected only now.
         if step >= 9 * second / 2 { watches[name]?.held.lastCause = clocks.boot }
         if step >= 11 * second / 2 {
           expectRequest(name, "the clock was stepped forward: the host may have stood still")
@@ -102,11 +102,11 @@ extension SimulatedHost {
     }
   }
 
-  /// What new settings promise.
+  /// Notes the requests that new settings must cause.
   mutating func noteReload() {
     for table in inEffect.tables {
       guard let watch = watches[table.name], watch.isStarted else { continue }
-      // It waits for its turn once more.
+      // A request that must come can wait for its turn once more.
       let by = clocks.boot + second + longestTurn(table.name)
       if let must = watch.mustSend { watches[table.name]?.mustSend?.by = max(must.by, by) }
       if watch.table.issuer != table.issuer || watch.table.client != table.client {
@@ -138,7 +138,7 @@ extension SimulatedHost {
     }
     guard wasConfigured else { return }
     wasConfigured = false
-    // A request with other settings begins anew.
+    // New settings can have reset the failures.
     for name in names where engine.lifecycle(of: name)?.failureStreak == nil { watches[name]?.failures = nil }
     let claimed = Set(inEffect.tables.flatMap(\.outputs))
     for number in files.numbers where !claimed.contains(number) && !SimulatedFiles.isPersistent(number) {
@@ -152,7 +152,7 @@ extension SimulatedHost {
     try require(engine.names.count == names.count, "a table that was removed is managed")
   }
 
-  /// Compares the state of the engine with what the shell got from it.
+  /// Compares the state of the engine with the effects that the shell got.
   private func checkState(_ watch: Watch, _ life: TokenLifecycle) throws(BrokenPromise) {
     let (name, newest, known) = (watch.table.name, life.newest, watch.newest)
     if let newest {
@@ -171,7 +171,7 @@ extension SimulatedHost {
       "something of \(name) is overdue")
   }
 
-  /// Whether systemd restarts the daemon.
+  /// Lets systemd's watchdog restart a daemon that is not alive, and checks that it had a reason.
   mutating func checkHeartbeat() throws(BrokenPromise) {
     guard hasWatchdog, isRunning, stop == nil, !engine.isAlive(at: clocks.now.boot) else { return }
     try require(!hanging.isEmpty, "the watchdog restarts a daemon in which nothing hangs")

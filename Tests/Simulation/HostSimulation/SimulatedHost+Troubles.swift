@@ -36,7 +36,7 @@ extension SimulatedHost {
     case .restart(let length, let losesFiles): restart(length, losesFiles)
     case .stop(let length): if isRunning, stop == nil { beginStop(pause: length) }
     case .unitAsks(let earlier):
-      // Sometimes of a table that does not exist.
+      // Sometimes there is no such table.
       let name = random.chance(10) ? "other" : random.choose(names) ?? ""
       if isRunning, stop == nil { ask(name, earlier: earlier) }
     case .unitWaitsInKernel:
@@ -53,7 +53,7 @@ extension SimulatedHost {
   mutating func move(_ step: Int64) {
     clocks.step(step)
     unseen.step += step
-    // The timer of the other clock may fire now: what it finds is not late.
+    // A timer on the wall clock may fire now. What is due then is not late.
   }
 
   /// After a suspend or a pause, no connection works.
@@ -73,7 +73,7 @@ extension SimulatedHost {
     guard let name = random.choose(names), let watch = watches[name] else { return }
     guard let output = random.choose(watch.table.outputs), let content = files[output] else { return }
     if case .forged = trouble {
-      // With a later expiry than the real one.
+      // The forged token claims a later expiry.
       var token = content.token
       token.lifetime += 86_400 * second
       files[output] = SimulatedFiles.Content(token: token, isForged: true)
@@ -81,7 +81,7 @@ extension SimulatedHost {
       files[output] = nil
     }
     guard isRunning, stop == nil else { return }
-    // What changes while the files of the previous run are read is found at the next heartbeat.
+    // A change while the files of the previous run are read is detected at the next heartbeat.
     if isNoticed, watch.isStarted {
       post(.fileChanged(name))
     } else {
@@ -96,7 +96,7 @@ extension SimulatedHost {
 
   private mutating func restart(_ length: Int64, _ losesFiles: Bool) {
     if isRunning { endProcess(pause: length) }
-    // The administrator has edited the configuration before.
+    // Sometimes the administrator has edited the configuration before.
     if random.chance(3) { edit() }
     if losesFiles {
       for number in Array(files.numbers) { files[number] = nil }

@@ -57,7 +57,7 @@ extension SimulatedHost {
     guard let unit = units.removeValue(forKey: peer) else {
       throw BrokenPromise(description: "unit \(peer), which does not wait, is reconsidered")
     }
-    // The new settings may not admit it.
+    // The new settings may not permit the unit's request.
     if !random.chance(8) { ask(peer, unit.token, since: unit.since) }
   }
 
@@ -94,7 +94,7 @@ extension SimulatedHost {
     }
   }
 
-  /// Another process can modify files as fast as it likes. They are not written as often.
+  /// Checks that files are not restored too often, however often another process modifies them.
   private mutating func hearRepublished(_ name: String) throws(BrokenPromise) {
     let recent = (watches[name]?.republished ?? []).filter { clocks.boot - $0 < 5 * second } + [clocks.boot]
     watches[name]?.republished = recent
@@ -109,7 +109,7 @@ extension SimulatedHost {
     guard let watch = watches[name] else { return }
     var course = Watch.Course(of: watch, acceptedAt: clocks.boot)
     if let former = watch.former, former.acceptedAt == clocks.boot {
-      // The successor came in the moment of the expiry.
+      // The successor came in the moment of the expiry: the previous course counts.
       course = former
     } else {
       watches[name]?.newest = nil
@@ -123,18 +123,18 @@ extension SimulatedHost {
       watch.gap = (clocks.boot, renewal, issuer)
     }
     guard try checkRenewal(newest, watch.table, course) else { return }
-    // If the server answers correctly at least once in each half of a lifetime, no reader lacks a token.
+    // If the server issues a token at least once in each half of a lifetime, no reader lacks one.
     if let heard = course.lastHeard, heard.sentAt > course.lastDiskTrouble + 11 * second {
       try require(
         clocks.boot - heard.sentAt > heard.halfLife,
         "\(name) expires \(clocks.boot - heard.sentAt) ns after the request for a good token")
     }
-    // And the server gets a request as soon as the backoff allows whenever it is available.
+    // If the server is available for longer than the longest backoff, it gets a request.
     var start = max(course.ableSince, course.lastDiskTrouble + 11 * second, hungUntil[issuer] ?? .min)
     start = max(start, course.refreshAt)
     if watch.table.readsFiles { start = max(start, secretsHangUntil + 61 * second, secretsBrokenUntil) }
     guard start < newest.expiresAt else { return }
-    // The server's time is the host's since the last pause, which is a change.
+    // The offset is constant since the last pause, and a pause changes `ableSince`.
     let offset = clocks.real - clocks.boot
     let spans = issuers[issuer].wellSpans(from: start + offset, to: newest.expiresAt + offset)
     let server = issuers[issuer]
@@ -143,10 +143,10 @@ extension SimulatedHost {
       var silence = left > 120 ? max(60, left * 0.75 - 90) : max(1, left / 2)
       if course.wasAskedToWait { silence = max(silence, min(330, left * 0.75)) }
       if course.wasRefused { silence = max(silence, min(300, max(5, left / 2)) * 1.1) }
-      // Then the waits are those without a token.
+      // With a rejected token, the waits are those without a token.
       if course.wasInvalid { silence = max(silence, course.wasRefused || course.wasAskedToWait ? 330 : 60) }
-      // The sum of a wait that began just before, the wait for its turn, and the request. Two requests are a second
-      // apart.
+      // The longest time to a token. A backoff began just before. A second between requests, the wait for the turn, and
+      // the request add to it.
       let enough =
         Int64(silence * 1e9) + 2 * server.timeout + server.documentDelay + server.latency + second + longestTurn(name)
         + 1_000_000

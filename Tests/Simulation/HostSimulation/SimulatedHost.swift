@@ -4,9 +4,9 @@ import Engine
 /// A whole host in virtual time: its clocks, timers, files and units, its servers, and a shell that performs what the
 /// shipped `HostEngine` decides. A broken promise is thrown.
 ///
-/// It contains no rule of the engine. The checks are what readers of the files, servers, units and systemd see.
+/// It contains no rule of the engine. It checks what readers of the files, servers, units and systemd see.
 struct SimulatedHost {
-  /// What the shell has begun, and what ends later by the monotonic clock.
+  /// What the shell has begun, and what ends later, timed by the monotonic clock.
   enum Job {
     case beat, ntp(Int64), start
     case prepared(String, UInt64)
@@ -44,11 +44,13 @@ struct SimulatedHost {
 
   var issuers: [SimulatedIssuer] = []
   var apis: [SimulatedAPI] = []
-  /// The tokens that were revoked at their server, and when, by the clock of the world.
+  /// The tokens that were revoked at their server, and when, by the real time.
   var revoked: [Int: Int64] = [:]
-  /// When the key set of an issuer was last read by the schedule, was last read at all, and could last not be read.
+  /// When the engine last requested to read the key set of an issuer.
   var lastReading: [Int: Int64] = [:]
+  /// When the key set of an issuer was last read, for any reason.
   var lastSuccessfulReading: [Int: Int64] = [:]
+  /// When the key set of an issuer could last not be read.
   var lastFailedReading: [Int: Int64] = [:]
   /// When the process last started, was suspended, or took new settings.
   var disturbedAt: Int64 = 0
@@ -63,11 +65,11 @@ struct SimulatedHost {
   var configuration: SimulatedConfiguration
   var inEffect: SimulatedConfiguration { didSet { noteTables() } }
   var watches: [String: Watch] = [:] { didSet { noteWatches() } }
-  /// Those of the tables in effect, in order.
+  /// The watches of the tables in effect, in order.
   private(set) var watched: [Watch] = []
-  /// The tables in effect, in order: that of a dictionary differs between processes.
+  /// The names of the tables in effect, in order. That of a dictionary differs between processes.
   private(set) var names: [String] = []
-  /// Which table has which name, and how many an issuer has.
+  /// The index of each table by its name, and the number of tables of each issuer.
   private(set) var places: [String: Int] = [:]
   private(set) var tablesOfIssuer: [Int] = []
 
@@ -82,34 +84,34 @@ struct SimulatedHost {
   /// Exchanges that do not end.
   var hanging: Set<UInt64> = []
   var nextExchangeHangs = false
-  /// The requests under way at each issuer, as it sees them.
+  /// How many requests are under way at each issuer.
   var underWay: [Int: Int] = [:]
   var numbers: Set<UInt64> = []
   var lastRead = 0
   var units: [UInt64: WaitingUnit] = [:]
   var lastPeer: UInt64 = 0
-  /// What has happened to the clocks since the daemon compared them.
+  /// The steps and suspends since the daemon last compared its clocks.
   var unseen: (step: Int64, sleep: Int64) = (0, 0)
   var statusOwedSince: Int64?
   var isReady = false
-  /// Since when systemd should know that.
+  /// Since when the engine should have reported that the daemon is ready.
   var readyOwedSince: Int64?
-  /// The tables with which the process began.
+  /// The tables that the process had at its start.
   var awaited: Set<String> = []
   var wasConfigured = false
-  /// What has not been as it should be since the end of all troubles.
+  /// The tokens that have not recovered since the end of all troubles.
   private var ill: [String] = []
 
   // MARK: Troubles
 
   var diskFullUntil: Int64 = 0
-  /// Which files have been written on the full disk, or cannot be; `nil` if each can be written now and then.
+  /// The files that cannot be written again while the disk is full; `nil` if each can be written sometimes.
   var leftForFiles: [Int: Bool]?
   var readOnlyUntil: Int64 = 0
   var diskHangsUntil: Int64 = 0
   var secretsHangUntil: Int64 = 0
   var secretsBrokenUntil: Int64 = 0
-  /// When the last exchange that hung had ended, by issuer.
+  /// When the last exchange that hung ended, by issuer.
   var hungUntil: [Int: Int64] = [:]
   /// The lowest `max_requests` so far.
   var fewestRequests: Int
@@ -171,8 +173,8 @@ struct SimulatedHost {
     if !isRunning { try startProcess() }
     try drain()
     let since = clocks.boot
-    // At most 60 s without a token, 1000 s with one, 330 s after a rejection; and attempts that began before. A pause
-    // of the virtual machine is seen two minutes later.
+    // The longest waits are 60 s without a token, 1000 s with one, and 330 s after a rejection. Attempts that began
+    // before add to them. A pause of the virtual machine is detected two minutes later.
     let slowest = issuers.map(\.timeout).max() ?? 0
     let bound =
       since + 1370 * second + SimulatedAPI.longestLearning + slowest * 2 + names.map { longestTurn($0) }.reduce(0, max)
@@ -188,7 +190,7 @@ struct SimulatedHost {
     troubles = []
     (diskFullUntil, readOnlyUntil, diskHangsUntil, secretsHangUntil, secretsBrokenUntil) = (0, 0, 0, 0, 0)
     nextExchangeHangs = false
-    // A stop that is under way is the last one. The administrator starts the service again.
+    // If a stop is under way, the administrator starts the service again within a second of its end.
     if let pause = stop?.pause { stop?.pause = min(pause, second) }
     ill = configuration.tables.map(\.name)
     for name in names {
@@ -206,8 +208,8 @@ struct SimulatedHost {
     }
   }
 
-  /// Whether each token has been as it should be since the end of all troubles. Not all at the same time: a server can
-  /// be too slow for many short tokens.
+  /// Whether each token has recovered at least once since the end of all troubles. They need not all be well at the
+  /// same time, as a server can be too slow for many short tokens.
   private mutating func hasRecovered() -> Bool {
     for index in ill.indices.reversed() where illness(of: ill[index]) == nil { ill.remove(at: index) }
     return ill.isEmpty && isRunning && stop == nil && isReady && engine.isReady
@@ -216,13 +218,14 @@ struct SimulatedHost {
   /// What can be wrong with a token.
   private enum Illness { case isNotManaged, hasNoToken, fails, isOfFormerSettings, hasWrongFiles }
 
-  /// What is not as it should be; `nil` if nothing is.
+  /// What is wrong with a token; `nil` if it is well.
   private func illness(of name: String) -> Illness? {
     guard let watch = watches[name], let life = engine.lifecycle(of: name) else { return .isNotManaged }
     guard let newest = watch.newest, newest.expiresAt > clocks.boot, life.newest != nil else { return .hasNoToken }
     guard life.failureStreak == nil else { return .fails }
     guard newest.issuer == watch.table.issuer else { return .isOfFormerSettings }
-    // The other one of two servers returned its token for the new settings, and the API rejects that.
+    // With two servers in turn, the API can reject the token that one of them returns for the new settings. Then the
+    // token of the previous settings stays.
     let isOtherBad = issuers[newest.issuer].repetition == .inTurn && !watch.bad.isEmpty
     guard newest.client == watch.table.client || isOtherBad else { return .isOfFormerSettings }
     let right = SimulatedFiles.Content(token: newest)

@@ -1,23 +1,23 @@
 import Base
 
-/// An authorization server: available, then with a fault, then available again. Its times are those of the world, not
-/// those of the host.
+/// An authorization server: available, then with a fault, then available again. Its times are real times
+/// (`SimulatedClocks.real`), not those of the host's clocks.
 struct SimulatedIssuer {
   enum State {
     case well, down, refusing, busy(Duration), erratic
-    /// Its tokens do not verify, as those of another server or of an attacker.
+    /// Its tokens do not verify, like those of another server or of an attacker.
     case forging
   }
 
-  /// A response after its verification. `kept`: the token is one of those that the server returns again.
+  /// A response after its verification. `kept`: the token if the server issued it before.
   enum Answer { case token(lifetime: Int64, kept: Kept?), failure(AcquisitionFailure) }
 
-  /// Whether it returns the token again that it issued before.
+  /// Whether the server returns a token again that it issued before.
   enum Repetition: Hashable {
     case never
-    /// Until that expires, or until so much of its lifetime is left.
+    /// Until `left` of its lifetime is left; with 0, until it expires.
     case until(left: Int64)
-    /// Behind a load balancer, two servers do so, each with a token of its own.
+    /// Two servers behind a load balancer do so, each with a token of its own.
     case inTurn
   }
 
@@ -26,14 +26,14 @@ struct SimulatedIssuer {
     var id: Int
     var key: Int
     var lifetime: Int64
-    /// When it expires, by the clock of the world.
+    /// When it expires, in real time.
     var end: Int64
   }
 
   let repetition: Repetition
-  /// Whether it states the same lifetime each time, as for an opaque token, however old the token is.
+  /// Whether its responses have the whole lifetime each time, for a token of any age, as opaque tokens can.
   let statesWholeLifetime: Bool
-  /// By account and server.
+  /// The tokens that are returned again, by account and server.
   private var kept: [[Int]: Kept] = [:]
   private var ends: [Int: Int64] = [:]
   /// Which of the servers behind its address answered last.
@@ -42,22 +42,22 @@ struct SimulatedIssuer {
   let lifetime: Int64
   /// How long an exchange takes while it is available.
   let latency: Int64
-  /// How long its documents take to be fetched.
+  /// How long a request for its documents takes.
   let documentDelay: Int64
-  /// The limit of one exchange that is configured for it.
+  /// The configured limit of one exchange.
   let timeout: Int64
   private let documentLife: Int64
   private var parts: [(until: Int64, state: State)] = []
-  /// All attempts of a host share the documents, and one fetch of them.
+  /// When the documents expire. All attempts of a host share them, and one request for them.
   private var documentsUntil = Int64.min
   private var fetchEndsAt = Int64.min
   private var rotations: [Int64] = []
   private(set) var keys: SimulatedKeys
-  /// How long it calls its key set fresh.
+  /// How long its key set is fresh, by its response; `nil` if that does not state it.
   let freshness: Int64?
-  /// Its troubles last as long as with tokens of this lifetime.
+  /// The lifetime of its tokens, limited to half a day. The troubles last in proportion to it.
   private let pace: Int64
-  /// When an attempt failed though it was available.
+  /// When an attempt failed though the server was available.
   private var hiccups: [Int64] = []
 
   init(lifetime base: Int64, from start: Int64, random: inout SplitMix64) {
@@ -90,10 +90,10 @@ struct SimulatedIssuer {
     rotations = (0..<random.draw(3)).map { _ in start + random.draw(length) }.sorted(by: >)
   }
 
-  /// How long it has troubles.
+  /// How long the time with troubles lasts.
   var length: Int64 { pace * 3 }
 
-  /// Makes it available from now on.
+  /// Makes the server available from now on.
   mutating func recover(at time: Int64) {
     keys.rest(at: time)
     parts = []
@@ -103,7 +103,7 @@ struct SimulatedIssuer {
   private func state(at time: Int64) -> State { parts.first { $0.until > time }?.state ?? .well }
   func isWell(at time: Int64) -> Bool { if case .well = state(at: time) { true } else { false } }
 
-  /// The spans between `start` and `end` in which it was available, and every attempt succeeded.
+  /// The spans between `start` and `end` in which the server was available and every attempt succeeded.
   func wellSpans(from start: Int64, to end: Int64) -> [(start: Int64, end: Int64)] {
     var spans: [(start: Int64, end: Int64)] = []
     var from = Int64.min
@@ -147,7 +147,7 @@ struct SimulatedIssuer {
     case .erratic:
       switch random.draw(4) {
       case 0: return token(account: account, at: now, &random)
-      // Valid, and of no use: it lives for less than 3 s, or it expired on its way.
+      // A valid token that cannot be used: its lifetime is less than 3 s, or it expired on its way.
       case 1: return .token(lifetime: random.pick(second...max(3 * second - 1, now - sentAt)), kept: nil)
       case 2:
         return .failure(AcquisitionFailure(.serverError, "503", retryAfter: .seconds(random.draw(400))))
@@ -156,7 +156,7 @@ struct SimulatedIssuer {
     }
   }
 
-  /// Keeps a token that it has issued, to return it again.
+  /// Keeps a token that the server has issued, to return it again.
   mutating func keep(_ token: IssuedToken, of account: Int, at now: Int64) {
     guard repetition != .never else { return }
     let end = now + token.lifetime
@@ -164,7 +164,7 @@ struct SimulatedIssuer {
     ends[token.id] = end
   }
 
-  /// When it does not return this token any more, by the clock of the world; `nil` for one that it returns once.
+  /// When the server stops returning this token, in real time; `nil` for a token that it returns only once.
   func renewal(of token: Int) -> Int64? {
     guard let end = ends[token] else { return nil }
     if case .until(let left) = repetition { return end - left }
@@ -173,7 +173,7 @@ struct SimulatedIssuer {
 
   private mutating func token(account: Int, at now: Int64, _ random: inout SplitMix64) -> Answer {
     if let rotation = rotations.last, rotation <= now {
-      // The first token with the new key: the key set is fetched again for the next attempt.
+      // The first token with a new key fails. The next attempt reads the key set again.
       rotations.removeLast()
       hiccups.append(now)
       return .failure(AcquisitionFailure(.unknownKey, "signed with a new key"))

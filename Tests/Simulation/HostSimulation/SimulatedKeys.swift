@@ -1,7 +1,6 @@
 import Base
 
-/// The signing keys of an issuer, by the clock of the world. Keys are announced, used, and withdrawn; or replaced
-/// without notice.
+/// The signing keys of an issuer, in real time. Keys are announced, used and withdrawn, or replaced without notice.
 struct SimulatedKeys {
   private struct Part {
     var from: Int64
@@ -47,19 +46,19 @@ struct SimulatedKeys {
     isBalanced ? (random.chance(2) ? 1 : 2) : part(at: time)?.signing ?? 1
   }
 
-  /// Since when this key, which has signed, is not published any more.
+  /// Since when this key, which has signed tokens, is not published any more; `nil` if it is published.
   func withdrawal(of key: Int, at time: Int64) -> Int64? {
     guard !published(at: time).contains(key) else { return nil }
     return parts.first { $0.from <= time && $0.signing > key && !$0.published.contains(key) }?.from
   }
 
-  /// No key changes any more.
+  /// Lets no key change any more.
   mutating func rest(at time: Int64) { parts.removeAll { $0.from > time } }
 }
 
-/// An API that judges tokens.
+/// An API that accepts or rejects tokens.
 struct SimulatedAPI {
-  /// How it learns a key that it has not seen.
+  /// When it loads a key that it does not know.
   enum Learning {
     case atOnce
     /// The first request with a new key gets 401.
@@ -71,11 +70,11 @@ struct SimulatedAPI {
 
   private enum State { case well, rejecting, broken }
 
-  /// The longest time until it has learned a key.
+  /// The longest time until it has loaded a key.
   static let longestLearning = 600 * second
 
   private let learning: Learning
-  /// What it answers if its URL is wrong.
+  /// The answer to every request, because the URL is wrong; `nil` if it is right.
   private let fixed: Answer?
   private var parts: [(until: Int64, state: State)] = []
   private var learnedAt: [Int: Int64] = [:]
@@ -101,7 +100,7 @@ struct SimulatedAPI {
   /// Whether it can ever accept a token.
   var isRight: Bool { fixed == nil }
 
-  /// Judges a token with this key. `isGood`: it has not expired, was not revoked, and its key is published.
+  /// Accepts or rejects a token with this key. `isGood`: it has not expired, was not revoked, and its key is published.
   mutating func judge(key: Int, isGood: Bool, at time: Int64) -> Answer {
     if let fixed { return fixed }
     switch parts.first(where: { $0.until > time })?.state ?? .well {

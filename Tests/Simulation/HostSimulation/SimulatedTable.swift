@@ -4,13 +4,13 @@ import Engine
 /// The settings of one token.
 struct SimulatedTable: PlannedSettings, Hashable {
   var name: String
-  /// Its issuer's number.
+  /// The number of its issuer.
   var issuer: Int
-  /// The client's settings: its ID, secret, scope and so on. Another number needs another token.
+  /// The number of the client's settings: its ID, secret, scope and so on. Another number needs another token.
   var client: Int
-  /// The client as its servers know it. They return a token again though its secret has changed.
+  /// The number of the client's account at its servers. They can return a token again though the secret has changed.
   var account: Int
-  /// Numbers of files. Those of `SimulatedFiles.isPersistent` are on a disk that can hang.
+  /// The numbers of its files. Those of `SimulatedFiles.isPersistent` are on a disk that can hang.
   var outputs: [Int]
   var refreshAt: Double
   var timeout: Int64
@@ -50,7 +50,7 @@ struct SimulatedTable: PlannedSettings, Hashable {
   }
 }
 
-/// The configuration file, and a person who edits it.
+/// The configuration file, and its edits.
 struct SimulatedConfiguration {
   var tables: [SimulatedTable] = []
   var maxRequests = 1
@@ -70,7 +70,7 @@ struct SimulatedConfiguration {
     for _ in 0..<count { add(&random) }
   }
 
-  /// The changes of one edit, in words. Empty: the file was only saved.
+  /// Makes one edit and returns its changes, in words. Empty: the file was saved without a change.
   mutating func edit(_ random: inout SplitMix64) -> [String] {
     var words: [String] = []
     for _ in 0..<random.draw(4) { words.append(change(&random)) }

@@ -9,7 +9,7 @@ public enum Simulation {
     public var seed: UInt64
     /// How many lives were simulated until then.
     public var lives: Int
-    /// What was broken.
+    /// The promise that was broken.
     public var promise: String
 
     /// The promise, and how to replay the life.
@@ -18,7 +18,7 @@ public enum Simulation {
 
   /// The size of a simulation.
   public struct Size: Hashable, Sendable {
-    /// How many lives.
+    /// The number of lives.
     public var lives = 0
     /// How many events their engines have handled.
     public var events = 0
@@ -26,7 +26,7 @@ public enum Simulation {
     public var requests = 0
   }
 
-  /// Simulates `lives`, from seeds that follow from `seed`, with so many threads. Ends at the first violation.
+  /// Simulates this number of lives on `threads`, with seeds that follow from `seed`. Ends at the first violation.
   public static func run(lives: Int, seed: UInt64, threads: Int) async -> (Size, Violation?) {
     let progress = Progress()
     return await withTaskGroup(of: (Size, Violation?).self) { group in

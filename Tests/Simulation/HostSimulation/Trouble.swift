@@ -1,6 +1,6 @@
 import Base
 
-/// What happens to a host, apart from what its servers do.
+/// What can happen to a host. The faults of its servers are in `SimulatedIssuer`.
 enum Trouble {
   // Clocks.
   case step(Int64)
@@ -10,7 +10,7 @@ enum Trouble {
   // Files.
   case forged(isNoticed: Bool)
   case deleted(isNoticed: Bool)
-  /// `once`: what is left is enough to write some of the files once.
+  /// `once`: the space that is left is enough to write some of the files once.
   case diskFull(Int64, once: Bool)
   case readOnly(Int64)
   case diskHangs(Int64)
@@ -20,7 +20,7 @@ enum Trouble {
   // Requests.
   case refreshAll
   case retryFailing
-  /// An exchange does not end, whatever its limit.
+  /// An exchange does not end at its limit.
   case requestHangs
   // The daemon.
   case reload
@@ -33,13 +33,13 @@ enum Trouble {
   // Held tokens.
   /// The server revokes a token.
   case revoked
-  /// An application reports that the API rejected a token, so many times.
+  /// An application sends a report this many times.
   case reported(Report, times: Int)
 
   /// What an application reports.
   enum Report { case held, former, foreign, wish, unknownTable }
 
-  /// One of all troubles, in a life whose tokens live for `lifetime`.
+  /// One random trouble, in a life whose tokens have this lifetime.
   static func random(lifetime: Int64, _ random: inout SplitMix64) -> Trouble {
     let year = 31_536_000 * second
     let isNoticed = !random.chance(3)
@@ -63,7 +63,7 @@ enum Trouble {
     return all[Int(random.draw(Int64(all.count)))]
   }
 
-  /// The troubles of a life, the first one last.
+  /// The troubles of a life, in reverse order of time.
   static func all(from start: Int64, length: Int64, lifetime: Int64, _ random: inout SplitMix64) -> [(
     at: Int64, what: Trouble
   )] {
@@ -71,7 +71,7 @@ enum Trouble {
     for _ in 0..<random.draw(12) {
       troubles.append((start + random.draw(length), .random(lifetime: lifetime, &random)))
     }
-    // Many of one kind in quick succession.
+    // Many troubles of one kind in quick succession.
     if random.chance(10) {
       let at = start + random.draw(length)
       let step = random.draw(random.chance(2) ? second / 2 : length / 50)
@@ -94,7 +94,7 @@ enum Trouble {
         troubles.append((at, .reported(.held, times: 1)))
       }
     }
-    // Several within a second.
+    // Several troubles within a second.
     if random.chance(5) {
       let at = start + random.draw(length)
       for _ in 0..<random.pick(2...5) {

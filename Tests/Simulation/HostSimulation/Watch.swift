@@ -3,19 +3,19 @@ import Engine
 
 /// What the simulation knows of one token: its settings, what the shell holds of it, and what is promised for it.
 ///
-/// A class, because it is large and read at every step.
+/// It is a class, because it is large and read at every step.
 final class Watch {
   var table: SimulatedTable
 
   // MARK: The shell
 
-  /// Whether its former files were read.
+  /// Whether the files of the previous run were read.
   var isStarted = false
-  /// The read whose result counts: settings that change meanwhile start another one.
+  /// The number of the read whose result counts. Settings that change meanwhile start another read.
   var read = 0
   /// The newest token.
   var newest: IssuedToken? {
-    // With the settings at its arrival: later ones do not change when it is refreshed.
+    // `refreshAt` follows from the settings at the token's arrival. Later settings do not change it.
     didSet {
       if let newest, newest.id != oldValue?.id {
         let share = Int64(Double(newest.lifetime - second) * table.refreshAt)
@@ -29,19 +29,19 @@ final class Watch {
   }
   /// The latest time for the refresh of the newest token.
   var refreshAt = Int64.min
-  /// When the last request was sent that brought a token, also if that was the newest one again.
+  /// When the last request was sent that brought a token, also if that was an earlier one.
   var lastAnswered = Int64.min
-  /// When the server was last asked for a token and returned a former one instead.
+  /// When the last request was sent that brought an earlier token instead of a new one.
   var confirmedAt = Int64.min
   /// The tokens that were replaced because they were not accepted.
   var bad: Set<Int> = []
   /// The tokens that the server has returned.
   var seen: Set<Int> = []
-  /// When each of them expires, as far as known.
+  /// The earliest known expiry of each token.
   var expiries: [Int: Int64] = [:]
   /// When the server returned an earlier token, and until when it needs no other request.
   var repeated: (at: Int64, until: Int64)?
-  /// Since when there is no token, and when the server could issue a new one: by its clock.
+  /// Since when there is no token, and when the server can issue a new one, in real time.
   var gap: (since: Int64, renewal: Int64, issuer: Int)?
   /// The token that the application was last notified of.
   var told: (sentAt: Int64, id: Int)?
@@ -54,7 +54,7 @@ final class Watch {
 
   // MARK: Promises
 
-  /// Since then the daemon could act: the time of the last token, restart, resume or change.
+  /// Since when the daemon could act: the time of the last token, restart, resume or change.
   var ableSince: Int64
   /// When its disk was last found to be read-only: no file could be removed.
   var lastReadOnly: Int64 = 0
@@ -69,13 +69,13 @@ final class Watch {
   var failures: (kind: FailureCode.Kind, count: Int)?
   /// The server's last valid response that has arrived.
   var lastHeard: (sentAt: Int64, halfLife: Int64)?
-  /// Until then a reader must have a token.
+  /// Until when a reader must find a token.
   var promisedUntil = Int64.min
-  /// Since then a file has not been as it should be.
+  /// Since when a file is wrong.
   var wrongSince: Int64?
-  /// Another process has modified a file, which the daemon has not examined since.
+  /// Whether another process has modified a file that the daemon has not examined since.
   var isUnnoticed = false
-  /// Until then a request must have been sent.
+  /// The time by which a request must be sent, and the reason.
   var mustSend: (by: Int64, why: String)?
   /// The times at which files that another process modified were written again.
   var republished: [Int64] = []
@@ -93,7 +93,7 @@ final class Watch {
     ableSince = now
   }
 
-  /// The course until the newest token was accepted.
+  /// The course of the previous token, until the newest one was accepted.
   var former: Course?
 
   /// What decides whether a token that expired could have had a successor.
@@ -105,7 +105,7 @@ final class Watch {
     var wasRefused: Bool
     var wasAskedToWait: Bool
     var lastHeard: (sentAt: Int64, halfLife: Int64)?
-    /// Whether it was not accepted at some time, as far as known.
+    /// Whether the token was known to be rejected at some time.
     var wasInvalid: Bool
     var acceptedAt: Int64
 
@@ -126,17 +126,17 @@ final class Watch {
 /// An attempt for a token.
 struct Attempt {
   var number: UInt64
-  /// The settings with which it is made.
+  /// The settings of the attempt.
   var table: SimulatedTable
-  /// When it was sent: by the clock of the host, and of the world.
+  /// When it was sent, by the host's boot-time clock and in real time.
   var sent: (boot: Int64, real: Int64)?
-  /// When a token came, by the clock of the host.
+  /// When a token came, by the host's boot-time clock.
   var answeredAt: Int64?
   /// Whether its connection is lost.
   var isCut = false
   /// The token that it brought.
   var token: IssuedToken?
-  /// The probe of it at the API: when the first and the last one began, and what the last one said.
+  /// The probes of the token at the API: when the first and the last one began, and the answer to the last one.
   var probe: (first: Int64, last: Int64, answer: SimulatedAPI.Answer?)?
 }
 
