@@ -106,6 +106,8 @@ public enum KeyVerdict: Hashable, Sendable {
 extension VerifiedToken {
   /// Verifies the token again, by the keys that its issuer has now. For a token with `context.keys` only.
   ///
+  /// The signature is not computed again if the same keys verified it before.
+  ///
   /// - Parameters:
   ///   - keys: The issuer's keys.
   ///   - policy: The policy by which the token was accepted.
@@ -113,7 +115,8 @@ extension VerifiedToken {
   public func verdict(by keys: KeySet, policy: AccessTokenPolicy, unixTime: Double) -> KeyVerdict {
     do throws(VerificationFailure) {
       _ = try AccessTokenVerifier.verify(
-        token: accessToken, keys: keys, policy: policy, grantedScope: claims.scopes, unixTime: unixTime)
+        token: accessToken, keys: keys, policy: policy, grantedScope: claims.scopes, unixTime: unixTime,
+        verifiedBy: context.keys)
       return .valid
     } catch {
       return error.suggestsKeyReload ? .keyWithdrawn(error) : .other(error)

@@ -81,6 +81,20 @@ public struct KeySet: Sendable {
 
   /// The keys for a token, at most ten: those with its `kid`. For a token without a `kid`, all that fit the algorithm.
   func candidates(keyID: String?, algorithm: SignatureAlgorithm) throws(VerificationFailure) -> [PublicKey] {
+    try fittingEntries(keyID: keyID, algorithm: algorithm).map(\.key)
+  }
+
+  /// Whether a token has the same keys to try in both sets. Its signature is then valid by both, or by neither.
+  func hasSameCandidates(as other: KeySet, keyID: String?, algorithm: SignatureAlgorithm) -> Bool {
+    guard let own = try? fittingEntries(keyID: keyID, algorithm: algorithm),
+      let others = try? other.fittingEntries(keyID: keyID, algorithm: algorithm)
+    else { return false }
+    return own.elementsEqual(others) { $0.source == $1.source }
+  }
+
+  private func fittingEntries(
+    keyID: String?, algorithm: SignatureAlgorithm
+  ) throws(VerificationFailure) -> ArraySlice<Entry> {
     guard let keyID else {
       let fitting = entries.filter { $0.fits(algorithm) }
       guard !fitting.isEmpty else {
@@ -88,7 +102,7 @@ public struct KeySet: Sendable {
           .unknownKey(nil),
           "the token names no key, and none of the issuer's \(count) keys is for \(algorithm.rawValue)")
       }
-      return fitting.prefix(Self.maximumTries).map(\.key)
+      return fitting.prefix(Self.maximumTries)
     }
     let named = entries.filter { $0.source.kid?.isExactly(keyID) ?? false }
     let fitting = (named.isEmpty ? entries.filter { $0.source.kid == nil } : named).filter { $0.fits(algorithm) }
@@ -102,7 +116,7 @@ public struct KeySet: Sendable {
         .keyMismatch(keyID.escapedForMessage),
         "the token is signed with \(algorithm.rawValue), which the issuer's key \(keyID.quotedForMessage) is not for")
     }
-    return fitting.prefix(Self.maximumTries).map(\.key)
+    return fitting.prefix(Self.maximumTries)
   }
 }
 

@@ -56,6 +56,33 @@ import HTTP
     #expect(try verdict(token, [SigningKey.stranger.jwk(["kid": kid]), SigningKey.rsa.jwk()]) == .valid)
   }
 
+  /// If these are the same as before, the signature is not computed again.
+  @Test func sameCandidates() throws {
+    let kid = "\"\(SigningKey.rsa.kid)\""
+    func isSame(_ before: [String], _ now: [String], keyID: String? = SigningKey.rsa.kid) throws -> Bool {
+      try Sample.keySet(now).hasSameCandidates(as: Sample.keySet(before), keyID: keyID, algorithm: .rs256)
+    }
+    let key = try SigningKey.rsa.jwk()
+    let stranger = try SigningKey.stranger.jwk(["kid": kid])
+    #expect(try isSame([key], [SigningKey.p256.jwk(), key]))
+    #expect(try isSame([key, stranger], [key, stranger]))
+    #expect(try !isSame([key], [stranger]))
+    #expect(try !isSame([key], [key, stranger]))
+    #expect(try !isSame([key], [SigningKey.rsa.jwk(["alg": #""PS256""#])]))
+    #expect(try !isSame([key], [SigningKey.p256.jwk()]))
+    #expect(try !isSame([SigningKey.p256.jwk()], [SigningKey.p256.jwk()]))
+    #expect(try isSame([key], [key, SigningKey.p256.jwk()], keyID: nil))
+    #expect(try !isSame([key], [key, SigningKey.rsa4096.jwk()], keyID: nil))
+  }
+
+  /// A token whose claims were read from the state file is as good as its signature.
+  @Test func aForgedTokenIsWithdrawnIfItsKeysDiffer() throws {
+    var token = try held(try SigningKey.rsa.token())
+    token.accessToken = Secret(try SigningKey.stranger.token())
+    token.context.keys = try Sample.keySet([SigningKey.stranger.jwk()])
+    expectWithdrawn(try verdict(token, [SigningKey.rsa.jwk()]), .unknownKey(SigningKey.stranger.kid))
+  }
+
   @Test func aTokenWithoutAKeyName() throws {
     let token = try held(try SigningKey.ed25519.token(header: ["kid": nil]))
     #expect(try verdict(token, [SigningKey.rsa.jwk(), SigningKey.ed25519.jwk()]) == .valid)
