@@ -12,12 +12,10 @@ public final class Outbox: Sendable {
 
   /// The kind of a message. A waiting message is replaced by the next one of its kind, which goes to the end.
   ///
-  /// The beginning of a reload also replaces a waiting `READY=1`. Otherwise, that one could be sent alone, without the
-  /// `RELOADING=1` that belongs to it. Another `READY=1` follows at the end of the reload.
+  /// A waiting `RELOADING=1` is replaced together with the `READY=1` behind it, which ends the same reload. Otherwise,
+  /// systemd would get that end without its beginning.
   public enum Kind: Sendable {
     case ready, reloading, stopping, status, startTimeout, socket, configuration
-
-    fileprivate func replaces(_ other: Kind) -> Bool { self == other || (self == .reloading && other == .ready) }
   }
 
   /// The notifier that each message gets.
@@ -32,12 +30,15 @@ public final class Outbox: Sendable {
     self.logger = logger
   }
 
-  /// Sends `message` after the waiting ones. It replaces those that its kind replaces.
+  /// Sends `message` after the waiting ones. It replaces a waiting message of its kind.
   public func send(_ kind: Kind, _ message: @escaping Message) {
     guard notifier.isSupervised else { return }
     let isFirst = waiting.withLock { waiting in
       defer {
-        waiting.removeAll { kind.replaces($0.kind) }
+        if kind == .reloading, let beginning = waiting.firstIndex(where: { $0.kind == .reloading }) {
+          waiting = waiting[..<beginning] + waiting[beginning...].filter { $0.kind != .ready }
+        }
+        waiting.removeAll { $0.kind == kind }
         waiting.append((kind, message))
       }
       return waiting.isEmpty

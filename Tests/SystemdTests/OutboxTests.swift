@@ -70,6 +70,28 @@ import Testing
     }
   }
 
+  /// A daemon that is ready stays so for systemd, however long the reload takes.
+  @Test func aReloadThatBeginsLeavesTheReadinessOfTheStart() async {
+    await #expect(processExitsWith: .success) {
+      let held = try Held()
+      held.ready("after the start")
+      held.reloading()
+      held.release()
+      #expect(held.received() == ["READY=1", "RELOADING=1"])
+    }
+  }
+
+  @Test func theEndOfAReloadWhoseBeginningWasSentIsSentToo() async {
+    await #expect(processExitsWith: .success) {
+      let held = try Held()
+      held.ready("after the first reload")
+      held.reloading()
+      held.reloading()
+      held.release()
+      #expect(held.received() == ["READY=1", "RELOADING=1"])
+    }
+  }
+
   @Test func aCompleteReloadStaysInOrder() async {
     await #expect(processExitsWith: .success) {
       let held = try Held()
