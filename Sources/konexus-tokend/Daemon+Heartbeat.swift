@@ -23,8 +23,8 @@ extension Daemon {
       var end = timespec(tv_sec: Int(next.nanoseconds / 1_000_000_000), tv_nsec: Int(next.nanoseconds % 1_000_000_000))
       while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, nil) == EINTR {}
       let heartbeat = broker.queue.sync { assumeIsolated { $0.heartbeat() } }
-      if heartbeatInterval != nil {
-        outbox.sendAndWait { notifier throws(SystemCallFailure) in try heartbeat.send(by: notifier) }
+      outbox.sendAndWait { notifier throws(SystemCallFailure) in
+        try heartbeat.send(by: notifier, hasWatchdog: heartbeatInterval != nil)
       }
       // If the process was suspended, one heartbeat replaces those that were missed.
       let now = Moment.now().monotonic

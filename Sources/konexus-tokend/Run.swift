@@ -203,7 +203,7 @@ struct DaemonProcess {
 extension DaemonProcess {
   /// Reads a command line as unit files have it: `run`, `--config PATH`, `--start-timeout TIME`, `--once`.
   ///
-  /// `nil` for any other command line, which ArgumentParser reads. Its reflection takes a sixth of the instructions of
+  /// `nil` for any other command line, which ArgumentParser reads. Its reflection takes a fifth of the instructions of
   /// a start.
   init?(plain arguments: some Sequence<String>) {
     var rest = Array(arguments)[...]

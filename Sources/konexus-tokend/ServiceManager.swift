@@ -70,9 +70,9 @@ final class ServiceManager {
     /// The status text, if it changed.
     let text: StatusText?
 
-    /// Sends the heartbeat, unless it is empty.
-    func send(by notifier: Notifier) throws(SystemCallFailure) {
-      if isAlive {
+    /// Sends the status text, if it changed. With a watchdog, this also feeds it if the daemon is alive.
+    func send(by notifier: Notifier, hasWatchdog: Bool) throws(SystemCallFailure) {
+      if hasWatchdog, isAlive {
         try notifier.watchdog(status: text?.newest)
       } else if let text {
         try notifier.status(text.newest)

@@ -29,6 +29,33 @@ struct PublicationTests {
     }
   }
 
+  @Test(
+    "without a watchdog, systemd too gets the status that a look at the files found",
+    .enabled(if: geteuid() == 0, "needs root"))
+  func statusWithoutWatchdog() async throws {
+    // The text has the remaining lifetime. It must not change meanwhile, because each change is sent.
+    try await withScene(lifetime: 7 * 86_400 - 1800) { scene in
+      let directory = scene.workplace.path + "/outputs"
+      guard mkdir(directory, 0o750) == 0 else { throw HarnessError("cannot make \(directory)") }
+      try scene.configure(scene.table("konexus", ["file": "\"\(directory)/t\""]))
+      // Without inotify, only the look finds the change.
+      let daemon = try scene.startDaemon(
+        wrapper: [
+          "unshare", "--user", "--map-root-user", "sh", "-c",
+          #"echo 0 > /proc/sys/user/max_inotify_instances && exec "$0" "$@""#,
+        ])
+      try await scene.ready()
+      guard rename(directory, directory + ".away") == 0 else { throw HarnessError("cannot rename \(directory)") }
+      try await scene.wait(for: "the failure", atMost: 10) {
+        daemon.status?.tokens.first?.publicationFailure?.contains(directory) ?? false
+      }
+      try await scene.wait(for: "the same for systemd", atMost: 10) {
+        scene.notify.status?.contains("cannot be published") ?? false
+      }
+      #expect(scene.notify.count(of: "WATCHDOG=1") == 0)
+    }
+  }
+
   @Test("a state file that is removed is back at once: a restart would lose the token without it")
   func removedState() async throws {
     try await withScene { scene in
