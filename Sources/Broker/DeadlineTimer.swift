@@ -28,14 +28,18 @@ final class DeadlineTimer {
 
   /// Arms it for `deadline`. A deadline that has passed fires after `late`, so that a state that does not change causes
   /// no busy loop.
-  func arm(_ deadline: BootTime, now: BootTime, late: Duration = .seconds(1)) {
+  func arm(_ deadline: BootTime, late: Duration = .seconds(1)) {
+    // Dispatch's clocks are read first. If the process is stopped between the readings, the timers fire early, and the
+    // engine arms them again. In the other order, they would be late.
+    let (uptimeNow, wallNow) = (DispatchTime.now(), DispatchWallTime.now())
+    let now = Moment.now().boot
     // The time is rounded up. If a timer fired a microsecond early, nothing would be due, and the timer would be armed
     // again without need.
     let wait = deadline > now ? deadline - now + .microseconds(50) : late
     let nanoseconds = Int(min(wait.nanoseconds, Duration.seconds(86_400).nanoseconds))
     uptime.schedule(
-      deadline: DispatchTime.now() + DispatchTimeInterval.nanoseconds(nanoseconds), leeway: .milliseconds(1))
+      deadline: uptimeNow + DispatchTimeInterval.nanoseconds(nanoseconds), leeway: .milliseconds(1))
     wall.schedule(
-      wallDeadline: DispatchWallTime.now() + DispatchTimeInterval.nanoseconds(nanoseconds), leeway: .milliseconds(1))
+      wallDeadline: wallNow + DispatchTimeInterval.nanoseconds(nanoseconds), leeway: .milliseconds(1))
   }
 }

@@ -225,7 +225,7 @@ public import Settings
     case .reconsider(let peer): credentials.reconsider(peer)
     case .report(let report): write(report)
     case .reportStatus: reporter.report()
-    case .arm(let time): timer?.arm(time, now: Moment.now().boot)
+    case .arm(let time): timer?.arm(time)
     case .dismissUnits: credentials.dismissAll()
     case .restoreFiles(let name): publisher.restore(name)
     case .withdraw(let name): revocation.withdraw(name)
