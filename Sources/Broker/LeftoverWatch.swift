@@ -2,7 +2,6 @@ import Base
 public import Dispatch
 import Engine
 import Files
-import FoundationEssentials
 import Glibc
 import Publication
 import Settings
@@ -73,8 +72,7 @@ public final class LeftoverWatch: Sendable {
 
   private func add(_ path: String) {
     guard let content = try? PrivateFile.read(path, maximum: TokenState.sizeLimit),
-      let former = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) }),
-      former.version == TokenState.currentVersion, !former.arePersistent, let end = former.end(at: Moment.now())
+      let former = TokenState.decode(content), !former.arePersistent, let end = former.end(at: Moment.now())
     else { return }
     state.withLock { state in
       guard !state.released.contains(path) else { return }

@@ -1,7 +1,6 @@
 import Base
 import Engine
 import Files
-import FoundationEssentials
 import OAuth
 import Publication
 import Settings
@@ -187,9 +186,9 @@ enum TokenRestoration {
     _ leftovers: Leftovers, for settings: TokenSettings, now: Moment
   ) async throws(PrivateFile.Unreadable) -> Restored {
     let stored = leftovers.state
-    guard let state = try? JSONDecoder().decode(TokenState.self, from: stored.withBytes { Data($0) }),
-      state.version == TokenState.currentVersion
-    else { throw .init(reason: "the state file is of another version") }
+    guard let state = TokenState.decode(stored) else {
+      throw .init(reason: "the state file is of another version, or has values that no daemon writes")
+    }
     guard !state.bootID.isEmpty, state.bootID == BootID.current else {
       throw .init(reason: "it is from before this boot")
     }
@@ -199,7 +198,7 @@ enum TokenRestoration {
     guard let known = state.tokens.first(where: { $0.digest == digest }) else {
       throw .init(reason: "the file does not hold a token that was put there")
     }
-    guard let context = EncodedContext.decode(known.context) else {
+    guard var context = EncodedContext.decode(known.context) else {
       throw .init(reason: "the state file does not say how it was verified")
     }
     let age = now.boot - known.requestedAt
@@ -210,9 +209,11 @@ enum TokenRestoration {
     // requested.
     let isCurrent = known.fingerprint == settings.requestFingerprint
     let policy = isCurrent ? settings.policy : known.policy
+    let verification = isCurrent ? settings.verification : known.claims == nil ? .jwt : .none
     let claims = try claims(
-      of: token, known, context, isCurrent ? settings.verification : known.claims == nil ? .jwt : .none, policy,
-      unixTime: known.serverTime + age.seconds)
+      of: token, known, context, verification, policy, unixTime: known.serverTime + age.seconds)
+    // These keys did not verify the token, whatever the file says.
+    if verification != .jwt { context.keys = nil }
     var requestedAt = now
     requestedAt.boot = known.requestedAt
     requestedAt.unix -= age.seconds

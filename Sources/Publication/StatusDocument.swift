@@ -103,21 +103,6 @@ struct StatusDocument {
   }
 }
 
-/// Bounds for the numbers of a status file. `StatusDocument.parse` checks every number once, so that later arithmetic
-/// cannot overflow.
-private enum PlausibleNumbers {
-  /// Bounds for times and for differences of clocks, in seconds. A server's `Date` can be in the year 9999.
-  private static let seconds = -1e12...1e12
-
-  static func areSeconds(_ values: Double?...) -> Bool {
-    values.allSatisfy { $0.map(seconds.contains) ?? true }
-  }
-
-  static func areSeconds(_ values: [Double]) -> Bool { values.allSatisfy(seconds.contains) }
-
-  static func areNatural(_ values: Int...) -> Bool { values.allSatisfy { $0 >= 0 } }
-}
-
 extension BrokerStatus {
   /// Whether the numbers, without those of the tokens, are in range.
   var isPlausible: Bool {

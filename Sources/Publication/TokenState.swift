@@ -56,6 +56,14 @@ package struct TokenState: Codable {
     }
 
     package var lifetime: Duration { .nanoseconds(lifetimeNanoseconds) }
+
+    /// Whether all numbers are in range.
+    fileprivate var isPlausible: Bool {
+      requestedAt.nanoseconds >= 0 && lifetimeNanoseconds >= 0 && PlausibleNumbers.areSeconds(serverTime)
+        && [claims?.expiry, claims?.issuedAt, claims?.notBefore].allSatisfy {
+          PlausibleNumbers.areSeconds($0.map(Double.init))
+        }
+    }
   }
 
   package init(_ tokens: [TokenRecord], outputs: [String], arePersistent: Bool, bootID: String) {
@@ -68,11 +76,19 @@ package struct TokenState: Codable {
   /// The content of the state file. It has no secret.
   package func encoded() throws -> [UInt8] { try JSONText.encode(self) }
 
-  /// The keys in a state file; `nil` if this user cannot read it, or it has another version.
+  /// Decodes a state file; `nil` if it is of another version, or has numbers that no daemon writes.
+  ///
+  /// The daemon's user could have written it. Each number is checked here, so that later arithmetic cannot overflow.
+  package static func decode(_ content: Secret) -> TokenState? {
+    let state = content.withBytes { try? JSONDecoder().decode(TokenState.self, from: Data($0)) }
+    guard let state, state.version == currentVersion, state.tokens.allSatisfy(\.isPlausible) else { return nil }
+    return state
+  }
+
+  /// The keys in a state file; `nil` if this user cannot read it, or `decode` refuses it.
   package static func keys(at path: String, of owner: UInt32) -> KeySet? {
     guard let content = try? DaemonDirectory.read(path, of: owner, maximum: sizeLimit) else { return nil }
-    let state = try? JSONDecoder().decode(TokenState.self, from: content.withBytes { Data($0) })
-    return state?.tokens.first.flatMap { EncodedContext.decode($0.context) }?.keys
+    return decode(content)?.tokens.first.flatMap { EncodedContext.decode($0.context) }?.keys
   }
 
   /// The size limit, larger than the keys of three tokens.

@@ -168,6 +168,26 @@ struct AdoptionTests {
     ])
   func notAdopted(how: String) async throws { try await expectNoAdoption(how) }
 
+  /// `Duration` traps at such a number. With `Restart=always`, the daemon would never come back.
+  @Test("whatever time a state names, of this boot or another, the next run starts", arguments: [true, false])
+  func stateWithForgedTime(isOfThisBoot: Bool) async throws {
+    try await withScene { scene in
+      try scene.configure(scene.table("konexus", ["verify": "\"introspection\""]))
+      let first = try scene.startDaemon()
+      try await scene.ready()
+      first.signal(SIGKILL)
+      _ = try await scene.ending(of: first)
+      let path = scene.workplace.runtimeDirectory + "/konexus.state"
+      var text = try #require(Workplace.read(path))
+      text.replace(#/"serverTime":[0-9.e+]+/#, with: #""serverTime":1e300"#)
+      if !isOfThisBoot { text.replace(#/"bootID":"[^"]*"/#, with: #""bootID":"11111111-2222-3333-4444-555555555555""#) }
+      try scene.workplace.write(text, to: path)
+      let second = try scene.startDaemon()
+      try await scene.wait(for: "a new token") { scene.sandbox.counts[.token] == 2 && scene.token() != nil }
+      #expect(second.process.ending == nil)
+    }
+  }
+
   @Test("a state that belongs to another user is not adopted", .enabled(if: geteuid() == 0, "needs root, for chown"))
   func notAdoptedFromAnotherUser() async throws { try await expectNoAdoption("state of another user") }
 
