@@ -96,6 +96,21 @@ struct CredentialSocketTests {
     return Clock.monotonic - start
   }
 
+  /// Runs `trial` up to three times, until the daemon ends within a second.
+  ///
+  /// A busy machine can take a second once. A daemon that waits for its units is slow each time.
+  ///
+  /// - Parameter trial: returns how long the daemon took to end.
+  private func expectEndWithinASecond(
+    lifetime: Int64 = 3600, _ trial: (Scene) async throws -> Double
+  ) async throws {
+    var durations: [Double] = []
+    repeat {
+      try await withScene(lifetime: lifetime) { durations.append(try await trial($0)) }
+    } while durations.allSatisfy { $0 >= 1 } && durations.count < 3
+    #expect(durations.contains { $0 < 1 }, "\(durations)")
+  }
+
   /// A table whose server is not there.
   private static let away: KeyValuePairs<String, String> = ["issuer": "\"https://localhost:1\""]
 
@@ -103,25 +118,21 @@ struct CredentialSocketTests {
     "however many units wait without reading, a stop ends within a second, and each of them gets an error",
     arguments: [1, 20, 64, 200], [SIGTERM, SIGKILL])
   func waiting(_ count: Int, _ signal: Int32) async throws {
-    // A busy machine can take a second once. A daemon that waits for its units is slow each time.
-    var durations: [Double] = []
-    repeat {
-      try await withScene { scene in
-        let (daemon, socket) = try await start([("konexus", Self.away)], in: scene)
-        let units = try (0..<count).map { try Unit($0, at: socket) }
-        try await scene.wait(for: "the first failure") { daemon.status?.tokens.first?.failure != nil }
-        try await scene.pass(0.5)
-        #expect(units.allSatisfy { !$0.isAnswered })
-        durations.append(try await end(daemon, by: signal, in: scene))
-        for unit in units { #expect(unit.read() == .failed(ECONNRESET)) }
-      }
-    } while durations.allSatisfy { $0 >= 1 } && durations.count < 3
-    #expect(durations.contains { $0 < 1 }, "\(durations)")
+    try await expectEndWithinASecond { scene in
+      let (daemon, socket) = try await start([("konexus", Self.away)], in: scene)
+      let units = try (0..<count).map { try Unit($0, at: socket) }
+      try await scene.wait(for: "the first failure") { daemon.status?.tokens.first?.failure != nil }
+      try await scene.pass(0.5)
+      #expect(units.allSatisfy { !$0.isAnswered })
+      let duration = try await end(daemon, by: signal, in: scene)
+      for unit in units { #expect(unit.read() == .failed(ECONNRESET)) }
+      return duration
+    }
   }
 
   @Test("a unit that wants a token which is there does not wait for one that wants another")
   func inLine() async throws {
-    try await withScene { scene in
+    try await expectEndWithinASecond { scene in
       let (daemon, socket) = try await start([("konexus", [:]), ("other", Self.away)], in: scene)
       try await scene.wait(for: "the token") { scene.token() != nil }
       let waiting = try (0..<20).map { try Unit($0, "other.token", at: socket) }
@@ -134,28 +145,30 @@ struct CredentialSocketTests {
       let reading = waiting[0].reading()
       try await scene.pass(0.3)
       #expect(waiting.allSatisfy { !$0.isAnswered })
-      #expect(try await end(daemon, by: SIGTERM, in: scene) < 1)
+      let duration = try await end(daemon, by: SIGTERM, in: scene)
       #expect(await reading.value == .failed(E2BIG))
+      return duration
     }
   }
 
   @Test("where the kernel does not tell who waits, a stop ends within a second too, and who reads gets an error")
   func withoutNetlink() async throws {
-    try await withScene { scene in
+    try await expectEndWithinASecond { scene in
       // In a network of its own the daemon cannot see the sockets of others.
       let (daemon, socket) = try await start([("konexus", Self.away)], in: scene, wrapper: ["unshare", "--net"])
       let units = try (0..<64).map { try Unit($0, at: socket) }
       let reading = units[..<4].map { $0.reading() }
       try await scene.pass(0.5)
       #expect(units.allSatisfy { !$0.isAnswered })
-      #expect(try await end(daemon, by: SIGTERM, in: scene) < 1)
+      let duration = try await end(daemon, by: SIGTERM, in: scene)
       for unit in reading { #expect(await unit.value == .failed(E2BIG)) }
+      return duration
     }
   }
 
   @Test("at a stop, a token that is good for less than min_validity is better than none")
   func shortToken() async throws {
-    try await withScene(lifetime: 120) { scene in
+    try await expectEndWithinASecond(lifetime: 120) { scene in
       let (daemon, socket) = try await start(
         [("konexus", [:]), ("short", ["min_validity": "\"119s\""])], in: scene)
       try await scene.settled()
@@ -165,8 +178,9 @@ struct CredentialSocketTests {
       try await scene.wait(for: "the failure") { daemon.status?.tokens.contains { $0.failure != nil } ?? false }
       #expect(try Unit(1, at: socket).read() == .credential(try #require(scene.token())))
       #expect(!unit.isAnswered)
-      #expect(try await end(daemon, by: SIGTERM, in: scene) < 1)
+      let duration = try await end(daemon, by: SIGTERM, in: scene)
       #expect(unit.read() == .credential(try #require(scene.token("short"))))
+      return duration
     }
   }
 
