@@ -185,11 +185,17 @@ struct RequestHistory {
   }
 
   /// Abandons an attempt. Its result is dropped.
-  func abandon(_ number: UInt64) { attempts.removeValue(forKey: number)?.task?.cancel() }
+  func abandon(_ number: UInt64) { removeAttempt(number)?.task?.cancel() }
+
+  /// Removes an attempt. The memory of an empty table is returned: at the start, it has an attempt for each token.
+  private func removeAttempt(_ number: UInt64) -> Attempt? {
+    defer { if attempts.isEmpty { attempts = [:] } }
+    return attempts.removeValue(forKey: number)
+  }
 
   /// Counts a failed attempt.
   func noteFailure(_ name: String, _ number: UInt64, _ failure: AcquisitionFailure) {
-    guard let attempt = attempts.removeValue(forKey: number) else { return }
+    guard let attempt = removeAttempt(number) else { return }
     tokens[name]?.history.note(failure, sentAt: attempt.token?.requestedAt ?? attempt.began)
   }
 
@@ -212,7 +218,7 @@ struct RequestHistory {
 
   /// Counts a successful attempt; returns the token that it brought.
   private func finish(_ number: UInt64, _ token: ManagedToken) -> VerifiedToken? {
-    guard let attempt = attempts.removeValue(forKey: number), let verified = attempt.token else { return nil }
+    guard let attempt = removeAttempt(number), let verified = attempt.token else { return nil }
     token.history.tally.count(nil, sentAt: verified.requestedAt, took: Moment.now().boot - attempt.began.boot)
     note(skew: verified.skew, token)
     token.history.acceptedDoubt = token.history.secretDoubt

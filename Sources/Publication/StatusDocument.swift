@@ -53,6 +53,13 @@ struct StatusDocument {
     bytes += "\n".utf8
     bytes += end
     bytes += "\n".utf8
+    // While the document grows, the array doubles its capacity. The document is kept, so the rest is returned.
+    if bytes.capacity - bytes.count > max(4096, bytes.count / 8) {
+      var exact: [UInt8] = []
+      exact.reserveCapacity(bytes.count)
+      exact += bytes
+      bytes = exact
+    }
   }
 
   /// Decodes a document; `nil` if its format is wrong, or a number is out of range.
