@@ -75,6 +75,7 @@ extension SimulatedHost {
       stop?.revoking[issuer, default: 1] -= 1
       post(.revoked(name))
     case .keySet, .introspected, .probed, .candidateProbed: endCheck(job)
+    case .putBack: if stop == nil { putBack() }
     }
   }
 

@@ -33,6 +33,8 @@ extension SimulatedHost {
     case .reload:
       edit()
       if isRunning, stop == nil { reload() }
+      // What was under way for the removed table ends, or not.
+      if configuration.hasRemoved, random.chance(2) { later(random.draw(20 * second), .putBack) }
     case .restart(let length, let losesFiles): restart(length, losesFiles)
     case .stop(let length): if isRunning, stop == nil { beginStop(pause: length) }
     case .unitAsks(let earlier):
@@ -92,6 +94,13 @@ extension SimulatedHost {
   private mutating func edit() {
     let words = configuration.edit(&random)
     if isPrinted { History.write(words, at: clocks.boot) }
+  }
+
+  /// A table that was removed comes back by another reload.
+  mutating func putBack() {
+    guard let word = configuration.putBack(&random) else { return }
+    if isPrinted { History.write([word], at: clocks.boot) }
+    reload()
   }
 
   private mutating func restart(_ length: Int64, _ losesFiles: Bool) {

@@ -20,6 +20,7 @@ struct SimulatedHost {
     case introspected(String, IssuedToken)
     case probed(String, IssuedToken)
     case candidateProbed(String, UInt64)
+    case putBack
   }
 
   /// A stop that is under way.

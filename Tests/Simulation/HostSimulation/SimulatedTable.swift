@@ -57,6 +57,8 @@ struct SimulatedConfiguration {
   private var lastTable = 0
   private var lastClient = 0
   private var lastOutput = 0
+  /// The tables that were removed. Each can come back with its name and its files.
+  private var removed: [SimulatedTable] = []
   /// How many APIs there are.
   static let apis = 3
   private let issuers: Int
@@ -81,9 +83,13 @@ struct SimulatedConfiguration {
     let index = Int(random.draw(Int64(tables.count)))
     switch random.draw(11) {
     case 0 where tables.count < 50:
+      if random.chance(2), let word = putBack(&random) { return word }
       add(&random)
       return "added \(tables.last?.name ?? "")"
-    case 1 where tables.count > 1: return "removed \(tables.remove(at: index).name)"
+    case 1 where tables.count > 1:
+      let table = tables.remove(at: index)
+      removed.append(table)
+      return "removed \(table.name)"
     case 2:
       lastClient += 1
       tables[index].client = lastClient
@@ -122,6 +128,26 @@ struct SimulatedConfiguration {
         name: "t\(lastTable)", issuer: issuer, client: lastClient, account: lastClient, outputs: newOutputs(&random),
         refreshAt: Double(random.pick(10...90)) / 100, timeout: timeouts[issuer]))
     vary(tables.count - 1, &random)
+  }
+
+  var hasRemoved: Bool { !removed.isEmpty }
+
+  /// Adds a table that was removed, as it was or with another client.
+  ///
+  /// - Returns: the change in words; `nil` if no table was removed, or there are too many.
+  mutating func putBack(_ random: inout SplitMix64) -> String? {
+    guard hasRemoved, tables.count < 50 else { return nil }
+    var table = removed.remove(at: Int(random.draw(Int64(removed.count))))
+    if random.chance(3) {
+      lastClient += 1
+      (table.client, table.account) = (lastClient, lastClient)
+    }
+    // Another table can have taken one of its files.
+    if tables.contains(where: { !Set($0.outputs).isDisjoint(with: table.outputs) }) {
+      table.outputs = newOutputs(&random)
+    }
+    tables.append(table)
+    return "put back \(table.name)"
   }
 
   private mutating func vary(_ index: Int, _ random: inout SplitMix64) {
