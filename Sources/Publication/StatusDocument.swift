@@ -54,6 +54,7 @@ struct StatusDocument {
     bytes += end
     bytes += "\n".utf8
     // While the document grows, the array doubles its capacity. The document is kept, so the rest is returned.
+    // `Array(bytes[...])` would share the memory.
     if bytes.capacity - bytes.count > max(4096, bytes.count / 8) {
       var exact: [UInt8] = []
       exact.reserveCapacity(bytes.count)

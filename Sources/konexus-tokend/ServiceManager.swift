@@ -70,7 +70,7 @@ final class ServiceManager {
     /// The status text, if it changed.
     let text: StatusText?
 
-    /// Sends the status text, if it changed. With a watchdog, this also feeds it if the daemon is alive.
+    /// Sends the status text, if it changed. It also feeds the watchdog, if there is one and the daemon is alive.
     func send(by notifier: Notifier, hasWatchdog: Bool) throws(SystemCallFailure) {
       if hasWatchdog, isAlive {
         try notifier.watchdog(status: text?.newest)

@@ -6,19 +6,19 @@ import Testing
 /// What may happen to the file and its directory under the daemon's feet.
 @Suite("Publication", .inTurn)
 struct PublicationTests {
+  /// Runs a program without inotify. This is a limit of its own user namespace: other processes keep theirs.
+  private static let noInotify = [
+    "unshare", "--user", "--map-root-user", "sh", "-c",
+    #"echo 0 > /proc/sys/user/max_inotify_instances && exec "$0" "$@""#,
+  ]
+
   @Test(
     "without inotify and without a watchdog a deleted file is back within seconds, and that is reported once",
     .enabled(if: geteuid() == 0, "needs root"))
   func withoutInotify() async throws {
     try await withScene { scene in
       try scene.configure()
-      // A limit of the daemon's own user namespace: the host's others are not touched.
-      let daemon = try scene.startDaemon(
-        isSupervised: false,
-        wrapper: [
-          "unshare", "--user", "--map-root-user", "sh", "-c",
-          #"echo 0 > /proc/sys/user/max_inotify_instances && exec "$0" "$@""#,
-        ])
+      let daemon = try scene.startDaemon(isSupervised: false, wrapper: Self.noInotify)
       try await scene.wait(for: "the token") { scene.token() != nil }
       let token = scene.token()
       for _ in 0..<2 {
@@ -30,7 +30,7 @@ struct PublicationTests {
   }
 
   @Test(
-    "without a watchdog, systemd too gets the status that a look at the files found",
+    "systemd gets the status that a check of the files found, also without a watchdog",
     .enabled(if: geteuid() == 0, "needs root"))
   func statusWithoutWatchdog() async throws {
     // The text has the remaining lifetime. It must not change meanwhile, because each change is sent.
@@ -39,11 +39,7 @@ struct PublicationTests {
       guard mkdir(directory, 0o750) == 0 else { throw HarnessError("cannot make \(directory)") }
       try scene.configure(scene.table("konexus", ["file": "\"\(directory)/t\""]))
       // Without inotify, only the look finds the change.
-      let daemon = try scene.startDaemon(
-        wrapper: [
-          "unshare", "--user", "--map-root-user", "sh", "-c",
-          #"echo 0 > /proc/sys/user/max_inotify_instances && exec "$0" "$@""#,
-        ])
+      let daemon = try scene.startDaemon(wrapper: Self.noInotify)
       try await scene.ready()
       guard rename(directory, directory + ".away") == 0 else { throw HarnessError("cannot rename \(directory)") }
       try await scene.wait(for: "the failure", atMost: 10) {

@@ -75,7 +75,20 @@ import HTTP
     #expect(try !isSame([key], [key, SigningKey.rsa4096.jwk()], keyID: nil))
   }
 
-  /// A token whose claims were read from the state file is as good as its signature.
+  /// The token here has the signature of another one, which only a computation shows.
+  @Test func theSignatureIsComputedUnlessTheSameKeysVerifiedIt() throws {
+    let signature = try SigningKey.rsa.token(claims: ["scope": #""other""#]).split(separator: UInt8(ascii: ".")).last
+    let parts = try SigningKey.rsa.token().split(separator: UInt8(ascii: ".")).dropLast()
+    var token = try held(try SigningKey.rsa.token())
+    token.accessToken = Secret(Array((parts + [try #require(signature)]).joined(separator: [UInt8(ascii: ".")])))
+    #expect(token.verdict(by: Sample.keys, policy: Sample.policy, unixTime: Self.now) == .valid)
+    token.context.keys = nil
+    expectWithdrawn(token.verdict(by: Sample.keys, policy: Sample.policy, unixTime: Self.now), .signature)
+    token.context.keys = try Sample.keySet([SigningKey.p256.jwk()])
+    expectWithdrawn(token.verdict(by: Sample.keys, policy: Sample.policy, unixTime: Self.now), .signature)
+  }
+
+  /// Only the issuer's present keys count, whatever keys verified the token before.
   @Test func aForgedTokenIsWithdrawnIfItsKeysDiffer() throws {
     var token = try held(try SigningKey.rsa.token())
     token.accessToken = Secret(try SigningKey.stranger.token())
