@@ -28,9 +28,7 @@ struct HangingFileTests {
 
   @Test("another table's refresh, its heartbeats and the stop go on", arguments: trials)
   func oneTable(trial: Trial) async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       try scene.configure(
         trial.place == .output ? "[daemon]\nallow_persistent_storage = true\n" : "",
         try await ill(scene, disk, trial.place), well(scene, other))
@@ -70,9 +68,7 @@ struct HangingFileTests {
 
   @Test("a table whose files hung has its token again when they answer")
   func recovers() async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       try scene.configure(try await ill(scene, disk, .secret), well(scene, other))
       let daemon = try scene.startDaemon()
       try await scene.ready()
@@ -90,9 +86,7 @@ struct HangingFileTests {
 
   @Test("an output that hung gets the newest token when it answers")
   func outputRecovers() async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       try scene.configure(
         "[daemon]\nallow_persistent_storage = true\n", try await ill(scene, disk, .output), well(scene, other))
       let daemon = try scene.startDaemon()
@@ -115,9 +109,7 @@ struct HangingFileTests {
     "a reload that reads a file which hangs keeps the previous configuration, and nothing waits",
     arguments: [false, true])
   func reload(isConfiguration: Bool) async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       try scene.configure(try await ill(scene, disk, .secret), well(scene, other))
       if isConfiguration {
         // The configuration itself is on the disk.
@@ -143,9 +135,7 @@ struct HangingFileTests {
 
   @Test("a credential_socket whose directory hangs keeps the previous configuration, and nothing waits")
   func credentialSocket() async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       try scene.configure(well(scene, other))
       let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "1000000"])
       try await scene.ready()
@@ -166,9 +156,7 @@ struct HangingFileTests {
 
   @Test("a reload during another one begins when that ends, also for systemd")
   func twoReloads() async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       try scene.configure(try await ill(scene, disk, .secret), well(scene, other))
       let daemon = try scene.startDaemon()
       try await scene.ready()
@@ -184,9 +172,7 @@ struct HangingFileTests {
 
   @Test("SIGHUP after the configuration was read and before the daemon is made: it is read again after the start")
   func reloadDuringStart() async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       let table = try await ill(scene, disk, .secret)
       try scene.configure(table, well(scene, other))
       // The start waits for this file's check.
@@ -203,9 +189,7 @@ struct HangingFileTests {
 
   @Test("a stop waits two seconds for the last words, also if systemd and the disk of the metrics both hang")
   func lastWords() async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       try scene.configure(
         "[daemon]\nmetrics_file = \"\(disk.directory)/konexus.prom\"\n", well(scene, other))
       let daemon = try scene.startDaemon()
@@ -226,9 +210,7 @@ struct HangingFileTests {
 
   @Test("a former token whose directory hangs at the start hides no other: that one is removed when it expires")
   func leftoverBesideOneThatHangs() async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       // Where the first table's file is: in memory at first, on the disk later.
       let place = scene.workplace.path + "/place"
       let former = scene.workplace.path + "/former"
@@ -258,9 +240,7 @@ struct HangingFileTests {
 
   @Test("a start whose configuration hangs removes expired tokens, survives signals and ends at once when told to")
   func start() async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       try scene.configure(try await ill(scene, disk, .secret), well(scene, other))
       guard rename(scene.workplace.configFile, disk.backing + "/config.toml") == 0,
         symlink(disk.directory + "/config.toml", scene.workplace.configFile) == 0
@@ -289,9 +269,7 @@ struct HangingFileTests {
 
   @Test("a start with one table whose files hang starts the other table")
   func startOfOthers() async throws {
-    try await withTwoServers { scene, other in
-      let disk = try await FaultyDisk(in: scene.workplace)
-      defer { disk.end() }
+    try await withTwoServers { scene, other, disk in
       try scene.configure(try await ill(scene, disk, .secret), well(scene, other))
       try disk.set(.hang)
       let daemon = try scene.startDaemon()
@@ -306,14 +284,17 @@ struct HangingFileTests {
 
   // MARK: Tables
 
-  private func withTwoServers(_ perform: (Scene, Sandbox) async throws -> Void) async throws {
+  /// Runs `perform` with two servers and a faulty disk, and ends them.
+  private func withTwoServers(_ perform: (Scene, Sandbox, FaultyDisk) async throws -> Void) async throws {
     try await withScene(lifetime: 6) { scene in
       var options = SandboxOptions()
       options.algorithm = .es256
       options.settings.lifetime = 6
       let other = try await Sandbox.start(options)
       do {
-        try await perform(scene, other)
+        let disk = try await FaultyDisk(in: scene.workplace)
+        defer { disk.end() }
+        try await perform(scene, other, disk)
       } catch {
         await other.stop()
         throw error
