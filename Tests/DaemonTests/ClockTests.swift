@@ -60,7 +60,7 @@ struct ClockTests {
       let output = scene.workplace.path + "/timer"
       func start(_ wait: Int) throws -> ChildProcess {
         try ChildProcess(
-          [WallClock.timer.get(), "\(wait)"], environment: clock.environment, output: output, errors: output)
+          [Preload.timer.get(), "\(wait)"], environment: clock.environment, output: output, errors: output)
       }
       try clock.set(ahead: seconds)
       let short = try start(2)
