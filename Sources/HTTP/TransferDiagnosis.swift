@@ -289,8 +289,12 @@ struct TLSDiagnosis {
     if says("protocol version", "unsupported protocol") {
       return made(.protocolVersion, "TLS handshake with \(place) failed: the server supports no TLS 1.2 or newer")
     }
+    // libcurl's text names the connection if OpenSSL has no error of its own, only one of the kernel. Its first text
+    // stays: that the address of one end was not found, because the connection was reset before.
     if transfer.systemError == ECONNRESET
-      || says("unexpected eof", "SSL_ERROR_SYSCALL", "Connection reset", "Broken pipe")
+      || says(
+        "unexpected eof", "SSL_ERROR_SYSCALL", " in connection to ", "Connection reset", "Broken pipe",
+        "getpeername() failed", "getsockname() failed")
     {
       return HTTPFailure(reason: .connectionFailed, message: "TLS handshake with \(place) failed: the connection broke")
     }

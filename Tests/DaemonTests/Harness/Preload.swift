@@ -6,6 +6,8 @@ struct Preload {
   static let wallClock = build("wallclock")
   /// A program that waits for a time of its wall clock.
   static let timer = build("timer")
+  /// A new connection whose reset comes before its peer's name is asked for.
+  static let lateName = build("latename")
 
   /// The path of a product, beside the tests' binary.
   private static func build(_ name: String) -> Result<String, any Error> {

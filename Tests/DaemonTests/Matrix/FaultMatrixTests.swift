@@ -1,4 +1,5 @@
 import Base
+import KonexusSandbox
 import Testing
 
 /// Every failure x at the first start, at a refresh, through the end of a token's life.
@@ -14,6 +15,19 @@ struct FaultMatrixTests {
   @Test("a failure that can come at any moment", arguments: Hardship.all, Trial.Moment.allCases)
   func anyMoment(hardship: Hardship, moment: Trial.Moment) async throws {
     try await Trial.run(hardship, at: moment)
+  }
+
+  @Test("connections reset just before libcurl asks for the peer's name")
+  func lateReset() async throws {
+    try await withScene { scene in
+      scene.sandbox.inject(Fault(.resetOnAccept))
+      try scene.configure()
+      let daemon = try scene.startDaemon(environment: ["LD_PRELOAD": Preload.lateName.get()])
+      try await scene.wait(for: "a failure") { daemon.status?.tokens.first?.failure != nil }
+      let failure = try #require(daemon.status?.tokens.first?.failure)
+      #expect(failure.code == FailureCode.connection.rawValue, "\(failure.message)")
+      #expect(failure.message.contains("the connection broke"), "\(failure.message)")
+    }
   }
 
   @Test("a failure of discovery or of the key set, at the first start", arguments: Hardship.ofDocuments)
