@@ -114,10 +114,11 @@ struct TransferDiagnosis {
       case .response: "no response"
       case .body: "the response did not end, after \(bodyBytes) bytes of content"
       }
-    let seconds = offset(CURLINFO_TOTAL_TIME_T) / 1_000_000
-    let tenths = offset(CURLINFO_TOTAL_TIME_T) / 100_000 % 10
+    // The preparation of the request takes a part of its time limit, mostly less than a millisecond.
+    let tenths = (offset(CURLINFO_TOTAL_TIME_T) + 50_000) / 100_000
     return HTTPFailure(
-      reason: .timeout(stage: stage), message: "request to \(place) timed out after \(seconds).\(tenths) s: \(what)")
+      reason: .timeout(stage: stage),
+      message: "request to \(place) timed out after \(tenths / 10).\(tenths % 10) s: \(what)")
   }
 
   /// The failure of a connection attempt.
