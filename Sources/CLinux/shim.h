@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <link.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
@@ -79,16 +80,48 @@ static inline const void *linux_unix_attribute(
   return NULL;
 }
 
-// The program's code from its first byte to its last (ld(1)).
-extern const char __executable_start[], etext[];
+// The first members of struct dl_phdr_info, which describes the program or a library (dl_iterate_phdr(3)). It needs
+// _GNU_SOURCE.
+struct linux_object {
+  ElfW(Addr) base;
+  const char *name;
+  const ElfW(Phdr) *segments;
+  ElfW(Half) count;
+};
+struct dl_phdr_info;
+extern int dl_iterate_phdr(int (*)(struct dl_phdr_info *, size_t, void *), void *);
 
-// Drops the pages of the program's own code, and of the data that the dynamic linker read, from this process.
-// They stay in the page cache while the host has room for them. The next call of a function maps its pages again.
-// No data is lost, because code is never written to.
-static inline void linux_unmap_code(void) {
-  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-  const uintptr_t start = (uintptr_t)__executable_start & ~(page - 1);
-  madvise((void *)start, ((uintptr_t)etext - start) & ~(page - 1), MADV_DONTNEED);
+// Whether the dynamic linker writes into segments that are not writable afterwards.
+static inline int linux_has_text_relocations(const ElfW(Dyn) *entry) {
+  for (; entry->d_tag != DT_NULL; entry++) {
+    if (entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && entry->d_un.d_val & DF_TEXTREL)) return 1;
+  }
+  return 0;
+}
+
+static inline int linux_unmap_object(struct dl_phdr_info *info, size_t size, void *page) {
+  const struct linux_object *object = (const struct linux_object *)info;
+  for (ElfW(Half) i = 0; i < object->count; i++) {
+    const ElfW(Phdr) *segment = &object->segments[i];
+    const char *content = (const char *)object->base + segment->p_vaddr;
+    if (segment->p_type == PT_DYNAMIC && linux_has_text_relocations((const ElfW(Dyn) *)content)) return 0;
+  }
+  for (ElfW(Half) i = 0; i < object->count; i++) {
+    const ElfW(Phdr) *segment = &object->segments[i];
+    // The dynamic linker writes into writable segments, also into those that it makes constant afterwards.
+    if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
+    const uintptr_t start = (object->base + segment->p_vaddr) & ~(*(uintptr_t *)page - 1);
+    madvise((void *)start, object->base + segment->p_vaddr + segment->p_memsz - start, MADV_DONTNEED);
+  }
+  return 0;
+}
+
+// Drops the pages of code and constants of the program and its libraries from this process. Most of them are of use for
+// the start only, such as the tables of the dynamic linker. They stay in the page cache while the host has room for
+// them. The next use maps them again. No data is lost, because these pages are never written to.
+static inline void linux_unmap_constants(void) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  dl_iterate_phdr(linux_unmap_object, &page);
 }
 
 // Makes all threads share one heap, and maps large blocks separately (mallopt(3)). Call it before the second thread.

@@ -269,7 +269,7 @@ actor Daemon {
   private func unmapStartupCode() {
     guard !hasUnmappedStartupCode else { return }
     hasUnmappedStartupCode = true
-    broker.queue.asyncAfter(deadline: .now() + Self.startupCodeDelay) { linux_unmap_code() }
+    broker.queue.asyncAfter(deadline: .now() + Self.startupCodeDelay) { linux_unmap_constants() }
   }
 
   func heartbeat() -> ServiceManager.Heartbeat {
