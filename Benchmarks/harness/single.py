@@ -6,12 +6,15 @@ import socket
 import threading
 import time
 
+from . import contenders as programs
 from . import readings, stage
 from .report import Reading
 
 NAME = "konexus.token"
 # How long wake-ups are counted, in seconds.
 REST = 5
+# Whose memory is also measured after a refresh.
+REFRESHED = (programs.NAME, programs.GO, programs.FLOOR)
 
 
 def first_token(place, contenders, rounds):
@@ -92,38 +95,48 @@ def refresh_cpu(place, contenders, count):
 
 
 def idle(place, contenders):
-    """Private dirty memory and PSS in KiB, threads, and wake-ups within REST seconds, of each contender at rest.
+    """Two dictionaries by contender. Each contender is at rest after its start:
+    - private dirty memory and PSS in KiB, threads, and wake-ups within REST seconds
+    - private dirty memory, PSS and threads after a refresh, of konexus-tokend and the programs that `REFRESHED` names
 
     Memory is measured one after the other, as PSS depends on the programs that run. Wake-ups are counted together.
     The first of `contenders` starts last. konexus-tokend reads the key set a quarter of a minute later, or more. It is
     at rest until then."""
-    results, running = {}, {}
+    results, refreshed, running = {}, {}, {}
     for contender in contenders:
-        process = _start_at_rest(place, contender)
+        process, watch = _start_at_rest(place, contender, refresh=12)
         time.sleep(10)
         results[contender.name] = footprint(process.pid)
+        if contender.name in REFRESHED:
+            if contender.command[0] == stage.DAEMON:
+                process.send_signal(signal.SIGUSR1)
+            if not watch.wait_for(NAME, 20):
+                raise SystemExit(f"{contender.name}: no second token within 20 s")
+            time.sleep(8)
+            refreshed[contender.name] = footprint(process.pid)
         place.stop(process)
+        watch.close()
     for contender in reversed(contenders):
-        running[contender.name] = _start_at_rest(place, contender)
+        running[contender.name], watch = _start_at_rest(place, contender, refresh=3600)
+        watch.close()
     time.sleep(9)
     with concurrent.futures.ThreadPoolExecutor(len(running)) as pool:
         switches = pool.map(lambda process: readings.switches_during(process.pid, REST), running.values())
         for (name, process), count in zip(running.items(), switches):
             results[name] = (*results[name], count)
             place.stop(process)
-    return results
+    return results, refreshed
 
 
-def _start_at_rest(place, contender):
-    """Starts a contender and waits for its token. What the start leaves to be done is done after 3 s, and its thread
-    ends 5 s later."""
+def _start_at_rest(place, contender, refresh):
+    """Starts a contender, waits for its token, and returns it with the watch of its directory. What the start leaves to
+    be done is done after 3 s, and its thread ends 5 s later."""
     directory = place.directory("idle-" + "".join(filter(str.isalnum, contender.name)))
     watch = readings.Directory(directory)
-    process = contender.start(place, directory, refresh=3600)
+    process = contender.start(place, directory, refresh=refresh)
     if not watch.wait_for(NAME, 20):
         raise SystemExit(f"{contender.name}: no token within 20 s")
-    watch.close()
-    return process
+    return process, watch
 
 
 def footprint(pid):
