@@ -265,7 +265,7 @@ actor Daemon {
     _ = broker.assumeIsolated { $0.stop(revokes: false) }
   }
 
-  /// Unmaps most of the program, because only the start needs it.
+  /// Unmaps the code and the constants, because only the start needs most of them.
   private func unmapStartupCode() {
     guard !hasUnmappedStartupCode else { return }
     hasUnmappedStartupCode = true
