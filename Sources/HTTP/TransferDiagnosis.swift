@@ -290,12 +290,13 @@ struct TLSDiagnosis {
     if says("protocol version", "unsupported protocol") {
       return made(.protocolVersion, "TLS handshake with \(place) failed: the server supports no TLS 1.2 or newer")
     }
-    // libcurl's text names the connection if OpenSSL has no error of its own, only one of the kernel. Its first text
-    // stays: that the address of one end was not found, because the connection was reset before.
-    if transfer.systemError == ECONNRESET
+    // libcurl keeps its first text. It is that of ENOTCONN if the connection was reset before the handshake. Without an
+    // error of OpenSSL, the text has the kernel's error and the connection, or the name of another cause.
+    let isSystemError = says(" in connection to ") && !says("SSL_ERROR_SSL", "SSL_ERROR_ZERO_RETURN")
+    if transfer.systemError == ECONNRESET || isSystemError
       || says(
-        "unexpected eof", "SSL_ERROR_SYSCALL", " in connection to ", "Connection reset", "Broken pipe",
-        "getpeername() failed", "getsockname() failed")
+        "unexpected eof", "SSL_ERROR_SYSCALL", "Connection reset", "Broken pipe",
+        "getpeername() failed with errno \(ENOTCONN)")
     {
       return HTTPFailure(reason: .connectionFailed, message: "TLS handshake with \(place) failed: the connection broke")
     }
