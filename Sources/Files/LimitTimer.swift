@@ -63,7 +63,7 @@ private final class LimitClock: @unchecked Sendable {
       for number in due.keys { limits.pending[number] = nil }
       limits.next = nil
       if let next = limits.pending.values.map(\.time).min() { set(next, &limits) }
-      return due.sorted { $0.key < $1.key }
+      return due.sorted { ($0.value.time, $0.key) < ($1.value.time, $1.key) }
     }
     for (_, limit) in due { limit.handler() }
   }

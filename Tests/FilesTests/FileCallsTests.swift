@@ -108,11 +108,16 @@ import Testing
       }
       let timers = [9, 3, 12, 6, 1].map(start)
       timers[3].cancel()
-      while ended.withLock({ $0.count }) < 4 { try await Task.sleep(for: .milliseconds(20)) }
+      func wait(for count: Int) async throws {
+        while ended.withLock({ $0.count }) < count, ContinuousClock.now - begin < .seconds(60) {
+          try await Task.sleep(for: .milliseconds(20))
+        }
+      }
+      try await wait(for: 4)
       #expect(ended.withLock { $0 } == [1, 3, 9, 12])
       // After the last limit the timer is not set. The next limit sets it.
       _ = start(13)
-      while ended.withLock({ $0.count }) < 5 { try await Task.sleep(for: .milliseconds(20)) }
+      try await wait(for: 5)
       #expect(ended.withLock { $0.last } == 13)
     }
   }
