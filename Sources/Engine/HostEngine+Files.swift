@@ -26,7 +26,8 @@ extension HostEngine {
     guard let (work, isBehind) = tokens[index].lane.end(number) else { return }
     // Only the last request counts: publish the newest token, or remove the files.
     guard !isBehind else {
-      if work == .remove, outcome == .done { push(.unpublished, index) }
+      let isRemoved = work == .remove && outcome == .done
+      if isRemoved { push(.unpublished, index) }
       // The newest token can expire in this moment.
       let isEmpty = tokens[index].lifecycle.newest.map { $0.expiresAt <= now } ?? true
       let written = tokens[index].lane.writtenExpiry
@@ -36,7 +37,8 @@ extension HostEngine {
       let hasExpired = written.map { $0 <= now } ?? false
       let isStale = hasExpired || (tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine))
       if isEmpty || isStale { perform(.remove, index, at: now) }
-      if !isEmpty { perform(.publish, index, at: now) }
+      // After a removal, the event `unpublished` does that. A second request would hide the result of the first one.
+      if !isEmpty, !isRemoved { perform(.publish, index, at: now) }
       return rearm(index, at: now)
     }
     switch (work, outcome) {

@@ -106,6 +106,8 @@ public struct TokenLifecycle: Sendable {
   public mutating func handle(_ event: LifecycleEvent, at now: BootTime) -> [LifecycleEffect] {
     var effects: [LifecycleEffect] = []
     effects.reserveCapacity(4)
+    // Nothing is left to be removed.
+    if case .unpublished = event { earliestUnpublishedExpiry = nil }
     removeExpired(at: now, &effects)
     switch event {
     case .started(let restored): start(with: restored, at: now, &effects)
@@ -121,8 +123,7 @@ public struct TokenLifecycle: Sendable {
     case .returnedExpired(let failure, let renewal): fail(failure, retryBy: renewal, at: now, &effects)
     case .published: settle(at: now, &effects)
     case .unpublished:
-      earliestUnpublishedExpiry = nil
-      if newest == nil { publication = .settled }
+      if newest == nil { publication = .settled } else { publish(&effects) }
     case .publicationFailed(let reason): postpone(reason, at: now, &effects)
     case .modifiedExternally: republish(at: now)
     case .woke: break

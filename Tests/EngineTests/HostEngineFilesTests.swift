@@ -115,6 +115,22 @@ extension HostEngineTests {
     #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
   }
 
+  /// A disk that was full until the expiry of the previous token. The removal of that token takes long, and meanwhile the
+  /// next attempt to write the successor is due.
+  @Test func aSuccessorIsWrittenOnceAfterASlowRemoval() {
+    var host = hostWithHangingWrite()
+    host.endWork(.done, at: 2600)
+    host.endWork(.failed("full"), at: 2601)
+    host.handle(.woke, at: 2799)
+    while host.works.last?.kind == .publish, host.works.count < 10 { host.endWork(.failed("full"), at: 2799) }
+    #expect(host.works.last?.kind == .remove)
+    let (count, signals) = (host.works.count, host.signals)
+    host.endWork(.done, at: 2831)
+    #expect(host.works.count == count + 1 && host.works.last?.kind == .publish)
+    host.endWork(.done, at: 2832)
+    #expect(host.works.count == count + 1 && host.signals == signals + 1)
+  }
+
   /// A removal that takes long, and fails after a successor came.
   @Test func aRemovalThatFailedLateIsRepeatedThoughThereIsASuccessor() {
     var host = Self.hostWithSlowDisk()
