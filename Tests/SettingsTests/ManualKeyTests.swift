@@ -4,7 +4,8 @@ import Testing
 
 /// konexus-tokend.toml(5), config/config.toml and the keys of the code agree.
 @Suite struct ManualKeyTests {
-  /// The first line below a key of the manual: `Takes TYPE. Required. Example: VALUE`.
+  /// The first line below a key of the manual: `Takes TYPE. Required. Example: VALUE`. A key with a default has it in
+  /// the line before, and neither `Required.` nor `Optional.`.
   private struct Entry {
     let table: String
     let key: String
@@ -27,10 +28,13 @@ import Testing
         table = line.dropFirst(2).filter { $0 != "[" && $0 != "]" }
       } else if let key = line.firstMatch(of: /^\*(\w+)\*( = |$)/) {
         let takes = try #require(
-          next.wholeMatch(of: /\tTakes (.+?)\.( Required\.)? Example: \*(.+)\*/), "\(table) \(key.1): \(next)")
+          next.wholeMatch(of: /\tTakes (.+?)\.( Required\.| Optional\.)? Example: \*(.+)\*/),
+          "\(table) \(key.1): \(next)")
+        let hasDefault = !key.2.isEmpty
+        try #require(hasDefault == (takes.2 == nil), "\(table) \(key.1): a default, 'Required.' or 'Optional.'")
         entries.append(
           Entry(
-            table: table, key: String(key.1), type: String(takes.1), isRequired: takes.2 != nil,
+            table: table, key: String(key.1), type: String(takes.1), isRequired: takes.2 == " Required.",
             example: String(takes.3)))
       }
     }
