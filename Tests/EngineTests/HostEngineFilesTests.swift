@@ -115,8 +115,8 @@ extension HostEngineTests {
     #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
   }
 
-  /// A disk that was full until the expiry of the previous token. The removal of that token takes long, and meanwhile the
-  /// next attempt to write the successor is due.
+  /// A disk that was full until the expiry of the previous token. The removal of that token takes long. When it ends,
+  /// the next attempt to write the successor is due.
   @Test func aSuccessorIsWrittenOnceAfterASlowRemoval() {
     var host = hostWithHangingWrite()
     host.endWork(.done, at: 2600)
