@@ -12,6 +12,8 @@ import Testing
     let mean = Double(load.requests.reduce(0) { $0 + Int($1) }) / Double(load.requests.count)
     #expect(abs(mean / load.mean - 1) < 0.03, "the mean is what the schedule says")
     #expect(load.peak(window: Self.window) < 1.3)
+    #expect(abs(load.readingsPerSecond / load.meanReadings - 1) < 0.03, "the key set is read once in an interval")
+    #expect(load.peakOfReadings(window: Self.window) < 1.3)
     #expect(load.lost == 0 && load.without == 0)
   }
 
@@ -32,6 +34,14 @@ import Testing
     let load = await Fleet(hosts: 150).live(scenario)
     #expect(load.lost == 0 && load.without == 0)
     #expect(load.peak(window: 600, from: scenario.measuredFrom) < 5)
+  }
+
+  @Test func keySetsAreReadMoreOftenWhileTheServerIsUnavailable() async {
+    let scenario = Scenario.outage(minutes: 20)
+    let load = await Fleet(hosts: 150).live(scenario)
+    let outage = load.readings[4200..<4800].reduce(0) { $0 + Int($1) }
+    #expect((2.5...3.5).contains(Double(outage) / 600 / load.meanReadings), "a failed reading waits for a third")
+    #expect(load.peakOfReadings(window: 600, from: scenario.measuredFrom) < 5)
   }
 
   @Test func everyHostHasATokenAMinuteAfterAnOutageThatNoTokenOutlives() async {
