@@ -26,19 +26,21 @@ extension HostEngine {
     guard let (work, isBehind) = tokens[index].lane.end(number) else { return }
     // Only the last request counts: publish the newest token, or remove the files.
     guard !isBehind else {
+      let newest = tokens[index].lifecycle.newest
+      // After a sleep, or in this moment. The event also removes the files.
+      let hasEnded = newest.map { $0.expiresAt <= now } ?? false
       let isRemoved = work == .remove && outcome == .done
-      if isRemoved { push(.unpublished, index) }
-      // The newest token can expire in this moment.
-      let isEmpty = tokens[index].lifecycle.newest.map { $0.expiresAt <= now } ?? true
+      if isRemoved || hasEnded { push(isRemoved ? .unpublished : .woke, index) }
+      let isValid = newest != nil && !hasEnded
       let written = tokens[index].lane.writtenExpiry
       if let written, written > now { tokens[index].lifecycle.noteOvertaken(expiresAt: written) }
-      if work == .remove, outcome != .done, !isEmpty { tokens[index].lifecycle.noteUnremoved(at: now) }
+      if work == .remove, outcome != .done, isValid { tokens[index].lifecycle.noteUnremoved(at: now) }
       // An expired token is removed before its successor is written. It can have expired while it was written.
       let hasExpired = written.map { $0 <= now } ?? false
       let isStale = hasExpired || (tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine))
-      if isEmpty || isStale { perform(.remove, index, at: now) }
+      if newest == nil || (isStale && !hasEnded) { perform(.remove, index, at: now) }
       // After a removal, the event `unpublished` does that. A second request would hide the result of the first one.
-      if !isEmpty, !isRemoved { perform(.publish, index, at: now) }
+      if isValid, !isRemoved { perform(.publish, index, at: now) }
       return rearm(index, at: now)
     }
     switch (work, outcome) {

@@ -115,6 +115,19 @@ extension HostEngineTests {
     #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
   }
 
+  /// A host that slept while its files were examined. The newer token, which waited to be written, expired.
+  @Test func aTokenThatExpiredBeforeItWasWrittenIsForgottenAtOnce() {
+    var host = Self.hostWithSlowDisk()
+    host.handle(.heartbeat, at: 1000)
+    host.handle(.refreshAll, at: 1001)
+    host.succeed(2, lifetime: 100, at: 1001)
+    #expect(host.works.map(\.kind) == [.examine])
+    host.endWork(.done, at: 1200)
+    #expect(host.engine.lifecycle(of: "a")?.newest == nil && host.works.map(\.kind) == [.examine, .remove])
+    host.endWork(.done, at: 1201)
+    #expect(host.works.count == 2)
+  }
+
   /// A disk that was full until the expiry of the previous token. The removal of that token takes long. When it ends,
   /// the next attempt to write the successor is due.
   @Test func aSuccessorIsWrittenOnceAfterASlowRemoval() {
