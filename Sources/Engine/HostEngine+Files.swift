@@ -27,10 +27,13 @@ extension HostEngine {
     // Only the last request counts: publish the newest token, or remove the files.
     guard !isBehind else {
       let newest = tokens[index].lifecycle.newest
-      // After a sleep, or in this moment. The event also removes the files.
+      // After a sleep, or in this moment. Both events also remove the files then.
       let hasEnded = newest.map { $0.expiresAt <= now } ?? false
-      let isRemoved = work == .remove && outcome == .done
-      if isRemoved || hasEnded { push(isRemoved ? .unpublished : .woke, index) }
+      if work == .remove, outcome == .done {
+        step(.unpublished, index, 0, at: now)
+      } else if hasEnded {
+        step(.woke, index, 0, at: now)
+      }
       let isValid = newest != nil && !hasEnded
       let written = tokens[index].lane.writtenExpiry
       if let written, written > now { tokens[index].lifecycle.noteOvertaken(expiresAt: written) }
@@ -39,8 +42,8 @@ extension HostEngine {
       let hasExpired = written.map { $0 <= now } ?? false
       let isStale = hasExpired || (tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine))
       if newest == nil || (isStale && !hasEnded) { perform(.remove, index, at: now) }
-      // After a removal, the event `unpublished` does that. A second request would hide the result of the first one.
-      if isValid, !isRemoved { perform(.publish, index, at: now) }
+      // The event can have begun this already. A second request would hide the result of the first one.
+      if isValid, tokens[index].lane.running?.work != .publish { perform(.publish, index, at: now) }
       return rearm(index, at: now)
     }
     switch (work, outcome) {

@@ -202,7 +202,8 @@ public struct HostEngine: Sendable {
     }
   }
 
-  private mutating func step(_ event: LifecycleEvent, _ index: Int, _ attempt: UInt64, at now: BootTime) {
+  /// Passes an event to a token, and performs what follows from it.
+  mutating func step(_ event: LifecycleEvent, _ index: Int, _ attempt: UInt64, at now: BootTime) {
     let before = tokens[index].lifecycle.phase
     let following = tokens[index].lifecycle.handle(event, at: now)
     note(event, index, attempt)

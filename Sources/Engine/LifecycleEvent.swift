@@ -24,7 +24,7 @@ public enum LifecycleEvent: Hashable, Sendable {
   case returnedExpired(AcquisitionFailure, renewal: BootTime)
   /// The newest token is in its files.
   case published
-  /// The files were removed. The newest token is written again.
+  /// The files were removed.
   case unpublished
   /// The newest token could not be written to its files. Without one: an expired token could not be removed.
   case publicationFailed(String)

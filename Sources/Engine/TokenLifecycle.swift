@@ -123,7 +123,7 @@ public struct TokenLifecycle: Sendable {
     case .returnedExpired(let failure, let renewal): fail(failure, retryBy: renewal, at: now, &effects)
     case .published: settle(at: now, &effects)
     case .unpublished:
-      if newest == nil { publication = .settled } else { publish(&effects) }
+      if newest == nil { publication = .settled }
     case .publicationFailed(let reason): postpone(reason, at: now, &effects)
     case .modifiedExternally: republish(at: now)
     case .woke: break
