@@ -97,7 +97,7 @@ def refresh_cpu(place, contenders, count):
 def idle(place, contenders):
     """Two dictionaries by contender. Each contender is at rest after its start:
     - private dirty memory and PSS in KiB, threads, and wake-ups within REST seconds
-    - private dirty memory, PSS and threads after a refresh, of konexus-tokend and the programs that `REFRESHED` names
+    - private dirty memory, PSS and threads after a refresh, of those that `REFRESHED` names
 
     Memory is measured one after the other, as PSS depends on the programs that run. Wake-ups are counted together.
     The first of `contenders` starts last. konexus-tokend reads the key set a quarter of a minute later, or more. It is

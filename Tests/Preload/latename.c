@@ -7,7 +7,7 @@
 
 int getpeername(int socket, struct sockaddr *restrict name, socklen_t *restrict size) {
   int (*real)(int, struct sockaddr *, socklen_t *) = dlsym(RTLD_NEXT, "getpeername");
-  // A reset is reported without being asked for.
+  // poll(2) always reports a reset.
   struct pollfd connection = {.fd = socket};
   poll(&connection, 1, 1000);
   return real(socket, name, size);

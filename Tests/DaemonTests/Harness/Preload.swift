@@ -1,12 +1,12 @@
 import Glibc
 
 /// What the folder Preload makes: libraries that are put before the C library, and a program for a test of one.
-struct Preload {
+enum Preload {
   /// A wall clock of one program's own.
   static let wallClock = build("wallclock")
   /// A program that waits for a time of its wall clock.
   static let timer = build("timer")
-  /// A new connection whose reset comes before its peer's name is asked for.
+  /// The reset of a new connection comes before libcurl asks for the peer's name.
   static let lateName = build("latename")
 
   /// The path of a product, beside the tests' binary.
