@@ -103,26 +103,26 @@ static inline int linux_unmap_object(struct dl_phdr_info *info, size_t size, voi
   const struct linux_object *object = (const struct linux_object *)info;
   for (ElfW(Half) i = 0; i < object->count; i++) {
     const ElfW(Phdr) *segment = &object->segments[i];
-    const char *content = (const char *)object->base + segment->p_vaddr;
-    if (segment->p_type == PT_DYNAMIC && linux_has_text_relocations((const ElfW(Dyn) *)content)) return 0;
+    const ElfW(Dyn) *entries = (const ElfW(Dyn) *)(object->base + segment->p_vaddr);
+    if (segment->p_type == PT_DYNAMIC && linux_has_text_relocations(entries)) return 0;
   }
+  const uintptr_t mask = ~(*(uintptr_t *)page - 1);
   for (ElfW(Half) i = 0; i < object->count; i++) {
     const ElfW(Phdr) *segment = &object->segments[i];
-    const char *content = (const char *)object->base + segment->p_vaddr;
     // The dynamic linker writes into writable segments, also into those that it makes constant afterwards.
     if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
-    const uintptr_t mask = ~(*(uintptr_t *)page - 1);
+    const uintptr_t content = object->base + segment->p_vaddr;
+    const uintptr_t start = content & mask;
     // The last page can belong to the next segment too.
-    const uintptr_t start = (uintptr_t)content & mask;
-    madvise((void *)start, (((uintptr_t)content + segment->p_memsz) & mask) - start, MADV_DONTNEED);
+    madvise((void *)start, ((content + segment->p_memsz) & mask) - start, MADV_DONTNEED);
   }
   return 0;
 }
 
 // Drops the pages of code and constants of the program and its libraries from this process. Most of them are of use for
 // the start only, such as the tables of the dynamic linker. They stay in the page cache while the host has room for
-// them. The next use maps them again. No data is lost, because a program does not write into these pages. A debugger
-// that did loses its breakpoints.
+// them. The next use maps them again. No data is lost, because a program does not write into these pages. If a debugger
+// has written breakpoints into them, these are lost.
 static inline void linux_unmap_constants(void) {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   dl_iterate_phdr(linux_unmap_object, &page);
