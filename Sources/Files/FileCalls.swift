@@ -57,7 +57,8 @@ public enum FileCalls {
     let progress = Progress()
     let number = lastNumber.add(1, ordering: .relaxed).newValue
     let caller = Caller(completion)
-    let timer = LimitTimer(limit) {
+    let timer = LimitTimer()
+    timer.start(after: limit) {
       let before = lanes.withLock { $0.giveUp(number, lane) }
       let path = progress.path.withLock { $0 } ?? before?.path.withLock { $0 }
       caller.resume(.failure(Overdue(path: path, limit: limit)))
@@ -147,7 +148,7 @@ public enum FileCalls {
     private mutating func lookAgain() {
       guard !isLookDue else { return }
       isLookDue = true
-      _ = LimitTimer(.milliseconds(200)) {
+      LimitTimer.queue.asyncAfter(deadline: .now() + .milliseconds(200)) {
         FileCalls.lanes.withLock {
           $0.isLookDue = false
           $0.startNext()
@@ -163,12 +164,32 @@ public enum FileCalls {
   }
 }
 
+/// A time limit.
+///
+/// It is `Sendable` because the source is created once, and Dispatch lets any thread schedule and cancel it.
+final class LimitTimer: @unchecked Sendable {
+  static let queue = DispatchQueue(label: "limits")
+  private let source = DispatchSource.makeTimerSource(queue: LimitTimer.queue)
+
+  /// Calls `handler` once after `time`, unless it is cancelled before.
+  func start(after time: Duration, _ handler: @escaping @Sendable () -> Void) {
+    let nanoseconds = Int(clamping: max(.zero, time).nanoseconds)
+    source.schedule(deadline: .now() + .nanoseconds(nanoseconds), leeway: .milliseconds(10))
+    source.setEventHandler(handler: handler)
+    source.activate()
+  }
+
+  /// Cancels the limit. `handler` is not called any more, unless it is running.
+  func cancel() { source.cancel() }
+}
+
 extension Task where Failure == Never {
   /// The task's value if it comes within `limit`, else `nil`. The task continues in both cases.
   package func value(within limit: Duration, executor: (any TaskExecutor)?) async -> Success? {
     await withCheckedContinuation { continuation in
       let caller = Caller<Success?> { continuation.resume(returning: $0) }
-      let timer = LimitTimer(limit) { caller.resume(nil) }
+      let timer = LimitTimer()
+      timer.start(after: limit) { caller.resume(nil) }
       Task<Void, Never>(executorPreference: executor) {
         let value = await self.value
         timer.cancel()

@@ -95,30 +95,4 @@ import Testing
         error.reason == .tls(transport.caFile == nil ? .clientCertificateUnusable : .caFileUnreadable), "\(error)")
     }
   }
-
-  @Test func limitsShareATimerAndEndInTheirOrder() async {
-    await #expect(processExitsWith: .success) {
-      let ended = Mutex<[Int]>([])
-      let begin = ContinuousClock.now
-      // A shorter limit moves the timer forward, a longer one and a cancelled one do not.
-      func start(_ tenths: Int) -> LimitTimer {
-        LimitTimer(.milliseconds(100 * tenths)) {
-          ended.withLock { $0.append(ContinuousClock.now - begin >= .milliseconds(100 * tenths) ? tenths : 0) }
-        }
-      }
-      let timers = [9, 3, 12, 6, 1].map(start)
-      timers[3].cancel()
-      func wait(for count: Int) async throws {
-        while ended.withLock({ $0.count }) < count, ContinuousClock.now - begin < .seconds(60) {
-          try await Task.sleep(for: .milliseconds(20))
-        }
-      }
-      try await wait(for: 4)
-      #expect(ended.withLock { $0 } == [1, 3, 9, 12])
-      // After the last limit the timer is not set. The next limit sets it.
-      _ = start(13)
-      try await wait(for: 5)
-      #expect(ended.withLock { $0.last } == 13)
-    }
-  }
 }
