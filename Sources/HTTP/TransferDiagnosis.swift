@@ -290,17 +290,34 @@ struct TLSDiagnosis {
     if says("protocol version", "unsupported protocol") {
       return made(.protocolVersion, "TLS handshake with \(place) failed: the server supports no TLS 1.2 or newer")
     }
-    // libcurl keeps its first text. It is that of ENOTCONN if the connection was reset before the handshake. Without an
-    // error of OpenSSL, the text has the kernel's error and the connection, or the name of another cause.
-    let isSystemError = says(" in connection to ") && !says("SSL_ERROR_SSL", "SSL_ERROR_ZERO_RETURN")
-    if transfer.systemError == ECONNRESET || isSystemError
-      || says(
-        "unexpected eof", "SSL_ERROR_SYSCALL", "Connection reset", "Broken pipe",
-        "getpeername() failed with errno \(ENOTCONN)")
-    {
-      return HTTPFailure(reason: .connectionFailed, message: "TLS handshake with \(place) failed: the connection broke")
+    if let cause = breakage {
+      return HTTPFailure(
+        reason: .connectionFailed,
+        message: "TLS handshake with \(place) failed: the connection broke" + (cause.isEmpty ? "" : ": \(cause)"))
     }
     return made(.other, "TLS handshake with \(place) failed: \(transfer.words)")
+  }
+
+  /// The kernel's error that broke the connection, empty if it says nothing more. nil if the connection did not break.
+  private var breakage: String? {
+    let text = transfer.text
+    // Without an error of OpenSSL, its text has the kernel's error and the connection, or the name of another cause.
+    let isOfOpenSSL = ["SSL_ERROR_SSL", "SSL_ERROR_ZERO_RETURN"].contains { text.contains($0) }
+    if let end = text.firstRange(of: " in connection to "), !isOfOpenSSL { return cause(text[..<end.lowerBound]) }
+    if text.hasPrefix("Send failure: ") || text.hasPrefix("Recv failure: ") { return cause(text[...]) }
+    // libcurl keeps its first text. It is that of ENOTCONN if the connection was reset before the handshake.
+    let resets = [
+      "unexpected eof", "SSL_ERROR_SYSCALL", "Connection reset", "Broken pipe",
+      "getpeername() failed with errno \(ENOTCONN)",
+    ]
+    return resets.contains { text.contains($0) } || transfer.systemError == ECONNRESET ? "" : nil
+  }
+
+  /// The kernel's error at the end of `text`. It is empty for a reset, and if there is none.
+  private func cause(_ text: Substring) -> String {
+    let error = text.ranges(of: ": ").last.map { text[$0.upperBound...] } ?? text
+    let saysNothing = ["Connection reset", "Broken pipe", "SSL_ERROR_"].contains { error.hasPrefix($0) }
+    return saysNothing ? "" : Printable.escapedASCII(String(error), to: 100)
   }
 
   private func made(_ fault: HTTPFailure.TLSFault, _ message: String) -> HTTPFailure {

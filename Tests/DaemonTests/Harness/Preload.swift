@@ -8,6 +8,8 @@ enum Preload {
   static let timer = build("timer")
   /// The reset of a new connection comes before libcurl asks for the peer's name.
   static let lateName = build("latename")
+  /// The kernel refuses to send.
+  static let firewall = build("firewall")
 
   /// The path of a product, beside the tests' binary.
   private static func build(_ name: String) -> Result<String, any Error> {

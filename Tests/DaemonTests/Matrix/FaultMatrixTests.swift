@@ -19,14 +19,25 @@ struct FaultMatrixTests {
 
   @Test("connections reset just before libcurl asks for the peer's name")
   func lateReset() async throws {
+    try await expectBrokenConnection("", under: Preload.lateName.get(), whenServer: Fault(.resetOnAccept))
+  }
+
+  @Test("a kernel that refuses to send, as for a firewall")
+  func firewall() async throws {
+    try await expectBrokenConnection(": Operation not permitted", under: Preload.firewall.get())
+  }
+
+  private func expectBrokenConnection(
+    _ cause: String, under library: String, whenServer fault: Fault? = nil
+  ) async throws {
     try await withScene { scene in
-      scene.sandbox.inject(Fault(.resetOnAccept))
+      if let fault { scene.sandbox.inject(fault) }
       try scene.configure()
-      let daemon = try scene.startDaemon(environment: ["LD_PRELOAD": Preload.lateName.get()])
+      let daemon = try scene.startDaemon(environment: ["LD_PRELOAD": library])
       try await scene.wait(for: "a failure") { daemon.status?.tokens.first?.failure != nil }
       let failure = try #require(daemon.status?.tokens.first?.failure)
       #expect(failure.code == FailureCode.connection.rawValue, "\(failure.message)")
-      #expect(failure.message.contains("the connection broke"), "\(failure.message)")
+      #expect(failure.message.contains("the connection broke\(cause) ("), "\(failure.message)")
     }
   }
 
