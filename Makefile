@@ -20,9 +20,10 @@ FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
 SWIFT ?= swift
 # The release build is one file that needs no Swift on the machine. Functions that are never called are left out, and no
-# other program needs its symbols. lld puts constants where nothing can write: see the script.
+# other program needs its symbols. lld puts constants where nothing can write: see the script. Functions of libraries are
+# looked up at the start, so that nothing can write their addresses afterwards.
 RELEASE := -c release --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker --gc-sections -Xlinker --no-export-dynamic \
-  -Xlinker "--script=$(CURDIR)/systemd/release/constants.ld" --product
+  -Xlinker -z -Xlinker now -Xlinker "--script=$(CURDIR)/systemd/release/constants.ld" --product
 # `--version` shows the commit.
 export KONEXUS_COMMIT := $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
 # The binary that `make install` and `make deb` take.
