@@ -30,10 +30,9 @@ public final class ControlSocket: @unchecked Sendable {
 
   private let path: String
   private let queue: DispatchQueue
-  private let source: any DispatchSourceRead
+  private let source: ConnectionSource
   private let onRequest: (Request, PassedFile?, ControlReply) -> Void
   private var connections: [Int32: any DispatchSourceRead] = [:]
-  private var isPaused = false
 
   /// Listens in `directory`. `onRequest` is called on `queue`.
   ///
@@ -42,35 +41,22 @@ public final class ControlSocket: @unchecked Sendable {
     in directory: String, queue: DispatchQueue, onRequest: @escaping (Request, PassedFile?, ControlReply) -> Void
   ) throws(PublicationFailure) {
     path = directory + "/" + DaemonFile.control
-    let descriptor = try UnixSocket.listen(at: path, inTheWay: "remove it")
+    source = ConnectionSource(try UnixSocket.listen(at: path, inTheWay: "remove it"), queue: queue)
     self.queue = queue
     self.onRequest = onRequest
-    source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
-    source.setCancelHandler { Glibc.close(descriptor) }
-    source.setEventHandler { [weak self] in self?.accept(descriptor) }
-    source.activate()
+    source.start { [weak self] in self?.accept() }
   }
 
   /// Whether the socket's file exists, because another process can remove it.
   public var isThere: Bool { UnixSocket.isThere(path) }
 
   deinit {
-    // A suspended source must not be released.
-    if isPaused { source.resume() }
-    source.cancel()
     for connection in connections.values { connection.cancel() }
   }
 
-  private func accept(_ descriptor: Int32) {
+  private func accept() {
     while connections.count < Self.maximumConnections {
-      let accepted = linux_accept(descriptor)
-      if accepted < 0, errno == EINTR || errno == ECONNABORTED { continue }
-      if accepted < 0, errno == EAGAIN { return }
-      guard accepted >= 0 else {
-        // For example, no descriptor is left. This can change soon.
-        queue.asyncAfter(deadline: .now() + .milliseconds(200)) { [weak self] in self?.resume() }
-        return pause()
-      }
+      guard let accepted = source.accept() else { return }
       let reply = ControlReply(accepted)
       guard let peer = UnixSocket.peer(of: accepted), peer.userID == 0 || peer.userID == geteuid() else {
         reply.send(.failed("only root may ask for this"))
@@ -86,20 +72,7 @@ public final class ControlSocket: @unchecked Sendable {
         if let reply { self?.end(reply) }
       }
     }
-    pause()
-  }
-
-  /// Stops accepting. Without it, the event of the source would be repeated.
-  private func pause() {
-    guard !isPaused else { return }
-    isPaused = true
-    source.suspend()
-  }
-
-  private func resume() {
-    guard isPaused else { return }
-    isPaused = false
-    source.resume()
+    source.pause()
   }
 
   private func read(_ reply: ControlReply) {
@@ -119,7 +92,7 @@ public final class ControlSocket: @unchecked Sendable {
 
   private func end(_ reply: ControlReply) {
     connections.removeValue(forKey: reply.descriptor)?.cancel()
-    resume()
+    source.resume()
   }
 }
 

@@ -35,16 +35,14 @@ final class CredentialSocket: @unchecked Sendable {
 
   /// The path that it is bound to, if any.
   let path: String?
-  let descriptor: Int32
   private let queue: DispatchQueue
-  private let source: any DispatchSourceRead
+  private let source: ConnectionSource
   private let canAnswer: (CredentialPeer, BootTime) -> Bool
   private let onArrival: (Arrival) -> Void
   private var kernel: ConnectionQueue
   /// The connections that are not closed yet, because the kernel sometimes cannot take an answer at once.
   private var connections: [UInt64: CredentialConnection] = [:]
   private var lastNumber: UInt64 = 0
-  private var isPaused = false
 
   /// Serves a listening socket, and owns it from now on. The closures are called on `queue`.
   ///
@@ -53,24 +51,18 @@ final class CredentialSocket: @unchecked Sendable {
     _ descriptor: Int32, queue: DispatchQueue, canAnswer: @escaping (CredentialPeer, BootTime) -> Bool,
     onArrival: @escaping (Arrival) -> Void
   ) {
-    self.descriptor = descriptor
     self.queue = queue
     self.canAnswer = canAnswer
     self.onArrival = onArrival
     kernel = ConnectionQueue(descriptor)
     path = UnixSocket.path(of: descriptor)
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
-    source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
-    source.setEventHandler { [weak self] in self?.accept() }
-    source.setCancelHandler { Glibc.close(descriptor) }
-    source.activate()
+    source = ConnectionSource(descriptor, queue: queue)
+    source.start { [weak self] in self?.accept() }
   }
 
-  deinit {
-    // A suspended source must not be released.
-    if isPaused { source.resume() }
-    source.cancel()
-  }
+  /// The listening socket.
+  var descriptor: Int32 { source.descriptor }
 
   private func accept() {
     while connections.count < Self.maximumConnections {
@@ -81,29 +73,19 @@ final class CredentialSocket: @unchecked Sendable {
       // Later connections are the source's next event.
       if callers.isEmpty { return }
       guard let last = callers.lastIndex(where: { $0.peer.map { [since = $0.since] in canAnswer($0, since) } ?? true })
-      else { return pause(for: Self.lookPeriod) }
+      else { return source.pause(for: Self.lookPeriod) }
       for caller in callers[...last] where connections.count < Self.maximumConnections {
         guard acceptNext(caller) else { return }
       }
     }
-    if !isPaused {
-      isPaused = true
-      source.suspend()
-    }
+    source.pause()
   }
 
   /// Accepts the first connection of the queue, which should be `caller`; returns whether there may be more.
   private func acceptNext(_ caller: ConnectionQueue.Caller?) -> Bool {
-    let accepted = linux_accept(descriptor)
-    if accepted >= 0 {
-      admit(accepted, caller)
-      return true
-    }
-    // A peer can have closed the connection. After other errors, such as a lack of descriptors, the next try comes
-    // later.
-    if errno == EINTR || errno == ECONNABORTED { return true }
-    if errno != EAGAIN { pause(for: .milliseconds(200)) }
-    return false
+    guard let accepted = source.accept() else { return false }
+    admit(accepted, caller)
+    return true
   }
 
   private func admit(_ accepted: Int32, _ caller: ConnectionQueue.Caller?) {
@@ -143,19 +125,6 @@ final class CredentialSocket: @unchecked Sendable {
 
   private func leave(_ number: UInt64) {
     connections[number] = nil
-    resume()
-  }
-
-  private func pause(for time: DispatchTimeInterval) {
-    guard !isPaused else { return }
-    isPaused = true
-    source.suspend()
-    queue.asyncAfter(deadline: .now() + time) { [weak self] in self?.resume() }
-  }
-
-  private func resume() {
-    guard isPaused, connections.count < Self.maximumConnections else { return }
-    isPaused = false
     source.resume()
   }
 }

@@ -50,12 +50,11 @@ package final class RejectionSocket: @unchecked Sendable {
   private let path: String
   private let queue: DispatchQueue
   private let handler: Handler
-  private let source: any DispatchSourceRead
+  private let source: ConnectionSource
   /// Ends the connections whose time is over. One timer serves all. With a timer for each, peers would decide how much
   /// memory is used.
   private let timer: any DispatchSourceTimer
   private var connections: [Int32: Connection] = [:]
-  private var isPaused = false
 
   /// A peer that has not sent its whole line yet.
   private struct Connection {
@@ -81,14 +80,12 @@ package final class RejectionSocket: @unchecked Sendable {
     }
     self.queue = queue
     self.handler = handler
-    source = DispatchSource.makeReadSource(fileDescriptor: listener, queue: queue)
+    source = ConnectionSource(listener, queue: queue)
     timer = DispatchSource.makeTimerSource(queue: queue)
     timer.schedule(deadline: .distantFuture)
-    source.setCancelHandler { Glibc.close(listener) }
-    source.setEventHandler { [weak self] in self?.accept(listener) }
     timer.setEventHandler { [weak self] in self?.endOverdue() }
-    source.activate()
     timer.activate()
+    source.start { [weak self] in self?.accept() }
   }
 
   /// Whether the socket's file exists, because another process can remove it.
@@ -98,9 +95,6 @@ package final class RejectionSocket: @unchecked Sendable {
   var openConnections: Int { connections.count }
 
   deinit {
-    // A suspended source must not be released.
-    if isPaused { source.resume() }
-    source.cancel()
     timer.cancel()
     for connection in connections.values { connection.source.cancel() }
   }
@@ -119,17 +113,10 @@ package final class RejectionSocket: @unchecked Sendable {
     }
   }
 
-  private func accept(_ listener: Int32) {
+  private func accept() {
     for _ in 0..<Self.batch {
-      guard connections.count < Self.maximumConnections else { return pause() }
-      let accepted = linux_accept(listener)
-      if accepted < 0, errno == EINTR || errno == ECONNABORTED { continue }
-      if accepted < 0, errno == EAGAIN { return }
-      guard accepted >= 0 else {
-        // For example, no descriptor is left. This can change soon.
-        queue.asyncAfter(deadline: .now() + .milliseconds(200)) { [weak self] in self?.resume() }
-        return pause()
-      }
+      guard connections.count < Self.maximumConnections else { return source.pause() }
+      guard let accepted = source.accept() else { return }
       admit(accepted)
     }
     // The source reports the rest again, after the other work in the queue.
@@ -196,7 +183,7 @@ package final class RejectionSocket: @unchecked Sendable {
       // The cancel handler closes the descriptor. Until then, the peer must see the end.
       shutdown(descriptor, Int32(SHUT_RDWR))
       connection.source.cancel()
-      resume()
+      source.resume()
     } else {
       Glibc.close(descriptor)
     }
@@ -213,18 +200,5 @@ package final class RejectionSocket: @unchecked Sendable {
   private func schedule(_ time: BootTime) {
     let wait = max(.zero, time - Moment.now().boot) + .milliseconds(1)
     timer.schedule(deadline: .now() + .nanoseconds(Int(wait.nanoseconds)), leeway: .milliseconds(50))
-  }
-
-  /// Stops accepting. Without it, the event of the source would be repeated.
-  private func pause() {
-    guard !isPaused else { return }
-    isPaused = true
-    source.suspend()
-  }
-
-  private func resume() {
-    guard isPaused else { return }
-    isPaused = false
-    source.resume()
   }
 }
