@@ -35,19 +35,33 @@ int SSL_read(void *ssl, void *buffer, int count) {
   return result;
 }
 
-int openat(int directory, const char *path, int flags, ...) {
+static int open_at(int directory, const char *path, int flags, mode_t mode) {
   static int (*original)(int, const char *, int, ...);
   if (!original) original = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, "openat");
-  va_list list;
-  va_start(list, flags);
-  mode_t mode = flags & O_CREAT ? va_arg(list, mode_t) : 0;
-  va_end(list);
   if (flags & O_CREAT) {
     atomic_store(&opened, now());
     if (!atomic_load(&first)) atomic_store(&first, atomic_load(&opened));
   }
   return original(directory, path, flags, mode);
 }
+
+int openat(int directory, const char *path, int flags, ...) {
+  va_list list;
+  va_start(list, flags);
+  mode_t mode = flags & O_CREAT ? va_arg(list, mode_t) : 0;
+  va_end(list);
+  return open_at(directory, path, flags, mode);
+}
+
+int open(const char *path, int flags, ...) {
+  va_list list;
+  va_start(list, flags);
+  mode_t mode = flags & O_CREAT ? va_arg(list, mode_t) : 0;
+  va_end(list);
+  return open_at(AT_FDCWD, path, flags, mode);
+}
+
+int rename(const char *old, const char *new) { return renameat(AT_FDCWD, old, AT_FDCWD, new); }
 
 int renameat(int from, const char *old, int to, const char *new) {
   static int (*original)(int, const char *, int, const char *);

@@ -1,4 +1,5 @@
 import Base
+import Cryptography
 import Engine
 import Files
 import Glibc
@@ -14,6 +15,8 @@ struct TokenFiles: Sendable {
     case done
     /// The work was not done, or not for every file.
     case failed(PublicationFailure)
+    /// The newest token was not written to every file, but the first one holds it.
+    case incomplete(PublicationFailure)
     /// Another process modified a file.
     case modifiedExternally
   }
@@ -24,6 +27,8 @@ struct TokenFiles: Sendable {
 
   private var files: [PublishedFile]
   private var stateFile: PublishedFile
+  /// The SHA-256 of what was written to each path.
+  private var written: [String: [UInt8]] = [:]
   /// The tokens that the files can hold. There are several only if the newest could not be written to all files.
   private var mayBePublished: [TokenRecord] = []
   /// The files of previous settings. The token stays there until every new file holds it.
@@ -56,20 +61,27 @@ struct TokenFiles: Sendable {
     for file in files + [stateFile] { try file.prepare() }
   }
 
-  /// Performs `work`; `record` is the newest token.
+  /// Performs `work`; `record` is the newest token, if there is a valid one. Files that hold it stay.
   mutating func perform(_ work: FileWork, _ record: TokenRecord?) -> Outcome {
     do throws(PublicationFailure) {
       switch work {
       case .publish: if let record { try publish(record) }
-      case .remove: if let failure = remove() { throw failure }
+      case .remove: if let failure = remove(exceptOf: record) { throw failure }
       case .examine:
         guard areIntact else { return .modifiedExternally }
         if stateFailure != nil { writeState() }
       }
       return .done
     } catch {
+      if work == .publish, let record, holds(record.verifiedToken, 0) { return .incomplete(error) }
       return .failed(error)
     }
+  }
+
+  /// Whether the file, as it is now, holds the token.
+  private func holds(_ verifiedToken: VerifiedToken, _ index: Int) -> Bool {
+    guard let digest = written[files[index].path], files[index].isIntact else { return false }
+    return RenderedToken.content(of: verifiedToken, as: outputs[index]).withBytes { SHA256.digest(of: $0) } == digest
   }
 
   /// Continues with the files that the previous run left.
@@ -83,8 +95,11 @@ struct TokenFiles: Sendable {
       var status = stat()
       let mode = lstat(files[index].path, &status) == 0 ? status.st_mode & 0o7777 : 0
       let content = try? PrivateFile.read(files[index].path, maximum: 1 << 18)
-      if mode == files[index].mode, content == RenderedToken.content(of: record.verifiedToken, as: outputs[index]) {
+      if mode == files[index].mode, let content,
+        content == RenderedToken.content(of: record.verifiedToken, as: outputs[index])
+      {
         files[index].adopt()
+        written[files[index].path] = content.withBytes { SHA256.digest(of: $0) }
       } else {
         areRight = false
       }
@@ -102,8 +117,10 @@ struct TokenFiles: Sendable {
     }
     for index in files.indices {
       let (path, mode) = (files[index].path, files[index].mode)
-      if let same = known.lazy.flatMap(\.files).first(where: { $0.path == path && $0.mode == mode }) {
-        files[index] = same
+      let same = known.first { $0.files.contains { $0.path == path && $0.mode == mode } }
+      if let same, let file = same.files.first(where: { $0.path == path }) {
+        files[index] = file
+        written[path] = same.written[path]
       }
     }
     formers = known
@@ -140,7 +157,8 @@ struct TokenFiles: Sendable {
     try removeFormers()
   }
 
-  /// Writes the token to every file.
+  /// Writes the token to every file that does not hold it. Otherwise one file that cannot be written would cause the
+  /// others to be written again and again.
   ///
   /// - Returns: the first failure, after all files were tried.
   private mutating func write(_ verifiedToken: VerifiedToken) -> PublicationFailure? {
@@ -151,7 +169,10 @@ struct TokenFiles: Sendable {
           throw PublicationFailure("cannot write \(files[index].path): \(fault)")
         }
         let content = RenderedToken.content(of: verifiedToken, as: outputs[index])
+        let digest = content.withBytes { SHA256.digest(of: $0) }
+        if written[files[index].path] == digest, files[index].isIntact { continue }
         try content.withBytes { bytes throws(PublicationFailure) in try files[index].replace(with: bytes) }
+        written[files[index].path] = digest
       } catch {
         failure = failure ?? error
       }
@@ -194,18 +215,26 @@ struct TokenFiles: Sendable {
     }
   }
 
-  /// Removes every file but those at `paths`.
+  /// Removes every file but those at `paths`, and those that hold the token of `record`.
   ///
   /// - Returns: the first failure, after all files were tried.
-  mutating func remove(except paths: Set<String> = []) -> PublicationFailure? {
+  mutating func remove(except paths: Set<String> = [], exceptOf record: TokenRecord? = nil) -> PublicationFailure? {
     var failure: PublicationFailure?
+    var isKept = false
     for index in files.indices where !paths.contains(files[index].path) {
+      if let record, holds(record.verifiedToken, index) {
+        isKept = true
+        continue
+      }
       do throws(PublicationFailure) { try files[index].remove() } catch { failure = failure ?? error }
+      written[files[index].path] = nil
     }
-    for index in formers.indices { failure = formers[index].remove(except: paths) ?? failure }
+    let others = paths.union([stateFile.path])
+    for index in formers.indices { failure = formers[index].remove(except: others, exceptOf: record) ?? failure }
     guard failure == nil else { return failure }
-    mayBePublished = []
-    if !paths.contains(stateFile.path) { try? stateFile.remove() }
+    mayBePublished = isKept ? record.map { [$0] } ?? [] : []
+    guard !paths.contains(stateFile.path) else { return nil }
+    if isKept { writeState() } else { try? stateFile.remove() }
     return nil
   }
 }

@@ -64,12 +64,16 @@ import Settings
   private func finish(_ work: FileWork, _ number: UInt64, _ token: ManagedToken, _ outcome: TokenFiles.Outcome) {
     let result: FileOutcome
     switch outcome {
-    case .done:
+    case .done: result = .done
+    case .failed(let failure): result = .failed(failure.description)
+    case .incomplete(let failure): result = .incomplete(failure.description)
+    case .modifiedExternally: result = .modifiedExternally
+    }
+    switch outcome {
+    case .failed, .modifiedExternally: break
+    case .done, .incomplete:
       if work != .remove { reportStateFile(of: token) }
       if work == .publish { watch.add(token) }
-      result = .done
-    case .failed(let failure): result = .failed(failure.description)
-    case .modifiedExternally: result = .modifiedExternally
     }
     guard number != 0 || result != .done else { return }
     loop.post(.worked(token.name, work: number, result))

@@ -47,7 +47,13 @@ extension HostEngine {
       return rearm(index, at: now)
     }
     switch (work, outcome) {
-    case (_, .failed(let reason)): push(.publicationFailed(reason), index)
+    case (.publish, .incomplete(let reason)):
+      status.settle(tokens[index].name)
+      // The application has this token already if only another file is tried again.
+      let isNew = tokens[index].lifecycle.published != tokens[index].lifecycle.newest
+      push(.publishedIncompletely(reason), index)
+      if isNew { effects.append(.notifyApplication(tokens[index].name)) }
+    case (_, .failed(let reason)), (_, .incomplete(let reason)): push(.publicationFailed(reason), index)
     case (_, .modifiedExternally): push(.modifiedExternally, index)
     case (.examine, .done): break
     case (.remove, .done): push(.unpublished, index)

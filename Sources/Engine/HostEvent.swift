@@ -197,6 +197,8 @@ public enum FileOutcome: Hashable, Sendable {
   case done
   /// The work failed for at least one file.
   case failed(String)
+  /// The publication failed for at least one file, but the first one holds the newest token.
+  case incomplete(String)
   /// Another process modified a file.
   case modifiedExternally
 }

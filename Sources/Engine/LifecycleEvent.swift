@@ -28,6 +28,8 @@ public enum LifecycleEvent: Hashable, Sendable {
   case unpublished
   /// The newest token could not be written to its files. Without one: an expired token could not be removed.
   case publicationFailed(String)
+  /// At least one file could not be written, for this reason. The first one holds the newest token.
+  case publishedIncompletely(String)
   /// A file was removed, replaced, or its mode changed by another process.
   case modifiedExternally
   /// Something may be due: a timer fired, a clock was stepped, or a heartbeat came.

@@ -36,7 +36,7 @@ public struct TokenLifecycle: Sendable {
   public private(set) var phase = Phase.unstarted
   /// The newest verified token; `nil` when it has expired.
   public private(set) var newest: TokenTimes?
-  /// The token in the files; `nil` whenever `newest` is. It differs from `newest` only while publication fails.
+  /// The token in the first file; `nil` whenever `newest` is. It differs from `newest` only while publication fails.
   public private(set) var published: TokenTimes?
   /// The state of the token's files.
   public private(set) var publication = Publication.settled
@@ -125,6 +125,11 @@ public struct TokenLifecycle: Sendable {
     case .unpublished:
       if newest == nil { publication = .settled }
     case .publicationFailed(let reason): postpone(reason, at: now, &effects)
+    case .publishedIncompletely(let reason):
+      // Another file may hold the previous one.
+      if let published { noteOvertaken(expiresAt: published.expiresAt) }
+      published = newest
+      postpone(reason, at: now, &effects)
     case .modifiedExternally: republish(at: now)
     case .woke: break
     case .resumed:
@@ -171,15 +176,17 @@ public struct TokenLifecycle: Sendable {
     guard hasCome(newest?.expiresAt) || hasCome(published?.expiresAt) || hasCome(earliestUnpublishedExpiry) else {
       return
     }
-    // All files are removed, as it is not known which of them hold the expired token. The newest one is written again.
+    // It is not known which files hold the expired token. All are removed, except those with the newest one, which is
+    // written again.
     effects.append(.unpublish)
-    published = nil
     earliestUnpublishedExpiry = nil
+    if published != newest { published = nil }
     if let newest, newest.expiresAt > now {
       noteUnremoved(at: now)
       effects.append(.publish)
     } else {
       newest = nil
+      published = nil
       rejection = nil
       publication = .settled
       effects.append(.report(.expired))

@@ -147,6 +147,54 @@ struct OutputTests {
     }
   }
 
+  @Test("one file that cannot be written does not disturb the others: no gap, no second writing, no missing status")
+  func oneBroken() async throws {
+    try await withScene(lifetime: 8) { scene in
+      let directory = scene.workplace.path + "/extra"
+      #expect(mkdir(directory, 0o750) == 0)
+      let output = "[[token.konexus.output]]\nformat = 'header'\npath = '\(directory)/konexus.header'\n"
+      try scene.configure(scene.table() + output)
+      let daemon = try scene.startDaemon()
+      try await scene.settled()
+      let reader = try await scene.startReader()
+      #expect(rename(directory, directory + ".old") == 0)
+      var files: [String: Set<ino_t>] = [:]
+      let end = Clock.monotonic + 20
+      try await scene.wait(for: "the lives of two tokens") {
+        var status = stat()
+        if lstat(scene.workplace.tokenFile(), &status) == 0, let token = scene.token() {
+          var again = stat()
+          if lstat(scene.workplace.tokenFile(), &again) == 0, again.st_ino == status.st_ino {
+            files[token, default: []].insert(status.st_ino)
+          }
+        }
+        #expect(daemon.status?.tokens.first?.condition != .absent)
+        return Clock.monotonic > end
+      }
+      #expect(daemon.status?.tokens.first?.publicationFailure?.contains(directory) == true)
+      #expect(files.count >= 4 && files.values.allSatisfy { $0.count == 1 }, "\(files.values.map(\.count))")
+      let report = reader.finish()
+      #expect(report.gaps.isEmpty && report.refused.isEmpty, "\(report)")
+      #expect(rename(directory + ".old", directory) == 0)
+      try await scene.wait(for: "the token in the other file") {
+        Workplace.read(directory + "/konexus.header") == scene.token().map { "Authorization: Bearer \($0)\n" }
+      }
+    }
+  }
+
+  @Test("a template that cannot hold the token does not delay the start of applications that read another file")
+  func oneUnfit() async throws {
+    try await withScene { scene in
+      scene.sandbox.inject(Fault(.setMembers(["access_token": "a|b!"])))
+      try scene.configure(
+        scene.table("konexus", ["verify": "\"none\""])
+          + "[[token.konexus.output]]\nformat = 'template'\ntemplate = 'key={token}'\n")
+      try scene.startDaemon()
+      try await scene.ready()
+      #expect(scene.token() != nil)
+    }
+  }
+
   @Test("a changed template takes effect at a reload, with the same token; a broken one changes nothing")
   func changedTemplate() async throws {
     try await withScene { scene in

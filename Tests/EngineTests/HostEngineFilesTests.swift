@@ -23,6 +23,33 @@ extension HostEngineTests {
     #expect(host.works.last?.kind == .publish)
   }
 
+  /// The first file can be written, and the other one cannot.
+  @Test func aTokenInTheFirstFileCountsAsPublished() throws {
+    var host = Self.hostWithSlowDisk()
+    host.handle(.woke, at: 1800)
+    host.succeed(2, lifetime: 7200, at: 1800)
+    host.endWork(.incomplete("full"), at: 1800)
+    #expect(host.signals == 2)
+    var life: TokenLifecycle { get throws { try #require(host.engine.lifecycle(of: "a")) } }
+    #expect(try life.published == life.newest)
+    guard case .failing("full", 1, _) = try life.publication else {
+      Issue.record("the failure is not reported")
+      return
+    }
+    // The other file is tried again. The application already has its token.
+    host.handle(.woke, at: 1801)
+    host.endWork(.incomplete("full"), at: 1801)
+    #expect(host.signals == 2)
+    // The other file may hold the previous token. It is removed when that expires, while the new one counts on.
+    while host.works.last?.kind == .publish, host.works.count < 9 { host.endWork(.incomplete("full"), at: 3599) }
+    #expect(host.works.last?.kind == .remove)
+    #expect(try life.published == life.newest)
+    host.endWork(.done, at: 3599)
+    #expect(host.works.last?.kind == .publish)
+    host.endWork(.done, at: 3600)
+    #expect(try life.publication == .settled)
+  }
+
   /// New settings move files while the token is written to the previous places, at once or after a failure.
   @Test(arguments: [false, true]) func filesThatMoveWhileTheyAreWrittenAreWrittenOnceMore(_ hasFailed: Bool) {
     var host = Self.hostWithSlowDisk()

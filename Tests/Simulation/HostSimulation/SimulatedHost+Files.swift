@@ -36,19 +36,28 @@ extension SimulatedHost {
       watches[name]?.isUnnoticed = false
       post(.worked(name, work: number, isModified(watch) ? .modifiedExternally : .done))
     case .remove:
-      guard clocks.boot >= readOnlyUntil else { return failWork(name, number, "read-only") }
-      for output in watch.table.outputs { write(nil, to: output, of: name) }
+      guard clocks.boot >= readOnlyUntil else { return failWork(name, number, .failed("read-only")) }
+      // Files with the newest token stay, unless that had expired.
+      let kept = work.token.flatMap { $0.expiresAt > work.since ? SimulatedFiles.Content(token: $0) : nil }
+      for output in watch.table.outputs where kept == nil || !holds(output, kept, watch) {
+        write(nil, to: output, of: name)
+      }
       watches[name]?.promisedUntil = .min
       post(.worked(name, work: number, .done))
     case .publish:
       guard let token = work.token else { return }
-      guard clocks.boot >= readOnlyUntil else { return failWork(name, number, "read-only") }
+      guard clocks.boot >= readOnlyUntil else { return failWork(name, number, .failed("read-only")) }
       guard clocks.boot >= diskFullUntil else {
         // Some of the files can be written.
-        for output in watch.table.outputs where fits(output) { write(token, to: output, of: name) }
+        let content = SimulatedFiles.Content(token: token)
+        for output in watch.table.outputs where !holds(output, content, watch) && fits(output) {
+          write(token, to: output, of: name)
+        }
         // When the first token in one of the files expires, all files are removed.
         watches[name]?.promisedUntil = min(watch.promisedUntil, token.expiresAt)
-        return failWork(name, number, "full")
+        let isFirstRight = watch.table.outputs.first.map { holds($0, content, watch) } ?? false
+        if isFirstRight, token.id == watch.newest?.id { watches[name]?.isSettled = true }
+        return failWork(name, number, isFirstRight ? .incomplete("full") : .failed("full"))
       }
       for output in watch.table.outputs { write(token, to: output, of: name) }
       watches[name]?.promisedUntil = token.expiresAt
@@ -67,10 +76,15 @@ extension SimulatedHost {
     return isFirst && isPossible
   }
 
-  private mutating func failWork(_ name: String, _ number: UInt64, _ reason: String) {
+  /// Whether a file is as the daemon has left it, and holds this.
+  private func holds(_ output: Int, _ content: SimulatedFiles.Content?, _ watch: Watch) -> Bool {
+    files[output] == content && watch.written[output] == content
+  }
+
+  private mutating func failWork(_ name: String, _ number: UInt64, _ outcome: FileOutcome) {
     watches[name]?.lastDiskTrouble = clocks.boot
     if clocks.boot < readOnlyUntil { watches[name]?.lastReadOnly = clocks.boot }
-    post(.worked(name, work: number, .failed(reason)))
+    post(.worked(name, work: number, outcome))
   }
 
   private mutating func write(_ token: IssuedToken?, to output: Int, of name: String) {
@@ -92,8 +106,11 @@ extension SimulatedHost {
     watch.told = (newest.sentAt, newest.id)
     guard !watch.table.mayHang else { return }
     let right = SimulatedFiles.Content(token: newest)
+    // The other files are right, or their failure is reported.
+    var isFailing = false
+    if case .failing = engine.lifecycle(of: name)?.publication { isFailing = true }
     try require(
-      watch.table.outputs.allSatisfy { files[$0] == right },
+      watch.table.outputs.prefix(isFailing ? 1 : .max).allSatisfy { files[$0] == right },
       "the application of \(name) is signalled before the token is in its files")
   }
 
@@ -107,6 +124,7 @@ extension SimulatedHost {
     for watch in watched where watch.isStarted {
       try lookAtChecks(watch, until: next)
       try lookAtGap(watch, until: next)
+      try lookAtFirstFile(watch)
       let fault = try readerFault(watch, until: next)
       let since = fault == nil ? nil : watch.wrongSince ?? clocks.boot
       if since != watch.wrongSince { watch.wrongSince = since }
@@ -163,6 +181,18 @@ extension SimulatedHost {
       }
     }
     return fault
+  }
+
+  /// The token in the first file counts as published, whatever happens to other files.
+  private func lookAtFirstFile(_ watch: Watch) throws(BrokenPromise) {
+    guard let newest = watch.newest, newest.expiresAt > clocks.boot, !isDiskBusy(watch), !clocks.areTimersBlind,
+      let first = watch.table.outputs.first, holds(first, SimulatedFiles.Content(token: newest), watch)
+    else { return }
+    // If a removal failed, the shell does not know any more what the file holds.
+    guard clocks.boot >= max(readOnlyUntil, readOnlyEnd(watch)) else { return }
+    try require(
+      engine.lifecycle(of: watch.table.name)?.published != nil,
+      "the status lacks a token of \(watch.table.name) that is in its first file")
   }
 
   /// When a removal that failed must have been repeated.
