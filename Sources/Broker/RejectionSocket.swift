@@ -29,7 +29,8 @@ package struct RejectionPeer: Hashable, Sendable {
 /// Each member of the group can send any number of lines, so the work for them is limited:
 ///
 /// - A few connections are accepted at a time. Then the queue does the other work that waits in it.
-/// - At most `maximumConnections` are open; further ones wait in the kernel's queue.
+/// - At most `maximumConnections` are open. A further one ends the oldest, so that no report waits behind idle ones.
+/// - At most `batch` more have ended and are not closed yet. Further ones wait until one of these is closed.
 /// - A connection without a whole line after `lineLimit`, or with a line that is too long, ends.
 ///
 /// Proof of `Sendable`: it is used on `queue` only, where its sources call it too.
@@ -55,6 +56,8 @@ package final class RejectionSocket: @unchecked Sendable {
   /// memory is used.
   private let timer: any DispatchSourceTimer
   private var connections: [Int32: Connection] = [:]
+  /// The number of connections that have ended and are not closed yet. Dispatch closes them a moment later.
+  private var closing = 0
 
   /// A peer that has not sent its whole line yet.
   private struct Connection {
@@ -115,7 +118,7 @@ package final class RejectionSocket: @unchecked Sendable {
 
   private func accept() {
     for _ in 0..<Self.batch {
-      guard connections.count < Self.maximumConnections else { return source.pause() }
+      guard closing < Self.batch else { return source.pause() }
       guard let accepted = source.accept() else { return }
       admit(accepted)
     }
@@ -126,13 +129,26 @@ package final class RejectionSocket: @unchecked Sendable {
   private func admit(_ descriptor: Int32) {
     var line: [UInt8] = []
     if let reply = advance(descriptor, &line) { return end(descriptor, with: reply) }
+    makeRoom()
     let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
     let connection = Connection(source: source, line: line, end: Moment.now().boot + Self.lineLimit)
     if connections.isEmpty { schedule(connection.end) }
     connections[descriptor] = connection
     source.setEventHandler { [weak self] in self?.read(descriptor) }
-    source.setCancelHandler { Glibc.close(descriptor) }
+    source.setCancelHandler { [weak self] in
+      Glibc.close(descriptor)
+      self?.noteClosed()
+    }
     source.activate()
+  }
+
+  /// Ends the oldest connection if there is no room for another one.
+  private func makeRoom() {
+    guard connections.count >= Self.maximumConnections else { return }
+    guard let oldest = connections.min(by: { $0.value.end < $1.value.end })?.key else { return }
+    // Its line can have arrived, although its source has not reported that yet.
+    read(oldest)
+    if connections[oldest] != nil { endWithoutLine(oldest) }
   }
 
   private func read(_ descriptor: Int32) {
@@ -183,18 +199,27 @@ package final class RejectionSocket: @unchecked Sendable {
       // The cancel handler closes the descriptor. Until then, the peer must see the end.
       shutdown(descriptor, Int32(SHUT_RDWR))
       connection.source.cancel()
-      source.resume()
+      closing += 1
     } else {
       Glibc.close(descriptor)
     }
   }
 
+  private func noteClosed() {
+    closing -= 1
+    source.resume()
+  }
+
   private func endOverdue() {
     let now = Moment.now().boot
     for (descriptor, connection) in connections where connection.end <= now {
-      end(descriptor, with: .reply(.error("no line within 1 s")))
+      endWithoutLine(descriptor)
     }
     if let next = connections.values.map(\.end).min() { schedule(next) }
+  }
+
+  private func endWithoutLine(_ descriptor: Int32) {
+    end(descriptor, with: .reply(.error("no line within 1 s")))
   }
 
   private func schedule(_ time: BootTime) {

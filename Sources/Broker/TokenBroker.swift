@@ -34,6 +34,9 @@ public import Settings
   /// The tokens that a reload dropped, whose files are still there.
   private var dropped: [ManagedToken] = []
 
+  /// How long the start waits for the removal of leftovers if a directory is unfit.
+  private static let leftoverLimit = Duration.seconds(1)
+
   /// A broker for the given settings; it does nothing before `start`.
   ///
   /// - Parameter locks: the directories that this process has locked already.
@@ -108,16 +111,17 @@ public import Settings
     let configuration = reporter.configuration.settings
     var change = HostChange(maxRequests: configuration.daemon.maxRequests)
     var unfit: [PublicationFailure] = []
-    for settings in configuration.tokens {
-      let token = ManagedToken(settings, allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
-      do throws(PublicationFailure) {
-        try await publisher.prepare(token)
-        change.awaited.insert(settings.name)
-      } catch {
+    let fresh = configuration.tokens.map {
+      ManagedToken($0, allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
+    }
+    for (token, failure) in zip(fresh, await publisher.prepare(fresh)) {
+      if let failure {
         // The other tables run. The directory of this one is tried again with each token.
-        guard !error.isOccupied else { throw error }
-        unfit.append(error)
-        log.write(.error, "\(settings.name): \(error)", .publicationFailing, of: token)
+        guard !failure.isOccupied else { throw failure }
+        unfit.append(failure)
+        log.write(.error, "\(token.name): \(failure)", .publicationFailing, of: token)
+      } else {
+        change.awaited.insert(token.name)
       }
       tokens.stage(token)
       change.added.append(plan(of: token))
@@ -125,7 +129,12 @@ public import Settings
     if let first = unfit.first, unfit.count == configuration.tokens.count { throw first }
     loop.post(.configured(change))
     watch.noteOwners()
-    await publisher.removeLeftovers(of: previous)
+    let removal = Task(executorPreference: BrokerActor.requests) { [publisher] in
+      await publisher.removeLeftovers(of: previous)
+    }
+    // A directory that has just hung will hang again. It must not delay the tokens of other directories.
+    let limit = unfit.isEmpty ? FileCalls.usualLimit : Self.leftoverLimit
+    _ = await removal.value(within: limit, executor: BrokerActor.requests)
     do throws(PublicationFailure) {
       try await credentials.open(sockets, at: reporter.configuration.settings.daemon.credentialSocket)
     } catch {
@@ -279,7 +288,7 @@ public import Settings
     let fresh = (plan.changed.map(\.settings) + plan.added).map {
       ManagedToken($0, allowsPersistentStorage: storage)
     }
-    for token in fresh { try await publisher.prepare(token) }
+    for case let failure? in await publisher.prepare(fresh) { throw failure }
     try await credentials.openOwn(at: new.daemon.credentialSocket)
     reporter.configuration.use(new)
     for token in fresh { tokens.stage(token) }

@@ -29,7 +29,7 @@ public enum FileCalls {
   public static let usualLimit = Duration.seconds(5)
 
   /// How many lanes run at once.
-  static let width = 40
+  package static let width = 40
 
   /// How many more calls can hang. Together with ``width`` this is less than the threads that systemd allows the
   /// service (`TasksMax=`). It is also less than the threads that Dispatch creates (255).

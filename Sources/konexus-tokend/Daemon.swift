@@ -27,6 +27,7 @@ actor Daemon {
   private var lastReload: Task<Void, Never>?
   private var control: ControlSocket?
   private var rejections: RejectionSocket?
+  private var unopened = UnopenedSockets()
   /// The text of the configuration in use, for the next start and for comparisons.
   private var stored: StoredConfiguration?
   private var lastComparison = Moment.now().boot
@@ -134,8 +135,8 @@ actor Daemon {
     guard !files.canHang, access(directory, F_OK) != 0, errno == ENOENT else {
       isDirectoryLost = false
       guard !files.canHang else { return }
-      if let control, !control.isThere { openControlSocket() }
-      if let rejections, !rejections.isThere { openRejectionSocket() }
+      if control?.isThere != true, unopened.isRetryDue(DaemonFile.control) { openControlSocket() }
+      if rejections?.isThere != true, unopened.isRetryDue(DaemonFile.rejections) { openRejectionSocket() }
       return
     }
     guard environment.makeTokenDirectory() else {
@@ -156,24 +157,30 @@ actor Daemon {
 
   /// Accepts reports of `konexus-tokend refresh` and of applications.
   private func openRejectionSocket() {
-    do throws(PublicationFailure) {
-      rejections = try RejectionSocket(in: environment.tokenDirectory, queue: broker.queue) { [broker] request, peer in
-        broker.assumeIsolated { $0.answer(request, from: peer) }
+    open(DaemonFile.rejections, orWarn: "applications cannot report rejected tokens") { () throws(PublicationFailure) in
+      rejections = try RejectionSocket(in: environment.tokenDirectory, queue: broker.queue) {
+        [broker] request, peer in broker.assumeIsolated { $0.answer(request, from: peer) }
       }
-    } catch {
-      logger.warning("applications cannot report rejected tokens: \(error)")
     }
   }
 
   /// Accepts requests of `konexus-tokend reload`.
   private func openControlSocket() {
-    do throws(PublicationFailure) {
+    open(DaemonFile.control, orWarn: "konexus-tokend reload does not work") { () throws(PublicationFailure) in
       control = try ControlSocket(in: environment.tokenDirectory, queue: broker.queue) {
         [weak self] request, file, reply in
         self?.assumeIsolated { $0.receive(request, file, reply) }
       }
+    }
+  }
+
+  /// Opens a socket. Each reason why it cannot be opened is logged once.
+  private func open(_ name: String, orWarn problem: String, by opening: () throws(PublicationFailure) -> Void) {
+    do throws(PublicationFailure) {
+      try opening()
+      unopened.remove(name)
     } catch {
-      logger.warning("konexus-tokend reload does not work: \(error)")
+      if unopened.note("\(error)", of: name) { logger.warning("\(problem): \(error)") }
     }
   }
 

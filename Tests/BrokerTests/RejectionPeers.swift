@@ -39,6 +39,8 @@ final class RejectionListener: Sendable {
 
   /// Waits until nothing of the kernel's queue is left and no connection is open.
   func settle() async throws {
+    // The kernel's queue keeps its order, so that all earlier connections were accepted when this one is answered.
+    #expect(try RejectionCaller.ask("\n", at: path)?.hasPrefix("error not a request: ") == true)
     for _ in 0..<500 where openConnections > 0 { try await Task.sleep(for: .milliseconds(10)) }
     #expect(openConnections == 0)
   }

@@ -171,24 +171,71 @@ import Testing
     #expect(listener.openConnections == 0)
   }
 
-  @Test func atMost64ConnectionsAreOpenAndTheNextOneIsServedWhenOneEnds() async throws {
+  @Test func aReportDoesNotWaitBehindIdleConnections() throws {
+    let listener = try RejectionListener()
+    let idle = try (0..<500).map { _ in try RejectionCaller(at: listener.path) }
+    let began = Moment.now().monotonic
+    #expect(try RejectionCaller.ask("refresh konexus\n", at: listener.path) == "requested\n")
+    #expect(Moment.now().monotonic - began < .seconds(1))
+    #expect(listener.openConnections <= RejectionSocket.maximumConnections)
+    for caller in idle { #expect(caller.answer() == "error no line within 1 s\n") }
+    #expect(listener.openConnections == 0 && listener.requests == [.refresh(name: "konexus")])
+  }
+
+  @Test func atMost64ConnectionsAreOpenAndAFurtherOneEndsTheOldest() throws {
     let listener = try RejectionListener()
     let began = Moment.now().monotonic
-    // More than three groups, so that a busy machine sees one of them.
     let silent = try (0..<200).map { _ in try RejectionCaller(at: listener.path) }
     let next = try RejectionCaller(at: listener.path)
     next.send("refresh konexus\n".utf8)
-    var most = 0
-    for _ in 0..<500 where most < RejectionSocket.maximumConnections {
-      most = max(most, listener.openConnections)
-      try await Task.sleep(for: .milliseconds(5))
-    }
-    #expect(most == RejectionSocket.maximumConnections)
     #expect(next.answer() == "requested\n")
-    // It is behind three groups of 64, each of which ends after a second.
-    #expect(Moment.now().monotonic - began > .milliseconds(2900))
-    for caller in silent { #expect(caller.answer() == "error no line within 1 s\n") }
+    // All of them were accepted before. The last ones still have their second.
+    #expect(listener.openConnections == RejectionSocket.maximumConnections)
+    for caller in silent.dropLast(RejectionSocket.maximumConnections) {
+      #expect(caller.answer() == "error no line within 1 s\n")
+    }
+    #expect(Moment.now().monotonic - began < .seconds(1))
+    for caller in silent.suffix(RejectionSocket.maximumConnections) {
+      #expect(caller.answer() == "error no line within 1 s\n")
+      #expect(Moment.now().monotonic - began >= .milliseconds(990))
+    }
     #expect(listener.openConnections == 0)
+  }
+
+  @Test func theOldestConnectionIsAnsweredIfItsLineHasArrived() throws {
+    let listener = try RejectionListener()
+    let oldest = try RejectionCaller(at: listener.path)
+    for _ in 0..<5000 where listener.openConnections == 0 { usleep(1000) }
+    let start = DispatchSemaphore(value: 0)
+    listener.queue.async { start.wait() }
+    // The connections arrive before the line.
+    let others = try (0..<200).map { _ in try RejectionCaller(at: listener.path) }
+    oldest.send("refresh konexus\n".utf8)
+    start.signal()
+    #expect(oldest.answer() == "requested\n")
+    for caller in others { #expect(caller.answer() == "error no line within 1 s\n") }
+  }
+
+  @Test func floodsOfIdleConnectionsTakeFewDescriptors() async {
+    // Descriptors are those of a process: therefore in a process of its own.
+    await #expect(processExitsWith: .success) {
+      func descriptors() -> Int { (0..<1024).count { fcntl($0, F_GETFD) >= 0 } }
+      let listener = try RejectionListener()
+      // Dispatch opens descriptors of its own for its first timer.
+      #expect(try RejectionCaller(at: listener.path).answer() == "error no line within 1 s\n")
+      try await listener.settle()
+      let before = descriptors()
+      var idle: [RejectionCaller] = []
+      var most = 0
+      for _ in 0..<500 {
+        idle.append(try RejectionCaller(at: listener.path))
+        if idle.count % 20 == 0 { most = max(most, descriptors() - before - idle.count) }
+      }
+      // Some have ended, and are closed a moment later.
+      #expect(most <= RejectionSocket.maximumConnections + RejectionSocket.batch, "\(most)")
+      #expect(most >= RejectionSocket.maximumConnections - 1, "\(most)")
+      try await listener.settle()
+    }
   }
 
   @Test func otherWorkInTheQueueComesAfterAFewConnections() throws {

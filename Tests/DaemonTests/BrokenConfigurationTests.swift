@@ -1,4 +1,5 @@
 import Base
+import Broker
 import Glibc
 import KonexusSandbox
 import Testing
@@ -66,6 +67,34 @@ struct BrokenConfigurationTests {
       try await scene.settled()
       #expect(scene.token() != nil)
       #expect(daemon.status?.configurationProblem?.contains("units get no credentials") ?? false)
+    }
+  }
+
+  @Test(
+    "an occupied socket of the daemon costs no token and is reported once, and the socket works when its place is free",
+    arguments: ["control", "reject.sock"])
+  func occupiedDaemonSocket(name: String) async throws {
+    try await withScene { scene in
+      let path = scene.workplace.runtimeDirectory + "/" + name
+      guard mkdir(path, 0o700) == 0 else { throw HarnessError("cannot make \(path)") }
+      try scene.configure()
+      let daemon = try scene.startDaemon(environment: ["WATCHDOG_USEC": "500000"])
+      try await scene.settled()
+      #expect(scene.token() != nil)
+      let beats = scene.notify.count(of: "WATCHDOG=1")
+      try await scene.wait(for: "beats") { scene.notify.count(of: "WATCHDOG=1") >= beats + 10 }
+      #expect(daemon.log(with: "\(path) is there and is no socket", "-> remove it").count == 1, "\(daemon.log)")
+      guard rmdir(path) == 0 else { throw HarnessError("cannot remove \(path)") }
+      try await scene.wait(for: "an answer", atMost: 20) {
+        guard name == "control" else {
+          let directory = scene.workplace.runtimeDirectory
+          let reply = try? RejectionClient.send(.refresh(name: "konexus"), in: directory, limit: .seconds(10))
+          return reply == .requested
+        }
+        return try await CommandRun(["reload"], in: scene.workplace).code == 0
+      }
+      var status = stat()
+      #expect(lstat(path, &status) == 0 && status.st_mode == S_IFSOCK | (name == "control" ? 0o600 : 0o660))
     }
   }
 

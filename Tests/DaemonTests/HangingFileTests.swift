@@ -282,6 +282,29 @@ struct HangingFileTests {
     }
   }
 
+  @Test("a start with five tables whose outputs hang waits for all of them at the same time")
+  func startOfOneInMemory() async throws {
+    try await withTwoServers { scene, other, disk in
+      let names = ["river", "lake", "weir", "gauge", "dam"]
+      let tables = names.map { scene.table($0, ["file": "\"\(disk.directory)/\($0).token\""]) }
+      try scene.configure(
+        "[daemon]\nallow_persistent_storage = true\n", tables.joined(separator: "\n"), well(scene, other))
+      try disk.set(.hang)
+      let began = Clock.monotonic
+      let daemon = try scene.startDaemon()
+      try await scene.wait(for: "the token in memory") { scene.token("well") != nil }
+      #expect(Clock.monotonic - began < 8)
+      // The reports come in the order of the tables.
+      let reports = daemon.log(with: " error ", "does not answer")
+      for (report, name) in zip(reports, names) { #expect(report.contains("\(name): "), "\(report)") }
+      #expect(reports.count >= names.count, "\(daemon.log)")
+      try disk.set(nil)
+      for name in names {
+        try await scene.wait(for: "the token of \(name)") { Workplace.read("\(disk.backing)/\(name).token") != nil }
+      }
+    }
+  }
+
   // MARK: Tables
 
   /// Runs `perform` with two servers and a faulty disk, and ends them.
