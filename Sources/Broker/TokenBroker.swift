@@ -31,6 +31,8 @@ public import Settings
   private var onExit: @Sendable () -> Void = {}
   /// The tokens whose settings a reload replaced.
   private var formers: [ManagedToken] = []
+  /// Whether tables of the configuration are missing because they have faults.
+  private var isPartial = false
   /// The tokens that a reload dropped, whose files are still there.
   private var dropped: [ManagedToken] = []
 
@@ -78,7 +80,8 @@ public import Settings
   ///
   /// - Parameters:
   ///   - previous: the status that the previous run left. Files of its tokens that no table names any more are removed.
-  ///     Otherwise they would stay after their tokens have expired.
+  ///     Otherwise they would stay after their tokens have expired. If tables have faults, tokens in memory stay until
+  ///     then.
   ///   - sockets: credential sockets that were opened for the daemon.
   ///   - onListen: called on the broker's queue when the credential socket of the settings was opened. The socket can
   ///     then be passed on to the next run. It is called with `nil` when the socket was closed.
@@ -129,8 +132,8 @@ public import Settings
     if let first = unfit.first, unfit.count == configuration.tokens.count { throw first }
     loop.post(.configured(change))
     watch.noteOwners()
-    let removal = Task(executorPreference: BrokerActor.requests) { [publisher] in
-      await publisher.removeLeftovers(of: previous)
+    let removal = Task(executorPreference: BrokerActor.requests) { [publisher, isPartial] in
+      await publisher.removeLeftovers(of: previous, isPartial: isPartial)
     }
     // A directory that has just hung will hang again. It must not delay the tokens of other directories.
     let limit = unfit.isEmpty ? FileCalls.usualLimit : Self.leftoverLimit
@@ -366,6 +369,7 @@ public import Settings
   /// Notes before the start that the present configuration is not used, or only in part.
   public func startsWith(_ problem: ConfigurationProblem) {
     reporter.configuration.problem = problem.description
+    if case .partial = problem { isPartial = true }
     log.write(.error, "\(problem)", .configurationBroken)
   }
 

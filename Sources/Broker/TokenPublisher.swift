@@ -188,23 +188,27 @@ import Settings
 
   /// Removes what the previous run left and no table names: temporary files, and files of tokens that are not
   /// configured.
-  func removeLeftovers(of previous: BrokerStatus?) async {
+  ///
+  /// - Parameter isPartial: whether a token's table can be among those that have faults. Then `LeftoverWatch` removes
+  ///   the token at its expiry. It knows those in memory only.
+  func removeLeftovers(of previous: BrokerStatus?, isPartial: Bool) async {
     var names: [String: Set<String>] = [:]
     let used = Set(tokens.all.flatMap(\.files.paths))
     for path in used { names[FilePath.directory(of: path), default: []].insert(FilePath.name(of: path)) }
-    let orphans = (previous?.tokens ?? []).flatMap { token in
+    let orphans = (previous?.tokens ?? []).map { token in
       let outputs = token.outputs.map(\.path)
       let states = Set(outputs.map { TokenSettings.statePath(of: token.name, besides: $0) })
-      return (outputs + states).filter { !used.contains($0) }.map { (path: $0, token: token.name) }
+      return (name: token.name, states: states, paths: (outputs + states).filter { !used.contains($0) })
     }
     // Any of these can be on a disk that hangs.
     let removed = try? await FileCalls.run("clear") { [names] in
       for (directory, names) in names { TemporaryName.sweep(directory, of: names) }
-      return orphans.filter { PublishedFile.removeOwn($0.path) }
+      return orphans.filter { !isPartial || !TokenState.areInMemory($0.states) }.flatMap { token in
+        token.paths.filter(PublishedFile.removeOwn).map { (path: $0, token: token.name) }
+      }
     }
-    for orphan in removed ?? [] {
-      log.write(
-        .notice, "\(orphan.path) is of a token that is in the settings no more (\(orphan.token)); it was removed")
+    for (path, token) in removed ?? [] {
+      log.write(.notice, "\(path) is of a token that is in the settings no more (\(token)); it was removed")
     }
   }
 }

@@ -91,6 +91,13 @@ package struct TokenState: Codable {
     return decode(content)?.tokens.first.flatMap { EncodedContext.decode($0.context) }?.keys
   }
 
+  /// Whether one of these state files shows that the token and its files are in memory only.
+  package static func areInMemory(_ paths: Set<String>) -> Bool {
+    paths.contains { path in
+      (try? PrivateFile.read(path, maximum: sizeLimit)).flatMap(decode).map { !$0.arePersistent } ?? false
+    }
+  }
+
   /// The size limit, larger than the keys of three tokens.
   package static let sizeLimit = 1 << 22
 
