@@ -254,7 +254,8 @@ extension HostEngine {
     let verdict =
       rejected.map { tokens[index].reports.handle($0, held: held, at: now) }
       ?? tokens[index].reports.handleRefresh(held: held, at: now)
-    effects.append(.reply(reply(to: verdict, index, at: now)))
+    let isNews = rejected != nil && rejected == held && !tokens[index].held.isReported
+    effects.append(.reply(reply(to: verdict, index, isNews: isNews, at: now)))
     // Everything that is due is done before the next deadline is set.
     push(.woke, index)
     guard rejected != nil, rejected == held else { return }
@@ -262,7 +263,10 @@ extension HostEngine {
     if tokens[index].plan.probesAPI { tokens[index].held.checkSoon(at: now) }
   }
 
-  private mutating func reply(to verdict: RejectionReports.Verdict, _ index: Int, at now: BootTime) -> ReportReply {
+  /// - Parameter isNews: whether the held token counted as accepted until now.
+  private mutating func reply(
+    to verdict: RejectionReports.Verdict, _ index: Int, isNews: Bool, at now: BootTime
+  ) -> ReportReply {
     guard verdict != .newerInPlace else { return .newerInPlace }
     var earliest = now
     if case .rateLimited(let until) = verdict { earliest = until }
@@ -280,7 +284,9 @@ extension HostEngine {
     case .requestUnderWay:
       let lifecycle = tokens[index].lifecycle
       if lifecycle.failureStreak != nil, case .waiting(let until) = lifecycle.phase, until > now {
-        return .rateLimited(until - now)
+        guard isNews else { return .rateLimited(until - now) }
+        // The wait was that with a token that is accepted.
+        push(.wanted, index)
       }
     case .rateLimited: return .rateLimited(earliest - now)
     case .newerInPlace: break

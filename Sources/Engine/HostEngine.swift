@@ -205,7 +205,8 @@ public struct HostEngine: Sendable {
   /// Passes an event to a token, and performs what follows from it.
   mutating func step(_ event: LifecycleEvent, _ index: Int, _ attempt: UInt64, at now: BootTime) {
     let before = tokens[index].lifecycle.phase
-    let following = tokens[index].lifecycle.handle(event, at: now)
+    let isReported = tokens[index].held.isReported
+    let following = tokens[index].lifecycle.handle(event, isReported: isReported, at: now)
     note(event, index, attempt)
     for effect in following {
       switch effect {

@@ -20,6 +20,9 @@ import Base
 /// - Near expiry, retries become frequent. Assume that the server recovers at E, and that the token expires at X. The
 ///   next attempt comes while at least half of X - E, or one minute, is left.
 ///
+/// If an application reported the token as rejected, the ceilings are those of no token. If those of R are less, they
+/// apply. The floor is 0.25 s.
+///
 /// A `Retry-After` is obeyed up to 5 min, and up to 3/4 of R.
 ///
 /// After a rejection, the waits vary by a tenth.
@@ -49,8 +52,10 @@ package enum RetryBackoff {
   /// - Parameters:
   ///   - failures: how many attempts in a row have failed in this way, including this one.
   ///   - remaining: the remaining lifetime of the newest token; `nil` if there is none.
+  ///   - isReported: whether an application reported that the API rejects that token.
   static func delay(
-    after failure: AcquisitionFailure, failures: Int, remaining: Duration?, using random: inout SplitMix64
+    after failure: AcquisitionFailure, failures: Int, remaining: Duration?, isReported: Bool = false,
+    using random: inout SplitMix64
   ) -> Duration {
     switch failure.kind {
     case .refused:
@@ -58,8 +63,10 @@ package enum RetryBackoff {
       let base = remaining.map { min(usual, max(soonestRefusal, $0 / 2)) } ?? usual
       return .seconds(base.seconds * Double.random(in: 0.9...1.1, using: &random))
     case .transient:
-      let ceiling = ceiling(failures: failures, remaining: remaining)
-      let floor = isFarFromExpiry(failures: failures, remaining: remaining) ? ceiling * 3 / 4 : floor
+      let quickest = isReported ? self.ceiling(failures: failures, remaining: nil) : ceilingWithToken
+      let ceiling = min(quickest, ceiling(failures: failures, remaining: remaining))
+      let isSlow = !isReported && isFarFromExpiry(failures: failures, remaining: remaining)
+      let floor = isSlow ? ceiling * 3 / 4 : floor
       let own = Duration.seconds(Double.random(in: floor.seconds...ceiling.seconds, using: &random))
       guard let asked = failure.retryAfter, asked > .zero else { return own }
       let wait = self.asked(asked, using: &random)

@@ -57,6 +57,8 @@ public struct TokenLifecycle: Sendable {
   /// The end of the `Retry-After` of the last failed response.
   private var askedUntil: BootTime?
   private var lastRequest: BootTime?
+  /// Whether an application reported that the API rejects the newest token, at the present event.
+  private var isReported = false
   /// The time of the next republication at a pace of one a second. One republication can come a second earlier.
   private var nextRepublication: BootTime?
   private var random: SplitMix64
@@ -103,7 +105,12 @@ public struct TokenLifecycle: Sendable {
   }
 
   /// Takes one event; returns the effects, in order.
-  public mutating func handle(_ event: LifecycleEvent, at now: BootTime) -> [LifecycleEffect] {
+  ///
+  /// - Parameter isReported: whether an application reported that the API rejects the newest token.
+  public mutating func handle(
+    _ event: LifecycleEvent, isReported: Bool = false, at now: BootTime
+  ) -> [LifecycleEffect] {
+    self.isReported = isReported
     var effects: [LifecycleEffect] = []
     effects.reserveCapacity(4)
     // Nothing is left to be removed.
@@ -270,19 +277,16 @@ public struct TokenLifecycle: Sendable {
     // A rejection after transient failures counts as the first one, as the server did not answer before.
     failuresOfKind = before?.failure.kind == failure.kind ? failuresOfKind + 1 : 1
     failureStreak = FailureStreak(failure: failure, count: (before?.count ?? 0) + 1, since: before?.since ?? now)
+    // A token that is known to be rejected is none.
+    let remaining = rejection == nil ? newest.map { $0.expiresAt - now } : nil
     let wait = RetryBackoff.delay(
-      after: failure, failures: failuresOfKind, remaining: remainingLifetime(at: now), using: &random)
+      after: failure, failures: failuresOfKind, remaining: remaining, isReported: isReported, using: &random)
     var next = now + wait
     if let time, newest == nil { next = min(next, max(time, now + RetryBackoff.floor)) }
     phase = .waiting(until: next)
     askedUntil = failure.retryAfter.map { now + RetryBackoff.asked($0, using: &random) }
-    let isReported = before?.failure.code == failure.code
-    effects.append(.report(isReported ? .stillFailing(failure, next: next) : .failing(failure, next: next)))
-  }
-
-  /// The remaining lifetime of the newest token; `nil` if it is known to be rejected.
-  private func remainingLifetime(at now: BootTime) -> Duration? {
-    rejection == nil ? newest.map { $0.expiresAt - now } : nil
+    let isKnown = before?.failure.code == failure.code
+    effects.append(.report(isKnown ? .stillFailing(failure, next: next) : .failing(failure, next: next)))
   }
 
   private mutating func settle(at now: BootTime, _ effects: inout [LifecycleEffect]) {

@@ -116,6 +116,26 @@ import Testing
     #expect(host.hasExited)
   }
 
+  // MARK: Reports
+
+  /// While an application has only a rejected token, requests come as often as without any.
+  @Test func failuresAfterAReportAreRepeatedWithinAMinute() throws {
+    var host = Host()
+    #expect(host.report(1, at: 10) == .requested)
+    var now = 10.0
+    for _ in 0..<8 {
+      host.fail(AcquisitionFailure(.serverError, "503"), at: now)
+      guard case .waiting(let until) = try #require(host.engine.lifecycle(of: "a")).phase else {
+        Issue.record("no wait at \(now)")
+        return
+      }
+      let wait = (until - Host.moment(now).boot).seconds
+      #expect(wait > 0 && wait <= 60, "\(wait) at \(now)")
+      now += wait
+      host.handle(.woke, at: now)
+    }
+  }
+
   // MARK: Timers
 
   /// To arm them takes two wake-ups.

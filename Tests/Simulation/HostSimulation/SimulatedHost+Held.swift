@@ -210,7 +210,7 @@ extension SimulatedHost {
       let series = watches[name]?.held.series ?? 0
       let afterSeries = min(1 << max(0, series - 1), 1800)
       // The wait after a failure can be longer.
-      let longest = before.wasFailing ? max(afterSeries, 1100) : afterSeries
+      let longest = before.wasFailing ? max(afterSeries, before.wasAskedToWait ? 330 : 66) : afterSeries
       try require(
         wait > .zero && wait <= .seconds(longest), "a report of \(name) waits \(wait.seconds) s, not \(longest) s")
       try require(!before.isFirst || before.wasAskedToWait, "the first report of \(name) for an hour has to wait")

@@ -182,7 +182,8 @@ extension SimulatedHost {
     // With a token that is known to be rejected, the backoff is that without a token.
     let valid = watch.held.invalid == nil ? watch.newest : nil
     let left = valid.flatMap { $0.expiresAt > clocks.boot ? seconds($0.expiresAt - clocks.boot) : nil }
-    let (shortest, longest) = Self.promisedWait(after: failure, count: count, left: left)
+    let (shortest, longest) = Self.promisedWait(
+      after: failure, count: count, left: left, isReported: watch.held.isReported)
     let wait = seconds(until.nanoseconds - clocks.boot)
     try require(
       wait >= shortest - 1e-6 && wait <= longest + 1e-6,
@@ -192,7 +193,7 @@ extension SimulatedHost {
 
   /// The shortest and the longest wait after so many failures of one kind, with so many seconds of the token left.
   private static func promisedWait(
-    after failure: AcquisitionFailure, count: Int, left: Double?
+    after failure: AcquisitionFailure, count: Int, left: Double?, isReported: Bool
   ) -> (Double, Double) {
     if failure.kind == .refused {
       let usual = count > 1 && failure.code != .documentRejected ? 300.0 : 60
@@ -200,9 +201,10 @@ extension SimulatedHost {
       return (wait * 0.9, wait * 1.1)
     }
     let near = left.map { $0 > 120 ? max(60, $0 * 0.75 - 90) : max(1, $0 / 2) } ?? 60
-    let usual = left == nil ? Double(1 << min(count - 1, 6)) : [1, 10, 100, 1000][min(count - 1, 3)]
+    // With a token that an application reported, the waits are as short as without one.
+    let usual = left == nil || isReported ? Double(1 << min(count - 1, 6)) : [1, 10, 100, 1000][min(count - 1, 3)]
     let longest = min(usual, near)
-    let shortest = count > 1 && left.map { $0 > 120 } ?? false ? longest * 0.75 : 0.25
+    let shortest = count > 1 && !isReported && left.map { $0 > 120 } ?? false ? longest * 0.75 : 0.25
     let asked = min(failure.retryAfter?.seconds ?? 0, 300)
     let most = left.map { max(1, $0 * 0.75) } ?? .infinity
     return (max(shortest, min(asked, most)), max(longest, min(asked * 1.1, most)))
