@@ -17,17 +17,17 @@ actor Daemon {
   nonisolated var unownedExecutor: UnownedSerialExecutor { broker.unownedExecutor }
 
   private let startConfiguration: StartConfiguration
-  private let environment: RuntimeEnvironment
+  let environment: RuntimeEnvironment
   private let configPath: String
-  private var logger: Logger
+  var logger: Logger
   nonisolated let outbox: Outbox
   let manager: ServiceManager
-  private let files: StatusFiles
+  let files: StatusFiles
   private var startExtension: (any DispatchSourceTimer)?
   private var lastReload: Task<Void, Never>?
-  private var control: ControlSocket?
-  private var rejections: RejectionSocket?
-  private var unopened = UnopenedSockets()
+  var control: ControlSocket?
+  var rejections: RejectionSocket?
+  var unopened = UnopenedSockets()
   /// The text of the configuration in use, for the next start and for comparisons.
   private var stored: StoredConfiguration?
   private var lastComparison = Moment.now().boot
@@ -35,10 +35,12 @@ actor Daemon {
   /// The exit status of `run --once`, once it is known.
   private var exitCode: Int32?
   private var hasUnmappedStartupCode = false
-  private var isDirectoryLost = false
+  var isDirectoryLost = false
+  /// The mode of the runtime directory at the start.
+  var directoryMode: DirectoryMode?
   private var isStarted = false
   private var waitingReloads: [@Sendable () -> Void] = []
-  private let locks: DirectoryLocks
+  let locks: DirectoryLocks
   private let leftovers: LeftoverWatch
   /// Credential sockets that systemd opened for the daemon.
   private let sockets: [InheritedSocket]
@@ -118,6 +120,7 @@ actor Daemon {
     }
     manager.keep(stored)
     isStarted = true
+    if !files.canHang { directoryMode = DirectoryMode(of: environment.tokenDirectory) }
     for reload in waitingReloads { reload() }
     waitingReloads = []
     await noteConfigurationFile()
@@ -128,63 +131,7 @@ actor Daemon {
     if let refusal { logger.error("\(refusal)") }
   }
 
-  /// Makes the runtime directory again if it was removed. The broker then writes the tokens again.
-  private func restoreDirectory() {
-    let directory = environment.tokenDirectory
-    // A call on a directory on a disk can hang.
-    guard !files.canHang, access(directory, F_OK) != 0, errno == ENOENT else {
-      isDirectoryLost = false
-      guard !files.canHang else { return }
-      if control?.isThere != true, unopened.isRetryDue(DaemonFile.control) { openControlSocket() }
-      if rejections?.isThere != true, unopened.isRetryDue(DaemonFile.rejections) { openRejectionSocket() }
-      return
-    }
-    guard environment.makeTokenDirectory() else {
-      let reason = SystemError.text(errno)
-      if !isDirectoryLost {
-        logger.critical(
-          "\(directory) was removed and cannot be made again: \(reason) -> \(ServiceCommands.current.restart)")
-      }
-      isDirectoryLost = true
-      return
-    }
-    logger.error("\(directory) was removed; it was made again")
-    do throws(DirectoryLocks.Held) { try locks.takeAgain(directory) } catch { logger.critical("\(error)") }
-    files.reopen()
-    openControlSocket()
-    openRejectionSocket()
-  }
-
-  /// Accepts reports of `konexus-tokend refresh` and of applications.
-  private func openRejectionSocket() {
-    open(DaemonFile.rejections, orWarn: "applications cannot report rejected tokens") { () throws(PublicationFailure) in
-      rejections = try RejectionSocket(in: environment.tokenDirectory, queue: broker.queue) {
-        [broker] request, peer in broker.assumeIsolated { $0.answer(request, from: peer) }
-      }
-    }
-  }
-
-  /// Accepts requests of `konexus-tokend reload`.
-  private func openControlSocket() {
-    open(DaemonFile.control, orWarn: "konexus-tokend reload does not work") { () throws(PublicationFailure) in
-      control = try ControlSocket(in: environment.tokenDirectory, queue: broker.queue) {
-        [weak self] request, file, reply in
-        self?.assumeIsolated { $0.receive(request, file, reply) }
-      }
-    }
-  }
-
-  /// Opens a socket. Each reason why it cannot be opened is logged once.
-  private func open(_ name: String, orWarn problem: String, by opening: () throws(PublicationFailure) -> Void) {
-    do throws(PublicationFailure) {
-      try opening()
-      unopened.remove(name)
-    } catch {
-      if unopened.note("\(error)", of: name) { logger.warning("\(problem): \(error)") }
-    }
-  }
-
-  private func receive(_ request: ControlSocket.Request, _ file: PassedFile?, _ reply: ControlReply) {
+  func receive(_ request: ControlSocket.Request, _ file: PassedFile?, _ reply: ControlReply) {
     // If the daemon reads its configuration file itself, the command's file can be another one.
     let file = environment.configurationSource(of: configPath) == configPath ? nil : file
     switch request {
