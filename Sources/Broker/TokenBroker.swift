@@ -295,11 +295,13 @@ public import Settings
     try await credentials.openOwn(at: new.daemon.credentialSocket)
     reporter.configuration.use(new)
     for token in fresh { tokens.stage(token) }
-    var removal = HostChange(maxRequests: new.daemon.maxRequests)
-    removal.removed = plan.removed
-    loop.post(.configured(removal))
-    // This must come before another token is written to the same path.
-    await removeDropped()
+    if !plan.removed.isEmpty {
+      var removal = HostChange(maxRequests: new.daemon.maxRequests)
+      removal.removed = plan.removed
+      loop.post(.configured(removal))
+      // This must come before another token is written to the same path.
+      await removeDropped()
+    }
     var change = HostChange(maxRequests: new.daemon.maxRequests)
     let differences = Dictionary(uniqueKeysWithValues: plan.changed.map { ($0.settings.name, $0.change) })
     for token in fresh {
