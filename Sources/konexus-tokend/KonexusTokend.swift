@@ -32,6 +32,8 @@ struct KonexusTokend: ParsableCommand {
   /// Parses the arguments and runs the command. An unknown command is reported here, because the parser suggests only
   /// options, and its `help` ignores an unknown command.
   static func main() {
+    // This must come before another thread and libcurl read the environment.
+    _ = TLSKeyLog.wasRequested
     if let daemon = DaemonProcess(plain: CommandLine.arguments.dropFirst()) { return daemon.run() }
     if let unknown = unknownCommand(in: CommandLine.arguments.dropFirst()) {
       let nearest = NearestName.to(unknown, among: commandNames)

@@ -4,6 +4,7 @@ import CLinux
 import Dispatch
 import Files
 import Glibc
+import HTTP
 import Logging
 import Settings
 import Synchronization
@@ -100,6 +101,9 @@ struct DaemonProcess {
     let logger = LogDestination.logger(start.configuration.daemon)
     if let failure = handedOver.failure {
       logger.warning("the sockets that systemd handed over are not used: \(failure)")
+    }
+    if TLSKeyLog.wasRequested {
+      logger.warning("SSLKEYLOGFILE is ignored: its file would decrypt the client secret and the token")
     }
     let daemon = Daemon(
       start, environment: environment, logger: logger, locks: locks, leftovers: leftovers,
