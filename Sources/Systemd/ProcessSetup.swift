@@ -41,7 +41,8 @@ public final class UnixSignals: Sendable {
     for source in sources { source.cancel() }
   }
 
-  /// Ignores `signal` in this process: `SIGPIPE`, for a program that writes to sockets and pipes.
+  /// Ignores `signal` in this process: `SIGPIPE`, for a program that writes to sockets and pipes, and `SIGXFSZ`, for
+  /// one that writes to files.
   public static func ignore(_ signal: Int32) {
     _ = Glibc.signal(signal, SIG_IGN)
   }

@@ -78,7 +78,8 @@ struct DaemonProcess {
         hasHangup.store(true, ordering: .relaxed)
       }
     }
-    UnixSignals.ignore(SIGPIPE)
+    // A write beyond a limit on the size of files (RLIMIT_FSIZE) must fail as any other does.
+    for signal in [SIGPIPE, SIGXFSZ] { UnixSignals.ignore(signal) }
     let environment = RuntimeEnvironment.current
     let path = config ?? environment.defaultConfigurationPath
     do {
