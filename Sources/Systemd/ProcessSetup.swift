@@ -68,3 +68,19 @@ public enum ProcessHardening {
     }
   }
 }
+
+/// Standard input, output and error of this process.
+public enum StandardDescriptors {
+  /// Opens /dev/null for each of the three that is closed. Call it before the process opens any other file.
+  ///
+  /// Without this, a file that the process opens gets the number of a closed one, and messages are written into it.
+  /// Reading from standard input and writing to standard output still fail with `EBADF`, so that no output gets lost
+  /// without an error.
+  public static func openClosed() {
+    for (descriptor, mode) in [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDWR)]
+    where fcntl(descriptor, F_GETFD) < 0 && errno == EBADF {
+      // The kernel gives the lowest free number, and the numbers below are open.
+      _ = open("/dev/null", mode)
+    }
+  }
+}

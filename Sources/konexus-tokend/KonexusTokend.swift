@@ -32,6 +32,7 @@ struct KonexusTokend: ParsableCommand {
   /// Parses the arguments and runs the command. An unknown command is reported here, because the parser suggests only
   /// options, and its `help` ignores an unknown command.
   static func main() {
+    StandardDescriptors.openClosed()
     // This must come before another thread and libcurl read the environment.
     _ = TLSKeyLog.wasRequested
     if let daemon = DaemonProcess(plain: CommandLine.arguments.dropFirst()) { return daemon.run() }
