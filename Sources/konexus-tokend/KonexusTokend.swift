@@ -35,8 +35,14 @@ struct KonexusTokend: ParsableCommand {
     StandardDescriptors.openClosed()
     // This must come before another thread and libcurl read the environment.
     _ = TLSKeyLog.wasRequested
-    if let daemon = DaemonProcess(plain: CommandLine.arguments.dropFirst()) { return daemon.run() }
-    if let unknown = unknownCommand(in: CommandLine.arguments.dropFirst()) {
+    let arguments = CommandLine.arguments
+    // Swift reads the arguments in /proc/self/cmdline. libdispatch, too, ends a process that has no /proc.
+    guard !arguments.isEmpty else {
+      CommandLineError.exit(
+        "/proc is not mounted, so the command line cannot be read", next: "mount -t proc proc /proc", code: EX_OSERR)
+    }
+    if let daemon = DaemonProcess(plain: arguments.dropFirst()) { return daemon.run() }
+    if let unknown = unknownCommand(in: arguments.dropFirst()) {
       let nearest = NearestName.to(unknown, among: commandNames)
       CommandLineError.exit(
         "there is no command \(CommandLineError.quoted(unknown))"
