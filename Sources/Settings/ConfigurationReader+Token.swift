@@ -52,7 +52,7 @@ extension ConfigurationReader {
     checkSecretFiles(draft.secretFiles, map, table: table)
     let settings = draft.settings
     if let path = settings.caFile {
-      check("ca_file", map, table: table) { () throws(FileRefusal) in
+      check("ca_file", map, table: table, canBeSecret: false) { () throws(FileRefusal) in
         try PEMFile.readAuthorities(path, rules: rules)
       }
     }
@@ -100,41 +100,44 @@ extension ConfigurationReader {
     guard let entry = map["client_secret_file"] else { return }
     let nodes = if case .array(let elements) = entry.value.content { elements } else { [entry.value] }
     let environment = environment
-    let directory = directory
     for (file, node) in zip(files, nodes) {
-      let isAbsolute = node.string?.hasPrefix("/") == true
-      func diagnostic(showsValue: Bool) -> Diagnostic {
-        self.diagnostic("", entry, table: table, at: .value(node.range), showsValue: showsValue)
+      check("client_secret_file", entry, node, table: table, canBeSecret: true) { () throws(FileRefusal) in
+        _ = try file.read(in: environment)
       }
-      fileChecks.append(
-        FileCheck(shown: diagnostic(showsValue: true), hidden: diagnostic(showsValue: false)) {
-          do throws(FileRefusal) {
-            _ = try file.read(in: environment)
-            return nil
-          } catch {
-            // If the file does not exist and the name has no directory, the name can be a secret that was written to
-            // the wrong key.
-            let isShown = !error.isMissing || isAbsolute
-            let reason =
-              isShown ? "\(error)" : "there is no such file in '\(directory.printable)'; give an absolute path"
-            return FileCheck.Fault(message: "'client_secret_file': \(reason)", showsValue: isShown)
-          }
-        })
     }
   }
 
   private mutating func check(
-    _ key: String, _ map: TOMLMap, table: String, _ body: @escaping @Sendable () throws(FileRefusal) -> Void
+    _ key: String, _ map: TOMLMap, table: String, canBeSecret: Bool = true,
+    _ body: @escaping @Sendable () throws(FileRefusal) -> Void
   ) {
     guard let entry = map[key] else { return }
-    let diagnostic = diagnostic("", entry, table: table, at: .value(entry.value.range), showsValue: true)
+    check(key, entry, entry.value, table: table, canBeSecret: canBeSecret, body)
+  }
+
+  /// Adds the check of a file.
+  ///
+  /// - Parameter canBeSecret: whether the name of a file that does not exist is hidden, unless it is absolute. It can
+  ///   be a secret or key that was written in place of the path.
+  private mutating func check(
+    _ key: String, _ entry: TOMLEntry, _ node: TOMLNode, table: String, canBeSecret: Bool,
+    _ body: @escaping @Sendable () throws(FileRefusal) -> Void
+  ) {
+    let canBeSecret = canBeSecret && node.string?.hasPrefix("/") != true
+    let directory = directory
+    func diagnostic(showsValue: Bool) -> Diagnostic {
+      self.diagnostic("", entry, table: table, at: .value(node.range), showsValue: showsValue)
+    }
     fileChecks.append(
-      FileCheck(shown: diagnostic, hidden: diagnostic) {
+      FileCheck(shown: diagnostic(showsValue: true), hidden: diagnostic(showsValue: false)) {
         do throws(FileRefusal) {
           try body()
           return nil
         } catch {
-          return FileCheck.Fault(message: "'\(key)': \(error)", showsValue: true)
+          let isShown = !(error.isMissing && canBeSecret)
+          let reason =
+            isShown ? "\(error)" : "there is no such file in '\(directory.printable)'; give an absolute path"
+          return FileCheck.Fault(message: "'\(key)': \(reason)", showsValue: isShown)
         }
       })
   }

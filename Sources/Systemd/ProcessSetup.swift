@@ -41,7 +41,8 @@ public final class UnixSignals: Sendable {
     for source in sources { source.cancel() }
   }
 
-  /// Ignores `signal` in this process: `SIGPIPE`, for a program that writes to sockets and pipes.
+  /// Ignores `signal` in this process: `SIGPIPE`, for a program that writes to sockets and pipes, and `SIGXFSZ`, for
+  /// one that writes to files.
   public static func ignore(_ signal: Int32) {
     _ = Glibc.signal(signal, SIG_IGN)
   }
@@ -64,6 +65,22 @@ public enum ProcessHardening {
     var none = rlimit(rlim_cur: 0, rlim_max: 0)
     guard setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none) == 0 else {
       throw SystemCallFailure(call: "setrlimit(RLIMIT_CORE)", code: errno)
+    }
+  }
+}
+
+/// Standard input, output and error of this process.
+public enum StandardDescriptors {
+  /// Opens /dev/null for each of the three that is closed. Call it before the process opens any other file.
+  ///
+  /// Without this, a file that the process opens gets the number of a closed one, and messages are written into it.
+  /// Reading from standard input and writing to standard output still fail with `EBADF`, so that no output gets lost
+  /// without an error.
+  public static func openClosed() {
+    for (descriptor, mode) in [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDWR)]
+    where fcntl(descriptor, F_GETFD) < 0 && errno == EBADF {
+      // The kernel gives the lowest free number, and the numbers below are open.
+      _ = open("/dev/null", mode)
     }
   }
 }

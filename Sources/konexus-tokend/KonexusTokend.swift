@@ -32,8 +32,17 @@ struct KonexusTokend: ParsableCommand {
   /// Parses the arguments and runs the command. An unknown command is reported here, because the parser suggests only
   /// options, and its `help` ignores an unknown command.
   static func main() {
-    if let daemon = DaemonProcess(plain: CommandLine.arguments.dropFirst()) { return daemon.run() }
-    if let unknown = unknownCommand(in: CommandLine.arguments.dropFirst()) {
+    StandardDescriptors.openClosed()
+    // This must come before another thread and libcurl read the environment.
+    _ = TLSKeyLog.wasRequested
+    let arguments = CommandLine.arguments
+    // Swift reads the arguments in /proc/self/cmdline. libdispatch, too, ends a process that has no /proc.
+    guard !arguments.isEmpty else {
+      CommandLineError.exit(
+        "/proc is not mounted, so the command line cannot be read", next: "mount -t proc proc /proc", code: EX_OSERR)
+    }
+    if let daemon = DaemonProcess(plain: arguments.dropFirst()) { return daemon.run() }
+    if let unknown = unknownCommand(in: arguments.dropFirst()) {
       let nearest = NearestName.to(unknown, among: commandNames)
       CommandLineError.exit(
         "there is no command \(CommandLineError.quoted(unknown))"

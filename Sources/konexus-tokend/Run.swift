@@ -4,6 +4,7 @@ import CLinux
 import Dispatch
 import Files
 import Glibc
+import HTTP
 import Logging
 import Settings
 import Synchronization
@@ -77,7 +78,8 @@ struct DaemonProcess {
         hasHangup.store(true, ordering: .relaxed)
       }
     }
-    UnixSignals.ignore(SIGPIPE)
+    // A write beyond a limit on the size of files (RLIMIT_FSIZE) must fail as any other does.
+    for signal in [SIGPIPE, SIGXFSZ] { UnixSignals.ignore(signal) }
     let environment = RuntimeEnvironment.current
     let path = config ?? environment.defaultConfigurationPath
     do {
@@ -100,6 +102,9 @@ struct DaemonProcess {
     let logger = LogDestination.logger(start.configuration.daemon)
     if let failure = handedOver.failure {
       logger.warning("the sockets that systemd handed over are not used: \(failure)")
+    }
+    if TLSKeyLog.wasRequested {
+      logger.warning("SSLKEYLOGFILE is ignored: its file would decrypt the client secret and the token")
     }
     let daemon = Daemon(
       start, environment: environment, logger: logger, locks: locks, leftovers: leftovers,

@@ -56,6 +56,32 @@ struct StartTests {
     }
   }
 
+  /// The first descriptor that the daemon opens is that of its lock file, and would be the log's.
+  @Test(
+    "with standard input, output and error closed, nothing writes into the files that the daemon opens",
+    .enabled(if: geteuid() == 0, "needs root to see the daemon's descriptors"), arguments: ["2>&-", "<&- >&- 2>&-"])
+  func closedDescriptors(_ redirections: String) async throws {
+    try await withScene { scene in
+      try scene.configure("[daemon]\nlog_level = \"debug\"\n", scene.table())
+      let daemon = try scene.startDaemon(wrapper: ["sh", "-c", "exec \"$@\" \(redirections)", "sh"])
+      try await scene.settled()
+      #expect(scene.token() != nil)
+      let lock = scene.workplace.runtimeDirectory + "/.konexus-tokend.lock"
+      #expect(Workplace.read(lock) == "\(daemon.process.pid)\n")
+      for descriptor in 0...2 {
+        var target = [UInt8](repeating: 0, count: 256)
+        let path = "/proc/\(daemon.process.pid)/fd/\(descriptor)"
+        let count = target.withUnsafeMutableBytes { bytes in
+          bytes.baseAddress.map { readlink(path, $0, bytes.count) } ?? 0
+        }
+        #expect(String(decoding: target.prefix(max(0, count)), as: UTF8.self) == "/dev/null", "\(descriptor)")
+      }
+      let show = try await CommandRun(
+        ["show"], in: scene.workplace, wrapper: ["sh", "-c", "exec \"$@\" >&-", "sh"])
+      #expect(show.code == 74 && show.errors == "konexus-tokend: cannot write to standard output\n", "\(show.errors)")
+    }
+  }
+
   @Test("READY=1 comes once a token that the API accepts is in the file, and not before")
   func readyMeansToken() async throws {
     try await withScene { scene in

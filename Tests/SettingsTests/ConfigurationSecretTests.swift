@@ -139,6 +139,29 @@ import TestSupport
     #expect(try Self.errors("client_auth = 'private_key_jwt'\nprivate_key_file = 'key.pem'", in: directory) == message)
   }
 
+  /// A secret or key that was written in place of its file's path appears neither in the message nor in the excerpt.
+  @Test(arguments: [
+    "client_secret_file", "private_key_file", "client_key_file", "client_certificate_file",
+    "assertion_certificate_file",
+  ])
+  func aSecretInPlaceOfItsFileIsNotShown(_ setting: String) throws {
+    let directory = try ConfigurationDirectory()
+    for secret in ["s3cr3t-value", "MIIEvQ/s3cr3t+value", String(repeating: "s3cr3t", count: 300)] {
+      var lines = "\(setting) = '\(secret)'"
+      // The certificate is compared with the key, so that each can appear in the message about the other.
+      if setting == "private_key_file" { lines += "\nassertion_certificate_file = '\(directory.path)/cert.pem'" }
+      try directory.write("cert.pem", Self.certificate, mode: 0o644)
+      let path = try directory.write(
+        "config.toml", "[token.k]\nissuer = \"https://a\"\nclient_id = \"c\"\n\(lines)\n")
+      let error = try #require(throws: ConfigurationErrors.self) { try Configuration.load(path: path) }
+      let text = error.description
+      #expect(!text.contains("s3cr3t"), "\(text)")
+      #expect(
+        text.contains("'\(setting)': there is no such file in '\(directory.path)'; give an absolute path"), "\(text)")
+      #expect(text.contains("4 | \(setting) = …"), "\(text)")
+    }
+  }
+
   @Test func clientCertificates() throws {
     let directory = try ConfigurationDirectory()
     let auth = "client_auth = 'tls_client_auth'\nclient_certificate_file = 'cert.pem'\n"

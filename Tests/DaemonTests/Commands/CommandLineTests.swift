@@ -41,6 +41,27 @@ import Testing
     if arguments.contains("status") { #expect(run.output.contains("--probe")) }
   }
 
+  /// Swift reads the arguments in /proc. Without them, each command would print the overview and exit with 0.
+  @Test(
+    .enabled(if: geteuid() == 0, "needs root to hide /proc"),
+    arguments: [
+      ["run", "--config", "/nonexistent/config.toml"], ["run", "--once"], ["status", "--probe"], ["--help"], [],
+    ])
+  func withoutProc(_ arguments: [String]) async throws {
+    let workplace = try Workplace()
+    defer { workplace.remove() }
+    let run = try await CommandRun(
+      arguments, in: workplace,
+      wrapper: ["unshare", "--mount", "sh", "-c", #"mount -t tmpfs none /proc && exec "$@""#, "sh"])
+    #expect(run.code == 71 && run.output == "")
+    #expect(
+      run.errors == """
+        konexus-tokend: /proc is not mounted, so the command line cannot be read
+        -> mount -t proc proc /proc
+
+        """)
+  }
+
   @Test(arguments: [
     ["run", "--once", "--start-timeout", "soon"], ["wait", "--timeout", "1x"], ["show", "--wait", "-3s"],
     ["show", "--min-validity", ""], ["refresh", "--wait", "5 minutes"],

@@ -3,7 +3,7 @@ import Glibc
 import KonexusSandbox
 import Testing
 
-/// A daemon that has no file descriptors left.
+/// A daemon that has no file descriptors left, or whose files cannot grow.
 @Suite("Exhaustion", .inTurn)
 struct ExhaustionTests {
   @Test("without descriptors the good token stays, nothing spins, and it goes on once there are some")
@@ -15,7 +15,7 @@ struct ExhaustionTests {
       try await scene.ready()
       let reader = try await scene.startReader()
       let token = try #require(scene.token())
-      try await limit("0:1024", of: daemon, in: scene)
+      try await limit("--nofile=0:1024", of: daemon, in: scene)
       daemon.signal(SIGUSR1)
       try await scene.wait(for: "a failure that tells") { !daemon.log(with: "Too many open files").isEmpty }
       #expect(scene.token() == token)
@@ -31,7 +31,7 @@ struct ExhaustionTests {
       #expect(scene.token() == token && daemon.process.ending == nil)
       #expect(daemon.log.split(separator: "\n").count < 100, "it fills the log: \(daemon.log)")
 
-      try await limit("1024:1024", of: daemon, in: scene)
+      try await limit("--nofile=1024:1024", of: daemon, in: scene)
       daemon.signal(SIGUSR1)
       try await scene.wait(for: "another token") { scene.token() != nil && scene.token() != token }
       try await scene.wait(for: "no failure") { daemon.status?.tokens.first?.failure == nil }
@@ -45,10 +45,43 @@ struct ExhaustionTests {
     }
   }
 
-  /// prlimit(1): what descriptors there are stay open, and none is opened anew.
-  private func limit(_ limits: String, of daemon: DaemonProcess, in scene: Scene) async throws {
+  /// The kernel sends SIGXFSZ to the thread that writes, unless that thread blocks it. The main thread does not.
+  @Test(
+    "beyond a limit on the size of files it does not end, and reports that; with room it goes on",
+    arguments: [true, false])
+  func fileSize(isLimitedFromTheStart: Bool) async throws {
+    try await withScene { scene in
+      // The main thread logs the fault of the second table.
+      try scene.configure(scene.table(), scene.table("other", ["client_secret": ""]))
+      let atStart = isLimitedFromTheStart ? "16" : "65536"
+      let daemon = try scene.startDaemon(wrapper: ["prlimit", "--fsize=\(atStart):unlimited"])
+      var token: String?
+      if !isLimitedFromTheStart {
+        try await scene.settled()
+        let held: String = try #require(scene.token())
+        token = held
+        try await limit("--fsize=16:unlimited", of: daemon, in: scene)
+        daemon.signal(SIGUSR1)
+      }
+      try await scene.wait(for: "a status with the failure") {
+        daemon.process.ending != nil || scene.notify.messages.contains { $0.lines.joined().contains("File too large") }
+      }
+      try #require(daemon.process.ending == nil)
+      #expect(scene.token() == token)
+
+      try await limit("--fsize=unlimited:unlimited", of: daemon, in: scene)
+      daemon.signal(SIGUSR1)
+      try await scene.wait(for: "another token") { scene.token() != nil && scene.token() != token }
+      try await scene.wait(for: "no failure") {
+        daemon.status?.tokens.first { $0.name == "konexus" }.map { $0.failure == nil } ?? false
+      }
+    }
+  }
+
+  /// prlimit(1). Open descriptors stay open.
+  private func limit(_ limit: String, of daemon: DaemonProcess, in scene: Scene) async throws {
     let command = try ChildProcess(
-      ["prlimit", "--pid", "\(daemon.process.pid)", "--nofile=\(limits)"], environment: ["PATH": "/usr/bin:/bin"],
+      ["prlimit", "--pid", "\(daemon.process.pid)", limit], environment: ["PATH": "/usr/bin:/bin"],
       errors: scene.workplace.path + "/prlimit-errors")
     try await scene.wait(for: "prlimit") { command.ending != nil }
     try #require(command.ending == .exited(0))

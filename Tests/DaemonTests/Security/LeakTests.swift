@@ -118,6 +118,23 @@ struct LeakTests {
     return written
   }
 
+  @Test("SSLKEYLOGFILE, which libcurl obeys, has no effect: its file would decrypt the traffic")
+  func keyLog() async throws {
+    try await withScene { scene in
+      try scene.configure()
+      let keys = scene.workplace.path + "/keys"
+      let check = try await CommandRun(
+        ["check", "--config", scene.workplace.configFile], in: scene.workplace, environment: ["SSLKEYLOGFILE": keys])
+      #expect(check.code == 0, "\(check.output)")
+      #expect(access(keys, F_OK) != 0, "check wrote \(Workplace.read(keys) ?? "")")
+      let daemon = try scene.startDaemon(environment: ["SSLKEYLOGFILE": keys])
+      try await scene.ready()
+      #expect(scene.token() != nil)
+      #expect(access(keys, F_OK) != 0, "the daemon wrote \(Workplace.read(keys) ?? "")")
+      #expect(daemon.log(with: "SSLKEYLOGFILE", "ignored").count == 1, "\(daemon.log)")
+    }
+  }
+
   @Test(
     "a crash ends it at once, and leaves neither a core nor a backtrace",
     arguments: [SIGABRT, SIGSEGV, SIGQUIT, SIGBUS])
