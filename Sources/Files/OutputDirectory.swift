@@ -75,9 +75,10 @@ package struct OutputDirectory: ~Copyable {
     guard status.st_mode & 0o022 == 0 else {
       // All users need /tmp and /dev/shm as they are.
       let isShared = status.st_mode & S_ISVTX != 0
+      let remedy = "use a directory below /run, which only the daemon can write to"
       throw PublicationFailure(
         "\(path) is writable by other users (mode \(FileMode.octal(status.st_mode))), who could forge a token there",
-        remedy: isShared ? "use a directory below /run, which only the daemon can write to" : "chmod go-w \(path.shellQuoted)")
+        remedy: isShared ? remedy : "chmod go-w \(path.shellQuoted)")
     }
     guard status.st_uid == owner || status.st_uid == 0 else {
       throw PublicationFailure(

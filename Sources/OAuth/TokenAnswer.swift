@@ -5,7 +5,7 @@ struct TokenAnswer {
   var response: TokenResponse
   var sentAt: Moment
   var receivedAt: Moment
-  /// The server's `Date`, seconds since 1970.
+  /// The response's `Date`, seconds since 1970.
   var serverTime: Double?
   var clientAuthentication: ClientAuthentication
 
@@ -22,8 +22,21 @@ struct TokenAnswer {
     if let issuedAt { lifetime = min(lifetime, Double(expiry - issuedAt)) }
     // A server can return a token that it issued earlier. Only the remaining lifetime counts, by the server's clock if
     // known.
-    return min(lifetime, Double(expiry) - (serverTime ?? receivedAt.unix))
+    return min(lifetime, Double(expiry) - presentTime(expiry, issuedAt))
   }
+
+  /// The time by the clock of the server that issued the token. It is `Date`, unless the token agrees with this host's
+  /// clock and not with `Date`. Then another host has written that, such as a proxy with a wrong clock.
+  private func presentTime(_ expiry: Int64, _ issuedAt: Int64?) -> Double {
+    guard let serverTime else { return receivedAt.unix }
+    let stated = response.expiresIn.map { Double(expiry) - $0 } ?? issuedAt.map(Double.init)
+    guard let stated else { return serverTime }
+    let isByHost = abs(stated - receivedAt.unix) <= Self.tolerance && abs(stated - serverTime) > Self.tolerance
+    return isByHost ? receivedAt.unix : serverTime
+  }
+
+  /// The difference of two clocks that count as the same, in seconds.
+  private static let tolerance = 60.0
 
   /// The token's expiry by the server's clock, in seconds since 1970. It is `exp` of `body`, or else the result of
   /// `expires_in`.

@@ -8,7 +8,7 @@ public struct VerifiedToken: Sendable {
   public var claims: AccessTokenClaims
   /// The time at which its request was sent. The lifetime counts from here.
   public var requestedAt: Moment
-  /// The lifetime from `requestedAt`: the smallest of `expires_in`, `exp - iat` and `exp` minus the server's `Date`.
+  /// The lifetime from `requestedAt`: the smallest of `expires_in`, `exp - iat` and `exp` minus the server's time.
   public var lifetime: Duration
   /// The granted scopes.
   public var scope: [String]

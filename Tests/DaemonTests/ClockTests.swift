@@ -8,6 +8,23 @@ import Testing
 struct ClockTests {
   static let day = 86_400
 
+  @Test("a proxy's wrong Date costs no token, if the server's own clock is right", arguments: [5000, -5000])
+  func wrongDate(by seconds: Int) async throws {
+    try await withScene { scene in
+      var time = time(nil) + seconds
+      var parts = tm()
+      gmtime_r(&time, &parts)
+      var text = [CChar](repeating: 0, count: 64)
+      strftime(&text, text.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)
+      scene.sandbox.inject(Fault(.header("Date", String(cString: text))))
+      try scene.configure()
+      let daemon = try scene.startDaemon()
+      try await scene.settled()
+      let token = try #require(daemon.status?.tokens.first)
+      #expect(try #require(token.expiresAt) > Clock.unix + 3500)
+    }
+  }
+
   @Test(
     "the wall clock is stepped while it runs: the token serves on, the next comes in time, and it is said",
     arguments: [3600, -3600, 365 * day, -365 * day])
