@@ -44,6 +44,18 @@ extension TokenDigest {
   package init(of token: Secret) {
     self.init(bytes: token.withBytes { SHA256.digest(of: $0) })
   }
+
+  /// The digest of the token itself, if this is that of the token with a line break, quotes or the scheme around it.
+  ///
+  /// Otherwise the answer would be "newer", and the application would read the same token again.
+  func unwrapped(_ token: Secret?) -> TokenDigest {
+    guard let token else { return self }
+    let text = token.exposed
+    let isWrapped = ["\(text)\n", "\(text)\r\n", "\"\(text)\"", "Bearer \(text)"].contains {
+      TokenDigest(of: Secret($0)) == self
+    }
+    return isWrapped ? TokenDigest(of: token) : self
+  }
 }
 
 extension RejectionRequest {

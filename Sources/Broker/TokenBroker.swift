@@ -202,7 +202,8 @@ public import Settings
     let name: String
     let digest: TokenDigest?
     switch request {
-    case .rejected(let rejected, let of): (name, digest) = (rejected, of)
+    case .rejected(let rejected, let of):
+      (name, digest) = (rejected, of.unwrapped(tokens[rejected]?.record?.verifiedToken.accessToken))
     case .refresh(let wanted): (name, digest) = (wanted, nil)
     }
     guard !loop.engine.isStopping else { return .error("the daemon is stopping") }

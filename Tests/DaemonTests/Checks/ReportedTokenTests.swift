@@ -82,6 +82,23 @@ struct ReportedTokenTests {
     }
   }
 
+  @Test(
+    "the digest of the token with what programs leave around it is a report of that token",
+    arguments: ["TOKEN\n", "TOKEN\r\n", "\"TOKEN\"", "Bearer TOKEN", "TOKEN"])
+  func mangled(form: String) async throws {
+    try await withScene { scene in
+      try await start(in: scene)
+      let token = try #require(scene.token())
+      let request = RejectionRequest.rejected(name: "konexus", token: Secret(form.replacing("TOKEN", with: token)))
+      func send() throws -> RejectionReply {
+        try RejectionClient.send(request, in: scene.workplace.runtimeDirectory, limit: .seconds(30))
+      }
+      #expect(try send() == .requested)
+      try await scene.wait(for: "another token") { scene.token().map { $0 != token } ?? false }
+      #expect(try send() == .newer)
+    }
+  }
+
   @Test("a storm of late reports is a few reports of the status, not one each")
   func storm() async throws {
     try await withScene { scene in
