@@ -299,6 +299,7 @@ public import Settings
     if !plan.removed.isEmpty {
       var removal = HostChange(maxRequests: new.daemon.maxRequests)
       removal.removed = plan.removed
+      removal.isComplete = false
       loop.post(.configured(removal))
       // This must come before another token is written to the same path.
       await removeDropped()

@@ -16,9 +16,8 @@ extension HostEngine {
     }
     for (plan, difference) in change.changed { replace(plan, difference, at: now) }
     for plan in change.added { add(plan) }
-    // Changes follow a removal. An attempt with the previous settings would delay the right one.
-    let isRemoval = !change.removed.isEmpty && change.changed.isEmpty && change.added.isEmpty
-    if !isRemoval { retryFailing() }
+    // An attempt with the previous settings would delay the one with the new settings.
+    if change.isComplete { retryFailing() }
     for (_, peer) in waits.takeAll() { effects.append(.reconsider(peer: peer)) }
     let used = Set(tokens.map(\.plan.server))
     issuers = issuers.filter { used.contains($0.key) }

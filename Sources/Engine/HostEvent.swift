@@ -79,6 +79,8 @@ public struct HostChange: Sendable {
   public var maxRequests: Int
   /// The tokens that must be published, or rejected, before the daemon is ready.
   public var awaited: Set<String> = []
+  /// Whether this is all of the change. Otherwise the rest follows as another event.
+  public var isComplete = true
 
   /// A difference in the limit of requests only.
   public init(maxRequests: Int) {
