@@ -136,6 +136,22 @@ import Testing
     }
   }
 
+  /// The API accepted a token that was reported, and an application reports it again.
+  @Test func aReportEndsTheWaitWithAnAcceptedToken() throws {
+    var host = Host { $0.probesAPI = true }
+    #expect(host.report(1, at: 10) == .requested)
+    host.handle(.checked("a", requestedAt: Host.moment(0).boot, .api(.accepted)), at: 11)
+    for now in [11.0, 12, 22, 122] {
+      host.handle(.woke, at: now)
+      host.fail(AcquisitionFailure(.serverError, "503"), at: now)
+    }
+    let sends = host.sends
+    #expect(host.report(1, at: 130) == .requested)
+    #expect(host.sends == sends + 1)
+    guard case .rateLimited? = host.report(1, at: 131) else { return }
+    Issue.record("a request is under way")
+  }
+
   // MARK: Timers
 
   /// To arm them takes two wake-ups.
