@@ -209,8 +209,10 @@ extension SimulatedHost {
     case .rateLimited(let wait):
       let series = watches[name]?.held.series ?? 0
       let afterSeries = min(1 << max(0, series - 1), 1800)
-      // The wait after a failure can be longer.
-      let longest = before.wasFailing ? max(afterSeries, before.wasAskedToWait ? 330 : 66) : afterSeries
+      // The wait after a failure can be longer, above all while the present token counts as accepted.
+      let isReported = watches[name]?.held.isReported ?? false
+      let afterFailure = !isReported ? 1100 : before.wasAskedToWait ? 330 : 66
+      let longest = before.wasFailing ? max(afterSeries, afterFailure) : afterSeries
       try require(
         wait > .zero && wait <= .seconds(longest), "a report of \(name) waits \(wait.seconds) s, not \(longest) s")
       try require(!before.isFirst || before.wasAskedToWait, "the first report of \(name) for an hour has to wait")
