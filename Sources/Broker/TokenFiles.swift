@@ -9,18 +9,6 @@ import Settings
 
 /// One token's files and its state file. This is a value, so that calls on a disk can run beside the broker.
 struct TokenFiles: Sendable {
-  /// The result of work.
-  enum Outcome: Sendable {
-    /// The work was done. For `examine`, it means that no file was modified.
-    case done
-    /// The work was not done, or not for every file.
-    case failed(PublicationFailure)
-    /// The newest token was not written to every file, but the first one holds it.
-    case incomplete(PublicationFailure)
-    /// Another process modified a file.
-    case modifiedExternally
-  }
-
   private(set) var outputs: [TokenOutput]
   /// Why the state file could not be written. The next start will need a new token.
   private(set) var stateFailure: PublicationFailure?
@@ -62,7 +50,7 @@ struct TokenFiles: Sendable {
   }
 
   /// Performs `work`; `record` is the newest token, if there is a valid one. Files that hold it stay.
-  mutating func perform(_ work: FileWork, _ record: TokenRecord?) -> Outcome {
+  mutating func perform(_ work: FileWork, _ record: TokenRecord?) -> FileOutcome {
     do throws(PublicationFailure) {
       switch work {
       case .publish: if let record { try publish(record) }
@@ -73,8 +61,8 @@ struct TokenFiles: Sendable {
       }
       return .done
     } catch {
-      if work == .publish, let record, holds(record.verifiedToken, 0) { return .incomplete(error) }
-      return .failed(error)
+      let isIncomplete = work == .publish && record.map { holds($0.verifiedToken, 0) } ?? false
+      return isIncomplete ? .incomplete("\(error)") : .failed("\(error)")
     }
   }
 

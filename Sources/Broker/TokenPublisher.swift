@@ -50,7 +50,7 @@ import Settings
 
   /// Handles the result of work on a disk, which can have hung.
   private func finish(
-    _ work: FileWork, _ number: UInt64, _ name: String, _ files: TokenFiles, _ outcome: TokenFiles.Outcome
+    _ work: FileWork, _ number: UInt64, _ name: String, _ files: TokenFiles, _ outcome: FileOutcome
   ) {
     guard !loop.engine.isStopping, let token = tokens[name] else { return }
     // The settings can name other files now. The engine then repeats the work.
@@ -61,22 +61,15 @@ import Settings
     finish(work, number, token, outcome)
   }
 
-  private func finish(_ work: FileWork, _ number: UInt64, _ token: ManagedToken, _ outcome: TokenFiles.Outcome) {
-    let result: FileOutcome
-    switch outcome {
-    case .done: result = .done
-    case .failed(let failure): result = .failed(failure.description)
-    case .incomplete(let failure): result = .incomplete(failure.description)
-    case .modifiedExternally: result = .modifiedExternally
-    }
+  private func finish(_ work: FileWork, _ number: UInt64, _ token: ManagedToken, _ outcome: FileOutcome) {
     switch outcome {
     case .failed, .modifiedExternally: break
     case .done, .incomplete:
       if work != .remove { reportStateFile(of: token) }
       if work == .publish { watch.add(token) }
     }
-    guard number != 0 || result != .done else { return }
-    loop.post(.worked(token.name, work: number, result))
+    guard number != 0 || outcome != .done else { return }
+    loop.post(.worked(token.name, work: number, outcome))
   }
 
   /// Reports once that the next start will not find the token.
@@ -97,7 +90,7 @@ import Settings
   /// a second. A restart within that second would otherwise lose the token.
   func restore(_ name: String) {
     guard let token = tokens[name], !token.files.arePersistent else { return }
-    if case .modifiedExternally = token.files.perform(.examine, token.record) {
+    if token.files.perform(.examine, token.record) == .modifiedExternally {
       _ = token.files.perform(.publish, token.record)
     }
   }
