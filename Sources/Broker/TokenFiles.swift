@@ -15,8 +15,6 @@ struct TokenFiles: Sendable {
 
   private var files: [PublishedFile]
   private var stateFile: PublishedFile
-  /// The SHA-256 of what was written to each path.
-  private var written: [String: [UInt8]] = [:]
   /// The tokens that the files can hold. There are several only if the newest could not be written to all files.
   private var mayBePublished: [TokenRecord] = []
   /// The files of previous settings. The token stays there until every new file holds it.
@@ -68,9 +66,10 @@ struct TokenFiles: Sendable {
 
   /// Whether the file, as it is now, holds the token.
   private func holds(_ verifiedToken: VerifiedToken, _ index: Int) -> Bool {
-    guard let digest = written[files[index].path], files[index].isIntact else { return false }
-    return RenderedToken.content(of: verifiedToken, as: outputs[index]).withBytes { SHA256.digest(of: $0) } == digest
+    files[index].holds(Self.digest(of: RenderedToken.content(of: verifiedToken, as: outputs[index])))
   }
+
+  private static func digest(of content: Secret) -> [UInt8] { content.withBytes { SHA256.digest(of: $0) } }
 
   /// Continues with the files that the previous run left.
   ///
@@ -86,8 +85,7 @@ struct TokenFiles: Sendable {
       if mode == files[index].mode, let content,
         content == RenderedToken.content(of: record.verifiedToken, as: outputs[index])
       {
-        files[index].adopt()
-        written[files[index].path] = content.withBytes { SHA256.digest(of: $0) }
+        files[index].adopt(digest: Self.digest(of: content))
       } else {
         areRight = false
       }
@@ -105,10 +103,8 @@ struct TokenFiles: Sendable {
     }
     for index in files.indices {
       let (path, mode) = (files[index].path, files[index].mode)
-      let same = known.first { $0.files.contains { $0.path == path && $0.mode == mode } }
-      if let same, let file = same.files.first(where: { $0.path == path }) {
-        files[index] = file
-        written[path] = same.written[path]
+      if let same = known.lazy.flatMap(\.files).first(where: { $0.path == path && $0.mode == mode }) {
+        files[index] = same
       }
     }
     formers = known
@@ -157,10 +153,11 @@ struct TokenFiles: Sendable {
           throw PublicationFailure("cannot write \(files[index].path): \(fault)")
         }
         let content = RenderedToken.content(of: verifiedToken, as: outputs[index])
-        let digest = content.withBytes { SHA256.digest(of: $0) }
-        if written[files[index].path] == digest, files[index].isIntact { continue }
-        try content.withBytes { bytes throws(PublicationFailure) in try files[index].replace(with: bytes) }
-        written[files[index].path] = digest
+        let digest = Self.digest(of: content)
+        if files[index].holds(digest) { continue }
+        try content.withBytes { bytes throws(PublicationFailure) in
+          try files[index].replace(with: bytes, digest: digest)
+        }
       } catch {
         failure = failure ?? error
       }
@@ -215,7 +212,6 @@ struct TokenFiles: Sendable {
         continue
       }
       do throws(PublicationFailure) { try files[index].remove() } catch { failure = failure ?? error }
-      written[files[index].path] = nil
     }
     let others = paths.union([stateFile.path])
     for index in formers.indices { failure = formers[index].remove(except: others, exceptOf: record) ?? failure }

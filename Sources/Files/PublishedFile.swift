@@ -22,6 +22,8 @@ package struct PublishedFile {
 
   /// The file as `replace` left it, to detect changes by others.
   private var published: Identity?
+  /// The digest of that content, if the owner gave one.
+  private var digest: [UInt8]?
 
   package init(
     path: String, mode: UInt32, allowsPersistentStorage: Bool, isGuarded: Bool = true, isLocked: Bool = false
@@ -38,8 +40,11 @@ package struct PublishedFile {
 
   /// Publishes `content`.
   ///
+  /// - Parameter digest: the digest of `content`, for `holds`.
   /// - Throws: `PublicationFailure`. The old content stays then, and no temporary file is left.
-  package mutating func replace(with content: UnsafeRawBufferPointer) throws(PublicationFailure) {
+  package mutating func replace(
+    with content: UnsafeRawBufferPointer, digest: [UInt8]? = nil
+  ) throws(PublicationFailure) {
     let directory = try OutputDirectory(
       directory, allowsPersistentStorage: allowsPersistentStorage, isGuarded: isGuarded)
     try Self.requireFile(name, in: directory)
@@ -57,6 +62,7 @@ package struct PublishedFile {
     }
     if allowsPersistentStorage, isGuarded { fsync(directory.descriptor) }
     published = identity
+    self.digest = digest
     // This unlocks the previous file. A process that still reads it sees that it has no name any more.
     if isLocked { lockedFile = file }
   }
@@ -94,6 +100,7 @@ package struct PublishedFile {
   package mutating func remove() throws(PublicationFailure) {
     let former = published
     published = nil
+    digest = nil
     // A link in place of the directory leads to another user's directory.
     let place = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard place >= 0 else {
@@ -135,9 +142,13 @@ package struct PublishedFile {
     return Identity(at: path) == published
   }
 
+  /// Whether the file at the path is the one that `replace` left with the content of this digest.
+  package func holds(_ digest: [UInt8]) -> Bool { self.digest == digest && isIntact }
+
   /// Treats the present file as the one that `replace` left. This follows a restart that restored its content.
-  package mutating func adopt() {
+  package mutating func adopt(digest: [UInt8]? = nil) {
     published = Identity(at: path)
+    self.digest = published == nil ? nil : digest
   }
 
   private func write(
