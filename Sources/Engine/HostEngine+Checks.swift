@@ -254,11 +254,12 @@ extension HostEngine {
     let verdict =
       rejected.map { tokens[index].reports.handle($0, held: held, at: now) }
       ?? tokens[index].reports.handleRefresh(held: held, at: now)
-    let isNews = rejected != nil && rejected == held && !tokens[index].held.isReported
+    let isHeldRejected = rejected != nil && rejected == held
+    let isNews = isHeldRejected && !tokens[index].held.isReported
     effects.append(.reply(reply(to: verdict, index, isNews: isNews, at: now)))
     // Everything that is due is done before the next deadline is set.
     push(.woke, index)
-    guard rejected != nil, rejected == held else { return }
+    guard isHeldRejected else { return }
     tokens[index].held.isReported = true
     if tokens[index].plan.probesAPI { tokens[index].held.checkSoon(at: now) }
   }
