@@ -21,12 +21,21 @@ extension TokenPublisher {
     return failures
   }
 
+  /// Checks that a token's files can be written, and locks their directories.
   private func failure(of token: ManagedToken) async -> PublicationFailure? {
-    do throws(PublicationFailure) {
-      try await prepare(token)
-      return nil
+    let files = token.files
+    do throws(PrivateFile.Unreadable) {
+      return try await besideIfPersistent(token) { [locks] in
+        do throws(PublicationFailure) { try files.prepare() } catch { return error }
+        do throws(DirectoryLocks.Held) {
+          for directory in files.directories { try locks.take(directory) }
+        } catch {
+          return PublicationFailure(error)
+        }
+        return nil
+      }
     } catch {
-      return error
+      return PublicationFailure(error.reason)
     }
   }
 }

@@ -13,7 +13,7 @@ import Settings
   private let loop: EngineLoop
   private let log: EventLog
   private let watch: OutputWatch
-  private let locks: DirectoryLocks
+  let locks: DirectoryLocks
   /// Which table has its token at which path, by the settings of the last reload.
   private var claims: [String: String] = [:]
 
@@ -96,27 +96,6 @@ import Settings
   }
 
   // MARK: Places
-
-  /// Checks that a token's files can be written, and locks their directories.
-  func prepare(_ token: ManagedToken) async throws(PublicationFailure) {
-    let files = token.files
-    let result: Result<Void, PublicationFailure>
-    do throws(PrivateFile.Unreadable) {
-      result = try await besideIfPersistent(token) { [locks] in
-        Result { () throws(PublicationFailure) in
-          try files.prepare()
-          do throws(DirectoryLocks.Held) {
-            for directory in files.directories { try locks.take(directory) }
-          } catch {
-            throw PublicationFailure(error)
-          }
-        }
-      }
-    } catch {
-      throw PublicationFailure(error.reason)
-    }
-    try result.get()
-  }
 
   /// Runs `body`, which reads a token's files. Files in memory are read at once, and files on a disk beside the broker.
   ///
