@@ -74,11 +74,12 @@ package struct OutputDirectory: ~Copyable {
     }
     guard status.st_mode & 0o022 == 0 else {
       // All users need /tmp and /dev/shm as they are.
-      let isShared = status.st_mode & S_ISVTX != 0
-      let remedy = "use a directory below /run, which only the daemon can write to"
+      let remedy =
+        status.st_mode & S_ISVTX != 0
+        ? "use a directory below /run, which only the daemon can write to" : "chmod go-w \(path.shellQuoted)"
       throw PublicationFailure(
         "\(path) is writable by other users (mode \(FileMode.octal(status.st_mode))), who could forge a token there",
-        remedy: isShared ? remedy : "chmod go-w \(path.shellQuoted)")
+        remedy: remedy)
     }
     guard status.st_uid == owner || status.st_uid == 0 else {
       throw PublicationFailure(
