@@ -152,6 +152,21 @@ import Testing
     Issue.record("a request is under way")
   }
 
+  /// The rest of a reload can bring the settings that end the failure.
+  @Test func onlyTheEndOfAReloadRepeatsRequestsThatFail() {
+    var host = Host()
+    host.handle(.refreshAll, at: 10)
+    host.fail(AcquisitionFailure(.invalidClient, "no"), at: 10.1)
+    let sends = host.sends
+    var change = HostChange(maxRequests: 4)
+    change.isComplete = false
+    host.handle(.configured(change), at: 20)
+    #expect(host.sends == sends)
+    change.isComplete = true
+    host.handle(.configured(change), at: 20)
+    #expect(host.sends == sends + 1)
+  }
+
   // MARK: Timers
 
   /// To arm them takes two wake-ups.

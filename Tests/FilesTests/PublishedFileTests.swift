@@ -93,7 +93,7 @@ struct PublishedFileTests {
 
   @Test(
     "unfit places are refused, with what to do",
-    arguments: ["disk", "missing", "open", "link", "directory", "linked directory"])
+    arguments: ["disk", "missing", "open", "shared", "link", "directory", "linked directory"])
   func unfit(_ fault: String) throws {
     try withDirectory { directory in
       var path = directory + "/t.token"
@@ -109,6 +109,10 @@ struct PublishedFileTests {
       case "open":
         chmod(directory, 0o777)
         remedy = "chmod go-w"
+      case "shared":
+        // As /tmp is: chmod(1) would break other programs.
+        chmod(directory, 0o1777)
+        remedy = "use a directory below /run"
       case "link":
         symlink("/etc/passwd", path)
         remedy = "is a symbolic link"
