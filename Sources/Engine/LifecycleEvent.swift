@@ -36,7 +36,8 @@ public enum LifecycleEvent: Hashable, Sendable {
   case woke
   /// The host was suspended until now.
   case resumed
-  /// A new token was requested, for example by SIGUSR1. It is requested now.
+  /// A new token was requested, for example by SIGUSR1. It is requested now, or after the request under way if that
+  /// fails.
   case refresh
   /// An application cannot use the present token. A new one is requested as soon as the server permits it.
   case wanted

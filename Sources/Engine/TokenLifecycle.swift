@@ -57,6 +57,8 @@ public struct TokenLifecycle: Sendable {
   /// The end of the `Retry-After` of the last failed response.
   private var askedUntil: BootTime?
   private var lastRequest: BootTime?
+  /// Whether a refresh was requested after the present request was sent. What made it fail may be corrected since.
+  private var isWantedAgain = false
   /// Whether an application reported that the API rejects the newest token, at the present event.
   private var isReported = false
   /// The time of the next republication at a pace of one a second. One republication can come a second earlier.
@@ -148,7 +150,8 @@ public struct TokenLifecycle: Sendable {
     case .refresh:
       switch phase {
       case .waiting, .probing: request(at: now, &effects)
-      default: break
+      case .requesting: isWantedAgain = true
+      case .unstarted, .queued: break
       }
     case .wanted: requestWhenAllowed(at: now)
     case .settingsChanged:
@@ -283,6 +286,7 @@ public struct TokenLifecycle: Sendable {
       after: failure, failures: failuresOfKind, remaining: remaining, isReported: isReported, using: &random)
     var next = now + wait
     if let time, newest == nil { next = min(next, max(time, now + RetryBackoff.floor)) }
+    if isWantedAgain { next = now }
     phase = .waiting(until: next)
     askedUntil = failure.retryAfter.map { now + RetryBackoff.asked($0, using: &random) }
     let isKnown = before?.failure.code == failure.code
@@ -358,6 +362,7 @@ public struct TokenLifecycle: Sendable {
       return
     }
     phase = .queued(since: now)
+    isWantedAgain = false
     effects.append(.request)
   }
 }

@@ -183,6 +183,33 @@ import Testing
     #expect(life.newest == Self.token(100) && life.failureStreak?.failure.code == .lifetime)
   }
 
+  /// An administrator corrects the server while a request is under way, and sends SIGUSR1.
+  @Test func aRefreshDuringARequestThatFailsIsNotLost() {
+    var life = Self.fresh()
+    _ = life.handle(.refresh, at: Self.at(200))
+    _ = life.handle(.began(limit: Self.at(265)), at: Self.at(200))
+    #expect(!life.handle(.refresh, at: Self.at(200.1)).contains(.request))
+    _ = life.handle(.failed(Self.refused), at: Self.at(200.2))
+    // At most one request a second.
+    #expect(life.phase == .waiting(until: Self.at(201)))
+    #expect(life.handle(.woke, at: Self.at(201)).contains(.request))
+    _ = life.handle(.began(limit: Self.at(265)), at: Self.at(201))
+    _ = life.handle(.failed(Self.refused), at: Self.at(205))
+    #expect(!life.handle(.woke, at: Self.at(220)).contains(.request))
+  }
+
+  @Test func aRefreshDuringARequestThatSucceedsIsDone() {
+    var life = Self.fresh()
+    _ = life.handle(.refresh, at: Self.at(200))
+    _ = life.handle(.began(limit: Self.at(265)), at: Self.at(200))
+    _ = life.handle(.refresh, at: Self.at(200.1))
+    _ = life.handle(.acquired(Self.token(200)), at: Self.at(200.2))
+    // The secrets of the next attempt cannot be read.
+    #expect(life.handle(.woke, at: Self.at(2000)).contains(.request))
+    _ = life.handle(.failed(Self.refused), at: Self.at(2000.1))
+    #expect(!life.handle(.woke, at: Self.at(2020)).contains(.request))
+  }
+
   @Test func whoeverAsksInALoopGetsOneRequestASecond() {
     var life = Self.fresh()
     var sent: [Double] = []

@@ -179,6 +179,12 @@ extension SimulatedHost {
     guard case .waiting(let until) = engine.lifecycle(of: name)?.phase else {
       throw BrokenPromise(description: "no pause of \(name) after a failure")
     }
+    if attempts[number]?.isWantedAgain ?? false {
+      let earliest = max(clocks.boot, (watch.lastSend ?? 0) + second)
+      return try require(
+        abs(until.nanoseconds - earliest) < 1000,
+        "a refresh was requested during a request of \(name) that failed, and it waits for another time")
+    }
     // With a token that is known to be rejected, the backoff is that without a token.
     let valid = watch.held.invalid == nil ? watch.newest : nil
     let left = valid.flatMap { $0.expiresAt > clocks.boot ? seconds($0.expiresAt - clocks.boot) : nil }
@@ -208,6 +214,12 @@ extension SimulatedHost {
     let asked = min(failure.retryAfter?.seconds ?? 0, 300)
     let most = left.map { max(1, $0 * 0.75) } ?? .infinity
     return (max(shortest, min(asked, most)), max(longest, min(asked * 1.1, most)))
+  }
+
+  /// Notes that a refresh of this token was requested, if its request was sent already.
+  mutating func wantAgain(_ name: String) {
+    guard let attempt = watches[name]?.attempt, attempt.sent != nil else { return }
+    attempts[attempt.number]?.isWantedAgain = true
   }
 
   // MARK: Requests that must come

@@ -88,7 +88,10 @@ extension SimulatedHost {
     case .credentialRequested(_, let name, _), .credentialAwaited(let name):
       watches[name]?.held.lastCause = clocks.boot
     case .refreshAll:
-      for name in names { watches[name]?.held.lastCause = clocks.boot }
+      for name in names {
+        watches[name]?.held.lastCause = clocks.boot
+        wantAgain(name)
+      }
       for name in names where watches[name]?.attempt?.sent == nil && watches[name]?.isStarted ?? false {
         expectRequest(name, "a refresh of all tokens")
       }
@@ -96,6 +99,7 @@ extension SimulatedHost {
       for name in names { watches[name]?.held.lastCause = clocks.boot }
       for name in names where engine.lifecycle(of: name)?.failureStreak != nil {
         if watches[name]?.attempt?.sent == nil { expectRequest(name, "failing requests are to be repeated") }
+        wantAgain(name)
       }
     case .keySetRead, .checked, .probed: learn(event)
     default: break
@@ -111,8 +115,9 @@ extension SimulatedHost {
       if let must = watch.mustSend { watches[table.name]?.mustSend?.by = max(must.by, by) }
       if watch.table.issuer != table.issuer || watch.table.client != table.client {
         expectRequest(table.name, "its settings have changed")
-      } else if engine.lifecycle(of: table.name)?.failureStreak != nil, watch.attempt?.sent == nil {
-        expectRequest(table.name, "failing requests are repeated at a reload")
+      } else if engine.lifecycle(of: table.name)?.failureStreak != nil {
+        if watch.attempt?.sent == nil { expectRequest(table.name, "failing requests are repeated at a reload") }
+        wantAgain(table.name)
       }
     }
   }

@@ -130,6 +130,8 @@ struct Attempt {
   var table: SimulatedTable
   /// When it was sent, by the host's boot-time clock and in real time.
   var sent: (boot: Int64, real: Int64)?
+  /// Whether a refresh was requested after it was sent.
+  var isWantedAgain = false
   /// When a token came, by the host's boot-time clock.
   var answeredAt: Int64?
   /// Whether its connection is lost.
