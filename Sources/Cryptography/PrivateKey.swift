@@ -38,6 +38,9 @@ package final class PrivateKey: Sendable {
 
   deinit { EVP_PKEY_free(key) }
 
+  /// Whether both keys sign alike.
+  package func isEqual(to other: PrivateKey) -> Bool { LibCrypto.call { EVP_PKEY_eq(key, other.key) == 1 } }
+
   /// The lines of the first private key, as parts of `text`.
   private static func lines(of text: UnsafeRawBufferPointer) throws(Failure) -> ArraySlice<UnsafeRawBufferPointer> {
     let lines = text.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }

@@ -52,6 +52,12 @@ public struct ClientAssertionKey: Sendable {
     }
   }
 
+  /// Whether both sign the same assertions.
+  func isEqual(to other: ClientAssertionKey) -> Bool {
+    key.isEqual(to: other.key) && algorithm == other.algorithm && keyID == other.keyID
+      && certificate == other.certificate
+  }
+
   /// Whether assertions name a certificate.
   var namesCertificate: Bool { certificate != nil }
 

@@ -49,6 +49,13 @@ public struct ClientCredentials: Sendable {
     self.preferred = preferred
   }
 
+  /// Whether the secrets and the keys are the same.
+  func areEqual(to other: ClientCredentials) -> Bool {
+    guard secrets == other.secrets else { return false }
+    guard let key, let otherKey = other.key else { return key == nil && other.key == nil }
+    return key.isEqual(to: otherKey)
+  }
+
   /// The client authentications to try in turn, as long as the server rejects the client.
   ///
   /// - Parameters:

@@ -45,6 +45,14 @@ public struct TokenRequest: Sendable {
   /// The limit for an attempt.
   public var attemptLimit: Duration { timeout * 2 }
 
+  /// Whether both requests authenticate with the same secrets and keys.
+  public func authenticates(like other: TokenRequest) -> Bool {
+    zip([client, introspectionClient], [other.client, other.introspectionClient]).allSatisfy { mine, others in
+      guard let mine, let others else { return mine == nil && others == nil }
+      return mine.credentials.areEqual(to: others.credentials)
+    }
+  }
+
   /// The client that requests the token.
   var client: AuthenticatedClient { AuthenticatedClient(id: clientID, credentials: credentials) }
 
