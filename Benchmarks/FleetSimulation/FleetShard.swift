@@ -147,7 +147,7 @@ struct FleetShard {
     for effect in hosts[index].engine.handle(event, at: Self.moment(now)) {
       switch effect {
       case .restore(let name): events.append(.restored(name, hosts[index].restored, nil))
-      case .send(let name, let attempt, _):
+      case .send(let name, let attempt, _, _):
         let (then, result) = request(index, at: now)
         answers.append((then, .finished(name, attempt: attempt, result)))
         if case .success = result, hosts[index].keysFreshUntil.map({ $0 <= then }) ?? true {

@@ -78,6 +78,11 @@ import Logging
       } else {
         write(.info, "\(name): got a token: \(text)", .acquired, of: token, fields(times))
       }
+    case .fellBack(let times, let isFirst):
+      write(
+        isFirst ? .warning : .info,
+        "\(name): \(token.fallback ?? ""). The token is valid for \(Timestamp.span(times.expiresAt - now.boot))",
+        .acquired, of: token, fields(times))
     case .returnedAgain(let times, let failureStreak, let isFirst):
       let text =
         "the server returned a former token and no new one: the present one is valid for "

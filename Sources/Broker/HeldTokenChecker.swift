@@ -96,10 +96,17 @@ import OAuth
     guard let token = tokens[name], let verified = token.verifiedToken else { return }
     let server = sender.server(of: token)
     let (settings, accepted) = (token.settings, token.history.clientAuthentication)
+    // The secret that brought the token.
+    let working = token.working
     Task(executorPreference: BrokerActor.requests) {
       let verdict: HeldTokenVerdict
       do throws(AcquisitionFailure) {
-        let request = try await settings.requestWithFiles(preferring: accepted).get()
+        let request =
+          if let working {
+            try await working.request()
+          } else {
+            try await settings.requestWithFiles(preferring: accepted).get()
+          }
         let check = try await server.recheckByIntrospection(of: verified, as: request, timeout: Self.timeout)
         verdict = check == .active ? .active : .inactive(.tokenRevoked(issuer: settings.issuer))
       } catch {

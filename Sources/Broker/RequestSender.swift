@@ -10,6 +10,10 @@ struct ServerKey: Hashable {
   var issuer: String
   var locations: ServerLocations
   var transport: TransportSettings
+
+  init(of settings: TokenSettings) {
+    (issuer, locations, transport) = (settings.issuer, settings.locations, settings.transport)
+  }
 }
 
 /// The history of one token's requests since the start.
@@ -30,9 +34,9 @@ struct RequestHistory {
   /// The warnings about certificates that the last request used.
   fileprivate(set) var certificateWarnings: [String] = []
 
-  fileprivate mutating func note(_ failure: AcquisitionFailure, sentAt: Moment) {
+  fileprivate mutating func note(_ failure: AcquisitionFailure, sentAt: Moment, took: Duration? = nil) {
     let now = Moment.now()
-    tally.count(failure, sentAt: sentAt, took: now.boot - sentAt.boot)
+    tally.count(failure, sentAt: sentAt, took: took ?? now.boot - sentAt.boot)
     lastFailure = (failure, now)
   }
 }
@@ -52,8 +56,12 @@ struct RequestHistory {
   private struct Attempt {
     /// When the reading of its secrets began, or when its request was sent.
     var began: Moment
-    /// The request, once its secrets are read.
+    /// The request, if it has secrets from files.
     var request: TokenRequest?
+    /// Why its secrets could not be read.
+    var unreadable: AcquisitionFailure?
+    /// Why the present request failed, and how long it took, if `ManagedToken.working` brought the token.
+    var failure: (AcquisitionFailure, took: Duration)?
     var task: Task<Void, Never>?
     /// The token that it brought.
     var token: VerifiedToken?
@@ -81,7 +89,10 @@ struct RequestHistory {
   // MARK: Issuers
 
   /// The server of a token.
-  func server(of token: ManagedToken) -> AuthorizationServer { issuer(token.server).server }
+  func server(of token: ManagedToken) -> AuthorizationServer { server(token.server) }
+
+  /// The server with these connection settings.
+  func server(_ key: ServerKey) -> AuthorizationServer { issuer(key).server }
 
   /// The engine's name of a token's server.
   func serverID(of token: ManagedToken) -> ServerID { issuer(token.server).id }
@@ -106,7 +117,7 @@ struct RequestHistory {
 
   /// Forgets the issuers that no token uses any more.
   func forgetUnused() {
-    let used = Set(tokens.all.map(\.server))
+    let used = Set(tokens.all.flatMap { [$0.server] + ($0.working.map { [$0.server] } ?? []) })
     issuers = issuers.filter { used.contains($0.key) }
   }
 
@@ -127,15 +138,74 @@ struct RequestHistory {
     case .success(let request):
       attempts[number]?.request = request
       loop.post(.prepared(name, attempt: number, nil))
+    // The previous secrets may bring a token.
+    case .failure(let failure) where tokens[name]?.working != nil:
+      attempts[number]?.unreadable = failure
+      loop.post(.prepared(name, attempt: number, nil))
     case .failure(let failure): loop.post(.prepared(name, attempt: number, failure))
     }
   }
 
   /// Sends the request of an attempt.
-  func send(_ name: String, _ number: UInt64, timeout: Duration) {
+  ///
+  /// - Parameter mayFallBack: whether the request that brought the last token is sent if this one fails.
+  func send(_ name: String, _ number: UInt64, timeout: Duration, mayFallBack: Bool) {
     guard let token = tokens[name] else { return }
     var attempt = attempts[number] ?? Attempt(began: .now())
     attempt.began = .now()
+    let isHeld = token.hold.map { attempt.began.boot < $0.until } ?? false
+    let working = mayFallBack && !isHeld ? token.working : nil
+    // A server that does not answer must leave time for the other one.
+    let isElsewhere = working.map { $0.server != token.server } ?? false
+    let ownTimeout = isElsewhere ? min(timeout, Self.substituteTimeout) : timeout
+    let request = request(of: token, attempt, timeout: ownTimeout)
+    if case .failure(let failure) = request, working == nil {
+      attempts[number] = attempt
+      return loop.post(.finished(name, attempt: number, .failure(failure)))
+    }
+    log.write(.debug, "asking for a token", of: token)
+    let (id, server, settings) = (serverID(of: token), server(of: token), token.settings)
+    let reserve = working.map { (request: $0, server: self.server($0.server)) }
+    let began = attempt.began.boot
+    attempt.task = Task(executorPreference: BrokerActor.requests) {
+      var outcome = Outcome(result: await server.acquire(request), began: began)
+      if case .failure(let failure) = outcome.result, let reserve,
+        reserve.request.canHelp(after: failure, of: try? request.get(), by: settings)
+      {
+        outcome.fallback = await reserve.server.acquire(reserve.request, timeout: timeout, since: began)
+      }
+      let keySet = await server.currentKeySet
+      // Not awaited: the task would take another change of thread, only to end.
+      BrokerActor.async { [outcome] in
+        self.finish(name, number, outcome)
+        self.onKeySet(id, keySet)
+      }
+    }
+    attempts[number] = attempt
+  }
+
+  /// The result of an attempt.
+  private struct Outcome {
+    var result: Result<VerifiedToken, AcquisitionFailure>
+    /// How long the present request took.
+    let took: Duration
+    /// The result of `ManagedToken.working`, if that was sent too.
+    var fallback: Result<VerifiedToken, AcquisitionFailure>?
+
+    init(result: Result<VerifiedToken, AcquisitionFailure>, began: BootTime) {
+      self.result = result
+      took = Moment.now().boot - began
+    }
+  }
+
+  /// The limit of one exchange at a new server while the previous one can bring a token.
+  private static let substituteTimeout = Duration.seconds(5)
+
+  /// The request of an attempt, or why its secrets cannot be read.
+  private func request(
+    of token: ManagedToken, _ attempt: Attempt, timeout: Duration
+  ) -> Result<TokenRequest, AcquisitionFailure> {
+    if let failure = attempt.unreadable { return .failure(failure) }
     do throws(AcquisitionFailure) {
       // If the secrets are in no files, nothing can hang here.
       var request: TokenRequest
@@ -145,43 +215,49 @@ struct RequestHistory {
         request = try token.settings.request(preferring: token.history.clientAuthentication)
       }
       request.timeout = timeout
-      attempt.request = nil
       note(doubt: request.credentials.secretDoubt, token)
       token.history.requests += 1
       note(request.certificateWarnings(unixTime: Moment.now().unix), token)
-      log.write(.debug, "asking for a token", of: token)
-      let (id, server) = (serverID(of: token), server(of: token))
-      attempt.task = Task(executorPreference: BrokerActor.requests) { [request] in
-        let result: Result<VerifiedToken, AcquisitionFailure>
-        do throws(AcquisitionFailure) {
-          result = .success(try await server.acquire(request))
-        } catch {
-          result = .failure(error)
-        }
-        let keySet = await server.currentKeySet
-        // Not awaited: the task would take another change of thread, only to end.
-        BrokerActor.async {
-          self.finish(name, number, result)
-          self.onKeySet(id, keySet)
-        }
-      }
-      attempts[number] = attempt
+      return .success(request)
     } catch {
-      attempts[number] = attempt
-      loop.post(.finished(name, attempt: number, .failure(error)))
+      return .failure(error)
     }
   }
 
-  private func finish(_ name: String, _ number: UInt64, _ result: Result<VerifiedToken, AcquisitionFailure>) {
+  private func finish(_ name: String, _ number: UInt64, _ outcome: Outcome) {
     // An abandoned attempt has no result.
-    guard attempts[number] != nil else { return }
+    guard attempts[number] != nil, let token = tokens[name] else { return }
     attempts[number]?.task = nil
+    var (result, fallback) = (outcome.result, ReceivedToken.Fallback?.none)
+    if let second = outcome.fallback, case .failure(let failure) = outcome.result {
+      token.history.requests += 1
+      switch second {
+      case .success:
+        let isOfFormer = token.working?.bringsOtherTokens(than: token.settings) ?? false
+        (result, fallback) = (second, ReceivedToken.Fallback(failure, isOfFormerSettings: isOfFormer))
+        attempts[number]?.failure = (failure, outcome.took)
+      case .failure(let own): hold(token, after: own)
+      }
+    }
     attempts[number]?.token = try? result.get()
     let received = result.map {
-      ReceivedToken(
+      var received = ReceivedToken(
         requestedAt: $0.requestedAt.boot, lifetime: $0.lifetime, digest: TokenDigest(of: $0.accessToken))
+      received.fallback = fallback
+      return received
     }
     loop.post(.finished(name, attempt: number, received))
+  }
+
+  /// Sends the previous request later, because it brought no token either.
+  private func hold(_ token: ManagedToken, after failure: AcquisitionFailure) {
+    let now = Moment.now().boot
+    let newest = loop.engine.lifecycle(of: token.name)?.newest
+    token.noteFailure(ofWorking: failure, remaining: newest.map { $0.expiresAt - now }, at: now)
+    log.write(
+      token.hold?.failures == 1 ? .warning : .debug,
+      "\(token.name): the previous settings or secrets bring no token either: \(failure.message)", of: token,
+      ["failure": "\(failure.code.rawValue)"])
   }
 
   /// Abandons an attempt. Its result is dropped.
@@ -205,10 +281,11 @@ struct RequestHistory {
   func accept(_ name: String, _ number: UInt64, _ times: TokenTimes) {
     guard let token = tokens[name], var verified = finish(number, token) else { return }
     verified.limit(to: times)
+    let settings = token.hasFallenBack ? token.working?.settings ?? token.settings : token.settings
     token.take(
       TokenRecord(
-        verifiedToken: verified, fingerprint: token.settings.requestFingerprint, policy: token.settings.policy,
-        context: encode(verified.context, for: token)))
+        verifiedToken: verified, fingerprint: settings.requestFingerprint, policy: settings.policy,
+        context: encode(verified.context, of: ServerKey(of: settings))))
   }
 
   /// Keeps the newest token, because an attempt brought it again, or brought an earlier one.
@@ -219,18 +296,26 @@ struct RequestHistory {
   /// Counts a successful attempt; returns the token that it brought.
   private func finish(_ number: UInt64, _ token: ManagedToken) -> VerifiedToken? {
     guard let attempt = removeAttempt(number), let verified = attempt.token else { return nil }
-    token.history.tally.count(nil, sentAt: verified.requestedAt, took: Moment.now().boot - attempt.began.boot)
     note(skew: verified.skew, token)
+    let took = Moment.now().boot - attempt.began.boot
+    if let failure = attempt.failure {
+      token.history.note(failure.0, sentAt: attempt.began, took: failure.took)
+      token.history.tally.count(nil, sentAt: verified.requestedAt, took: took - failure.took)
+      token.noteFallback()
+      return verified
+    }
+    token.history.tally.count(nil, sentAt: verified.requestedAt, took: took)
     token.history.acceptedDoubt = token.history.secretDoubt
     note(verified.clientAuthentication, token)
+    token.noteSuccess(of: attempt.request)
     return verified
   }
 
   /// The verification context for the state file. It is encoded once for all tokens of an issuer.
-  func encode(_ context: VerificationContext, for token: ManagedToken) -> EncodedContext {
-    if let known = issuer(token.server).context, known.context == context { return known }
+  func encode(_ context: VerificationContext, of server: ServerKey) -> EncodedContext {
+    if let known = issuer(server).context, known.context == context { return known }
     let encoded = EncodedContext(context)
-    issuers[token.server]?.context = encoded
+    issuers[server]?.context = encoded
     return encoded
   }
 

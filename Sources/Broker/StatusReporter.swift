@@ -146,6 +146,7 @@ extension TokenStatus {
       let secret = clientAuthentication?.secretIndex ?? 0 == 0 ? "first" : "second"
       notes.append("the \(secret) of the two secrets is in use")
     }
+    if let fallback = token.fallback { notes.append(fallback) }
     if let doubt = history.openDoubt { notes.append("\(doubt): remove that if the server rejects the client") }
     if settings.leavesClientAuthenticationOpen, let clientAuthentication {
       notes.append("the server accepts \(clientAuthentication.description)")

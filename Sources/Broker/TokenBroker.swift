@@ -12,9 +12,9 @@ public import Settings
 /// It connects the parts and performs the effects of the engine. The engine decides when something is due.
 @BrokerActor public final class TokenBroker {
   private let tokens: ManagedTokens
-  private let loop: EngineLoop
-  private let log: EventLog
-  private let reporter: StatusReporter
+  let loop: EngineLoop
+  let log: EventLog
+  let reporter: StatusReporter
   private let sender: RequestSender
   private let watch: OutputWatch
   private let publisher: TokenPublisher
@@ -32,7 +32,7 @@ public import Settings
   /// The tokens whose settings a reload replaced.
   private var formers: [ManagedToken] = []
   /// Whether tables of the configuration are missing because they have faults.
-  private var isPartial = false
+  var isPartial = false
   /// The tokens that a reload dropped, whose files are still there.
   private var dropped: [ManagedToken] = []
 
@@ -82,6 +82,7 @@ public import Settings
   ///   - previous: the status that the previous run left. Files of its tokens that no table names any more are removed.
   ///     Otherwise they would stay after their tokens have expired. If tables have faults, tokens in memory stay until
   ///     then.
+  ///   - working: the settings that brought the last tokens, if they are not those in effect.
   ///   - sockets: credential sockets that were opened for the daemon.
   ///   - onListen: called on the broker's queue when the credential socket of the settings was opened. The socket can
   ///     then be passed on to the next run. It is called with `nil` when the socket was closed.
@@ -92,7 +93,7 @@ public import Settings
   /// - Throws: `PublicationFailure` if the directory of every token is unfit, for example missing, not a tmpfs, or
   ///   writable by other users. Also if another daemon uses one of them.
   public func start(
-    after previous: BrokerStatus? = nil, sockets: [InheritedSocket] = [],
+    after previous: BrokerStatus? = nil, working: Configuration? = nil, sockets: [InheritedSocket] = [],
     onListen: @escaping @Sendable (Int32?) -> Void = { _ in },
     onLook: @escaping @Sendable () -> Void = {},
     onTakeover: @escaping @Sendable (String) -> Void = { _ in },
@@ -118,6 +119,9 @@ public import Settings
       ManagedToken($0, allowsPersistentStorage: configuration.daemon.allowPersistentStorage)
     }
     for (token, failure) in zip(fresh, await publisher.prepare(fresh)) {
+      // Settings that brought no token in the previous run are no help.
+      let hadToken = previous?.tokens.contains { $0.name == token.name && $0.lastSuccess != nil } ?? false
+      if hadToken, let former = working?.tokens.first(where: { $0.name == token.name }) { token.use(former) }
       if let failure {
         // The other tables run. The directory of this one is tried again with each token.
         guard !failure.isOccupied else { throw failure }
@@ -222,7 +226,8 @@ public import Settings
     case .replace(let name): replace(name)
     case .drop(let name): if let token = tokens.remove(name) { dropped.append(token) }
     case .readSecrets(let name, let attempt): sender.readSecrets(name, attempt)
-    case .send(let name, let attempt, let timeout): sender.send(name, attempt, timeout: timeout)
+    case .send(let name, let attempt, let timeout, let mayFallBack):
+      sender.send(name, attempt, timeout: timeout, mayFallBack: mayFallBack)
     case .abandon(_, let attempt): sender.abandon(attempt)
     case .accept(let name, let attempt, let times): sender.accept(name, attempt, times)
     case .keep(let name, let attempt): sender.keep(name, attempt)
@@ -283,8 +288,7 @@ public import Settings
   /// Applies new settings. A table that did not change is left alone. A changed one keeps its valid token. It requests
   /// another token if the change affects the request. The files of a removed one are removed. A new one starts.
   ///
-  /// - Throws: `PublicationFailure` if the directory of a new or moved file is unfit. All old settings stay in effect
-  ///   then.
+  /// - Throws: `PublicationFailure` if the directory of a new or moved file is unfit. The old settings stay in effect.
   public func reload(_ new: Configuration) async throws(PublicationFailure) {
     let current = reporter.configuration.settings
     let (storage, formerStorage) = (new.daemon.allowPersistentStorage, current.daemon.allowPersistentStorage)
@@ -362,35 +366,8 @@ public import Settings
     formers.append(former)
   }
 
-  /// Notes that a reload failed. The status shows it until a reload succeeds.
-  public func reloadFailed(_ reason: String) {
-    let problem = ConfigurationProblem.previous(reason).description
-    reporter.configuration.reject(problem)
-    log.write(.error, "reload failed: \(problem)", .reloadFailed)
-    reporter.report()
-  }
-
-  /// Notes before the start that the present configuration is not used, or only in part.
-  public func startsWith(_ problem: ConfigurationProblem) {
-    reporter.configuration.problem = problem.description
-    if case .partial = problem { isPartial = true }
-    log.write(.error, "\(problem)", .configurationBroken)
-  }
-
-  /// Notes which file the settings in effect are from; `nil` if this user cannot see the file.
-  public func note(_ stamp: FileStamp?) {
-    reporter.configuration.note(stamp)
-    loop.post(.statusChanged)
-  }
-
-  /// Compares the file as it is now with the one that was read.
-  public func compare(_ stamp: FileStamp?) {
-    guard let stamp, reporter.configuration.compare(stamp) else { return }
-    if reporter.configuration.isFileChanged {
-      log.write(.warning, "\(status().changedConfiguration ?? "")", .configurationChanged)
-    }
-    loop.post(.statusChanged)
-  }
+  /// Whether no table needs the settings that brought its last token, because the present ones have brought one.
+  public var haveSettingsWorked: Bool { tokens.all.allSatisfy { $0.haveSettingsWorked || $0.working == nil } }
 
   /// Replaces the logger, because a reload can change level and format.
   public func setLogger(_ logger: Logger) { log.logger = logger }

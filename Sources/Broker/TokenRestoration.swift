@@ -111,16 +111,18 @@ import Settings
       token.take(
         TokenRecord(
           verifiedToken: verified, fingerprint: restored.fingerprint, policy: restored.policy,
-          context: sender.encode(verified.context, for: token)))
+          context: sender.encode(verified.context, of: token.server)))
       token.notification.skip(verified.requestedAt.boot)
       token.history.clientAuthentication = verified.clientAuthentication
       token.history.skew = verified.skew
       var times = RestoredToken(requestedAt: verified.requestedAt.boot, lifetime: verified.lifetime)
-      // A new token is needed to repeat the introspection, or because the settings have changed. The old one stays
-      // published until then.
+      // A new token is needed to repeat the introspection, or because settings or secrets have changed. The old one
+      // stays published until then.
       times.digest = TokenDigest(of: verified.accessToken)
-      times.needsSuccessor = settings.verification == .introspection || !restored.isCurrent
+      times.needsSuccessor =
+        settings.verification == .introspection || !restored.isCurrent || token.working != nil
       // The context of previous settings can belong to another server.
+      if restored.isCurrent, token.working == nil { token.noteSuccess(of: nil) }
       if restored.isCurrent { await sender.server(of: token).adopt(verified.context) }
       return times
     } catch {

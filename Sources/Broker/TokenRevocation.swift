@@ -33,12 +33,19 @@ import OAuth
   /// Revokes a token.
   func revoke(_ name: String, timeout: Duration) {
     guard let token = tokens[name], let verified = token.verifiedToken else { return loop.post(.revoked(name)) }
-    let server = sender.server(of: token)
+    // A token of previous settings or secrets is revoked with these.
+    let working = token.working
+    let server = sender.server(working?.server ?? token.server)
     let (settings, accepted) = (token.settings, token.history.clientAuthentication)
     Task(executorPreference: BrokerActor.requests) {
       let result: Result<Void, AcquisitionFailure>
       do throws(AcquisitionFailure) {
-        let request = try await settings.requestWithFiles(preferring: accepted).get()
+        let request =
+          if let working {
+            try await working.request()
+          } else {
+            try await settings.requestWithFiles(preferring: accepted).get()
+          }
         result = .success(try await server.revoke(verified, as: request, timeout: timeout))
       } catch {
         result = .failure(error)

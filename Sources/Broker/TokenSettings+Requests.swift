@@ -22,11 +22,15 @@ extension TokenSettings {
     preferring preferred: ClientAuthentication? = nil, as userID: UInt32? = nil
   ) throws(AcquisitionFailure) -> TokenRequest {
     let environment = environment(of: userID)
+    return request(try credentials(preferring: preferred, environment), try introspectionClient(environment))
+  }
+
+  /// The token request with these credentials.
+  func request(_ credentials: ClientCredentials, _ introspectionClient: AuthenticatedClient?) -> TokenRequest {
     var request = TokenRequest(
-      clientID: clientID, credentials: try credentials(preferring: preferred, environment), scope: scope,
-      parameters: parameters,
-      confidential: confidential, tokenTypes: tokenTypes, verification: verification, policy: policy, timeout: timeout)
-    request.introspectionClient = try introspectionClient(environment)
+      clientID: clientID, credentials: credentials, scope: scope, parameters: parameters, confidential: confidential,
+      tokenTypes: tokenTypes, verification: verification, policy: policy, timeout: timeout)
+    request.introspectionClient = introspectionClient
     return request
   }
 

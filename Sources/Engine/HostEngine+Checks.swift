@@ -8,7 +8,8 @@ extension HostEngine {
   mutating func followUp(_ event: LifecycleEvent, _ index: Int, at now: BootTime) {
     let newest = tokens[index].lifecycle.newest
     switch event {
-    case .acquired(let times): if newest == times { hold(index, false, at: now) }
+    case .acquired(let times):
+      if newest == times { hold(index, tokens[index].fallback?.isOfFormerSettings ?? false, at: now) }
     case .started(let times?): if newest == times { hold(index, tokens[index].isOfFormerSettings, at: now) }
     default: break
     }

@@ -27,6 +27,7 @@ extension HostEngine {
   private mutating func add(_ plan: TokenPlan) {
     guard order.append(plan.name).inserted else { return }
     tokens.append(Token(plan: plan, lifecycle: TokenLifecycle(seed: random.next())))
+    tokens[tokens.count - 1].lifecycle.readsFiles = plan.readsFiles
     deadlines.append()
     effects.append(.restore(plan.name))
   }
@@ -46,6 +47,7 @@ extension HostEngine {
     // The attempt belongs to the former settings.
     abandon(index)
     tokens[index].plan = plan
+    tokens[index].lifecycle.readsFiles = plan.readsFiles
     effects.append(.replace(plan.name))
     // Its files are being read with the previous settings. The shell reads them again.
     guard former.phase != .unstarted else { return effects.append(.restore(plan.name)) }

@@ -26,8 +26,10 @@ extension HostEngine {
     case .former(let times): take(times, received, index, attempt)
     case .held(let times):
       // A token of previous settings is written once more, so that its state file has the present settings.
-      let isRewritten = tokens[index].isOfFormerSettings || times.expiresAt != tokens[index].lifecycle.newest?.expiresAt
-      tokens[index].isOfFormerSettings = false
+      let isOfFormer = received.fallback?.isOfFormerSettings ?? false
+      let isRewritten =
+        tokens[index].isOfFormerSettings != isOfFormer || times.expiresAt != tokens[index].lifecycle.newest?.expiresAt
+      tokens[index].isOfFormerSettings = isOfFormer
       tokens[index].known.note(received.digest, times)
       keep(times, isRewritten: isRewritten, received, index, attempt, at: now)
     case .noBetter:
@@ -36,7 +38,8 @@ extension HostEngine {
       keep(times, isRewritten: false, received, index, attempt, at: now)
     case .expired:
       tokens[index].attempt = 0
-      let failure = AcquisitionFailure(.tokenExpired, "the server returned an expired token again")
+      let expired = AcquisitionFailure(.tokenExpired, "the server returned an expired token again")
+      let failure = received.fallback?.failure ?? expired
       let renewal = received.requestedAt + received.lifetime
       push(.returnedExpired(failure, renewal: renewal), index, attempt: attempt)
     }
@@ -53,7 +56,8 @@ extension HostEngine {
     let times = TokenTimes(requestedAt: known.requestedAt, refreshAt: refreshAt, expiresAt: expiresAt)
     guard let held else { return .former(times) }
     if received.digest == tokens[index].digest { return .held(times) }
-    let isBetter = tokens[index].isOfFormerSettings || tokens[index].isRejected || held.expiresAt < expiresAt
+    let isOfPresent = tokens[index].isOfFormerSettings && !(received.fallback?.isOfFormerSettings ?? false)
+    let isBetter = isOfPresent || tokens[index].isRejected || held.expiresAt < expiresAt
     return isBetter && !known.wasRejected ? .former(times) : .noBetter
   }
 

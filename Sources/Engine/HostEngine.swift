@@ -23,6 +23,8 @@ public struct HostEngine: Sendable {
     /// The digest of the newest token, and of the token of the attempt.
     var digest: TokenDigest?
     var received: TokenDigest?
+    /// How the previous request brought the token of the attempt; `nil` if the present settings did.
+    var fallback: ReceivedToken.Fallback?
     var known = KnownTokens()
     /// When the last request was sent that brought an earlier token instead of a new one.
     var confirmedAt: BootTime?
@@ -45,6 +47,9 @@ public struct HostEngine: Sendable {
 
     /// Whether the newest token is known to be rejected, or reported so by an application.
     var isRejected: Bool { lifecycle.rejection != nil || held.isReported }
+
+    /// Whether a token is needed so much that the previous request can bring it, if the present settings cannot.
+    func mayFallBack(at now: BootTime) -> Bool { isRejected || lifecycle.newest.map { $0.refreshAt <= now } ?? true }
   }
 
   /// What the engine knows of one issuer.
@@ -206,7 +211,8 @@ public struct HostEngine: Sendable {
   mutating func step(_ event: LifecycleEvent, _ index: Int, _ attempt: UInt64, at now: BootTime) {
     let before = tokens[index].lifecycle.phase
     let isReported = tokens[index].held.isReported
-    let following = tokens[index].lifecycle.handle(event, isReported: isReported, at: now)
+    let failure = event.bringsToken ? tokens[index].fallback?.failure : nil
+    let following = tokens[index].lifecycle.handle(event, isReported: isReported, after: failure, at: now)
     note(event, index, attempt)
     for effect in following {
       switch effect {
@@ -218,10 +224,10 @@ public struct HostEngine: Sendable {
     }
     followUp(event, index, at: now)
     answerWaiting(index, at: now)
-    switch event {
-    // A unit may have begun to wait after this token was requested.
-    case .acquired, .returnedAgain: refreshForWaiting(index)
-    default: break
+    if event.bringsToken {
+      tokens[index].fallback = nil
+      // A unit may have begun to wait after this token was requested.
+      refreshForWaiting(index)
     }
     rearm(index, at: now)
     // Each report of an application wakes the lifecycle, mostly without effect.
@@ -339,6 +345,7 @@ public struct HostEngine: Sendable {
     tokens[index].attempt = 0
     tokens[index].sentTo = nil
     tokens[index].candidate = nil
+    tokens[index].fallback = nil
   }
 
   private mutating func finishPreparation(_ index: Int, _ attempt: UInt64, _ failure: AcquisitionFailure?) {
@@ -356,7 +363,8 @@ public struct HostEngine: Sendable {
       let timeout = AttemptLimits.timeout(tokens[index].plan.timeout, remaining: remaining)
       issuers[server]?.queue.begin(RequestQueue.Permit(token: name, attempt: attempt))
       tokens[index].sentTo = server
-      effects.append(.send(name, attempt: attempt, timeout: timeout))
+      let mayFallBack = tokens[index].mayFallBack(at: now)
+      effects.append(.send(name, attempt: attempt, timeout: timeout, mayFallBack: mayFallBack))
       push(.began(limit: AttemptLimits.limit(from: now, timeout: timeout)), index)
     }
   }
@@ -368,7 +376,9 @@ public struct HostEngine: Sendable {
     unsent.append(server)
     tokens[index].sentTo = nil
     switch result {
-    case .success(let received): take(received, index, attempt, at: now.boot)
+    case .success(let received):
+      tokens[index].fallback = received.fallback
+      take(received, index, attempt, at: now.boot)
     case .failure(let failure):
       tokens[index].attempt = 0
       if failure.kind == .refused { status.settle(tokens[index].name) }

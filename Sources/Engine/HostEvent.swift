@@ -120,12 +120,28 @@ public struct ReceivedToken: Hashable, Sendable {
   public var lifetime: Duration
   /// Its digest.
   public var digest: TokenDigest?
+  /// Why the present settings brought no token, if the previous request brought this one instead; else `nil`.
+  public var fallback: Fallback?
 
   /// A token with the given times.
   public init(requestedAt: BootTime, lifetime: Duration, digest: TokenDigest? = nil) {
     self.requestedAt = requestedAt
     self.lifetime = lifetime
     self.digest = digest
+  }
+
+  /// The use of the previous request: that with the settings and the secret that brought the last token.
+  public struct Fallback: Hashable, Sendable {
+    /// Why the present settings, or the present secret, brought no token.
+    public var failure: AcquisitionFailure
+    /// Whether the settings were previous ones, not only the secret.
+    public var isOfFormerSettings: Bool
+
+    /// A use after `failure`.
+    public init(_ failure: AcquisitionFailure, isOfFormerSettings: Bool) {
+      self.failure = failure
+      self.isOfFormerSettings = isOfFormerSettings
+    }
   }
 }
 
@@ -220,8 +236,9 @@ public enum HostEffect: Sendable {
 
   /// Read the secrets of an attempt: `prepared`.
   case readSecrets(String, attempt: UInt64)
-  /// Request a token, with this limit for one exchange: `finished`.
-  case send(String, attempt: UInt64, timeout: Duration)
+  /// Request a token, with this limit for one exchange: `finished`. If the request fails and `mayFallBack`, send the
+  /// previous request, which brought the last token.
+  case send(String, attempt: UInt64, timeout: Duration, mayFallBack: Bool)
   /// Abandon an attempt. Its result is ignored.
   case abandon(String, attempt: UInt64)
   /// Make the token that the attempt brought the newest one, with these times.

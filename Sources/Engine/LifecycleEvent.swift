@@ -44,6 +44,14 @@ public enum LifecycleEvent: Hashable, Sendable {
   /// The token was requested with settings, or a secret, that are not in effect any more.
   case settingsChanged
 
+  /// Whether an attempt has brought a verified token.
+  var bringsToken: Bool {
+    switch self {
+    case .acquired, .returnedAgain: true
+    default: false
+    }
+  }
+
   /// Whether it only asks for what is due, so that it can have no effect.
   var mayChangeNothing: Bool { self == .woke || self == .wanted }
 }
@@ -66,6 +74,8 @@ public enum LifecycleReport: Hashable, Sendable {
   case restored(TokenTimes)
   /// A new token was received, after these failures.
   case acquired(TokenTimes, after: FailureStreak?)
+  /// The present settings fail, and the previous request brought this token. `isFirst`: they brought the token before.
+  case fellBack(TokenTimes, isFirst: Bool)
   /// The server returned no new token but an earlier one, after these failures. `isFirst`: for the first time since the
   /// newest token came.
   case returnedAgain(TokenTimes, after: FailureStreak?, isFirst: Bool)

@@ -1,4 +1,4 @@
-import Base
+package import Base
 
 /// How long to wait after a failed attempt.
 ///
@@ -53,7 +53,7 @@ package enum RetryBackoff {
   ///   - failures: how many attempts in a row have failed in this way, including this one.
   ///   - remaining: the remaining lifetime of the newest token; `nil` if there is none.
   ///   - isReported: whether an application reported that the API rejects that token.
-  static func delay(
+  package static func delay(
     after failure: AcquisitionFailure, failures: Int, remaining: Duration?, isReported: Bool = false,
     using random: inout SplitMix64
   ) -> Duration {

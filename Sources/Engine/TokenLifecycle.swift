@@ -61,8 +61,16 @@ public struct TokenLifecycle: Sendable {
   private var isWantedAgain = false
   /// Whether an application reported that the API rejects the newest token, at the present event.
   private var isReported = false
+  /// Why the present settings brought no token, at an event with a token of the previous request.
+  private var failureOfPresent: AcquisitionFailure?
   /// The time of the next republication at a pace of one a second. One republication can come a second earlier.
   private var nextRepublication: BootTime?
+  /// Whether secrets are in files, so that the one that brought the newest token can differ from the present one.
+  package var readsFiles = false
+  /// Whether previous settings or secrets may bring a token although the server rejects the present ones.
+  private var hasReserve = false
+  /// Whether they brought the newest token.
+  private var hasFallenBack = false
   private var random: SplitMix64
 
   /// A lifecycle before its first event. `seed` determines the jitter of its retries.
@@ -108,11 +116,14 @@ public struct TokenLifecycle: Sendable {
 
   /// Takes one event; returns the effects, in order.
   ///
-  /// - Parameter isReported: whether an application reported that the API rejects the newest token.
+  /// - Parameters:
+  ///   - isReported: whether an application reported that the API rejects the newest token.
+  ///   - failure: why the present settings brought no token, if the previous request brought this one.
   public mutating func handle(
-    _ event: LifecycleEvent, isReported: Bool = false, at now: BootTime
+    _ event: LifecycleEvent, isReported: Bool = false, after failure: AcquisitionFailure? = nil, at now: BootTime
   ) -> [LifecycleEffect] {
     self.isReported = isReported
+    failureOfPresent = failure
     var effects: [LifecycleEffect] = []
     effects.reserveCapacity(4)
     // Nothing is left to be removed.
@@ -156,6 +167,7 @@ public struct TokenLifecycle: Sendable {
     case .wanted: requestWhenAllowed(at: now)
     case .settingsChanged:
       failureStreak = nil
+      (hasReserve, hasFallenBack) = (newest != nil, false)
       if phase != .unstarted { request(at: now, &effects) }
     }
     performDueWork(at: now, &effects)
@@ -217,9 +229,8 @@ public struct TokenLifecycle: Sendable {
   }
 
   private mutating func acquire(_ token: TokenTimes, at now: BootTime, _ effects: inout [LifecycleEffect]) {
-    if let failure = token.fault(at: now) { return fail(failure, at: now, &effects) }
-    effects.append(.report(.acquired(token, after: failureStreak)))
-    failureStreak = nil
+    if let fault = token.fault(at: now) { return fail(failureOfPresent ?? fault, at: now, &effects) }
+    if failureOfPresent == nil { effects.append(.report(.acquired(token, after: failureStreak))) }
     repetitions = 0
     rejection = nil
     // The files may still hold the expired token, and the new one may not fit on their disk. The removal is repeated
@@ -228,8 +239,22 @@ public struct TokenLifecycle: Sendable {
       noteOvertaken(expiresAt: retryAt > now ? retryAt : now + Self.longestPublicationRetry)
     }
     newest = token
-    phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
+    isReported = false
+    planRefresh(of: token, at: now, &effects)
     publish(&effects)
+  }
+
+  /// Plans the next request after one that brought `token`. If the present settings failed, they are tried again as
+  /// after any failure.
+  private mutating func planRefresh(of token: TokenTimes, at now: BootTime, _ effects: inout [LifecycleEffect]) {
+    defer { (hasReserve, hasFallenBack) = (failureOfPresent != nil, failureOfPresent != nil) }
+    if let failureOfPresent {
+      fail(failureOfPresent, at: now, &effects)
+      effects.append(.report(.fellBack(token, isFirst: !hasFallenBack)))
+    } else {
+      failureStreak = nil
+      phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
+    }
   }
 
   /// Keeps the newest token with these times. Its rejection and the state of its files stay as they are.
@@ -238,11 +263,12 @@ public struct TokenLifecycle: Sendable {
   ) {
     // The newest token expired in this moment.
     guard newest != nil else { return request(at: now, &effects) }
-    effects.append(.report(.returnedAgain(token, after: failureStreak, isFirst: repetitions == 0)))
-    failureStreak = nil
+    if failureOfPresent == nil {
+      effects.append(.report(.returnedAgain(token, after: failureStreak, isFirst: repetitions == 0)))
+    }
     repetitions += 1
     newest = token
-    phase = .waiting(until: max(token.refreshAt, now + RefreshSchedule.shortestInterval))
+    planRefresh(of: token, at: now, &effects)
     if isRewritten { publish(&effects) }
   }
 
@@ -265,11 +291,12 @@ public struct TokenLifecycle: Sendable {
     if case .waiting(let until) = phase { phase = .waiting(until: min(until, heldBackUntil ?? now)) }
   }
 
-  /// Until when the server permits no request, because it rejected the client or sent `Retry-After`; `nil` if it
-  /// permits one.
+  /// Until when the server permits no request; `nil` if it permits one. It sent `Retry-After`. Or it rejected the
+  /// client, and no previous settings or secrets may bring a token.
   package var heldBackUntil: BootTime? {
     guard case .waiting(let until) = phase, let failure = failureStreak?.failure else { return nil }
-    return failure.kind == .refused ? until : askedUntil.map { min($0, until) }
+    if failure.kind == .refused { return hasReserve || readsFiles && newest != nil ? nil : until }
+    return askedUntil.map { min($0, until) }
   }
 
   /// - Parameter time: when the server can issue a new token. Without a token, the next attempt is not later.

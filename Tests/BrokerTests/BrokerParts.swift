@@ -52,7 +52,7 @@ import TestSupport
 
   /// The last attempt that the engine requested.
   var attempt: UInt64 {
-    for case .send(_, let attempt, _) in effects.reversed() { return attempt }
+    for case .send(_, let attempt, _, _) in effects.reversed() { return attempt }
     return 0
   }
 
@@ -70,7 +70,7 @@ import TestSupport
   /// Sends the engine's request, and waits for its token.
   func fetch() async throws {
     let number = attempt
-    sender.send(Self.name, number, timeout: .seconds(20))
+    sender.send(Self.name, number, timeout: .seconds(20), mayFallBack: false)
     try await wait { accepted.last?.attempt == number }
   }
 

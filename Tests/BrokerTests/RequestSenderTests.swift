@@ -50,7 +50,7 @@ import Testing
     try await Task.sleep(for: .seconds(1.1))
     parts.loop.post(.refreshAll)
     let second = parts.attempt
-    parts.sender.send(BrokerParts.name, second, timeout: .seconds(20))
+    parts.sender.send(BrokerParts.name, second, timeout: .seconds(20), mayFallBack: false)
     try await parts.wait {
       parts.effects.contains { if case .keep(_, second) = $0 { true } else { false } }
     }
@@ -63,10 +63,10 @@ import Testing
   @Test @BrokerActor func anAbandonedAttemptHasNoResult() async throws {
     let parts = try BrokerParts(BrokerParts.settings(.opaque()))
     let abandoned = parts.attempt
-    parts.sender.send(BrokerParts.name, abandoned, timeout: .seconds(20))
+    parts.sender.send(BrokerParts.name, abandoned, timeout: .seconds(20), mayFallBack: false)
     parts.sender.abandon(abandoned)
     // A later attempt, which the engine does not know.
-    parts.sender.send(BrokerParts.name, abandoned + 100, timeout: .seconds(20))
+    parts.sender.send(BrokerParts.name, abandoned + 100, timeout: .seconds(20), mayFallBack: false)
     try await parts.wait { parts.sender.token(of: abandoned + 100) != nil }
     #expect(parts.accepted.isEmpty && parts.sender.token(of: abandoned) == nil)
   }
@@ -74,7 +74,7 @@ import Testing
   @Test @BrokerActor func aFailureIsAnEventAndIsCountedByItsKind() async throws {
     let parts = try BrokerParts(BrokerParts.settings(.opaque { _ in #"{"error": "invalid_client"}"# }))
     let number = parts.attempt
-    parts.sender.send(BrokerParts.name, number, timeout: .seconds(20))
+    parts.sender.send(BrokerParts.name, number, timeout: .seconds(20), mayFallBack: false)
     try await parts.wait { parts.lifecycle?.failureStreak != nil }
     let failure = try #require(parts.lifecycle?.failureStreak?.failure)
     parts.sender.noteFailure(BrokerParts.name, number, failure)

@@ -8,6 +8,8 @@ extension HostEngineTests {
     /// The last attempt that was sent.
     var attempt: UInt64 = 0
     var sends = 0
+    /// Whether the previous request may be sent if that attempt fails.
+    var mayFallBack = false
     var replies: [ReportReply] = []
     var reports: [HostReport] = []
     var answers: [CredentialReply] = []
@@ -55,7 +57,7 @@ extension HostEngineTests {
       while !events.isEmpty {
         for effect in engine.handle(events.removeFirst(), at: moment) {
           switch effect {
-          case .send(_, let number, _): (attempt, sends) = (number, sends + 1)
+          case .send(_, let number, _, let falls): (attempt, sends, mayFallBack) = (number, sends + 1, falls)
           case .work(let kind, _, let number) where isDiskBusy: works.append((kind, number))
           case .work(.publish, let name, let number):
             publications += 1
@@ -78,10 +80,15 @@ extension HostEngineTests {
     }
 
     /// The attempt that was sent last brings token `number`.
-    mutating func succeed(_ number: UInt64, lifetime: Double = 3600, at seconds: Double) {
-      let token = ReceivedToken(
+    ///
+    /// - Parameter failure: why the present settings failed, if the token is of the previous ones.
+    mutating func succeed(
+      _ number: UInt64, lifetime: Double = 3600, after failure: AcquisitionFailure? = nil, at seconds: Double
+    ) {
+      var token = ReceivedToken(
         requestedAt: Self.moment(seconds).boot, lifetime: .seconds(lifetime),
         digest: RejectionReportsTests.digest(number))
+      token.fallback = failure.map { ReceivedToken.Fallback($0, isOfFormerSettings: true) }
       handle(.finished("a", attempt: attempt, .success(token)), at: seconds)
     }
 

@@ -76,6 +76,9 @@ struct Hardship: Sendable, CustomTestStringConvertible {
     }
   }
 
+  /// Whether a process that has got a token is spared: it has documents and secrets in memory.
+  var needsRestart: Bool { if case .noSecretFile = means { true } else { isOfDocuments } }
+
   /// Whether a daemon with names of its own is needed.
   var needsNames: Bool {
     switch means {

@@ -119,7 +119,7 @@ struct Trial {
     var before: String?
     if moment != .start {
       try await scene.ready()
-      if hardship.isOfDocuments { daemon = try await restart(daemon) }
+      if hardship.needsRestart { daemon = try await restart(daemon) }
       before = scene.token()
       try await strike()
     }

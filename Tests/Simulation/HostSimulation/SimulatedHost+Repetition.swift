@@ -21,9 +21,9 @@ extension SimulatedHost {
   /// Notes that the attempt brought the newest token again, and that its settings or its expiry changed.
   mutating func rewrite(_ token: IssuedToken, _ number: UInt64, _ watch: Watch) throws(BrokenPromise) {
     try require(
-      watch.held.isFormer || token.expiresAt < watch.newest?.expiresAt ?? .min,
+      watch.held.isFormer != (attempts[number]?.failure != nil) || token.expiresAt < watch.newest?.expiresAt ?? .min,
       "the token of \(watch.table.name) is written once more, though nothing about it has changed")
-    watch.held.isFormer = false
+    watch.held.isFormer = attempts[number]?.failure != nil
     watch.newest = token
     try keep(watch.table.name, number)
   }
@@ -32,7 +32,7 @@ extension SimulatedHost {
   mutating func keepAsItIs(_ name: String, _ number: UInt64) throws(BrokenPromise) {
     let watch = try watch(name, "a token")
     try require(
-      !watch.held.isFormer || attempts[number]?.token?.id != watch.newest?.id,
+      !watch.held.isFormer || attempts[number]?.failure != nil || attempts[number]?.token?.id != watch.newest?.id,
       "the token of \(name) is of the present settings now, and is not written once more")
     try keep(name, number)
   }
@@ -53,7 +53,7 @@ extension SimulatedHost {
     watch.confirmedAt = watch.lastAnswered
     watch.lastHeard = nil
     watch.ableSince = clocks.boot
-    (watch.wasRefused, watch.wasAskedToWait, watch.failures) = (false, false, nil)
+    try endFailures(watch, number)
     if watch.held.invalid != nil { watch.held.setbacks += 1 }
     planAfterRepetition(watch, number)
     oweStatus()

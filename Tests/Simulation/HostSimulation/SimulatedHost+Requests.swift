@@ -17,7 +17,9 @@ extension SimulatedHost {
     later(max(random.draw(second / 50), secretsHangUntil - clocks.boot), .prepared(name, number))
   }
 
-  mutating func send(_ name: String, _ number: UInt64, _ timeout: Int64) throws(BrokenPromise) {
+  mutating func send(
+    _ name: String, _ number: UInt64, _ timeout: Int64, _ mayFallBack: Bool
+  ) throws(BrokenPromise) {
     let watch = try watch(name, "a request")
     if let prepared = watch.attempt {
       try require(prepared.number == number, "\(name) has two attempts at the same time")
@@ -38,8 +40,12 @@ extension SimulatedHost {
       timeout > 0 && timeout <= watch.table.timeout && timeout <= max(10 * second, remaining / 3),
       "an exchange of \(name) may take \(seconds(timeout)) s")
     try noteSend(watch)
+    let isDue = remaining <= 0 || watch.held.isBad || watch.refreshAt <= clocks.boot
+    try require(mayFallBack || !isDue, "a token of \(name) is due, and the previous settings may not bring it")
     var attempt = Attempt(number: number, table: watch.table)
     attempt.sent = (clocks.boot, clocks.real)
+    attempt.timeout = timeout
+    if mayFallBack, let working = watch.working, working.client != watch.table.client { attempt.reserve = working }
     attempts[number] = attempt
     underWay[issuer] = count + 1
     watches[name]?.attempt = attempt
@@ -89,28 +95,49 @@ extension SimulatedHost {
     guard let attempt = attempts[number], let sent = attempt.sent else { return }
     // The result of an abandoned attempt can be in the FIFO already, or never come.
     if abandoned.contains(number), random.chance(2) { return }
-    if !abandoned.contains(number) { leave(name, attempt) }
-    guard !attempt.isCut else {
-      return post(.finished(name, attempt: number, .failure(AcquisitionFailure(.timeout, "the connection is lost"))))
+    let table = attempt.failure == nil ? attempt.table : attempt.reserve ?? attempt.table
+    let answer = answer(attempt, table)
+    if case .failure(let failure) = answer, attempt.failure == nil, let reserve = attempt.reserve,
+      !attempt.isCut, !abandoned.contains(number)
+    {
+      attempts[number]?.failure = failure
+      let left = 2 * attempt.timeout - (clocks.boot - sent.boot)
+      let length = issuers[reserve.issuer].begin(at: clocks.real, limit: attempt.timeout, &random)
+      if length <= left { return later(length, .exchange(name, number)) }
     }
-    let (issuer, account) = (attempt.table.issuer, attempt.table.account)
-    switch issuers[issuer].answer(account: account, sentAt: sent.real, at: clocks.real, &random) {
-    case .failure(let failure): post(.finished(name, attempt: number, .failure(failure)))
+    if !abandoned.contains(number) { leave(name, attempt) }
+    switch answer {
+    case .failure(let failure):
+      post(.finished(name, attempt: number, .failure(attempts[number]?.failure ?? failure)))
     case .token(let lifetime, let kept):
+      let issuer = table.issuer
       let token = IssuedToken(
-        id: kept?.id ?? nextToken(), table: name, issuer: issuer, client: attempt.table.client,
+        id: kept?.id ?? nextToken(), table: name, issuer: issuer, client: table.client,
         key: kept?.key ?? issuers[issuer].keys.sign(at: clocks.real, &random), sentAt: sent.boot, lifetime: lifetime)
       if kept == nil, lifetime >= 3 * second, token.expiresAt > clocks.boot {
-        issuers[issuer].keep(token, of: account, at: clocks.real)
+        issuers[issuer].keep(token, of: table.account, at: clocks.real)
       }
       attempts[number]?.token = token
       attempts[number]?.answeredAt = clocks.boot
-      let received = ReceivedToken(
+      var received = ReceivedToken(
         requestedAt: BootTime(nanoseconds: sent.boot), lifetime: .nanoseconds(lifetime), digest: token.digest)
+      received.fallback = attempt.failure.map { ReceivedToken.Fallback($0, isOfFormerSettings: true) }
       // The key set was sometimes read to verify this token.
       if random.chance(3) { later(1_000_000, .keySet(issuer, isShared: true)) }
       post(.finished(name, attempt: number, .success(received)))
     }
+  }
+
+  /// The response to an attempt with these settings.
+  private mutating func answer(_ attempt: Attempt, _ table: SimulatedTable) -> SimulatedIssuer.Answer {
+    guard let sent = attempt.sent, !attempt.isCut else {
+      return .failure(AcquisitionFailure(.timeout, "the connection is lost"))
+    }
+    let rejection = AcquisitionFailure(.invalidClient, "there is no such client")
+    if table.isMistyped, issuers[table.issuer].isWell(at: clocks.real) { return .failure(rejection) }
+    let answer = issuers[table.issuer].answer(account: table.account, sentAt: sent.real, at: clocks.real, &random)
+    if table.isMistyped, case .token = answer { return .failure(rejection) }
+    return answer
   }
 
   mutating func accept(_ name: String, _ number: UInt64, _ times: TokenTimes) throws(BrokenPromise) {
@@ -123,8 +150,10 @@ extension SimulatedHost {
     token.lifetime = times.expiresAt.nanoseconds - token.sentAt + second
     let wasSeen = watch.seen.contains(token.id)
     try checkExpiry(token, watch)
+    let failure = attempts[number]?.failure
+    let table = failure == nil ? watch.table : attempts[number]?.reserve
     try require(
-      token.client == watch.table.client && token.issuer == watch.table.issuer,
+      token.client == table?.client && token.issuer == table?.issuer,
       "\(name) takes a token that was not verified under its settings")
     if token.id == watch.newest?.id { return try rewrite(token, number, watch) }
     try require(token.lifetime >= 3 * second, "\(name) takes a token that lives for \(seconds(token.lifetime)) s")
@@ -133,7 +162,7 @@ extension SimulatedHost {
     if let newest = watch.newest, newest.expiresAt > clocks.boot {
       try require(!watch.bad.contains(token.id), "\(name) takes a token again that was not accepted")
       try require(
-        !wasSeen || watch.held.isBad || watch.held.isFormer || token.expiresAt > newest.expiresAt
+        !wasSeen || watch.held.isBad || watch.held.isFormer && failure == nil || token.expiresAt > newest.expiresAt
           || attempts[number]?.probe != nil,
         "\(name) takes a former token again that expires earlier")
       if watch.held.isBad { watch.bad.insert(newest.id) }
@@ -143,7 +172,7 @@ extension SimulatedHost {
     if watch.newest?.issuer != token.issuer { watch.held.since = clocks.boot }
     watch.held.formerInvalid = watch.held.lastInvalid
     watch.held.candidate = nil
-    watch.held.isFormer = false
+    watch.held.isFormer = failure != nil
     watch.mustSend = nil
     watch.newest = token
     watch.lastAnswered = attempts[number]?.sent?.boot ?? clocks.boot
@@ -152,8 +181,18 @@ extension SimulatedHost {
     watch.recentlyAccepted = watch.recentlyAccepted.filter { clocks.boot - $0 < 5 * second } + [clocks.boot]
     watch.lastHeard = issuers[token.issuer].repetition == .never ? (token.sentAt, token.lifetime / 2) : nil
     watch.ableSince = clocks.boot
-    (watch.wasRefused, watch.wasAskedToWait, watch.failures) = (false, false, nil)
+    try endFailures(watch, number)
     oweStatus()
+  }
+
+  /// Notes that an attempt brought a token. If that is of the previous settings, the present ones have failed again.
+  func endFailures(_ watch: Watch, _ number: UInt64) throws(BrokenPromise) {
+    guard let failure = attempts[number]?.failure else {
+      watch.working = attempts[number]?.table
+      (watch.wasRefused, watch.wasAskedToWait, watch.failures) = (false, false, nil)
+      return
+    }
+    try countFailure(watch, failure, number)
   }
 
   /// Compares the wait with the promised one, which is calculated independently.
@@ -164,32 +203,43 @@ extension SimulatedHost {
     try require(!abandoned.contains(number), "\(name) notes the failure of an abandoned attempt")
     if let attempt = watch.attempt, attempt.sent == nil { leave(name, attempt) }
     watches[name]?.held.candidate = nil
-    let count = watch.failures?.kind == failure.kind ? (watch.failures?.count ?? 0) + 1 : 1
-    watches[name]?.failures = (failure.kind, count)
     watches[name]?.mustSend = nil
     if failure.code == .credentials { watches[name]?.ableSince = clocks.boot }
     // Unless the attempt brought an earlier token, the failure has another cause, and the promise about the gap ends.
     if !(attempts[number]?.token.map { watch.seen.contains($0.id) } ?? false) { watches[name]?.gap = nil }
-    if failure.kind == .refused {
-      watches[name]?.wasRefused = true
-      watches[name]?.isSettled = true
-    }
-    if failure.retryAfter != nil { watches[name]?.wasAskedToWait = true }
+    if failure.kind == .refused { watches[name]?.isSettled = true }
     oweStatus()
-    guard case .waiting(let until) = engine.lifecycle(of: name)?.phase else {
-      throw BrokenPromise(description: "no pause of \(name) after a failure")
-    }
+    try countFailure(watch, failure, number)
+  }
+
+  /// Counts a failure, and checks the wait after it.
+  private func countFailure(
+    _ watch: Watch, _ failure: AcquisitionFailure, _ number: UInt64
+  ) throws(BrokenPromise) {
+    let name = watch.table.name
+    let count = watch.failures?.kind == failure.kind ? (watch.failures?.count ?? 0) + 1 : 1
+    watch.failures = (failure.kind, count)
+    if failure.kind == .refused { watch.wasRefused = true }
+    if failure.retryAfter != nil { watch.wasAskedToWait = true }
+    let phase = engine.lifecycle(of: name)?.phase
     if attempts[number]?.isWantedAgain ?? false {
-      let earliest = max(clocks.boot, (watch.lastSend ?? 0) + second)
+      let earliest = (watch.lastSend ?? 0) + second
+      var wait = clocks.boot
+      if case .waiting(let until) = phase { wait = until.nanoseconds }
       return try require(
-        abs(until.nanoseconds - earliest) < 1000,
+        abs(wait - max(clocks.boot, earliest)) < 1000,
         "a refresh was requested during a request of \(name) that failed, and it waits for another time")
+    }
+    guard case .waiting(let until) = phase else {
+      throw BrokenPromise(description: "no pause of \(name) after a failure")
     }
     // With a token that is known to be rejected, the backoff is that without a token.
     let valid = watch.held.invalid == nil ? watch.newest : nil
     let left = valid.flatMap { $0.expiresAt > clocks.boot ? seconds($0.expiresAt - clocks.boot) : nil }
-    let (shortest, longest) = Self.promisedWait(
+    var (shortest, longest) = Self.promisedWait(
       after: failure, count: count, left: left, isReported: watch.held.isReported)
+    // The previous settings brought an expired token again, and will bring another one soon.
+    if attempts[number]?.failure != nil, watch.newest.map({ $0.expiresAt <= clocks.boot }) ?? true { shortest = 0.25 }
     let wait = seconds(until.nanoseconds - clocks.boot)
     try require(
       wait >= shortest - 1e-6 && wait <= longest + 1e-6,

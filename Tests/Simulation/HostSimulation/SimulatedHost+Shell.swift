@@ -10,7 +10,8 @@ extension SimulatedHost {
     case .replace(let name): try replace(name)
     case .drop(let name): try drop(name)
     case .readSecrets(let name, let attempt): try readSecrets(name, attempt)
-    case .send(let name, let attempt, let timeout): try send(name, attempt, timeout.nanoseconds)
+    case .send(let name, let attempt, let timeout, let mayFallBack):
+      try send(name, attempt, timeout.nanoseconds, mayFallBack)
     case .abandon(let name, let attempt): try abandon(name, attempt)
     case .accept(let name, let attempt, let times): try accept(name, attempt, times)
     case .keep(let name, let attempt): try keepAsItIs(name, attempt)
@@ -235,6 +236,7 @@ extension SimulatedHost {
     watch.ableSince = clocks.boot
     watch.held.since = clocks.boot
     watch.held.isFormer = restored?.needsSuccessor ?? false
+    if token?.client == watch.table.client { watch.working = watch.table }
     watch.held.isProven = restored?.wasAcceptedByAPI ?? false
     watch.isSettled = token != nil
     let areRight = restored?.areFilesRight ?? false

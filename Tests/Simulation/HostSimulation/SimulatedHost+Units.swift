@@ -122,6 +122,8 @@ extension SimulatedHost {
     if watch.failures == nil, let renewal = issuers[issuer].renewal(of: newest.id) {
       watch.gap = (clocks.boot, renewal, issuer)
     }
+    // The server rejects the present settings, and there are no previous ones at the same server.
+    if watch.table.isMistyped, watch.working?.issuer != issuer { return }
     guard try checkRenewal(newest, watch.table, course) else { return }
     // If the server issues a token at least once in each half of a lifetime, no reader lacks one.
     if let heard = course.lastHeard, heard.sentAt > course.lastDiskTrouble + 11 * second {
@@ -148,7 +150,8 @@ extension SimulatedHost {
       // The longest time to a token. A backoff began just before. A second between requests, the wait for the turn, and
       // the request add to it.
       let enough =
-        Int64(silence * 1e9) + 2 * server.timeout + server.documentDelay + server.latency + second + longestTurn(name)
+        Int64(silence * 1e9) + (watch.table.isMistyped ? 4 : 2) * server.timeout + server.documentDelay + server.latency
+        + second + longestTurn(name)
         + 1_000_000
       try require(
         span.end - span.start <= enough,

@@ -191,6 +191,7 @@ struct SimulatedHost {
     troubles = []
     (diskFullUntil, readOnlyUntil, diskHangsUntil, secretsHangUntil, secretsBrokenUntil) = (0, 0, 0, 0, 0)
     nextExchangeHangs = false
+    if configuration.correct(), isRunning, stop == nil { reload() }
     // If a stop is under way, the administrator starts the service again within a second of its end.
     if let pause = stop?.pause { stop?.pause = min(pause, second) }
     ill = configuration.tables.map(\.name)

@@ -10,6 +10,8 @@ struct SimulatedTable: PlannedSettings, Hashable {
   var client: Int
   /// The number of the client's account at its servers. They can return a token again though the secret has changed.
   var account: Int
+  /// Whether the administrator made a mistake that only the server detects: it rejects this client.
+  var isMistyped = false
   /// The numbers of its files. Those of `SimulatedFiles.isPersistent` are on a disk that can hang.
   var outputs: [Int]
   var refreshAt: Double
@@ -81,7 +83,7 @@ struct SimulatedConfiguration {
 
   private mutating func change(_ random: inout SplitMix64) -> String {
     let index = Int(random.draw(Int64(tables.count)))
-    switch random.draw(11) {
+    switch random.draw(12) {
     case 0 where tables.count < 50:
       if random.chance(2), let word = putBack(&random) { return word }
       add(&random)
@@ -93,6 +95,7 @@ struct SimulatedConfiguration {
     case 2:
       lastClient += 1
       tables[index].client = lastClient
+      tables[index].isMistyped = false
       if random.chance(2) { return "secret of \(tables[index].name)" }
       tables[index].account = lastClient
       return "client of \(tables[index].name)"
@@ -113,10 +116,24 @@ struct SimulatedConfiguration {
     case 8:
       tables[index].refreshAt = Double(random.pick(10...90)) / 100
       return "refresh_at of \(tables[index].name)"
+    case 9:
+      lastClient += 1
+      (tables[index].client, tables[index].account, tables[index].isMistyped) = (lastClient, lastClient, true)
+      return "typo in \(tables[index].name)"
     default:
       vary(index, &random)
       return "details of \(tables[index].name)"
     }
+  }
+
+  /// Corrects all typos; returns whether there were any.
+  mutating func correct() -> Bool {
+    let mistyped = tables.indices.filter { tables[$0].isMistyped }
+    for index in mistyped {
+      lastClient += 1
+      (tables[index].client, tables[index].account, tables[index].isMistyped) = (lastClient, lastClient, false)
+    }
+    return !mistyped.isEmpty
   }
 
   private mutating func add(_ random: inout SplitMix64) {

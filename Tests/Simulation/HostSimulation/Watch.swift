@@ -11,6 +11,8 @@ final class Watch {
 
   /// Whether the files of the previous run were read.
   var isStarted = false
+  /// The settings that brought the last token.
+  var working: SimulatedTable?
   /// The number of the read whose result counts. Settings that change meanwhile start another read.
   var read = 0
   /// The newest token.
@@ -134,6 +136,12 @@ struct Attempt {
   var isWantedAgain = false
   /// When a token came, by the host's boot-time clock.
   var answeredAt: Int64?
+  /// The limit of one exchange.
+  var timeout: Int64 = 0
+  /// The settings that can bring a token if those of the attempt fail.
+  var reserve: SimulatedTable?
+  /// Why the settings of the attempt failed, once those of `reserve` are tried.
+  var failure: AcquisitionFailure?
   /// Whether its connection is lost.
   var isCut = false
   /// The token that it brought.
