@@ -15,7 +15,7 @@ public final class Outbox: Sendable {
   /// A waiting `RELOADING=1` is replaced together with the `READY=1` behind it, which ends the same reload. Otherwise,
   /// systemd would get that end without its beginning.
   public enum Kind: Sendable {
-    case ready, reloading, stopping, status, startTimeout, socket, configuration
+    case ready, reloading, stopping, status, startTimeout, socket, configuration, workingConfiguration
   }
 
   /// The notifier that each message gets.

@@ -30,6 +30,8 @@ actor Daemon {
   var unopened = UnopenedSockets()
   /// The text of the configuration in use, for the next start and for comparisons.
   private var stored: StoredConfiguration?
+  /// The text with which tokens came last, until the configuration in use has brought them.
+  private var working: StoredConfiguration? { didSet { manager.keep(working: working) } }
   private var lastComparison = Moment.now().boot
   private var isStopping = false
   /// The exit status of `run --once`, once it is known.
@@ -105,8 +107,8 @@ actor Daemon {
       let exited: @Sendable () -> Void = { [self] in broker.queue.async { self.endLater() } }
       let previous = StatusFile.left(in: environment.tokenDirectory)
       try await broker.start(
-        after: previous, sockets: sockets, onListen: listened, onLook: looked, onTakeover: takenOver,
-        onExit: exited
+        after: previous, working: startConfiguration.working?.settings, sockets: sockets, onListen: listened,
+        onLook: looked, onTakeover: takenOver, onExit: exited
       ) {
         [self] status in
         assumeIsolated { $0.report(status) }
@@ -118,6 +120,7 @@ actor Daemon {
       ServiceManager.pauseBeforeFailure(isActivated: sockets.contains(where: \.isActivated))
       _exit(error.isOccupied ? EX_TEMPFAIL : EX_CONFIG)
     }
+    working = await broker.haveSettingsWorked ? nil : startConfiguration.working?.text
     manager.keep(stored)
     isStarted = true
     if !files.canHang { directoryMode = DirectoryMode(of: environment.tokenDirectory) }
@@ -189,6 +192,7 @@ actor Daemon {
     manager.report(status)
     if status.isReady { unmapStartupCode() }
     files.write(status)
+    if working != nil, broker.assumeIsolated({ $0.haveSettingsWorked }) { working = nil }
     endIfDone(status)
   }
 
@@ -275,6 +279,10 @@ actor Daemon {
     do {
       let (configuration, text) = try await loadConfiguration(file)
       try await broker.reload(configuration)
+      if working == nil, await !broker.haveSettingsWorked {
+        // This is a copy, because systemd keeps each file under one name only.
+        working = stored?.text.flatMap(StoredConfiguration.init)
+      }
       stored = text.flatMap(StoredConfiguration.init) ?? stored
       manager.keep(stored)
       if let file {

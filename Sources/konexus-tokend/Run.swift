@@ -95,10 +95,12 @@ struct DaemonProcess {
     _ = environment.makeTokenDirectory()
     let locks = takeTokenDirectory(environment)
     let leftovers = LeftoverWatch(environment.tokenDirectory, queue: queue)
-    let previous = (try? inherited.get())?.first { $0.name == StoredConfiguration.name }
+    let stored = [StoredConfiguration.name, StoredConfiguration.workingName].map { name in
+      (try? inherited.get())?.first { $0.name == name }.map { StoredConfiguration(takingOver: $0.descriptor) }
+    }
     let handedOver = sockets(inherited)
     let isActivated = handedOver.sockets.contains(where: \.isActivated)
-    let start = configuration(path, environment, previous: previous, isActivated: isActivated)
+    let start = configuration(path, environment, stored[0], working: stored[1], isActivated: isActivated)
     let logger = LogDestination.logger(start.configuration.daemon)
     if let failure = handedOver.failure {
       logger.warning("the sockets that systemd handed over are not used: \(failure)")
@@ -123,9 +125,9 @@ struct DaemonProcess {
 
   /// The configuration for the start. Ends the process with 78 if there is none. Reports a file that hangs.
   private func configuration(
-    _ path: String, _ environment: RuntimeEnvironment, previous: ListenDescriptor?, isActivated: Bool
+    _ path: String, _ environment: RuntimeEnvironment, _ previous: StoredConfiguration?, working: StoredConfiguration?,
+    isActivated: Bool
   ) -> StartConfiguration {
-    let previous = previous.map { StoredConfiguration(takingOver: $0.descriptor) }
     let found = Mutex<ConfigurationDraft?>(nil)
     let isRead = DispatchSemaphore(value: 0)
     // A thread that hangs in the kernel cannot end with the process, so this thread must not read the file.
@@ -156,7 +158,7 @@ struct DaemonProcess {
     for error in result.overdue { StandardError.write("\(error)\n") }
     do throws(ConfigurationErrors) {
       let start = try StartConfiguration(
-        result.draft, former: previous, environment: environment, isPartAllowed: !once)
+        result.draft, former: previous, working: working, environment: environment, isPartAllowed: !once)
       LogDestination.report(start.diagnostics, start.configuration.daemon)
       return start
     } catch {
@@ -187,7 +189,8 @@ struct DaemonProcess {
     _ inherited: Result<[ListenDescriptor], SystemCallFailure>
   ) -> (sockets: [InheritedSocket], failure: SystemCallFailure?) {
     do throws(SystemCallFailure) {
-      let sockets = try inherited.get().filter { $0.name != StoredConfiguration.name }.map {
+      let texts = [StoredConfiguration.name, StoredConfiguration.workingName]
+      let sockets = try inherited.get().filter { !texts.contains($0.name) }.map {
         InheritedSocket(descriptor: $0.descriptor, isActivated: $0.name != ServiceManager.keptSocket)
       }
       return (sockets, nil)

@@ -135,6 +135,13 @@ final class ServiceManager {
     }
   }
 
+  /// Stores the text with which tokens came last; `nil` removes it.
+  func keep(working configuration: StoredConfiguration?) {
+    outbox.send(.workingConfiguration) { notifier throws(SystemCallFailure) in
+      try notifier.keep(configuration?.descriptor, named: StoredConfiguration.workingName)
+    }
+  }
+
   /// Sends `STOPPING=1`.
   func stopping() {
     text.change(to: "stopping; the tokens stay in their files")
