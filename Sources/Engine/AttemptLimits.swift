@@ -40,10 +40,14 @@ package struct CredentialWait: Hashable, Sendable {
     self.since = since
   }
 
-  /// The latest time at which the unit is answered. A short token is sent while half of its lifetime remains.
+  /// The shortest remaining lifetime of a token that is sent before the longest wait is over.
+  package static let shortestUse = Duration.seconds(10)
+
+  /// The latest time at which the unit is answered. A short token is sent while half of its lifetime remains. One that
+  /// is about to expire, or has just expired, is of no use to the unit, which waits for the next one.
   package func limit(newest: TokenTimes?) -> BootTime {
-    let half = newest.map { ($0.expiresAt - since) / 2 }
-    return since + min(half ?? Self.maximum, Self.maximum)
+    let remaining = newest.map { $0.expiresAt - since } ?? .zero
+    return since + (remaining >= Self.shortestUse ? min(remaining / 2, Self.maximum) : Self.maximum)
   }
 
   /// Whether this token, which is valid at `now`, ends the wait before the limit.

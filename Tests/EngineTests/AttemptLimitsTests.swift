@@ -45,6 +45,8 @@ import Testing
     arguments: [
       // Without a token, and with a long one: a minute. With a short one: half of the remaining lifetime.
       (nil, 160), (3700, 160), (220, 160), (200, 150), (110, 105),
+      // One that is of no use: as without a token.
+      (109.9, 160), (100, 160), (99, 160),
     ] as [(Double?, Double)])
   func aUnitIsAnsweredAtTheLatest(_ expires: Double?, _ limit: Double) {
     let wait = CredentialWait(since: Self.at(100))

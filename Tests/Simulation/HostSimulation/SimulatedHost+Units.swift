@@ -14,8 +14,9 @@ extension SimulatedHost {
     let isSureNow = engine.canAnswer(name, since: BootTime(nanoseconds: since), at: clocks.now.boot)
     if let watch = watches[name] {
       if let newest = watch.newest, newest.expiresAt > now {
-        // A short token is sent while half of its lifetime remains.
-        unit.limit = min(unit.limit, since + (newest.expiresAt - since) / 2)
+        // A short token is sent while half of its lifetime remains, unless that is of no use.
+        let left = newest.expiresAt - since
+        if left >= 10 * second { unit.limit = min(unit.limit, since + left / 2) }
         if newest.expiresAt - now >= watch.table.minValidity || max(newest.sentAt, watch.confirmedAt) >= since {
           unit.limit = now
         } else if watch.attempt == nil, watch.held.candidate == nil, engine.lifecycle(of: name)?.failureStreak == nil {
