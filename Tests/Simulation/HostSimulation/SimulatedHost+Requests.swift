@@ -134,7 +134,10 @@ extension SimulatedHost {
       return .failure(AcquisitionFailure(.timeout, "the connection is lost"))
     }
     let rejection = AcquisitionFailure(.invalidClient, "there is no such client")
-    if table.isMistyped, issuers[table.issuer].isWell(at: clocks.real) { return .failure(rejection) }
+    if table.isMistyped, issuers[table.issuer].isWell(at: clocks.real) {
+      issuers[table.issuer].readDocuments(at: clocks.real)
+      return .failure(rejection)
+    }
     let answer = issuers[table.issuer].answer(account: table.account, sentAt: sent.real, at: clocks.real, &random)
     if table.isMistyped, case .token = answer { return .failure(rejection) }
     return answer

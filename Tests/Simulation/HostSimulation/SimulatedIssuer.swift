@@ -171,6 +171,11 @@ struct SimulatedIssuer {
     return end
   }
 
+  /// Notes that its documents were read for an attempt, if they were not fresh.
+  mutating func readDocuments(at now: Int64) {
+    if documentsUntil <= now { documentsUntil = now + documentLife }
+  }
+
   private mutating func token(account: Int, at now: Int64, _ random: inout SplitMix64) -> Answer {
     if let rotation = rotations.last, rotation <= now {
       // The first token with a new key fails. The next attempt reads the key set again.
@@ -178,7 +183,7 @@ struct SimulatedIssuer {
       hiccups.append(now)
       return .failure(AcquisitionFailure(.unknownKey, "signed with a new key"))
     }
-    if documentsUntil <= now { documentsUntil = now + documentLife }
+    readDocuments(at: now)
     server = repetition == .inTurn ? Int(random.draw(2)) : 0
     if let known = kept[[account, server]], renewal(of: known.id) ?? now > now {
       return .token(lifetime: statesWholeLifetime ? known.lifetime : known.end - now, kept: known)
