@@ -29,6 +29,8 @@ extension HostEngine {
       let newest = tokens[index].lifecycle.newest
       // After a sleep, or in this moment. Both events also remove the files then.
       let hasEnded = newest.map { $0.expiresAt <= now } ?? false
+      // The event can begin other work, which takes note of later requests only.
+      let wantsRemoval = tokens[index].lane.wantsRemoval
       if work == .remove, outcome == .done {
         step(.unpublished, index, 0, at: now)
       } else if hasEnded {
@@ -40,7 +42,8 @@ extension HostEngine {
       if work == .remove, outcome != .done, isValid { tokens[index].lifecycle.noteUnremoved(at: now) }
       // An expired token is removed before its successor is written. It can have expired while it was written.
       let hasExpired = written.map { $0 <= now } ?? false
-      let isStale = hasExpired || (tokens[index].lane.wantsRemoval && (outcome != .done || work == .examine))
+      // A removal leaves files with the token that was the newest when it began. That can have expired since.
+      let isStale = hasExpired || (wantsRemoval && (outcome != .done || work != .publish))
       if newest == nil || (isStale && !hasEnded) { perform(.remove, index, at: now) }
       // The event can have begun this already. A second request would hide the result of the first one.
       if isValid, tokens[index].lane.running?.work != .publish { perform(.publish, index, at: now) }

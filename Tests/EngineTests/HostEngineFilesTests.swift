@@ -171,6 +171,25 @@ extension HostEngineTests {
     #expect(host.works.count == count + 1 && host.signals == signals + 1)
   }
 
+  /// A removal that takes long. It leaves the newest token in one of several files. That token expires meanwhile, after
+  /// its successor came, which does not fit on the disk.
+  @Test func aTokenThatARemovalLeftIsRemovedWhenItHasExpired() {
+    var host = hostWithHangingWrite()
+    host.handle(.woke, at: 2799)
+    host.endWork(.failed("full"), at: 2799)
+    host.handle(.woke, at: 3599)
+    host.endWork(.failed("full"), at: 3599)
+    for _ in 0..<5 where host.works.last?.kind == .publish { host.endWork(.failed("full"), at: 3599) }
+    #expect(host.works.last?.kind == .remove)
+    host.handle(.refreshAll, at: 3600)
+    host.succeed(9, at: 3600)
+    for seconds in stride(from: 3601.0, to: 3640, by: 1) { host.handle(.woke, at: seconds) }
+    let count = host.works.count
+    host.endWork(.done, at: 3640)
+    for _ in 0..<5 where host.works.last?.kind == .publish { host.endWork(.failed("full"), at: 3640) }
+    #expect(host.works.dropFirst(count).contains { $0.kind == .remove })
+  }
+
   /// A removal that takes long, and fails after a successor came.
   @Test func aRemovalThatFailedLateIsRepeatedThoughThereIsASuccessor() {
     var host = Self.hostWithSlowDisk()
