@@ -95,20 +95,13 @@ import OAuth
   func introspect(_ name: String) {
     guard let token = tokens[name], let verified = token.verifiedToken else { return }
     let server = sender.server(of: token)
-    let (settings, accepted) = (token.settings, token.history.clientAuthentication)
-    // The secret that brought the token.
-    let working = token.working
+    let (issuer, last) = (token.settings.issuer, token.lastRequest)
     Task(executorPreference: BrokerActor.requests) {
       let verdict: HeldTokenVerdict
       do throws(AcquisitionFailure) {
-        let request =
-          if let working {
-            try await working.request()
-          } else {
-            try await settings.requestWithFiles(preferring: accepted).get()
-          }
+        let request = try await last.request()
         let check = try await server.recheckByIntrospection(of: verified, as: request, timeout: Self.timeout)
-        verdict = check == .active ? .active : .inactive(.tokenRevoked(issuer: settings.issuer))
+        verdict = check == .active ? .active : .inactive(.tokenRevoked(issuer: issuer))
       } catch {
         verdict = .unknown
       }

@@ -53,6 +53,11 @@ import Settings
     previous ?? credentials.map { WorkingRequest(settings, $0, preferring: history.clientAuthentication) }
   }
 
+  /// The request that brought the last token, or that of the settings if none has.
+  var lastRequest: WorkingRequest {
+    working ?? WorkingRequest(settings, nil, preferring: history.clientAuthentication)
+  }
+
   /// Notes that the settings have brought a token.
   ///
   /// - Parameter request: the request, if it has secrets from files.
@@ -101,9 +106,7 @@ import Settings
     files.inherit(from: former.files)
     stateFailure = former.stateFailure
     history = former.history
-    let accepted = former.history.clientAuthentication
-    let last =
-      former.working ?? (former.haveSettingsWorked ? WorkingRequest(former.settings, nil, preferring: accepted) : nil)
+    let last = former.haveSettingsWorked ? former.lastRequest : former.working
     let working = last.flatMap { $0.trusts(like: settings) ? $0 : nil }
     haveSettingsWorked = working.map { !settings.asks(differentlyFrom: $0.settings) } ?? false
     if haveSettingsWorked, former.haveSettingsWorked { credentials = former.credentials } else { previous = working }

@@ -186,7 +186,7 @@ struct RequestHistory {
 
   /// The result of an attempt.
   private struct Outcome {
-    var result: Result<VerifiedToken, AcquisitionFailure>
+    let result: Result<VerifiedToken, AcquisitionFailure>
     /// How long the present request took.
     let took: Duration
     /// The result of `ManagedToken.working`, if that was sent too.

@@ -75,6 +75,9 @@ public final class StoredConfiguration: Sendable {
   /// The name of the descriptor of the configuration that brought the last tokens.
   public static let workingName = "working-configuration"
 
+  /// The names of both.
+  public static let names = [name, workingName]
+
   /// The file's descriptor, closed with the last reference.
   public let descriptor: Int32
 

@@ -34,18 +34,12 @@ import OAuth
   func revoke(_ name: String, timeout: Duration) {
     guard let token = tokens[name], let verified = token.verifiedToken else { return loop.post(.revoked(name)) }
     // A token of previous settings or secrets is revoked with these.
-    let working = token.working
-    let server = sender.server(working?.server ?? token.server)
-    let (settings, accepted) = (token.settings, token.history.clientAuthentication)
+    let last = token.lastRequest
+    let server = sender.server(last.server)
     Task(executorPreference: BrokerActor.requests) {
       let result: Result<Void, AcquisitionFailure>
       do throws(AcquisitionFailure) {
-        let request =
-          if let working {
-            try await working.request()
-          } else {
-            try await settings.requestWithFiles(preferring: accepted).get()
-          }
+        let request = try await last.request()
         result = .success(try await server.revoke(verified, as: request, timeout: timeout))
       } catch {
         result = .failure(error)

@@ -95,7 +95,7 @@ struct DaemonProcess {
     _ = environment.makeTokenDirectory()
     let locks = takeTokenDirectory(environment)
     let leftovers = LeftoverWatch(environment.tokenDirectory, queue: queue)
-    let stored = [StoredConfiguration.name, StoredConfiguration.workingName].map { name in
+    let stored = StoredConfiguration.names.map { name in
       (try? inherited.get())?.first { $0.name == name }.map { StoredConfiguration(takingOver: $0.descriptor) }
     }
     let handedOver = sockets(inherited)
@@ -189,8 +189,7 @@ struct DaemonProcess {
     _ inherited: Result<[ListenDescriptor], SystemCallFailure>
   ) -> (sockets: [InheritedSocket], failure: SystemCallFailure?) {
     do throws(SystemCallFailure) {
-      let texts = [StoredConfiguration.name, StoredConfiguration.workingName]
-      let sockets = try inherited.get().filter { !texts.contains($0.name) }.map {
+      let sockets = try inherited.get().filter { !StoredConfiguration.names.contains($0.name) }.map {
         InheritedSocket(descriptor: $0.descriptor, isActivated: $0.name != ServiceManager.keptSocket)
       }
       return (sockets, nil)
