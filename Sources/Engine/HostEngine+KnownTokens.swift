@@ -56,8 +56,8 @@ extension HostEngine {
     let times = TokenTimes(requestedAt: known.requestedAt, refreshAt: refreshAt, expiresAt: expiresAt)
     guard let held else { return .former(times) }
     if received.digest == tokens[index].digest { return .held(times) }
-    let isOfPresent = tokens[index].isOfFormerSettings && !(received.fallback?.isOfFormerSettings ?? false)
-    let isBetter = isOfPresent || tokens[index].isRejected || held.expiresAt < expiresAt
+    let isOfNewerSettings = tokens[index].isOfFormerSettings && !(received.fallback?.isOfFormerSettings ?? false)
+    let isBetter = isOfNewerSettings || tokens[index].isRejected || held.expiresAt < expiresAt
     return isBetter && !known.wasRejected ? .former(times) : .noBetter
   }
 
